@@ -1,0 +1,73 @@
+"""The one error tree.
+
+MailLoopError
+├── ConfigError     the configuration is wrong; nothing was sent
+├── SmtpFailure     the SMTP leg failed, with its stage and the server's reply
+├── ImapFailure     the IMAP leg failed, with its stage and the server's response code
+└── CheckFailed     a check ended in an error; carries its LoopResult
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.mail.facts import ErrorType
+
+if TYPE_CHECKING:
+    from tasks.mail.result import LoopResult
+
+
+class MailLoopError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class ConfigError(MailLoopError):
+    """The configuration is wrong. The text is one sentence that names file, field and remedy."""
+
+
+class SmtpFailure(MailLoopError):
+    """The SMTP leg failed in `stage`. `smtp_code` is None where the server gave no reply of its own."""
+
+    def __init__(self, error_type: ErrorType, stage: str, text: str, smtp_code: int | None = None) -> None:
+        super().__init__(error_type, stage, text, smtp_code)
+        self.error_type = error_type
+        self.stage = stage
+        self.text = text
+        self.smtp_code = smtp_code
+
+    @property
+    def temporary(self) -> bool:
+        """Whether RFC 5321 invites another attempt: a 4yz reply, outside authentication."""
+        return self.error_type is ErrorType.TEMPORARY
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class ImapFailure(MailLoopError):
+    """The IMAP leg failed in `stage`.
+
+    `code` is the response code of the server (RFC 5530), such as UNAVAILABLE, where it gave one. `permanent` means that
+    another connection would end the same way: a refused login, a bad certificate, a folder that does not exist.
+    """
+
+    def __init__(
+        self, error_type: ErrorType, stage: str, text: str, *, code: str | None = None, permanent: bool = False
+    ) -> None:
+        super().__init__(error_type, stage, text)
+        self.error_type = error_type
+        self.stage = stage
+        self.text = text
+        self.code = code
+        self.permanent = permanent
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class CheckFailed(MailLoopError):
+    """A check whose status is error. `result` is its LoopResult, the text its verdict's sentence."""
+
+    def __init__(self, result: LoopResult) -> None:
+        super().__init__(result.sentence)
+        self.result = result

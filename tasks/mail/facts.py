@@ -1,0 +1,117 @@
+"""What the steps of a check return: small, frozen, without a judgement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class ErrorType(StrEnum):
+    """What kind of failure it was; the words are a promise to users."""
+
+    CONFIGURATION = "configuration_error"
+    AUTH = "auth_error"
+    CONNECTION = "connection_error"
+    TLS = "tls_error"
+    TIMEOUT = "timeout"
+    TEMPORARY = "temporary_failure"
+    SMTP = "smtp_error"
+    RECIPIENT = "recipient_refused"
+    BOUNCED = "bounced"
+    NO_MESSAGE = "no_recent_message"
+    IMAP = "imap_error"
+    UNEXPECTED = "unexpected_error"
+
+
+class Placement(StrEnum):
+    """Where a probe was found, relative to the folder that is expected to receive it."""
+
+    EXPECTED = "expected"
+    JUNK = "junk"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One instant on two clocks: `utc` to show, `monotonic` (seconds) to measure with."""
+
+    utc: datetime
+    monotonic: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        return cls(datetime.now(UTC), time.monotonic())
+
+    def since(self, earlier: Moment) -> float:
+        """Seconds from `earlier` to this moment; a clock that was set in between does not matter."""
+        return self.monotonic - earlier.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptError:
+    """One failed attempt of the SMTP leg, counted from 1."""
+
+    attempt: int
+    error_type: ErrorType
+    smtp_code: int | None
+    error_msg: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the SMTP leg proved.
+
+    `certain` is false when the connection died or fell silent after the final dot: the message may have been accepted,
+    `accepted` is then the moment of the doubt, and `doubt` says what happened.
+    """
+
+    probe_id: str
+    token: str
+    started: Moment
+    accepted: Moment
+    certain: bool = True
+    smtp_code: int | None = None
+    response: str = ""
+    enhanced_code: str | None = None
+    queue_id: str | None = None
+    stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    doubt: AttemptError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One copy of the probe in a mailbox. `own`: it carries our header with our loop's name, so it is ours to delete."""
+
+    folder: str
+    placement: Placement
+    uidvalidity: int
+    uid: int
+    internaldate: datetime
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """A delivery status notification (RFC 3464) that reports the probe as failed."""
+
+    status: str
+    diagnostic: str
+    recipient: str
+    reporting_mta: str
+    remote_mta: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the IMAP leg proved: the copies found, or the bounce, or, with neither, that a complete look found nothing."""
+
+    hits: tuple[Hit, ...]
+    bounce: Bounce | None
+    detected: Moment
+    stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,25 @@
+"""Says what a check is doing while it does it. Whoever wants to show it sets `listener`; nobody has to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step that begins: the leg (`smtp`, `imap`), its stage, and a few words for people."""
+
+    leg: str
+    stage: str
+    text: str = ""
+
+
+listener: ContextVar[Callable[[Progress], None] | None] = ContextVar("listener", default=None)
+
+
+def tell(leg: str, stage: str, text: str = "") -> None:
+    """Report that a step begins."""
+    if (show := listener.get()) is not None:
+        show(Progress(leg, stage, text))
