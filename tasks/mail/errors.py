@@ -26,7 +26,10 @@ class ConfigError(MailLoopError):
 
 
 class SmtpFailure(MailLoopError):
-    """The SMTP leg failed in `stage`. `smtp_code` is None where the server gave no reply of its own."""
+    """The SMTP leg failed in `stage`. `smtp_code` is None where the server gave no reply of its own.
+
+    `stages` holds the seconds of the stages that the last attempt went through.
+    """
 
     def __init__(self, error_type: ErrorType, stage: str, text: str, smtp_code: int | None = None) -> None:
         super().__init__(error_type, stage, text, smtp_code)
@@ -34,6 +37,7 @@ class SmtpFailure(MailLoopError):
         self.stage = stage
         self.text = text
         self.smtp_code = smtp_code
+        self.stages: dict[str, float] = {}
 
     @property
     def temporary(self) -> bool:
@@ -60,6 +64,7 @@ class ImapFailure(MailLoopError):
         self.text = text
         self.code = code
         self.permanent = permanent
+        self.stages: dict[str, float] = {}
 
     def __str__(self) -> str:
         return self.text

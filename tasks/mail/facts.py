@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.mail.errors import SmtpFailure
 
 
 class ErrorType(StrEnum):
@@ -66,21 +70,24 @@ class AttemptError:
 class Receipt:
     """What the SMTP leg proved.
 
-    `certain` is false when the connection died or fell silent after the final dot: the message may have been accepted,
-    `accepted` is then the moment of the doubt, and `doubt` says what happened.
+    `doubt` says what happened when the connection died or fell silent after the final dot: the message may have been
+    accepted, and `accepted` is then only the moment of the doubt. The mailbox decides.
     """
 
     probe_id: str
     token: str
     started: Moment
     accepted: Moment
-    certain: bool = True
     smtp_code: int | None = None
     response: str = ""
     enhanced_code: str | None = None
     queue_id: str | None = None
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    doubt: AttemptError | None = None
+    doubt: SmtpFailure | None = None
+
+    @property
+    def certain(self) -> bool:
+        return self.doubt is None
 
 
 @dataclass(frozen=True, slots=True)

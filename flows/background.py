@@ -1,0 +1,107 @@
+"""Processes that outlive the command that started them, each on record so that exactly these can be ended."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+END_SECONDS = 10.0  # from SIGTERM to SIGKILL
+
+
+@dataclass(frozen=True)
+class Background:
+    """A process on record. `started` (clock ticks since boot) tells it from a later process with the same number."""
+
+    name: str
+    pid: int
+    started: int
+    url: str = ""
+
+    @property
+    def alive(self) -> bool:
+        return _start_time(self.pid) == self.started
+
+
+def start(
+    home: Path, name: str, argv: Sequence[str], env: Mapping[str, str], url: str = "", cwd: Path | None = None
+) -> Background:
+    """Start a process in a session of its own, its output in `home/<name>.log`, and put it on record."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603  # our own programs, with arguments of our own
+            argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    process.returncode = 0  # it is meant to outlive this object, which would warn about it
+    background = Background(name, process.pid, _start_time(process.pid) or 0, url)
+    _record(home, name).write_text(json.dumps(asdict(background)), encoding="utf-8")
+    return background
+
+
+def running(home: Path, name: str) -> Background | None:
+    """The process on record under `name`, if it is still there."""
+    try:
+        background = Background(**json.loads(_record(home, name).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return background if background.alive else None
+
+
+def stop(home: Path, name: str) -> bool:
+    """End the process on record under `name` and all it started. False if it was not running."""
+    background = running(home, name)
+    _record(home, name).unlink(missing_ok=True)
+    if background is None:
+        return False
+    _signal(background, signal.SIGTERM)
+    until = time.monotonic() + END_SECONDS
+    while background.alive and time.monotonic() < until:
+        _reap(background.pid)
+        time.sleep(0.05)
+    _signal(background, signal.SIGKILL)
+    _reap(background.pid)
+    return True
+
+
+@contextmanager
+def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold a lock on `path` (fcntl.flock): processes take turns, and one that dies lets go of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        fcntl.flock(file, how)
+        yield
+
+
+def _record(home: Path, name: str) -> Path:
+    return home / f"{name}.json"
+
+
+def _signal(background: Background, number: signal.Signals) -> None:
+    try:
+        os.killpg(background.pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _reap(pid: int) -> None:
+    """Collect a child of ours, so that it does not stay as a zombie; another's child is not ours to collect."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+
+
+def _start_time(pid: int) -> int | None:
+    """When the process was started (proc(5), field 22 of stat); None if it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[19])

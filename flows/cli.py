@@ -1,0 +1,211 @@
+"""The `mail-loop` command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from flows.server import state_home
+from tasks.mail.conclude import misconfigured
+from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.errors import ConfigError, MailLoopError
+from tasks.mail.addresses import slug
+from tasks.mail.files import load
+from tasks.mail.report import line
+from tasks.mail.result import LoopResult
+
+BROKEN = 3  # the configuration is wrong, or the tool itself failed
+
+DESCRIPTION = """\
+Sends a real message through an SMTP relay, finds that very message in a mailbox
+over IMAP, and says whether mail gets through."""
+
+EPILOG = """\
+first steps:
+  mail-loop demo                  see a whole check work, on a mail system of its own
+  mail-loop validate my.yaml      is the configuration right? (sends nothing)
+  mail-loop check my.yaml         run it
+
+a configuration, my.yaml:
+  smtp:
+    host: relay.example.org
+    username: monitor
+    password_secret: relay-password     # Prefect Secret block, or variable RELAY_PASSWORD
+    from_addr: monitor@example.org
+    to_addr: probe@example.net
+    subject_prefix: "[mail-loop]"
+  imap:
+    host: imap.example.net
+    username: probe
+    password_secret: mailbox-password   # or variable MAILBOX_PASSWORD
+
+exit codes: 0 ok, 1 warning, 2 error, 3 misconfigured or the tool itself failed;
+of several files the worst."""
+
+CHECK = """\
+Runs the check of each file, all at the same time, as Prefect flow runs: on the server
+that is configured, else on a private one that is started for as long as it takes.
+A file holds a loop (smtp and imap), one half of it, or NyxMon's check.data."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is the tool not doing its work: exit code 3, for 2 says that mail is broken."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(BROKEN, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; each command sets `run`, which takes the arguments and returns the exit code."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = _Parser(prog="mail-loop", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
+    commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+
+    check = commands.add_parser("check", help="run the checks of FILE...", description=CHECK, formatter_class=raw)
+    check.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
+    check.add_argument("--json", action="store_true", help="one JSON object per check on stdout, all else on stderr")
+    check.add_argument("--max-wait", type=_positive, metavar="S", help="seconds to wait, instead of limits.max_wait")
+    check.add_argument("--direct", action="store_true", help="without Prefect: no server, no record of the run")
+    check.set_defaults(run=run_check)
+
+    validate = commands.add_parser("validate", help="say whether FILE... are right; sends nothing")
+    validate.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
+    validate.set_defaults(run=run_validate)
+
+    demo = commands.add_parser("demo", help="run a whole check against a mail system of its own")
+    demo.add_argument("--keep", action="store_true", help="leave the Prefect server and the mail system running")
+    demo.add_argument("--home", type=Path, default=state_home() / "demo", help="folder for its state (%(default)s)")
+    demo.set_defaults(run=run_demo)
+
+    serve = commands.add_parser("serve", help="start a Prefect server, a worker and the deployments of this folder")
+    serve.add_argument("--port", type=int, default=4200, help="of the Prefect server, on loopback (%(default)s)")
+    serve.add_argument("--home", type=Path, default=state_home() / "serve", help="folder for its state (%(default)s)")
+    serve.set_defaults(run=run_serve)
+
+    stop = commands.add_parser("stop", help="end what serve and demo --keep left running")
+    stop.add_argument("--home", type=Path, action="append", metavar="DIR", help="as given to serve or demo")
+    stop.set_defaults(run=run_stop)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except MailLoopError as error:
+        print(f"mail-loop: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("mail-loop: interrupted", file=sys.stderr)
+    return BROKEN
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """`mail-loop check`: exit code of the worst check."""
+    worst = 0
+
+    def show(result: LoopResult) -> None:
+        nonlocal worst
+        worst = max(worst, result.exit_code)
+        print(result.model_dump_json() if arguments.json else line(result), flush=True)
+
+    configs = []
+    for file in arguments.files:
+        try:
+            configs.append(_with_max_wait(load(file), arguments.max_wait))
+        except ConfigError as error:
+            show(misconfigured(slug(Path(file).stem), str(error)))
+    if not configs:
+        return worst
+    if arguments.direct:
+        from flows.direct import check_all
+
+        asyncio.run(check_all(configs, show))
+    else:
+        _quieten_prefect()
+        from flows.through_prefect import check_all as check_all_through_prefect
+
+        asyncio.run(check_all_through_prefect(configs, state_home(), show))
+    return worst
+
+
+def run_validate(arguments: argparse.Namespace) -> int:
+    """`mail-loop validate`: every file is read, and every problem said."""
+    worst = 0
+    for file in arguments.files:
+        try:
+            config = load(file)
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+            worst = BROKEN
+        else:
+            print(f"{file}: ok: {_route(config)}")
+    return worst
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """`mail-loop demo`."""
+    from flows.demo import demo
+
+    return demo(arguments.home, keep=arguments.keep)
+
+
+def run_serve(arguments: argparse.Namespace) -> int:
+    """`mail-loop serve`."""
+    from flows.serve import serve
+
+    return serve(arguments.home, arguments.port)
+
+
+def run_stop(arguments: argparse.Namespace) -> int:
+    """`mail-loop stop`."""
+    from flows.serve import stop
+
+    return stop(arguments.home or [state_home() / "demo", state_home() / "serve"])
+
+
+def _positive(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return seconds
+
+
+def _with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> LoopConfig | InboundConfig:
+    """The loop with another limit; a message that comes after it is lost, so none can be late beyond it."""
+    if seconds is None or isinstance(config, InboundConfig):
+        return config
+    warn_after = config.limits.warn_after
+    limits = {"max_wait": seconds, "warn_after": min(warn_after, seconds) if warn_after is not None else None}
+    return config.model_copy(update={"limits": config.limits.model_copy(update=limits)})
+
+
+def _route(config: LoopConfig | InboundConfig) -> str:
+    """Where the mail of a configuration goes, in a few words."""
+    mailbox = f"{config.imap.username} at {config.imap.host}:{config.imap.port}" if config.imap else "nowhere looked for"
+    if isinstance(config, InboundConfig):
+        return f"inbound check {config.name}: {mailbox}, {config.imap.folder}"
+    return f"loop {config.name}: {config.smtp.host}:{config.smtp.port} -> {config.smtp.to_addr} -> {mailbox}"
+
+
+def _quieten_prefect() -> None:
+    """Keep Prefect's own log off the terminal, unless asked for; set before its import, which reads them."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    logging.getLogger("prefect").setLevel(logging.CRITICAL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""The same steps without Prefect, for cron and pipelines: nothing here imports it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from tasks.mail.arrival import find
+from tasks.mail.conclude import conclude, misconfigured
+from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.environment import resolve_from_environment, resolve_inbound_from_environment
+from tasks.mail.errors import ConfigError, ImapFailure, SmtpFailure
+from tasks.mail.facts import Arrival, Receipt
+from tasks.mail.inbound import Recent, conclude_inbound, find_recent
+from tasks.mail.probe import compose
+from tasks.mail.result import LoopResult
+from tasks.mail.smtp import Attempts
+
+Found = TypeVar("Found")
+
+
+async def check(config: LoopConfig | InboundConfig) -> LoopResult:
+    """Run one check."""
+    try:
+        if isinstance(config, InboundConfig):
+            return await _inbound(resolve_inbound_from_environment(config))
+        return await _loop(resolve_from_environment(config))
+    except ConfigError as error:
+        return misconfigured(config.name, str(error))
+
+
+async def _loop(loop: LoopConfig) -> LoopResult:
+    probe = compose(loop.name, loop.smtp)
+    attempts = Attempts()
+    sent: Receipt | SmtpFailure
+    found: Arrival | ImapFailure | None = None
+    try:
+        sent = await _retrying(
+            lambda: attempts.deliver(probe, loop.smtp),
+            lambda error: isinstance(error, SmtpFailure) and error.temporary,
+            loop.smtp.retry_delays(),
+            loop.smtp.retry_jitter,
+        )
+    except SmtpFailure as failure:
+        sent = failure
+    if isinstance(sent, Receipt) and loop.imap is not None:
+        try:
+            found = await find(probe, loop.imap, sent, loop.limits.max_wait)
+        except ImapFailure as failure:
+            found = failure
+    return conclude(loop, probe, attempts, sent, found)
+
+
+async def _inbound(inbound: InboundConfig) -> LoopResult:
+    found: Recent | ImapFailure
+    try:
+        found = await _retrying(
+            lambda: find_recent(inbound),
+            lambda error: isinstance(error, ImapFailure) and not error.permanent,
+            [inbound.imap.retry_delay] * inbound.imap.retries,
+        )
+    except ImapFailure as failure:
+        found = failure
+    return conclude_inbound(inbound, found)
+
+
+async def _retrying(
+    step: Callable[[], Awaitable[Found]],
+    again: Callable[[Exception], bool],
+    delays: Sequence[float],
+    jitter: float = 0.0,
+) -> Found:
+    """What Prefect's task retries do: one more attempt after each delay (seconds), as long as `again` says so."""
+    for delay in delays:
+        try:
+            return await step()
+        except Exception as error:
+            if not again(error):
+                raise
+        await asyncio.sleep(delay * (1 + random.uniform(0, jitter)))  # noqa: S311  # spreads load, guards no secret
+    return await step()
+
+
+async def check_all(
+    configs: Sequence[LoopConfig | InboundConfig], show: Callable[[LoopResult], None]
+) -> None:
+    """Run all checks concurrently; `show` gets each result as soon as it is there."""
+
+    async def one(config: LoopConfig | InboundConfig) -> None:
+        show(await check(config))
+
+    await asyncio.gather(*(one(config) for config in configs))

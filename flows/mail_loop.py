@@ -1,0 +1,57 @@
+"""The mail loop check as a Prefect flow."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from tasks.mail.conclude import conclude, misconfigured
+from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig
+from tasks.mail.errors import ConfigError
+from tasks.mail.facts import Receipt
+from tasks.mail.probe import compose
+from tasks.mail.result import LoopResult
+from tasks.mail.smtp import Attempts
+from tasks.parameters import configuration_of, loop_of
+from tasks.publish import publish
+from tasks.runs import name_this_run, this_run
+from tasks.search import search
+from tasks.send import send
+from tasks.states import final_state
+
+
+# The body validates its parameters itself: Prefect's own refusal would be a crash with the input, and so perhaps with a
+# password, in its text; ours is a run that ended "Misconfigured" with one sentence.
+@flow(flow_run_name="{name}", validate_parameters=False, persist_result=False)
+async def mail_loop_check(
+    name: str, smtp: SmtpConfig, imap: ImapConfig | None = None, limits: Limits | None = None
+) -> LoopResult | State[object]:
+    """Send a message through a relay, find that very message in a mailbox, and say whether mail gets through.
+
+    The final state is named after the outcome. An ok or a warning returns the LoopResult; an error raises CheckFailed,
+    whose `result` is the LoopResult.
+
+    Args:
+        name: Name of the loop, a slug such as office-to-gmail; its artifacts line up under mail-loop-<name>.
+        smtp: The relay that the message is handed to.
+        imap: The mailbox that it should arrive in. Without one, the check ends when the relay has accepted the message.
+        limits: How long the message may take, in seconds.
+    """
+    try:
+        loop = await loop_of(name, smtp, imap, limits)
+    except ConfigError as error:
+        return await _end(misconfigured(str(name), str(error), this_run()))
+
+    probe = compose(loop.name, loop.smtp)
+    await name_this_run(f"{loop.name} {probe.token}")
+    attempts = Attempts()
+    sent = await send(probe, loop.smtp, attempts)
+    found = None
+    if isinstance(sent, Receipt) and loop.imap is not None:
+        found = await search(sent, probe, loop.imap, loop.limits.max_wait)
+    return await _end(conclude(loop, probe, attempts, sent, found, this_run()), loop)
+
+
+async def _end(result: LoopResult, loop: LoopConfig | None = None) -> State[object]:
+    await publish(result, configuration_of(loop))
+    return final_state(result)

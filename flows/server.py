@@ -1,0 +1,97 @@
+"""A Prefect server of our own: started, waited for, shared by those who need it at the same time, and ended."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows import background
+from tasks.mail.errors import MailLoopError
+
+SERVER = "server"
+START_SECONDS = 120.0  # the first start makes the database; a slow disk takes its time
+
+
+class ServerError(MailLoopError):
+    """The Prefect server could not be started."""
+
+
+def state_home() -> Path:
+    """Where the command keeps its own Prefect server's database (XDG Base Directory: state)."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "mail-loop"
+
+
+def settings(home: Path, port: int) -> dict[str, str]:
+    """The environment of the server in `home` and of all that talks to it. Nothing calls home."""
+    url = f"http://127.0.0.1:{port}"
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+        "PREFECT_API_URL": f"{url}/api",
+        "PREFECT_UI_URL": f"{url}/v2",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on just now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def start_server(home: Path, port: int) -> str:
+    """Start a server in `home`, wait until it answers, and return the URL of its API. Raises ServerError."""
+    env = os.environ | settings(home, port)
+    argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    server = background.start(home, SERVER, argv, env, url=env["PREFECT_API_URL"])
+    until = time.monotonic() + START_SECONDS
+    while not answers(server.url):
+        if not server.alive or time.monotonic() > until:
+            background.stop(home, SERVER)
+            raise ServerError(f"the Prefect server did not start: see {home / SERVER}.log")
+        time.sleep(0.1)
+    return server.url
+
+
+def answers(url: str) -> bool:
+    """Whether the API at `url` answers that it is healthy."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as response:  # noqa: S310  # http, on loopback
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+@contextmanager
+def private_server(home: Path) -> Iterator[str]:
+    """The API of a server in `home`, started if it is not there, ended by the last one that uses it."""
+    users = home / "users.lock"
+    with background.locked(home / "start.lock"):
+        running = background.running(home, SERVER)
+        url = running.url if running and answers(running.url) else ""
+        if not url:
+            background.stop(home, SERVER)
+            url = start_server(home, free_port())
+        in_use = users.open("ab")
+        fcntl.flock(in_use, fcntl.LOCK_SH)
+    try:
+        yield url
+    finally:
+        with background.locked(home / "start.lock"), in_use:
+            try:
+                fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass  # somebody else still uses it, and will end it
+            else:
+                background.stop(home, SERVER)

@@ -1,0 +1,47 @@
+"""Passwords by name: a Prefect Secret block, else an environment variable."""
+
+from __future__ import annotations
+
+import logging
+
+from prefect.blocks.system import Secret
+
+from tasks.mail.config import ImapConfig, LoopConfig
+from tasks.mail.environment import Section, from_environment, missing, variable, with_password
+
+log = logging.getLogger(__name__)
+
+
+async def resolve(loop: LoopConfig) -> LoopConfig:
+    """The loop with all its passwords in place. Raises ConfigError where one is nowhere to be found."""
+    smtp = await _section(loop.smtp, "smtp")
+    return loop.model_copy(update={"smtp": smtp, "imap": await resolve_imap(loop.imap) if loop.imap else None})
+
+
+async def resolve_imap(imap: ImapConfig) -> ImapConfig:
+    """The same for a mailbox alone."""
+    return await _section(imap, "imap")
+
+
+async def _section(section: Section, field: str) -> Section:
+    if (secret := section.password_secret) is None:
+        return section
+    block, why = await _from_block(secret)
+    password = block or from_environment(secret)
+    if password is None:
+        raise missing(field, f"{why} and no environment variable {variable(secret)}")
+    return with_password(section, password)
+
+
+async def _from_block(secret: str) -> tuple[str | None, str]:
+    """The value of the Secret block, or None and why there is none."""
+    try:
+        block = await Secret.aload(secret)  # type: ignore[misc]  # a classmethod that Prefect makes at run time
+    except ValueError:
+        return None, f"no Prefect Secret block {secret!r}"
+    except Exception as error:
+        # The block may well be there; the environment may have the password all the same.
+        log.warning("Prefect could not be asked for the Secret block %r: %s", secret, type(error).__name__)
+        return None, f"no answer from Prefect about the Secret block {secret!r} ({type(error).__name__})"
+    value = block.get()
+    return (value, "") if isinstance(value, str) and value else (None, f"no text in the Prefect Secret block {secret!r}")

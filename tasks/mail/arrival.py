@@ -1,0 +1,210 @@
+"""How a probe is looked for in a mailbox.
+
+The newest messages are walked back until they are older than the send; after that only what is new is fetched. No text
+search by the server: providers tokenise, index late or refuse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from tasks.mail import progress
+from tasks.mail.bounce import bounce_of
+from tasks.mail.config import ImapConfig
+from tasks.mail.errors import ImapFailure
+from tasks.mail.facts import Arrival, Bounce, ErrorType, Hit, Moment, Receipt
+from tasks.mail.imap import Mailbox
+from tasks.mail.imap_rows import Row
+from tasks.mail.match import Match, body_has_id, match
+from tasks.mail.pace import Pace
+from tasks.mail.places import Place, places
+from tasks.mail.probe import Probe
+
+CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
+LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
+FIRST_BATCH, BATCH = 20, 200  # messages a FETCH
+SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
+SHORTEST_PAUSE = 0.2  # between two connections, whatever retry_delay says
+
+
+async def find(probe: Probe, imap: ImapConfig, sent: Receipt, max_wait: float) -> Arrival:
+    """Look for the probe until it, or its bounce, is found, or `max_wait` seconds after the acceptance.
+
+    Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, else when
+    the time is over. An Arrival without hits means that a complete look at the end of the time found nothing.
+    """
+    search = _Search(probe, imap, sent)
+    deadline = sent.accepted.monotonic + max_wait
+    while True:
+        opened = time.monotonic()
+        try:
+            return await search.on_one_connection(deadline)
+        except ImapFailure as failure:
+            failure.stages = search.stages
+            if failure.permanent or time.monotonic() >= deadline:
+                raise
+            progress.tell("imap", failure.stage, f"{failure}; trying again")
+        pause = max(imap.retry_delay - (time.monotonic() - opened), SHORTEST_PAUSE)
+        await asyncio.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+
+
+@dataclass(slots=True)
+class _Seen:
+    """How far a folder has been looked at: everything below `uidnext`."""
+
+    uidvalidity: int
+    uidnext: int
+
+
+@dataclass
+class _Search:
+    """What is known of the mailbox so far; it outlives the connections it was learned on."""
+
+    probe: Probe
+    imap: ImapConfig
+    sent: Receipt
+    seen: dict[str, _Seen] = field(default_factory=dict)
+    hits: dict[tuple[str, int, int], Hit] = field(default_factory=dict)
+    bounce: Bounce | None = None
+    detected: Moment | None = None
+    notes: list[str] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+
+    async def on_one_connection(self, deadline: float) -> Arrival:
+        """Look until something is found or the deadline (monotonic seconds) has passed."""
+        password = self.imap.password.get_secret_value() if self.imap.password else ""
+        box = await Mailbox.open(self.imap, password)
+        try:
+            await self._watch(box, deadline)
+        except ImapFailure as failure:
+            if self.detected is None:
+                raise
+            self.notes.append(f"After the message was found the mailbox failed ({failure}), so it was not cleaned up.")
+        finally:
+            self.stages = box.stages
+            await box.close()
+        hits = tuple(sorted(self.hits.values(), key=lambda hit: (hit.folder, hit.uid)))
+        return Arrival(hits, self.bounce, self.detected or Moment.now(), dict(self.stages), tuple(self.notes))
+
+    async def _watch(self, box: Mailbox, deadline: float) -> None:
+        expected, junk, others = places(await box.folders(), self.imap)
+        pace = Pace(deadline)
+        while not self.detected:
+            last = pace.over
+            await self._look_at_selected(box, expected)
+            if not self.detected and junk and (last or pace.junk_is_due()):
+                await self._look_aside(box, junk)
+            if not self.detected and (last or pace.sweep_is_due()):
+                for place in others:
+                    await self._look_aside(box, place)
+            if last and not self.detected:
+                await self._last_look(box, [expected, junk] if junk else [expected])
+            if last or self.detected:
+                break
+            await self._examine_again(box, expected)
+            await pace.pause(box)
+        if self.hits:
+            await asyncio.sleep(SETTLE_SECONDS)
+            await self._look_at_selected(box, expected)
+            if junk:
+                await self._look_aside(box, junk)
+            await self._delete_own(box)
+
+    async def _look_at_selected(self, box: Mailbox, place: Place) -> None:
+        """Look at the expected folder, which stays selected between the looks."""
+        if box.selected == place.folder and (seen := self.seen.get(place.folder)):
+            await box.noop()  # without it a server may answer from the view of the command before
+            await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
+        else:
+            await self._examine(box, place)
+
+    async def _look_aside(self, box: Mailbox, place: Place) -> None:
+        """Look at another folder, if STATUS says that there is something new."""
+        try:
+            uidnext, uidvalidity = await box.uidnext(place.folder)
+            seen = self.seen.get(place.folder)
+            if seen and uidnext is not None and (uidvalidity, uidnext) == (seen.uidvalidity, seen.uidnext):
+                return
+            await self._examine(box, place)
+        except ImapFailure as failure:
+            if not place.optional or failure.error_type is not ErrorType.IMAP or not failure.permanent:
+                raise
+            note = f"The folder {place.folder} could not be looked at: {failure}."
+            if note not in self.notes:
+                self.notes.append(note)
+
+    async def _examine_again(self, box: Mailbox, place: Place) -> None:
+        """Select the expected folder again after a look aside."""
+        if box.selected != place.folder:
+            await self._examine(box, place)
+
+    async def _examine(self, box: Mailbox, place: Place) -> None:
+        """Select a folder and look at what is not known of it yet."""
+        selected = await box.examine(place.folder)
+        seen = self.seen.get(place.folder)
+        if seen is not None and seen.uidvalidity == selected.uidvalidity:
+            await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
+            return
+        seen = self.seen[place.folder] = _Seen(selected.uidvalidity, selected.uidnext or 1)
+        since = self.sent.started.utc - CLOCK_MARGIN
+        async for rows in newest_first(box, selected.exists):
+            await self._take(box, place, seen, rows)
+            if self.detected or all(row.internaldate < since for row in rows):
+                return
+
+    async def _last_look(self, box: Mailbox, watched: list[Place]) -> None:
+        """Before a probe is called lost: look at the newest messages whatever their dates, should a clock be far off."""
+        for place in watched:
+            selected, looked = await box.examine(place.folder), 0
+            seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
+            async for rows in newest_first(box, selected.exists):
+                await self._take(box, place, seen, rows)
+                looked += len(rows)
+                if self.detected or looked >= LAST_LOOK:
+                    break
+
+    async def _take(self, box: Mailbox, place: Place, seen: _Seen, rows: list[Row]) -> None:
+        """Take from `rows` what concerns the probe, and remember how far they reach."""
+        for row in rows:
+            seen.uidnext = max(seen.uidnext, row.uid + 1)
+            kind = match(row.headers, self.probe)
+            if kind is Match.PERHAPS and body_has_id(await box.fetch_body(row.uid), self.probe):
+                kind = Match.COPY
+            if kind is Match.REPORT and self.bounce is None and not self._is_old(row):
+                self.bounce = bounce_of(await box.fetch_body(row.uid), self.probe)
+            if kind in {Match.OWN, Match.COPY}:
+                hit = Hit(
+                    place.folder, place.placement, seen.uidvalidity, row.uid, row.internaldate, own=kind is Match.OWN
+                )
+                self.hits[hit.folder, hit.uidvalidity, hit.uid] = hit
+        if (self.hits or self.bounce) and self.detected is None:
+            self.detected = Moment.now()
+
+    def _is_old(self, row: Row) -> bool:
+        return row.internaldate < self.sent.started.utc - CLOCK_MARGIN
+
+    async def _delete_own(self, box: Mailbox) -> None:
+        """Remove the copies of the probe that carry our header with our loop's name, and nothing else."""
+        if not self.imap.delete_after_check:
+            return
+        own = [hit for hit in self.hits.values() if hit.own]
+        for folder, uidvalidity in {(hit.folder, hit.uidvalidity) for hit in own}:
+            uids = [hit.uid for hit in own if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
+            await box.delete(folder, uidvalidity, uids, lambda row: match(row.headers, self.probe) is Match.OWN)
+        if len(own) < len(self.hits):
+            self.notes.append("A copy without our own header was left in the mailbox.")
+
+
+async def newest_first(box: Mailbox, exists: int) -> AsyncIterator[list[Row]]:
+    """The messages of the selected folder in batches, from the newest back."""
+    last, size = exists, FIRST_BATCH
+    while last > 0:
+        first = max(1, last - size + 1)
+        if not (rows := await box.fetch_range(first, last)):
+            return
+        yield rows
+        last, size = first - 1, BATCH

@@ -1,0 +1,133 @@
+"""From the facts of a check to its result: pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
+from tasks.mail.errors import ImapFailure, SmtpFailure
+from tasks.mail.facts import Arrival, ErrorType, Moment, Receipt
+from tasks.mail.probe import Probe
+from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
+from tasks.mail.smtp import Attempts
+from tasks.mail.verdict import clock_skew, delivery_seconds, first_arrival, judge
+
+
+def conclude(
+    loop: LoopConfig,
+    probe: Probe,
+    attempts: Attempts,
+    sent: Receipt | SmtpFailure,
+    found: Arrival | ImapFailure | None,
+    flow_run_id: str | None = None,
+) -> LoopResult:
+    """Judge a check and write down everything its steps returned."""
+    verdict = judge(loop, sent, found, attempts.errors)
+    facts: dict[str, object] = {}
+    notes = configuration_notes(loop.smtp, loop.imap)
+    if isinstance(sent, Receipt):
+        facts |= _sent(sent)
+    else:
+        facts |= {
+            "response_code": sent.smtp_code,
+            "smtp_code": sent.smtp_code,
+            "response_message": sent.text if sent.smtp_code else None,
+            "smtp_stages": sent.stages,
+        }
+    if isinstance(found, ImapFailure):
+        facts |= {"imap_stages": found.stages}
+    if isinstance(sent, Receipt) and isinstance(found, Arrival):
+        facts |= _found(sent, found)
+        notes += found.notes + _skew_note(sent, found)
+    return LoopResult(
+        loop=loop.name,
+        status=verdict.status,
+        outcome=verdict.outcome,
+        sentence=verdict.sentence,
+        leg=verdict.leg,
+        stage=verdict.stage,
+        error_type=verdict.error_type,
+        error_msg=verdict.error_msg,
+        attempts=attempts.count,
+        attempt_errors=tuple(AttemptRecord(**asdict(error)) for error in attempts.errors),
+        token=probe.token,
+        probe_id=probe.id,
+        subject=probe.subject,
+        message_id=probe.message_id,
+        from_=probe.from_addr,
+        to=probe.to_addr,
+        sent_at=attempts.started.utc if attempts.started else None,
+        notes=notes,
+        flow_run_id=flow_run_id,
+        **facts,
+    )
+
+
+def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> LoopResult:
+    """The result of a check whose configuration is wrong: nothing was sent."""
+    return LoopResult(
+        loop=name,
+        status=Status.ERROR,
+        outcome=Outcome.MISCONFIGURED,
+        sentence=f"The configuration is wrong, so nothing was sent: {reason}.",
+        error_type=ErrorType.CONFIGURATION,
+        error_msg=reason,
+        flow_run_id=flow_run_id,
+    )
+
+
+def configuration_notes(smtp: SmtpConfig | None, imap: ImapConfig | None) -> tuple[str, ...]:
+    """What a configuration gives up, said in every report."""
+    notes = []
+    for leg, config in (("smtp", smtp), ("imap", imap)):
+        if config is None:
+            continue
+        if not config.verify and config.tls != "none":
+            notes.append(f"{leg}.verify is false: the certificate of {config.host} is not verified.")
+        if config.tls == "none" and config.username is not None:
+            notes.append(f"{leg}.tls is none: the password goes to {config.host} without encryption.")
+    return tuple(notes)
+
+
+def _sent(sent: Receipt) -> dict[str, object]:
+    return {
+        "response_code": sent.smtp_code,
+        "smtp_code": sent.smtp_code,
+        "response_message": sent.response,
+        "queue_id": sent.queue_id,
+        "accepted_at": sent.accepted.utc if sent.certain else None,
+        "send_seconds": sent.accepted.since(sent.started),
+        "smtp_stages": dict(sent.stages),
+    }
+
+
+def _found(sent: Receipt, found: Arrival) -> dict[str, object]:
+    facts: dict[str, object] = {"imap_stages": dict(found.stages)}
+    if not found.hits and found.bounce is None:
+        return facts
+    facts |= {"detected_at": wall_clock(sent.started, found.detected), "total_seconds": found.detected.since(sent.started)}
+    if found.hits:
+        first = first_arrival(found)
+        facts |= {
+            "arrived_at": first.internaldate,
+            "delivery_seconds": delivery_seconds(sent, found),
+            "folder": first.folder,
+            "placement": first.placement,
+            "copies": len(found.hits),
+            "matched_uids": tuple(hit.uid for hit in found.hits),
+            "latest_internaldate": max(hit.internaldate for hit in found.hits),
+        }
+    return facts
+
+
+def wall_clock(start: Moment, later: Moment) -> datetime:
+    """When `later` was, by the clock of `start`: a clock that was set in between would tell another story."""
+    return start.utc + timedelta(seconds=later.since(start))
+
+
+def _skew_note(sent: Receipt, found: Arrival) -> tuple[str, ...]:
+    if not (skew := clock_skew(sent, found)):
+        return ()
+    way = "fast" if skew > 0 else "slow"
+    return (f"The mail server's clock is at least {abs(skew):.0f} s {way}, so times are measured by this machine's.",)

@@ -1,0 +1,261 @@
+"""The configuration of a check: strict, frozen, and complete before anything is sent.
+
+Field names and defaults follow NyxMon, whose users bring their JSON unchanged. Times are in seconds unless a name says
+otherwise. The descriptions are what Prefect shows beside the fields of its form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from tasks.mail.errors import ConfigError
+from tasks.mail.fields import Address, Duration, EhloName, Host, Password, Pause, Port, Retries, Slug, Subject, Text
+from tasks.mail.problems import explain, problem
+
+Tls = Literal["none", "starttls", "implicit"]
+Severity = Literal["warning", "critical"]
+
+LONGEST_RETRY_DELAY = 3600.0
+MOST_RETRY_DELAYS = 50  # as many as Prefect takes; it repeats the last one for the retries beyond
+
+SMTP_PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "implicit": 465}
+IMAP_PORTS: dict[Tls, int] = {"none": 143, "starttls": 143, "implicit": 993}
+
+
+def _without_password(schema: dict[str, Any]) -> None:
+    """Keep a clear password out of Prefect's form, and let its server refuse one before it is stored."""
+    schema["properties"].pop("password", None)
+    reason = "a deployment never holds a password in clear: name a Prefect Secret block in password_secret"
+    schema["propertyNames"] = {"type": "string", "not": {"enum": ["password"], "description": reason}}
+    # Else additionalProperties would refuse it as well, and its error, without the reason, may be the one shown.
+    schema["patternProperties"] = {"^password$": {}}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+
+class _Section(_Model):
+    def redacted(self) -> dict[str, object]:
+        """What is in force, for reports: no absent fields, and no password."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            name: "********" if isinstance(value, SecretStr) else value
+            for name, value in values.items()
+            if value is not None
+        }
+
+    @model_serializer(mode="wrap")
+    def _without_absent_password(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The schema above refuses the bare field name too, so a model without a password must not carry it along.
+        values: dict[str, Any] = serialize(self)
+        if values.get("password", "") is None:
+            del values["password"]
+        return values
+
+
+def _login(secret_name: str | None, info: ValidationInfo) -> str | None:
+    """The rules between username, password and password_secret, checked at the last of the three."""
+    if not {"username", "password"} <= info.data.keys():  # one of them is wrong already
+        return secret_name
+    username, password = info.data["username"], info.data["password"]
+    if password and secret_name:
+        raise problem("must not be set together with password_secret: keep one of them", at="password")
+    if username and not (password or secret_name):
+        raise problem("needs a password: set password_secret, or password for local use", at="username")
+    if (password or secret_name) and not username:
+        given = "password" if password else "password_secret"
+        raise problem(f"is required where {given} is set: the name to log in with", at="username")
+    return secret_name
+
+
+class SmtpConfig(_Section):
+    """The relay that a probe is handed to."""
+
+    model_config = ConfigDict(title="SMTP", json_schema_extra=_without_password)
+
+    host: Host = Field(description="Host name or IP address of the SMTP server")
+    tls: Tls = Field("starttls", description="Encryption: none, starttls, or implicit (TLS from the first byte)")
+    port: Port = Field(
+        default_factory=lambda data: SMTP_PORTS[data["tls"]],
+        description="TCP port; if left out 587 for starttls, 465 for implicit, 25 for none",
+    )
+    username: Text | None = Field(None, description="Name to log in with; without one there is no login")
+    password: Password | None = Field(None, description="Password in clear, for local use only", repr=False)
+    password_secret: Text | None = Field(
+        None,
+        description="Name of the Prefect Secret block (or environment variable) with the password",
+        validate_default=True,
+    )
+    from_addr: Address = Field(description="Sender address of the probes, such as probe@example.org")
+    to_addr: Address = Field(description="Recipient address of the probes, such as inbox@example.net")
+    subject_prefix: Subject = Field(description="Text that the subject of each probe begins with, such as [mail-loop]")
+    timeout: Duration = Field(30.0, description="Seconds that one step of the SMTP dialogue may take")
+    retries: Retries = Field(2, description="Further attempts after a temporary failure (a 4xx reply)")
+    retry_delay: Pause = Field(5.0, description="Seconds before the first further attempt")
+    retry_backoff: float = Field(
+        1.0, ge=1, le=100, description="Factor by which each delay is longer than the one before; 1 keeps it fixed"
+    )
+    retry_jitter: float = Field(0.0, ge=0, le=1, description="Largest random part added to a delay, 0 to 1 of it")
+    ca_file: Text | None = Field(
+        None, description="PEM file of certificate authorities to trust instead of the system's"
+    )
+    verify: bool = Field(True, description="Whether the server's certificate is verified")
+    ehlo_name: EhloName | None = Field(None, description="Name given in EHLO; if left out, that of the machine")
+
+    _login_rules = field_validator("password_secret")(_login)
+
+    def retry_delays(self) -> list[float]:
+        """Seconds before each further attempt, in the form that Prefect takes."""
+        delays, delay = [], self.retry_delay
+        for _ in range(min(self.retries, MOST_RETRY_DELAYS)):
+            delays.append(min(delay, LONGEST_RETRY_DELAY))
+            delay = min(delay * self.retry_backoff, LONGEST_RETRY_DELAY)
+        return delays
+
+
+class ImapConfig(_Section):
+    """The mailbox that a probe should arrive in."""
+
+    model_config = ConfigDict(title="IMAP", json_schema_extra=_without_password)
+
+    host: Host = Field(description="Host name or IP address of the IMAP server")
+    tls: Tls = Field("implicit", description="Encryption: none, starttls, or implicit (TLS from the first byte)")
+    port: Port = Field(
+        default_factory=lambda data: IMAP_PORTS[data["tls"]],
+        description="TCP port; if left out 993 for implicit, 143 for starttls and none",
+    )
+    username: Text = Field(description="Name to log in with")
+    password: Password | None = Field(None, description="Password in clear, for local use only", repr=False)
+    password_secret: Text | None = Field(
+        None,
+        description="Name of the Prefect Secret block (or environment variable) with the password",
+        validate_default=True,
+    )
+    folder: Text = Field("INBOX", description="Folder that the probe is expected in")
+    search_subject: Subject | None = Field(
+        None, description="Text that the subject must contain; in a loop it is the subject prefix if left out"
+    )
+    max_age_minutes: float = Field(
+        30.0, gt=0, le=525600, description="Minutes after which a message is too old for an inbound check"
+    )
+    delete_after_check: bool = Field(True, description="Whether the probe is deleted once it is found")
+    no_recent_message_severity: Severity = Field("critical", description="How bad it is when no message is found")
+    junked_severity: Severity = Field("warning", description="How bad it is when the probe is found in the junk folder")
+    misplaced_severity: Severity = Field("warning", description="How bad it is when the probe is in another folder")
+    junk_folder: Text | None = Field(None, description="Name of the junk folder; if left out it is found by itself")
+    timeout: Duration = Field(30.0, description="Seconds that one step of the IMAP dialogue may take")
+    retries: Retries = Field(2, description="Further attempts of an inbound check that found nothing")
+    retry_delay: Pause = Field(10.0, description="Seconds before a further attempt or a new connection")
+    ca_file: Text | None = Field(
+        None, description="PEM file of certificate authorities to trust instead of the system's"
+    )
+    verify: bool = Field(True, description="Whether the server's certificate is verified")
+
+    _login_rules = field_validator("password_secret")(_login)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_tls_mode(cls, data: object) -> object:
+        if not isinstance(data, dict) or "tls_mode" not in data:
+            return data
+        rest = {key: value for key, value in data.items() if key != "tls_mode"}
+        if rest.setdefault("tls", data["tls_mode"]) != data["tls_mode"]:
+            raise problem("tls and tls_mode are two names of one field and differ: keep one of them")
+        return rest
+
+
+class Limits(_Section):
+    """How long a probe may take."""
+
+    model_config = ConfigDict(title="Limits")
+
+    warn_after: Duration | None = Field(
+        None, description="Seconds after which a delivery is late; if left out, none is"
+    )
+    max_wait: Duration = Field(
+        300.0, description="Seconds after which a probe that was not found is lost", validate_default=True
+    )
+
+    @field_validator("max_wait")
+    @classmethod
+    def _in_order(cls, max_wait: float, info: ValidationInfo) -> float:
+        warn_after = info.data.get("warn_after")
+        if warn_after is not None and warn_after > max_wait:
+            raise problem(f"must not exceed max_wait ({max_wait:g} s), but is {warn_after:g} s", at="warn_after")
+        return max_wait
+
+
+class LoopConfig(_Model):
+    """One checked path. Without `imap` it ends when the server has accepted the probe."""
+
+    name: Slug = Field(description="Name of the loop, such as office-to-gmail")
+    smtp: SmtpConfig = Field(description="The relay that a probe is handed to")
+    imap: ImapConfig | None = Field(None, description="The mailbox that a probe should arrive in")
+    limits: Limits = Field(default_factory=Limits, description="How long a probe may take")
+
+    @field_validator("imap")
+    @classmethod
+    def _search_what_is_sent(cls, imap: ImapConfig | None, info: ValidationInfo) -> ImapConfig | None:
+        smtp: SmtpConfig | None = info.data.get("smtp")
+        if imap is None or smtp is None:
+            return imap
+        if imap.search_subject is None:
+            return imap.model_copy(update={"search_subject": smtp.subject_prefix})
+        if imap.search_subject.casefold() not in smtp.subject_prefix.casefold():
+            raise problem(
+                f"{imap.search_subject!r} is not part of smtp.subject_prefix {smtp.subject_prefix!r}, "
+                "so no probe would match it: leave it out",
+                at="imap.search_subject",
+            )
+        return imap
+
+
+class InboundConfig(_Model):
+    """The receiving half alone: is there a fresh message whose subject carries `search_subject`?"""
+
+    name: Slug = Field(description="Name of the check, such as office-inbox")
+    imap: ImapConfig = Field(description="The mailbox to look into")
+
+    @field_validator("imap")
+    @classmethod
+    def _has_something_to_search(cls, imap: ImapConfig) -> ImapConfig:
+        if imap.search_subject is None:
+            raise problem("is required: text that the subject must contain", at="imap.search_subject")
+        return imap
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], data: Mapping[str, object], source: str = "", inside: str = "") -> Model:
+    """`data` as a `model`, or a ConfigError that lists every problem. `inside`: see explain()."""
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError as error:
+        text = explain(error, model, source, inside)
+    raise ConfigError(text)  # outside the except clause: the cause would carry the input, and with it a password
+
+
+def loop_config(data: Mapping[str, object], source: str = "") -> LoopConfig:
+    """A loop from its fields; `smtp`, `imap` and `limits` may be models already. `source` begins the error text."""
+    return validated(LoopConfig, data, source)
+
+
+def inbound_config(data: Mapping[str, object], source: str = "") -> InboundConfig:
+    """An inbound check from its fields; `imap` may be a model already. `source` begins the error text."""
+    return validated(InboundConfig, data, source)

@@ -1,0 +1,56 @@
+"""Passwords from the environment: what `password_secret` means where there is no Prefect Secret block of that name."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from tasks.mail.config import ImapConfig, InboundConfig, LoopConfig, SmtpConfig
+from tasks.mail.errors import ConfigError
+
+Section = TypeVar("Section", SmtpConfig, ImapConfig)
+
+
+def variable(secret: str) -> str:
+    """The environment variable that stands for a secret: its name in upper case, `-` made `_`."""
+    return secret.upper().replace("-", "_")
+
+
+def from_environment(secret: str) -> str | None:
+    """The password in the environment; None where there is none, or an empty one."""
+    return os.environ.get(variable(secret)) or None
+
+
+def with_password(section: Section, password: str) -> Section:
+    """The section with its password in place of the secret's name."""
+    return section.model_copy(update={"password": SecretStr(password), "password_secret": None})
+
+
+def missing(field: str, looked_in: str) -> ConfigError:
+    """The error of a secret that is nowhere to be found."""
+    return ConfigError(f"{field}.password_secret: there is {looked_in}: create one of them")
+
+
+def resolve_from_environment(loop: LoopConfig) -> LoopConfig:
+    """The loop with all its passwords, taken from the environment alone. Raises ConfigError."""
+    smtp = _section(loop.smtp, "smtp")
+    imap = _section(loop.imap, "imap") if loop.imap else None
+    return loop.model_copy(update={"smtp": smtp, "imap": imap})
+
+
+def resolve_inbound_from_environment(inbound: InboundConfig) -> InboundConfig:
+    """The same for an inbound check."""
+    return inbound.model_copy(update={"imap": _section(inbound.imap, "imap")})
+
+
+def _section(section: Section, field: str) -> Section:
+    if (secret := section.password_secret) is None:
+        return section
+    if (password := from_environment(secret)) is None:
+        raise ConfigError(
+            f"{field}.password_secret: there is no environment variable {variable(secret)}, "
+            "and without Prefect no Secret block is looked for: set the variable"
+        )
+    return with_password(section, password)

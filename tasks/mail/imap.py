@@ -1,0 +1,177 @@
+"""The IMAP leg's mailbox: list folders, read the newest messages, wait for more, delete own mail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.mail import imap_rows
+from tasks.mail.imap_rows import Folder, Row
+from tasks.mail.imap_session import Session
+from tasks.mail.network import TlsSession
+
+if TYPE_CHECKING:
+    from tasks.mail.config import ImapConfig
+
+BODY_OCTETS = 128 * 2**10
+HEADERS = (
+    b"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (X-MAIL-LOOP-ID X-MAIL-LOOP-NAME MESSAGE-ID SUBJECT FROM AUTO-SUBMITTED "
+    b"CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH)]<0.65536>)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A folder as it was when it was opened. `uidvalidity` is 0 where the server gave none."""
+
+    exists: int
+    uidnext: int | None
+    uidvalidity: int
+
+
+class Mailbox:
+    """A mailbox that is logged in to. Its methods raise nothing but ImapFailure; each command is bounded by `timeout`.
+
+    After a lost connection, a timeout or a cancellation it is over: every method then fails at once.
+    """
+
+    def __init__(self, session: Session) -> None:
+        """Use `Mailbox.open`."""
+        self._session = session
+        self._idle_refused = False
+        self._wire_names: dict[str, bytes] = {}
+        self.selected: str | None = None
+
+    @classmethod
+    async def open(cls, config: ImapConfig, password: str) -> Mailbox:
+        """Connect and log in. The ImapFailure of an attempt that ends early has its stage times."""
+        session = Session(config)
+        await session.open(password)
+        return cls(session)
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds by stage so far; the waiting in IDLE is in none of them."""
+        return self._session.stages
+
+    @property
+    def tls(self) -> TlsSession | None:
+        return self._session.tls
+
+    @property
+    def exists(self) -> int:
+        """How many messages the open folder has, as far as the server has said."""
+        return self._session.connection.exists
+
+    @property
+    def can_idle(self) -> bool:
+        """Whether the server offers IDLE, and has not refused it."""
+        return "IDLE" in self._session.capabilities and not self._idle_refused
+
+    async def folders(self) -> list[Folder]:
+        """All folders, with their special use where the server knows it."""
+        arguments = [b'""', b'"*"']
+        if self._session.rev2 or {"SPECIAL-USE", "LIST-EXTENDED"} <= self._session.capabilities:
+            arguments += [b"RETURN", b"(SPECIAL-USE)"]  # a server that is not asked may keep it to itself
+        reply = await self._session.ask("select", "LIST", *arguments, permanent=True)
+        listed = (imap_rows.folder(response, self._utf8) for response in reply.responses)
+        found = {folder.name: folder for folder in listed if folder is not None}
+        self._wire_names = {folder.name: folder.wire for folder in found.values()}
+        return list(found.values())
+
+    async def examine(self, folder: str) -> Selected:
+        """Open a folder read-only."""
+        return await self._select("select", "EXAMINE", folder)
+
+    async def fetch_range(self, first: int, last: int) -> list[Row]:
+        """The messages with these sequence numbers, as far as they exist, by ascending UID."""
+        self._session.connection.news = False
+        first, last = max(first, 1), min(last, self.exists)
+        return await self._fetch("FETCH", b"%d:%d" % (first, last)) if first <= last else []
+
+    async def fetch_new(self, uidnext: int) -> list[Row]:
+        """The messages with this UID or a higher one, by ascending UID."""
+        self._session.connection.news = False
+        if not self.exists:
+            return []
+        # n:* always includes the last message, whatever its UID.
+        return [row for row in await self._fetch("UID FETCH", b"%d:*" % uidnext) if row.uid >= uidnext]
+
+    async def fetch_body(self, uid: int, limit: int = BODY_OCTETS) -> bytes:
+        """The first octets of a whole message; none when it is gone."""
+        reply = await self._session.ask("search", "UID FETCH", b"%d" % uid, b"(UID BODY.PEEK[]<0.%d>)" % limit)
+        bodies = (imap_rows.body(response, uid) for response in reply.responses)
+        return next((octets for octets in bodies if octets is not None), b"")[:limit]
+
+    async def noop(self) -> None:
+        """Bring the view of the open folder up to date."""
+        await self._session.ask("search", "NOOP")
+
+    async def uidnext(self, folder: str) -> tuple[int | None, int | None]:
+        """UIDNEXT and UIDVALIDITY of a folder, which must not be the open one: of that they may never change."""
+        arguments = self._name(folder), b"(UIDNEXT UIDVALIDITY)"
+        reply = await self._session.ask("search", "STATUS", *arguments, about=f"STATUS of {folder!r}", permanent=True)
+        found = (imap_rows.status(response) for response in reply.responses)
+        items = next((items for items in found if items is not None), {})
+        return imap_rows.number(items.get(b"UIDNEXT")), imap_rows.number(items.get(b"UIDVALIDITY"))
+
+    async def idle(self, seconds: float) -> bool:
+        """Wait at most `seconds`; True as soon as the server has announced messages since the last fetch.
+
+        A server that offers IDLE but refuses it is not asked again: `can_idle` is then False.
+        """
+        connection = self._session.connection
+        if not (connection.alive and connection.news):
+            self._idle_refused = not await self._session.idle(seconds)
+        return connection.news
+
+    async def delete(
+        self, folder: str, uidvalidity: int, uids: Sequence[int], is_ours: Callable[[Row], bool]
+    ) -> list[int]:
+        """Delete those of the messages that are still there and are ours by their headers; returns their UIDs.
+
+        Without UID EXPUNGE they are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too.
+        """
+        session, wanted = self._session, frozenset(uids)
+        opened = await self._select("search", "SELECT", folder)
+        ours: list[int] = []
+        if wanted and opened.exists and opened.uidvalidity and opened.uidvalidity == uidvalidity:
+            rows = await self._fetch("UID FETCH", _uid_set(wanted))
+            ours = [row.uid for row in rows if row.uid in wanted and is_ours(row)]
+        if ours:
+            await session.ask("search", "UID STORE", _uid_set(ours), b"+FLAGS.SILENT", rb"(\Deleted)")
+            if session.rev2 or "UIDPLUS" in session.capabilities:
+                await session.ask("search", "UID EXPUNGE", _uid_set(ours))
+        await self._select("search", "EXAMINE", folder)  # leaves the writable view and expunges nothing
+        return ours
+
+    async def close(self) -> None:
+        """Log out if that takes less than a second, and drop the connection in any case. May be called twice."""
+        await self._session.close()
+
+    @property
+    def _utf8(self) -> bool:
+        """Whether folder names are UTF-8: a server of both versions speaks the older one unless told otherwise."""
+        return self._session.rev2 and "IMAP4REV1" not in self._session.capabilities
+
+    def _name(self, folder: str) -> bytes:
+        wire = self._wire_names.get(folder)
+        return imap_rows.quoted(imap_rows.encode_name(folder, self._utf8) if wire is None else wire)
+
+    async def _select(self, stage: str, verb: str, folder: str) -> Selected:
+        self.selected = None  # also after a refusal (RFC 9051, 6.3.2)
+        self._session.connection.exists = 0
+        reply = await self._session.ask(stage, verb, self._name(folder), about=f"{verb} of {folder!r}", permanent=True)
+        self.selected = folder
+        exists, codes = imap_rows.selected(reply.responses)
+        return Selected(exists, codes.get("UIDNEXT"), codes.get("UIDVALIDITY", 0))
+
+    async def _fetch(self, verb: str, messages: bytes) -> list[Row]:
+        reply = await self._session.ask("search", verb, messages, HEADERS)
+        rows = {row.uid: row for row in map(imap_rows.row, reply.responses) if row is not None}
+        return [rows[uid] for uid in sorted(rows)]
+
+
+def _uid_set(uids: Iterable[int]) -> bytes:
+    return ",".join(map(str, sorted(uids))).encode()

@@ -1,0 +1,311 @@
+"""A hardened layer over aioimaplib's protocol: one command at a time, and nothing a server does makes it hang or grow.
+
+Of aioimaplib remain its commands, tags and place in the event loop. Each override below says what it puts right; their
+names are internals of aioimaplib, so its version is pinned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from aioimaplib.aioimaplib import Command, IMAP4ClientProtocol
+
+from tasks.mail.errors import ImapFailure
+from tasks.mail.facts import ErrorType
+from tasks.mail.imap_rows import Response, code, count, literal_size, readable
+from tasks.mail.network import describe_os_error, describe_tls_error
+
+LONGEST_LINE = LARGEST_LITERAL = 2**20
+MOST_RESPONSES = 200_000  # in one command; a folder of 100,000 messages that is emptied sends that many EXPUNGEs
+MOST_OCTETS = 64 * 2**20  # in one command
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one command: OK, NO or BAD (of a greeting: OK, PREAUTH or BYE), its text, what came before it."""
+
+    status: str
+    text: bytes
+    responses: Sequence[Response] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Why a connection is over."""
+
+    error_type: ErrorType
+    text: str
+    code: str | None
+    permanent: bool
+
+
+class _NotImap(Exception):  # noqa: N818
+    """The server sent something that IMAP does not know, or too much."""
+
+
+class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
+    """One connection. Once it is over every command raises the ImapFailure that says why; it never comes back.
+
+    `stage` is where such a failure is said to have happened; the owner keeps it up to date.
+    """
+
+    def __init__(self, host: str, tls_first: bool) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.host = host
+        self.stage = "connect"
+        self.exists = 0  # messages in the selected folder
+        self.news = False  # the server has said how many there are since the owner last looked
+        self.closed = asyncio.Event()
+        self.secrets: tuple[bytes, ...] = ()
+        self._deaf = tls_first  # whatever arrives before the handshake is not the server's word
+        self._end: _End | None = None
+        self._bye: bytes | None = None
+        self._buffer = bytearray()
+        self._searched = 0  # octets of the buffer known to hold no end of line
+        self._parts: list[bytes] = []
+        self._literal: int | None = None
+        self._stirred = asyncio.Event()  # ends the wait of IDLE
+        self._answers: deque[bytes] = deque()
+        self._responses = self._octets = 0
+        self.pending_sync_command = self._greeting = Command("GREETING", "*", loop=self.loop)
+
+    # -- for the owner ------------------------------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        return self._end is None
+
+    @property
+    def busy(self) -> bool:
+        return self.pending_sync_command is not None
+
+    async def greeting(self) -> Reply:
+        """What the server says first."""
+        with self._paired():
+            await self._greeting.wait()
+        return _reply(self._greeting)
+
+    async def ask(self, name: str, *arguments: bytes, answers: Sequence[bytes] = ()) -> Reply:
+        """Send one command and wait for its answer; `answers` are sent as the server asks for them with `+`.
+
+        The caller bounds it; given up, it takes the connection with it.
+        """
+        with self._paired():
+            command = self._begin(name, *arguments, answers=answers)
+            await command.wait()
+        return _reply(command)
+
+    async def idle(self, seconds: float, timeout: float) -> Reply:
+        """IDLE until there is news or `seconds` are over. Upstream's never returns when the server drops or is silent."""
+        with self._paired():
+            self._idle_event.clear()
+            self._stirred.clear()
+            command = self._begin("IDLE")
+            async with asyncio.timeout(timeout):
+                await self._idle_event.wait()
+            if self.pending_sync_command is command:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._stirred.wait()
+            if self.pending_sync_command is command:
+                self.transport.write(b"DONE\r\n")
+            async with asyncio.timeout(timeout):
+                await command.wait()
+        return _reply(command)
+
+    async def start_tls(self, context: ssl.SSLContext, timeout: float) -> ssl.SSLObject:
+        """The TLS handshake, which aioimaplib knows only as the first thing on a connection."""
+        self._deaf = True
+        with self._paired():
+            if self._end is not None:
+                raise self.failure()
+            try:
+                self.transport = await self.loop.start_tls(
+                    self.transport, self, context, server_hostname=self.host, ssl_handshake_timeout=timeout + 1
+                )
+            except OSError as error:
+                self.closed.set()  # asyncio has not told this protocol that it lost its transport
+                refused = isinstance(error, ssl.SSLCertVerificationError)
+                self.die(ErrorType.TLS, describe_tls_error(error, self.host), permanent=refused)
+                raise self.failure() from None
+            except BaseException:
+                self.closed.set()
+                raise
+        self._deaf = False
+        session: ssl.SSLObject = self.transport.get_extra_info("ssl_object")
+        return session
+
+    def die(self, error_type: ErrorType, text: str, code: str | None = None, permanent: bool = False) -> None:
+        """End the connection now, and fail the command that waits."""
+        if self._end is not None:
+            return
+        self._end = _End(error_type, text, code, permanent)
+        command, self.pending_sync_command = self.pending_sync_command, None
+        if command is not None:
+            command._exception = self.failure()
+            command._event.set()
+        self._buffer.clear()
+        self._idle_event.set()
+        self._stirred.set()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def failure(self) -> ImapFailure:
+        """Why the connection is over, as an error of the present stage."""
+        end = self._end or _End(ErrorType.CONNECTION, "the connection is closed", None, False)
+        return ImapFailure(end.error_type, self.stage, end.text, code=end.code, permanent=end.permanent)
+
+    def words(self, text: bytes) -> str:
+        """A server's words for people, without the password, should the server echo it."""
+        for secret in self.secrets:
+            text = text.replace(secret, b"***")
+        return readable(text)
+
+    # -- overrides ----------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Upstream logs all that it receives, recurses once per line, and takes any amount."""
+        if self._end is not None:
+            return
+        if self._deaf:
+            self.die(ErrorType.TLS, f"{self.host} sent data in clear where the TLS handshake should begin")
+            return
+        self._octets += len(data)
+        self._buffer += data
+        try:
+            while self._end is None and not self._deaf and (response := self._next_response()) is not None:
+                self._handle_response(response)
+            if self._octets > MOST_OCTETS or self._responses > MOST_RESPONSES:
+                raise _NotImap("the server sent more in one answer than any mailbox needs")
+            if self._deaf and self._buffer:
+                raise _NotImap("the server sent more behind its answer to STARTTLS, in clear")
+        except _NotImap as error:
+            self.die(ErrorType.TLS if self._deaf else ErrorType.IMAP, str(error))
+        logging_out = self.busy and self.pending_sync_command.name == "LOGOUT"
+        if self._bye is not None and not logging_out:  # not before the answers that came with it
+            bye, _, words = code(self._bye)
+            self.die(ErrorType.CONNECTION, f"the server ended the connection: {self.words(words) or 'BYE'}", bye)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Upstream lets commands wait for a connection that is gone."""
+        self.closed.set()
+        if isinstance(error, ssl.SSLError):
+            self.die(ErrorType.TLS, describe_tls_error(error, self.host))
+        elif error is not None:
+            words = describe_os_error(error) if isinstance(error, OSError) else str(error)
+            self.die(ErrorType.CONNECTION, f"the connection was lost: {words}")
+        else:
+            self.die(ErrorType.CONNECTION, "the server closed the connection")
+
+    def _untagged_response(self, response: Response) -> None:
+        """Upstream drops each "* " inside a line, and what it cannot attribute by name, such as EXISTS in a FETCH."""
+        if response[0][:4].upper().rstrip() == b"BYE":
+            self._bye = response[0][4:]
+        elif (counted := count(response)) is not None:
+            if counted[1] == "EXISTS":
+                self.exists = counted[0]
+                self.news = True
+                self._stirred.set()
+            elif counted[1] == "EXPUNGE":
+                self.exists = max(0, self.exists - 1)
+        if self.busy:
+            self.pending_sync_command.append_to_resp(response)
+
+    def _response_done(self, line: bytes) -> None:
+        """Upstream takes `ok` for an unknown word, and does not stop listening after STARTTLS."""
+        command = self.pending_sync_command
+        status, _, text = line.partition(b" ")
+        if status.upper() not in (b"OK", b"NO", b"BAD"):
+            raise _NotImap(f"the server sent a line that is not IMAP: {self.words(line)}")
+        self._deaf = command.name == "STARTTLS" and status.upper() == b"OK"
+        self.pending_sync_command = None
+        command.close(text, result=status.decode().upper())
+        self._idle_event.set()
+        self._stirred.set()
+
+    def _continuation(self, line: bytes) -> None:
+        """Upstream never answers a challenge that it does not expect, so the server waits, and then so do we."""
+        name = self.pending_sync_command.name if self.busy else ""
+        if self._answers:
+            self.transport.write(self._answers.popleft() + b"\r\n")
+        elif name == "IDLE":
+            self._idle_event.set()
+        elif name == "AUTHENTICATE":
+            self.transport.write(b"*\r\n")
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, name: str, *arguments: bytes, answers: Sequence[bytes] = ()) -> Command:
+        """Send a command. Its arguments go to the transport only: a Command shows its own in its repr."""
+        if self._end is not None:
+            raise self.failure()
+        if self.busy:
+            raise RuntimeError(f"{self.pending_sync_command.name} is still running on this connection")
+        command = Command(name, self.new_tag(), loop=self.loop)
+        self.pending_sync_command = command
+        self._answers = deque(answers)
+        self._responses = self._octets = 0
+        self.transport.write(b" ".join((command.tag.encode(), name.encode(), *arguments)) + b"\r\n")
+        return command
+
+    @contextmanager
+    def _paired(self) -> Iterator[None]:
+        """A command that is given up leaves its answer behind, and so ends the connection."""
+        try:
+            yield
+        except BaseException:
+            self.die(ErrorType.CONNECTION, "the connection is closed, for a command on it was given up")
+            raise
+
+    def _next_response(self) -> Response | None:
+        """The next complete response in the buffer."""
+        while True:
+            if self._literal is not None:
+                if len(self._buffer) < self._literal:
+                    return None
+                self._parts.append(bytes(self._buffer[: self._literal]))
+                del self._buffer[: self._literal]
+                self._literal = None
+            end = self._buffer.find(b"\n", self._searched)
+            if (len(self._buffer) if end < 0 else end) > LONGEST_LINE:
+                raise _NotImap(f"the server sent a line of more than {LONGEST_LINE} octets")
+            if end < 0:
+                self._searched = len(self._buffer)
+                return None
+            self._parts.append(bytes(self._buffer[:end]).removesuffix(b"\r"))
+            del self._buffer[: end + 1]
+            self._searched = 0
+            self._literal = literal_size(self._parts)
+            if self._literal is None:
+                response, self._parts = tuple(self._parts), []
+                return response
+            if self._literal > LARGEST_LITERAL:
+                raise _NotImap(f"the server announced a literal of {self._literal} octets")
+
+    def _handle_response(self, response: Response) -> None:
+        self._responses += 1
+        line, command = response[0], self.pending_sync_command
+        if command is not None and command is self._greeting:
+            status, _, text = line[2:].partition(b" ")
+            if line[:2] != b"* " or status.upper() not in (b"OK", b"PREAUTH", b"BYE"):
+                raise _NotImap(f"the server does not greet in IMAP: {self.words(line)}")
+            self.pending_sync_command = None
+            command.close(text, result=status.decode().upper())
+        elif line.startswith(b"* "):
+            self._untagged_response((line[2:], *response[1:]))
+        elif line.startswith(b"+"):
+            self._continuation(line)
+        elif command is not None and line.startswith(command.tag.encode() + b" "):
+            self._response_done(line.partition(b" ")[2])
+        elif line:
+            raise _NotImap(f"the server sent a line that is not IMAP: {self.words(line)}")
+
+
+def _reply(command: Command) -> Reply:
+    status, lines = command.response
+    return Reply(status, lines[-1], lines[:-1])

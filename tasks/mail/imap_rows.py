@@ -1,0 +1,266 @@
+"""What an IMAP server sends, read without trust: FETCH rows, LIST lines, STATUS, response codes. Pure.
+
+A response is a tuple of its parts: text, literal, text, literal, ..., text; a text before a literal ends in `{size}`.
+Whatever does not read as expected yields None, never an exception.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from imapclient import imap_utf7
+
+Response = tuple[bytes, ...]
+
+UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+
+_TOKEN = re.compile(
+    rb"""\s*(?: (?P<paren>[()])
+      | "(?P<quoted>(?:[^"\\]|\\.)*)"
+      | (?P<atom> BODY\[[^][]*\](?:<\d+>)? | [^\s()"]+ | " )   # a lone quote is an atom, so that each step advances
+    )""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_LITERAL = re.compile(rb"~?\{(\d{1,20})\}$")
+_STATUS_TEXT = re.compile(rb"\* (?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
+_FETCH = re.compile(rb"(\d{1,10}) FETCH \(", re.IGNORECASE)
+_COUNT = re.compile(rb"(\d{1,10}) ([A-Z]+)\s*$", re.IGNORECASE)
+_CODE = re.compile(rb"\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?(.*)", re.DOTALL)
+_DATE = re.compile(rb" ?(\d{1,2})-([A-Z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.IGNORECASE)
+_MONTHS = (b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP", b"OCT", b"NOV", b"DEC")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message: the header fields asked for, and the time its server says it arrived."""
+
+    seq: int
+    uid: int
+    internaldate: datetime
+    headers: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One folder. `attributes` are upper-case, such as \\JUNK; `wire` is the name as the server spells it."""
+
+    name: str
+    attributes: frozenset[str]
+    wire: bytes
+
+    @property
+    def selectable(self) -> bool:
+        return self.attributes.isdisjoint({"\\NOSELECT", "\\NONEXISTENT"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """`kind` is one of: ( ) atom string."""
+
+    kind: str
+    value: bytes
+
+
+def _tokens(response: Response, start: int = 0) -> Iterator[_Token]:
+    """The tokens of a response, from position `start` of its first text."""
+    for number, part in enumerate(response):
+        if number % 2:
+            yield _Token("string", part)
+            continue
+        end = len(part)
+        if number + 1 < len(response) and (mark := _LITERAL.search(part)) is not None:
+            end = mark.start()
+        position = start if number == 0 else 0
+        while (match := _TOKEN.match(part, position, end)) is not None:
+            position = match.end()
+            if match["paren"]:
+                yield _Token(match["paren"].decode(), b"")
+            elif match["atom"] is not None:
+                yield _Token("atom", match["atom"])
+            else:
+                yield _Token("string", re.sub(rb"\\(.)", rb"\1", match["quoted"], flags=re.DOTALL))
+
+
+def _pairs(tokens: Iterator[_Token]) -> dict[bytes, bytes | None]:
+    """The names and values of a list whose `(` is behind us; a value that is a list itself, or NIL, is None."""
+    found: dict[bytes, bytes | None] = {}
+    name: bytes | None = None
+    depth = 0
+    for token in tokens:
+        if token.kind == "(":
+            depth += 1
+        elif token.kind == ")":
+            depth -= 1
+            if depth < 0:
+                break
+            if depth == 0 and name is not None:
+                found[name], name = None, None
+        elif depth == 0:
+            if name is None:
+                name = token.value.upper()
+            else:
+                nil = token.kind == "atom" and token.value.upper() == b"NIL"
+                found[name], name = None if nil else token.value, None
+    return found
+
+
+def literal_size(parts: list[bytes]) -> int | None:
+    """The octets announced to follow the last of these parts of a response; None where it is complete.
+
+    A status is for people, and may end in anything; literals occur in other untagged responses only.
+    """
+    if not parts[0].startswith(b"* ") or _STATUS_TEXT.match(parts[0]) or (mark := _LITERAL.search(parts[-1])) is None:
+        return None
+    return int(mark[1])
+
+
+def number(value: bytes | None) -> int | None:
+    """A number of up to 32 bits, else None."""
+    if value is None or not value.isdigit() or len(value) > 10 or int(value) >= 2**32:
+        return None
+    return int(value)
+
+
+def _message(response: Response) -> tuple[int, int, dict[bytes, bytes | None]] | None:
+    """Sequence number, UID and items of a FETCH response. One without UID is news about flags, not an answer."""
+    if (head := _FETCH.match(response[0])) is None:
+        return None
+    items = _pairs(_tokens(response, head.end()))
+    seq, uid = number(head[1]), number(items.get(b"UID"))
+    return (seq, uid, items) if seq and uid else None
+
+
+def _body(items: dict[bytes, bytes | None]) -> tuple[bool, bytes]:
+    """Whether there is a BODY[...] item, and its octets."""
+    for name, value in items.items():
+        if name.startswith(b"BODY["):
+            return True, value or b""
+    return False, b""
+
+
+def row(response: Response) -> Row | None:
+    """A FETCH response that has the items of `Row`."""
+    if (message := _message(response)) is None:
+        return None
+    seq, uid, items = message
+    present, headers = _body(items)
+    if not present or b"INTERNALDATE" not in items:
+        return None
+    return Row(seq, uid, internaldate(items[b"INTERNALDATE"] or b""), headers)
+
+
+def body(response: Response, uid: int) -> bytes | None:
+    """The octets of BODY[...] in a FETCH response about that UID."""
+    if (message := _message(response)) is None or message[1] != uid:
+        return None
+    present, octets = _body(message[2])
+    return octets if present else None
+
+
+def internaldate(value: bytes) -> datetime:
+    """An INTERNALDATE, or UNKNOWN_DATE: a message does not disappear because its server cannot say when it came."""
+    if (match := _DATE.fullmatch(value)) is None or match[2].upper() not in _MONTHS:
+        return UNKNOWN_DATE
+    day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
+    offset = timedelta(hours=int(match[8]), minutes=int(match[9])) * (-1 if match[7] == b"-" else 1)
+    try:
+        # A leap second is not a time in Python; a second less is near enough.
+        return datetime(
+            year, _MONTHS.index(match[2].upper()) + 1, day, hour, minute, min(second, 59), tzinfo=timezone(offset)
+        )
+    except ValueError:
+        return UNKNOWN_DATE
+
+
+def count(response: Response) -> tuple[int, str] | None:
+    """`4 EXISTS`, `2 EXPUNGE` and the like."""
+    if (match := _COUNT.match(response[0])) is None or (value := number(match[1])) is None:
+        return None
+    return value, match[2].decode().upper()
+
+
+def folder(response: Response, utf8: bool = False) -> Folder | None:
+    """A LIST response: attributes, delimiter, name."""
+    tokens = _tokens(response)
+    opening = [next(tokens, _Token("", b"")) for _ in range(2)]
+    if opening[0].value.upper() != b"LIST" or opening[1].kind != "(":
+        return None
+    attributes: set[str] = set()
+    for token in tokens:
+        if token.kind == ")":
+            break
+        attributes.add(token.value.decode("ascii", "replace").upper())
+    delimiter, name = next(tokens, None), next(tokens, None)
+    if delimiter is None or name is None or name.kind not in ("atom", "string"):
+        return None
+    return Folder(decode_name(name.value, utf8), frozenset(attributes), name.value)
+
+
+def decode_name(wire: bytes, utf8: bool) -> str:
+    """A folder name from modified UTF-7, or from UTF-8 where the server speaks IMAP4rev2 only."""
+    if wire.upper() == b"INBOX":
+        return "INBOX"
+    if not utf8 and wire.isascii():
+        try:
+            return str(imap_utf7.decode(wire))
+        except (ValueError, IndexError):  # UnicodeError and binascii.Error are ValueErrors
+            pass
+    return wire.decode("utf-8", "replace")
+
+
+def encode_name(name: str, utf8: bool) -> bytes:
+    """The other way; all that modified UTF-7 leaves is printable ASCII, so any name can be quoted."""
+    return name.encode("utf-8", "replace") if utf8 else bytes(imap_utf7.encode(name))
+
+
+def quoted(value: bytes) -> bytes:
+    return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def strings(*values: bytes) -> list[bytes]:
+    """Values as the arguments of a command, cut where the server has to ask for a literal: what no quotes can carry."""
+    lines = [b""]
+    for value in values:
+        lines[-1] += b" " if lines[-1] else b""
+        if all(0x20 <= octet < 0x7F for octet in value):
+            lines[-1] += quoted(value)
+        else:
+            lines[-1] += b"{%d}" % len(value)
+            lines.append(value)
+    return lines
+
+
+def selected(responses: Iterable[Response]) -> tuple[int, dict[str, int]]:
+    """What SELECT and EXAMINE tell: the number of messages, and the numbers in response codes such as UIDNEXT."""
+    exists, codes = 0, {}
+    for response in responses:
+        if (counted := count(response)) is not None and counted[1] == "EXISTS":
+            exists = counted[0]
+        name, argument, _ = code(response[0].partition(b" ")[2])
+        if name is not None and (value := number(argument)) is not None:
+            codes[name] = value
+    return exists, codes
+
+
+def status(response: Response) -> dict[bytes, bytes | None] | None:
+    """The items of a STATUS response."""
+    tokens = _tokens(response)
+    first, _name, opening = (next(tokens, _Token("", b"")) for _ in range(3))
+    return _pairs(tokens) if first.value.upper() == b"STATUS" and opening.kind == "(" else None
+
+
+def code(text: bytes) -> tuple[str | None, bytes, bytes]:
+    """The response code of a status text in upper case, its arguments, and the words behind it."""
+    if (match := _CODE.match(text)) is None:
+        return None, b"", text
+    return match[1].decode("ascii", "replace").upper(), match[2] or b"", match[3]
+
+
+def readable(text: bytes, limit: int = 200) -> str:
+    """A server's words for people: one line, control characters shown as escapes, shortened."""
+    words = text[: 4 * limit].decode("utf-8", "replace").strip()
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -1,0 +1,214 @@
+"""One login to an IMAP server: connected, encrypted and authenticated as configured, then asked command by command."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from tasks.mail import imap_rows, network
+from tasks.mail.errors import ImapFailure
+from tasks.mail.facts import ErrorType
+from tasks.mail.imap_connection import Connection, Reply
+from tasks.mail.stages import Stages
+
+if TYPE_CHECKING:
+    from tasks.mail.config import ImapConfig
+
+TEMPORARY_CODES = frozenset(
+    {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"}
+)  # RFC 5530; the last is Gmail's
+LOGOUT_SECONDS = 1.0
+
+
+class Session:
+    """One connection to the server of `config`. Every step is bounded, timed, and fails with an ImapFailure."""
+
+    def __init__(self, config: ImapConfig) -> None:
+        self.config = config
+        self.tls: network.TlsSession | None = None
+        self.capabilities: frozenset[str] = frozenset()
+        self.connection = Connection(config.host, tls_first=config.tls == "implicit")
+        self._stages = Stages("imap", config.timeout)
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds by stage so far."""
+        return dict(self._stages.seconds)
+
+    @property
+    def rev2(self) -> bool:
+        return "IMAP4REV2" in self.capabilities
+
+    async def open(self, password: str) -> None:
+        """Connect and log in. The ImapFailure of an attempt that ends early has its stage times."""
+        try:
+            greeting = await self._connect()
+            if greeting != "PREAUTH":
+                await self._login(self.config.username, password)
+            await self._ask_capabilities("login")
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, ImapFailure):
+                error.stages = self.stages
+            raise
+
+    async def ask(
+        self,
+        stage: str,
+        verb: str,
+        *arguments: bytes,
+        answers: Sequence[bytes] = (),
+        about: str = "",
+        permanent: bool = False,
+    ) -> Reply:
+        """One command that has to end in OK; for `answers` see Connection. `permanent` is what a refusal is here."""
+        reply = await self._reply_to(stage, verb, *arguments, answers=answers)
+        if reply.status != "OK":
+            raise self._refused(stage, about or verb, reply, permanent=permanent)
+        return reply
+
+    async def idle(self, seconds: float) -> bool:
+        """IDLE for at most `seconds`; False when the server refuses it."""
+        with self._translated("search", "answer to IDLE"):
+            reply = await self.connection.idle(seconds, self.config.timeout)
+        return reply.status == "OK"
+
+    async def close(self) -> None:
+        """Log out if that is quick, and drop the connection in any case. May be called twice, and while being cancelled."""
+        connection = self.connection
+        try:
+            if connection.alive and not connection.busy:
+                with suppress(ImapFailure, TimeoutError):
+                    async with asyncio.timeout(LOGOUT_SECONDS):
+                        await connection.ask("LOGOUT")
+        finally:
+            self.abort()
+        if connection.transport is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOGOUT_SECONDS):
+                    await connection.closed.wait()
+
+    def abort(self) -> None:
+        """Drop the connection now."""
+        self.connection.die(ErrorType.CONNECTION, "the connection is closed")
+
+    # -- connecting ---------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> str:
+        """Connect, with TLS as configured; returns the status of the greeting, OK or PREAUTH."""
+        config, connection = self.config, self.connection
+        context = self._ssl_context() if config.tls != "none" else None
+        async with self._step("dns", f"address of {config.host}"):
+            addresses = await network.resolve(config.host, config.port)
+        async with self._step("connect", f"connection to {config.host} port {config.port}"):
+            sock = await network.connect(addresses)
+            try:
+                await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
+            except BaseException:
+                sock.close()
+                raise
+        if context and config.tls == "implicit":
+            await self._start_tls(context)
+        async with self._step("connect", "greeting"):
+            greeting = await connection.greeting()
+        if greeting.status == "BYE":
+            raise self._refused("connect", "the connection", greeting, ErrorType.CONNECTION)
+        if context and config.tls == "starttls":
+            if greeting.status == "PREAUTH":
+                raise _failure(
+                    ErrorType.TLS, "tls", f"{config.host} greets with PREAUTH, which leaves no room for STARTTLS"
+                )
+            await self._ask_capabilities("tls")
+            if "STARTTLS" not in self.capabilities:
+                raise _failure(ErrorType.TLS, "tls", f"{config.host} does not offer STARTTLS on port {config.port}")
+            reply = await self._reply_to("tls", "STARTTLS")
+            if reply.status != "OK":
+                raise self._refused("tls", "STARTTLS", reply, ErrorType.TLS)
+            await self._start_tls(context)
+        return greeting.status
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        ca_file = self.config.ca_file
+        try:
+            return network.ssl_context(ca_file, self.config.verify)
+        except OSError as error:
+            reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else network.describe_os_error(error)
+            raise _failure(ErrorType.TLS, "tls", f"the ca_file {ca_file} cannot be used: {reason}") from None
+
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        async with self._step("tls", "end of the TLS handshake"):
+            self.tls = network.tls_session(await self.connection.start_tls(context, self.config.timeout))
+
+    async def _ask_capabilities(self, stage: str) -> None:
+        """What the server offers now; what it said before TLS or the login counts no longer."""
+        reply = await self.ask(stage, "CAPABILITY")
+        listed = [r[0][11:] for r in reply.responses if r[0][:11].upper() == b"CAPABILITY "]
+        name, arguments, _ = imap_rows.code(reply.text)
+        listed += [arguments] if name == "CAPABILITY" else []
+        self.capabilities = frozenset(b" ".join(listed).decode("ascii", "replace").upper().split())
+
+    async def _login(self, username: str, password: str) -> None:
+        """One mechanism, one attempt: each failure may count towards a lock-out."""
+        await self._ask_capabilities("login")
+        user, secret = username.encode(), password.encode()
+        plain = b64encode(b"\0" + user + b"\0" + secret)
+        self.connection.secrets = tuple(s for s in (plain, imap_rows.quoted(secret)[1:-1], secret) if len(s) >= 4)
+        if b"\0" in user + secret:
+            raise _failure(
+                ErrorType.AUTH, "login", "the user name or the password holds a NUL, which IMAP cannot carry"
+            )
+        if "AUTH=PLAIN" in self.capabilities:
+            initial = [plain] if self.rev2 or "SASL-IR" in self.capabilities else []
+            answers = [] if initial else [plain]
+            reply = await self._reply_to("login", "AUTHENTICATE", b"PLAIN", *initial, answers=answers)
+        elif "LOGINDISABLED" not in self.capabilities:
+            line, *answers = imap_rows.strings(user, secret)
+            reply = await self._reply_to("login", "LOGIN", line, answers=answers)
+        else:
+            raise _failure(ErrorType.AUTH, "login", "the server offers neither AUTH=PLAIN nor LOGIN on this connection")
+        if reply.status != "OK":
+            temporary = imap_rows.code(reply.text)[0] in TEMPORARY_CODES
+            kind = ErrorType.IMAP if temporary else ErrorType.AUTH
+            raise self._refused("login", f"the login of {username}", reply, kind, permanent=True)
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    async def _reply_to(self, stage: str, verb: str, *arguments: bytes, answers: Sequence[bytes] = ()) -> Reply:
+        async with self._step(stage, f"answer to {verb}"):
+            return await self.connection.ask(verb, *arguments, answers=answers)
+
+    def _refused(
+        self, stage: str, about: str, reply: Reply, kind: ErrorType = ErrorType.IMAP, permanent: bool = False
+    ) -> ImapFailure:
+        name, _, _ = imap_rows.code(reply.text)
+        words = self.connection.words(reply.text) or reply.status
+        permanent = permanent and name not in TEMPORARY_CODES
+        return ImapFailure(kind, stage, f"the server refused {about}: {words}", code=name, permanent=permanent)
+
+    @asynccontextmanager
+    async def _step(self, stage: str, awaited: str) -> AsyncIterator[None]:
+        """A part of a stage that ends in time with what is `awaited`, or with an ImapFailure."""
+        with self._translated(stage, awaited):
+            async with self._stages(stage):
+                yield
+
+    @contextmanager
+    def _translated(self, stage: str, awaited: str) -> Iterator[None]:
+        self.connection.stage = stage
+        try:
+            yield
+        except TimeoutError:
+            text = f"no {awaited} within {self.config.timeout:g} s"
+            raise ImapFailure(ErrorType.TIMEOUT, stage, text) from None
+        except OSError as error:
+            text = f"no {awaited}: {network.describe_os_error(error)}"
+            raise ImapFailure(ErrorType.CONNECTION, stage, text) from None
+
+
+def _failure(error_type: ErrorType, stage: str, text: str) -> ImapFailure:
+    """One that another connection would meet again."""
+    return ImapFailure(error_type, stage, text, permanent=True)

@@ -1,0 +1,143 @@
+"""The receiving half alone: is there a fresh message whose subject carries a text?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+
+from tasks.mail.arrival import newest_first
+from tasks.mail.conclude import configuration_notes
+from tasks.mail.config import ImapConfig, InboundConfig
+from tasks.mail.errors import ImapFailure
+from tasks.mail.facts import ErrorType, Moment, Placement
+from tasks.mail.imap import Mailbox
+from tasks.mail.imap_rows import Row
+from tasks.mail.match import HEADERS, decoded, is_answer, is_report
+from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.verdict import severity, unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The fresh messages that were found, newest first; never none."""
+
+    rows: tuple[Row, ...]
+    begun: Moment
+    detected: Moment
+    stages: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+
+async def find_recent(inbound: InboundConfig) -> Recent:
+    """Look once. Raises ImapFailure, with error type no_recent_message where there is none."""
+    imap, begun = inbound.imap, Moment.now()
+    oldest = begun.utc - timedelta(minutes=imap.max_age_minutes)
+    box = await Mailbox.open(imap, imap.password.get_secret_value() if imap.password else "")
+    try:
+        selected = await box.examine(imap.folder)
+        found: list[Row] = []
+        async for rows in newest_first(box, selected.exists):
+            found += [row for row in rows if row.internaldate >= oldest and carries(row, imap.search_subject or "")]
+            if all(row.internaldate < oldest for row in rows):
+                break
+        if not found:
+            age = f"{imap.max_age_minutes:g} minutes"
+            text = f"no message with {imap.search_subject!r} in its subject, not older than {age}, in {imap.folder}"
+            raise ImapFailure(ErrorType.NO_MESSAGE, "search", text)
+        detected, notes = Moment.now(), await _delete_own(box, inbound, selected.uidvalidity, found)
+    except ImapFailure as failure:
+        failure.stages = dict(box.stages)
+        raise
+    finally:
+        await box.close()
+    newest = sorted(found, key=lambda row: (row.internaldate, row.uid), reverse=True)
+    return Recent(tuple(newest), begun, detected, dict(box.stages), notes)
+
+
+def carries(row: Row, text: str) -> bool:
+    """Whether a message counts: the text in its subject, not deleted, and neither an answer nor a bounce."""
+    message = HEADERS.parsebytes(row.headers)
+    if r"\DELETED" in row.flags or is_report(message) or is_answer(message):
+        return False
+    return text.casefold() in decoded(message.get("Subject")).casefold()
+
+
+def _is_own(row: Row, name: str) -> bool:
+    """Whether one of our loops of this name sent it: nothing else is ours to delete."""
+    message = HEADERS.parsebytes(row.headers)
+    return bool(_text(message, "X-Mail-Loop-Id")) and _text(message, "X-Mail-Loop-Name") == name
+
+
+def _text(message: Message, name: str) -> str:
+    return decoded(message.get(name))
+
+
+async def _delete_own(box: Mailbox, inbound: InboundConfig, uidvalidity: int, found: list[Row]) -> tuple[str, ...]:
+    own = [row.uid for row in found if _is_own(row, inbound.name)]
+    if not inbound.imap.delete_after_check or not own:
+        return ()
+    try:
+        await box.delete(inbound.imap.folder, uidvalidity, own, lambda row: _is_own(row, inbound.name))
+    except ImapFailure as failure:
+        return (f"The message was found, but could not be deleted: {failure}.",)
+    return ()
+
+
+def conclude_inbound(
+    inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None
+) -> LoopResult:
+    """Judge one inbound check and write down what it found: pure."""
+    imap, notes = inbound.imap, configuration_notes(None, inbound.imap)
+    if isinstance(found, ImapFailure):
+        return _failed(inbound, found, notes, flow_run_id)
+    newest = found.rows[0]
+    message = HEADERS.parsebytes(newest.headers)
+    age = max(0.0, (found.begun.utc - newest.internaldate).total_seconds())
+    return LoopResult(
+        loop=inbound.name,
+        status=Status.OK,
+        outcome=Outcome.DELIVERED,
+        sentence=f"Mail arrives: the newest message with {imap.search_subject!r} in {imap.folder} is {age:.0f} s old.",
+        probe_id=_text(message, "X-Mail-Loop-Id") or None,
+        subject=decoded(message.get("Subject")),
+        message_id=_text(message, "Message-ID") or None,
+        arrived_at=newest.internaldate,
+        detected_at=found.detected.utc,
+        total_seconds=found.detected.since(found.begun),
+        imap_stages=dict(found.stages),
+        folder=imap.folder,
+        placement=Placement.EXPECTED,
+        copies=len(found.rows),
+        matched_uids=tuple(row.uid for row in found.rows),
+        latest_internaldate=newest.internaldate,
+        notes=notes + found.notes,
+        flow_run_id=flow_run_id,
+    )
+
+
+def _failed(
+    inbound: InboundConfig, failure: ImapFailure, notes: tuple[str, ...], flow_run_id: str | None
+) -> LoopResult:
+    imap = inbound.imap
+    if failure.error_type is ErrorType.NO_MESSAGE:
+        status, outcome = severity(imap.no_recent_message_severity), Outcome.LOST
+        sentence = f"Mail does not arrive at {imap.host}: {failure}; see whether it was sent, and its sender's log."
+    else:
+        status, outcome = Status.ERROR, Outcome.UNVERIFIED
+        half = unreadable(imap, failure, f"at {failure.stage}: {failure}")
+        sentence = half[0].upper() + half[1:]
+    return LoopResult(
+        loop=inbound.name,
+        status=status,
+        outcome=outcome,
+        sentence=sentence,
+        leg="imap",
+        stage=failure.stage,
+        error_type=failure.error_type,
+        error_msg=failure.text,
+        imap_stages=failure.stages,
+        notes=notes,
+        flow_run_id=flow_run_id,
+    )

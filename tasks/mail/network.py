@@ -1,0 +1,155 @@
+"""Names, sockets and TLS, for both legs: resolved, connected and checked in the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain, zip_longest
+from typing import Any
+
+STAGGER = 0.25  # seconds before the next address is tried beside the one that has not answered (RFC 8305)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address of a host, as the operating system resolves it."""
+
+    family: int
+    sockaddr: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSession:
+    """What was agreed with the server. `not_after` ends its certificate, and is None where that was not verified."""
+
+    protocol: str
+    cipher: str
+    not_after: datetime | None
+
+
+@lru_cache(maxsize=64)
+def ssl_context(ca_file: str | None, verify: bool) -> ssl.SSLContext:
+    """A client context. Building one costs 40 ms of CPU, so equal ones are shared; `ca_file` replaces the system's CAs.
+
+    Raises OSError when `ca_file` cannot be read.
+    """
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def tls_session(tls: ssl.SSLObject | ssl.SSLSocket) -> TlsSession:
+    """The facts of an established session."""
+    not_after = (tls.getpeercert() or {}).get("notAfter")
+    cipher = tls.cipher()
+    return TlsSession(
+        protocol=tls.version() or "",
+        cipher=cipher[0] if cipher else "",
+        not_after=datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC)
+        if isinstance(not_after, str)
+        else None,
+    )
+
+
+def describe_tls_error(error: Exception, host: str) -> str:
+    """Why a TLS handshake failed, as a sentence fragment."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate of {host} is not accepted: {error.verify_message.rstrip('.')}"
+    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
+        return f"{host} does not speak TLS on this port"
+    if reason in ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"):
+        return f"{host} does not offer TLS 1.2 or newer"
+    if reason:
+        return f"the TLS handshake with {host} failed: {reason.lower().replace('_', ' ')}"
+    return f"the connection was lost in the TLS handshake with {host}"
+
+
+def describe_os_error(error: OSError) -> str:
+    """The operating system's own words; asyncio puts addresses in their place."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
+
+
+def own_name() -> str:
+    """What to call this machine in EHLO. No DNS: socket.getfqdn() may take seconds."""
+    name = socket.gethostname()
+    return name if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", name) else "[127.0.0.1]"
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """The addresses of a host, the families taking turns, so that the second attempt leaves a dead family behind.
+
+    Raises socket.gaierror. The caller bounds it.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a label that is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, "Not a host name") from None
+    families: dict[int, list[Address]] = {}
+    for family, _, _, _, sockaddr in found:
+        families.setdefault(family, []).append(Address(family, sockaddr))
+    return [address for address in chain.from_iterable(zip_longest(*families.values())) if address is not None]
+
+
+async def connect(addresses: Sequence[Address]) -> socket.socket:
+    """The first connection that any of the addresses accepts (happy eyeballs); the other attempts are given up.
+
+    Raises OSError when all have failed. The caller bounds it, and owns the socket, which does not block.
+    """
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    errors: list[OSError] = []
+    waiting = list(reversed(addresses))
+    try:
+        while waiting or attempts:
+            if waiting:
+                attempts.add(asyncio.create_task(_connect_to(waiting.pop())))
+            done, _ = await asyncio.wait(
+                attempts, timeout=STAGGER if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in done:
+                error = attempt.exception()
+                if error is None:
+                    attempts.remove(attempt)
+                    return attempt.result()
+                attempts.remove(attempt)
+                if not isinstance(error, OSError):
+                    raise error
+                errors.append(error)
+    finally:
+        for attempt in attempts:
+            attempt.cancel()
+            # Nothing is awaited here, for this may run while being cancelled; one that has won meanwhile is closed.
+            attempt.add_done_callback(_discard)
+    # A refusal says more than a family that this machine has no route for.
+    raise next(
+        (e for e in errors if isinstance(e, ConnectionRefusedError)), errors[-1] if errors else OSError("no address")
+    )
+
+
+async def _connect_to(address: Address) -> socket.socket:
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(sock, address.sockaddr)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _discard(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()

@@ -1,0 +1,57 @@
+"""When to look again: in tight steps at first, then woken by IDLE, with a look between short slices of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tasks.mail.imap import Mailbox
+
+FIRST_STEP, LONGEST_STEP, GROWTH = 0.05, 1.0, 1.3  # seconds between two looks of the tight phase, growing by this factor
+TIGHT_SECONDS = 3.0
+SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
+POLL_SECONDS = 2.0  # between two looks on a server without IDLE
+JUNK_SECONDS = 1.0  # between two looks at the junk folder
+FIRST_SWEEP = 5.0  # seconds until all other folders are looked at for the first time; the interval then doubles
+
+
+class Pace:
+    """The rhythm of one connection's looks."""
+
+    def __init__(self, deadline: float) -> None:
+        """`deadline`: in monotonic seconds, when the last look begins."""
+        self.deadline = deadline
+        self.begun = time.monotonic()
+        self.step = FIRST_STEP
+        self.next_junk = self.begun
+        self.next_sweep = self.begun + FIRST_SWEEP
+        self.sweep = FIRST_SWEEP
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def junk_is_due(self) -> bool:
+        if (now := time.monotonic()) < self.next_junk:
+            return False
+        self.next_junk = now + JUNK_SECONDS
+        return True
+
+    def sweep_is_due(self) -> bool:
+        if (now := time.monotonic()) < self.next_sweep:
+            return False
+        self.sweep *= 2
+        self.next_sweep = now + self.sweep
+        return True
+
+    async def pause(self, box: Mailbox) -> None:
+        """Wait until the next look is worth it, never beyond the deadline."""
+        now = time.monotonic()
+        left = max(0.0, self.deadline - now)
+        if now - self.begun < TIGHT_SECONDS:
+            await asyncio.sleep(min(self.step, left))
+            self.step = min(self.step * GROWTH, LONGEST_STEP)
+        elif box.can_idle:
+            await box.idle(min(SLICE_SECONDS, left))
+        else:
+            await asyncio.sleep(min(POLL_SECONDS, left))

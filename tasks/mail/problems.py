@@ -1,0 +1,103 @@
+"""What is wrong with a configuration, as sentences with a remedy.
+
+Pydantic's own text is not used: it may carry the input, and with it a password.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
+
+from tasks.mail.addresses import SLUG_LENGTH, quoted, slug
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+OWN = "mail_loop"
+
+_SECONDS = "must be a number of seconds {}, without quotes"
+_RULES = {
+    "port": "must be a whole number from 1 to 65535, without quotes",
+    "retries": "must be a whole number from 0 to 1000, without quotes",
+    "retry_delay": _SECONDS.format("from 0 to 604800"),
+    "timeout": _SECONDS.format("above 0, at most 604800"),
+    "warn_after": _SECONDS.format("above 0, at most 604800"),
+    "max_wait": _SECONDS.format("above 0, at most 604800"),
+    "max_age_minutes": "must be a number of minutes above 0, at most 525600, without quotes",
+    "retry_backoff": "must be a number from 1 to 100, without quotes",
+    "retry_jitter": "must be a number from 0 to 1, without quotes",
+}
+
+
+def problem(text: str, at: str = "") -> PydanticCustomError:
+    """A problem found by a validator of ours; `at` names the field to show it at, where that is another one."""
+    return PydanticCustomError(OWN, "{text}", {"text": text, "at": at})
+
+
+def explain(error: ValidationError, model: type[BaseModel], source: str = "", inside: str = "") -> str:
+    """All problems of one input in one text. `inside` is a section that the input is without, being flat."""
+    found = []
+    for detail in error.errors(include_url=False):
+        if detail["type"] == "default_factory_not_called":  # a consequence of a problem that is listed itself
+            continue
+        path = [*detail["loc"]]
+        if at := detail.get("ctx", {}).get("at"):
+            path[-1:] = at.split(".")
+        text = _sentence(detail, model, path)
+        if inside and path[0] == inside:
+            path = path[1:]
+        shown = ".".join(_key(part) for part in path)
+        found.append(f"{shown}: {text}" if shown else text)
+    return f"{source}: {'; '.join(found)}" if source else "; ".join(found)
+
+
+def _sentence(detail: ErrorDetails, model: type[BaseModel], path: list[int | str]) -> str:
+    field = str(path[-1])
+    kind = detail["type"]
+    if kind == OWN:
+        return str(detail["ctx"]["text"])
+    if kind == "missing":
+        description = _owner(model, path).model_fields[field].description or "a value"
+        return f"is required: {description[0].lower()}{description[1:]}"
+    if kind in ("extra_forbidden", "invalid_key"):
+        known = list(_owner(model, path).model_fields)
+        near = difflib.get_close_matches(field, known, n=1)
+        return "unknown field; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
+    if kind == "model_type":
+        first = next(iter(_owner(model, [*path, ""]).model_fields))
+        return f"must be a mapping of fields such as {first}"
+    if field == "name":
+        given = detail["input"]
+        near_name = slug(given)[:SLUG_LENGTH].strip("-") if isinstance(given, str) else ""
+        remedy = f"; did you mean {near_name}?" if near_name else ""
+        return f"must be lower-case letters and digits with single hyphens between, at most 63 characters{remedy}"
+    if kind == "literal_error":
+        return "must be one of " + ", ".join(re.findall("'([^']*)'", detail["ctx"]["expected"]))
+    if kind == "string_type":
+        return "must be text: put it in quotes"
+    if kind == "bool_type":
+        return "must be true or false, without quotes"
+    return _RULES.get(field, "has a value that is not allowed")
+
+
+def _key(part: int | str) -> str:
+    text = str(part)
+    return text if re.fullmatch(r"[\w-]{1,40}", text) else quoted(text)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            yield candidate
+
+
+def _owner(model: type[BaseModel], path: list[int | str]) -> type[BaseModel]:
+    """The model that has, or should have, the last field of `path`."""
+    for part in path[:-1]:
+        model = next(_models(model.model_fields[str(part)].annotation))
+    return model

@@ -1,0 +1,135 @@
+"""Reports of a result: one line, a text for a terminal, and Markdown for the run's artifact. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from tasks.mail.markdown import code, escape, printable, table
+from tasks.mail.result import LoopResult, Status
+
+BADGE = {Status.OK: "🟢", Status.WARNING: "🟡", Status.ERROR: "🔴"}
+
+
+def line(result: LoopResult) -> str:
+    """One line: loop, status, outcome, sentence."""
+    return printable(f"{result.loop}: {result.status} ({result.outcome}): {result.sentence}")
+
+
+def attempts(result: LoopResult) -> list[str]:
+    """One line for each attempt of the SMTP leg."""
+    failed = {error.attempt: error for error in result.attempt_errors}
+    lines = []
+    for number in range(1, result.attempts + 1):
+        if error := failed.get(number):
+            lines.append(printable(f"attempt {number}: {error.error_type} at {error.stage}: {error.error_msg}"))
+        else:
+            lines.append(printable(f"attempt {number}: accepted: {result.response_code} {result.response_message}"))
+    return lines
+
+
+def stage_times(result: LoopResult) -> list[str]:
+    """One line for each leg: its stages in the order in which they were entered."""
+    legs = (("smtp", result.smtp_stages), ("imap", result.imap_stages))
+    return [f"{leg}: " + ", ".join(f"{stage} {ms(t)}" for stage, t in stages.items()) for leg, stages in legs if stages]
+
+
+def text(result: LoopResult) -> str:
+    """The report for a terminal: verdict, attempts, times, notes."""
+    lines = [line(result), *attempts(result), *stage_times(result)]
+    if result.delivery_seconds is not None:
+        lines.append(f"delivery: {seconds(result.delivery_seconds)}, in all: {seconds(result.total_seconds)}")
+    return "\n".join([*lines, *(printable(note) for note in result.notes)])
+
+
+def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object]]) -> str:
+    """The artifact: verdict first, then times, attempts, where it landed, and the redacted configuration."""
+    parts = [
+        f"{BADGE[result.status]} **{result.status}: {result.outcome}**",
+        escape(result.sentence),
+        *(f"> {escape(note)}" for note in result.notes),
+        "### Times",
+        table(_times(result), ("", "")),
+    ]
+    if result.smtp_stages or result.imap_stages:
+        rows = [
+            (escape(leg), escape(stage), ms(value))
+            for leg, stages in (("smtp", result.smtp_stages), ("imap", result.imap_stages))
+            for stage, value in stages.items()
+        ]
+        parts += ["### Stages", table(rows, ("leg", "stage", "time"))]
+    if result.attempts:
+        parts += ["### Attempts", table(_attempts(result), ("attempt", "stage", "outcome", "reply"))]
+    if found := _landing(result):
+        parts += ["### Where it landed", table(found, ("", ""))]
+    parts += ["### The message", table(_message(result), ("", ""))]
+    rows = [(escape(f"{section}.{name}"), code(value)) for section, s in configuration.items() for name, value in s.items()]
+    if rows:
+        parts += ["### Configuration", table(rows, ("field", "value"))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _times(result: LoopResult) -> list[tuple[str, ...]]:
+    rows = (
+        ("sent", moment(result.sent_at)),
+        ("accepted by the relay", moment(result.accepted_at)),
+        ("arrived, by the mail server's clock", moment(result.arrived_at)),
+        ("seen", moment(result.detected_at)),
+        ("sending took", seconds(result.send_seconds)),
+        ("delivery took at most", seconds(result.delivery_seconds)),
+        ("in all", seconds(result.total_seconds)),
+    )
+    return [row for row in rows if row[1]]
+
+
+def _attempts(result: LoopResult) -> list[tuple[str, ...]]:
+    failed = {error.attempt: error for error in result.attempt_errors}
+    rows: list[tuple[str, ...]] = []
+    for number in range(1, result.attempts + 1):
+        if error := failed.get(number):
+            rows.append((str(number), escape(error.stage), escape(error.error_type), code(error.error_msg)))
+        else:
+            reply = f"{result.response_code or ''} {result.response_message or ''}".strip()
+            rows.append((str(number), "data", "accepted", code(reply)))
+    return rows
+
+
+def _landing(result: LoopResult) -> list[tuple[str, ...]]:
+    if result.folder is None:
+        return []
+    return [
+        ("folder", code(result.folder)),
+        ("placement", escape(result.placement)),
+        ("copies", str(result.copies)),
+        ("UIDs", ", ".join(str(uid) for uid in result.matched_uids)),
+    ]
+
+
+def _message(result: LoopResult) -> list[tuple[str, ...]]:
+    rows = (
+        ("loop", result.loop),
+        ("subject", result.subject),
+        ("token", result.token),
+        ("probe id", result.probe_id),
+        ("Message-ID", result.message_id),
+        ("from", result.from_),
+        ("to", result.to),
+        ("queue id at the relay", result.queue_id),
+    )
+    return [(name, code(value)) for name, value in rows if value]
+
+
+def moment(value: datetime | None) -> str:
+    """A time in UTC, to the millisecond unless it is a whole second."""
+    if value is None:
+        return ""
+    return value.isoformat(sep=" ", timespec="milliseconds" if value.microsecond else "seconds").replace("+00:00", " UTC")
+
+
+def seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} s"
+
+
+def ms(value: float) -> str:
+    """A stage's time, given in seconds."""
+    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"

@@ -1,0 +1,97 @@
+"""The result of a check: what a caller gets, and what `mail-loop check --json` prints."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.mail.facts import ErrorType, Placement
+
+
+class Status(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Outcome(StrEnum):
+    """What became of the probe."""
+
+    DELIVERED = "delivered"
+    LATE = "late"
+    JUNKED = "junked"
+    MISPLACED = "misplaced"
+    DUPLICATED = "duplicated"
+    LOST = "lost"
+    BOUNCED = "bounced"
+    REJECTED = "rejected"
+    DEFERRED = "deferred"
+    UNSENT = "unsent"
+    UNVERIFIED = "unverified"
+    MISCONFIGURED = "misconfigured"
+
+
+class AttemptRecord(BaseModel):
+    """One failed attempt of the SMTP leg."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt: int
+    error_type: ErrorType
+    smtp_code: int | None
+    error_msg: str
+    stage: str
+
+
+class LoopResult(BaseModel):
+    """What one check found. Times are UTC, durations in seconds; None where a check did not come that far."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True)
+
+    loop: str
+    status: Status
+    outcome: Outcome
+    sentence: str = Field(description="The verdict in one sentence that a person can act on.")
+    leg: str | None = Field(None, description="The leg that failed: smtp or imap.")
+    stage: str | None = Field(None, description="The stage of that leg.")
+    error_type: ErrorType | None = None
+    error_msg: str | None = None
+    attempts: int = Field(0, description="Attempts to hand the message to the relay.")
+    attempt_errors: tuple[AttemptRecord, ...] = ()
+    response_code: int | None = Field(None, description="The last reply code of the relay.")
+    response_message: str | None = Field(None, description="The text of that reply.")
+    smtp_code: int | None = Field(None, description="The reply code that made the check fail.")
+    queue_id: str | None = Field(None, description="The relay's name for the message: what to look for in its log.")
+    token: str | None = None
+    probe_id: str | None = None
+    subject: str | None = None
+    message_id: str | None = None
+    from_: str | None = Field(None, alias="from")
+    to: str | None = None
+    sent_at: datetime | None = Field(None, description="When the first attempt began.")
+    accepted_at: datetime | None = Field(None, description="When the relay accepted the message.")
+    arrived_at: datetime | None = Field(None, description="INTERNALDATE, by the mail server's clock, whole seconds.")
+    detected_at: datetime | None = Field(None, description="When the check saw the message.")
+    send_seconds: float | None = Field(None, description="From the first attempt to the acceptance.")
+    delivery_seconds: float | None = Field(None, description="From the acceptance to the mailbox, at the most.")
+    total_seconds: float | None = Field(None, description="From the first attempt to the detection.")
+    smtp_stages: dict[str, float] = Field(default_factory=dict)
+    imap_stages: dict[str, float] = Field(default_factory=dict)
+    folder: str | None = None
+    placement: Placement | None = None
+    copies: int = 0
+    matched_uids: tuple[int, ...] = ()
+    latest_internaldate: datetime | None = None
+    notes: tuple[str, ...] = Field((), description="What a reader should know beside the verdict.")
+    flow_run_id: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the monitoring-plugin convention; 3 says that the check itself, not the mail, is broken."""
+        if self.outcome is Outcome.MISCONFIGURED or self.error_type is ErrorType.UNEXPECTED:
+            return 3
+        return {Status.OK: 0, Status.WARNING: 1, Status.ERROR: 2}[self.status]

@@ -1,0 +1,217 @@
+"""The SMTP leg: one dialogue with the relay, timed by stage."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from types import MappingProxyType
+
+from aiosmtplib import SMTP, SMTPException
+
+from tasks.mail import network
+from tasks.mail.config import SmtpConfig
+from tasks.mail.errors import SmtpFailure
+from tasks.mail.facts import AttemptError, ErrorType, Moment, Receipt
+from tasks.mail.probe import Probe
+from tasks.mail.smtp_replies import enhanced_code, failure, one_line, queue_id
+from tasks.mail.stages import Stages
+
+QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
+DATA_COMMAND = b"DATA\r\n"
+
+log = logging.getLogger(__name__)
+
+
+class Attempts:
+    """The attempts of one delivery, as they happen: when the first began, and how each of the failed ones ended."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.errors: list[AttemptError] = []
+        self.started: Moment | None = None
+
+    async def deliver(self, probe: Probe, smtp: SmtpConfig) -> Receipt:
+        """Make one more attempt. Raises SmtpFailure, after having noted it."""
+        self.count += 1
+        self.started = self.started or Moment.now()
+        try:
+            receipt = await deliver(probe, smtp, self.started)
+        except SmtpFailure as error:
+            self._note(error)
+            raise
+        if receipt.doubt is not None:
+            self._note(receipt.doubt)
+        return receipt
+
+    def _note(self, error: SmtpFailure) -> None:
+        self.errors.append(AttemptError(self.count, error.error_type, error.smtp_code, error.text, error.stage))
+
+
+async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None) -> Receipt:
+    """Hand the probe to the relay in one SMTP dialogue, one attempt.
+
+    `started` is when the first attempt began. Raises SmtpFailure. A connection that dies or falls silent after the body
+    went out is not a failure but a receipt that is not `certain`: the message may have been accepted.
+    """
+    dialogue = _Dialogue(probe, smtp)
+    started = started or Moment.now()
+    try:
+        response = await dialogue.run()
+    except Exception as error:
+        if isinstance(error, SmtpFailure):
+            raise
+        found = failure(dialogue.stages.current, error, smtp.timeout)
+        if found.error_type is ErrorType.UNEXPECTED:
+            log.exception("The SMTP leg failed in a way that it should not.")
+        if found.smtp_code is None and dialogue.body_may_be_out:
+            return dialogue.receipt(started, found.text, doubt=found)
+        found.stages = dict(dialogue.stages.seconds)
+        raise found from None
+    finally:
+        dialogue.close()
+    return dialogue.receipt(started, response)
+
+
+def own_name() -> str:
+    """What this machine calls itself, without asking the DNS, which may take seconds."""
+    name = socket.gethostname()
+    return name if "." in name and name.isascii() else "[127.0.0.1]"
+
+
+class _Dialogue:
+    """One connection to the relay."""
+
+    def __init__(self, probe: Probe, smtp: SmtpConfig) -> None:
+        self.probe = probe
+        self.smtp = smtp
+        self.stages = Stages("smtp", smtp.timeout)
+        self.written: list[bytes] | None = None
+        self.client = SMTP(
+            hostname=smtp.host,
+            local_hostname=smtp.ehlo_name or own_name(),
+            use_tls=smtp.tls == "implicit",
+            start_tls=False,  # None would send in clear where STARTTLS is not offered
+            tls_context=network.ssl_context(smtp.ca_file, smtp.verify) if smtp.tls == "implicit" else None,
+            timeout=None,  # each stage has its own bound
+        )
+
+    async def run(self) -> str:
+        """The whole dialogue; returns the text of the reply to the final dot."""
+        await self._connect()
+        async with self.stages("ehlo"):
+            await self.client.ehlo()
+        if self.smtp.tls == "starttls":
+            await self._starttls()
+        if self.smtp.username is not None:
+            async with self.stages("auth"):
+                await self._authenticate()
+        async with self.stages("mail"):
+            await self.client.mail(self.probe.from_addr, options=self._mail_options(), encoding=self._encoding)
+        async with self.stages("rcpt"):
+            await self.client.rcpt(self.probe.to_addr, encoding=self._encoding)
+        async with self.stages("data"):
+            self._watch_writes()
+            response = await self.client.data(self.probe.content)
+        await self._quit()
+        return response.message
+
+    async def _connect(self) -> None:
+        smtp = self.smtp
+        async with self.stages("dns"):
+            addresses = await network.resolve(smtp.host, smtp.port)
+        async with self.stages("connect"):
+            sock = await network.connect(addresses)
+        # With implicit TLS aiosmtplib reads the banner in the same step as the handshake.
+        async with self.stages("tls" if smtp.tls == "implicit" else "connect"):
+            try:
+                await self.client.connect(sock=sock)
+            except BaseException:
+                sock.close()
+                raise
+
+    async def _starttls(self) -> None:
+        async with self.stages("tls"):
+            context = network.ssl_context(self.smtp.ca_file, self.smtp.verify)
+            await self.client.starttls(tls_context=context, server_hostname=self.smtp.host)
+        async with self.stages("ehlo"):
+            await self.client.ehlo()
+
+    async def _authenticate(self) -> None:
+        """One mechanism, one attempt: `SMTP.login` would try them all in turn, each a failed login to the server."""
+        username, password = self.smtp.username or "", self.smtp.password
+        secret = password.get_secret_value() if password else ""
+        methods = {
+            "plain": self.client.auth_plain,
+            "login": self.client.auth_login,
+            "cram-md5": self.client.auth_crammd5,
+        }
+        offered = [method.lower() for method in self.client.server_auth_methods]
+        # In clear, the one mechanism that does not show the password comes first.
+        order = ["cram-md5", "plain", "login"] if self.smtp.tls == "none" else ["plain", "login", "cram-md5"]
+        for mechanism in order:
+            if mechanism in offered:
+                await methods[mechanism](username, secret)
+                return
+        names = " ".join(offered) or "none"
+        raise SMTPException(f"the relay offers no AUTH mechanism out of PLAIN, LOGIN and CRAM-MD5 (offered: {names})")
+
+    def _mail_options(self) -> list[str]:
+        options = []
+        if self.client.supports_extension("size"):
+            options.append(f"SIZE={len(self.probe.content)}")
+        if self.probe.needs_smtputf8:
+            if not self.client.supports_extension("smtputf8"):
+                raise SMTPException("the relay does not offer SMTPUTF8, which an address with a non-ASCII local part needs")
+            options.append("SMTPUTF8")
+        return options
+
+    @property
+    def _encoding(self) -> str:
+        return "utf-8" if self.probe.needs_smtputf8 else "ascii"
+
+    def _watch_writes(self) -> None:
+        """Note what is written from now on: aiosmtplib sends DATA and the body in one step."""
+        if (protocol := self.client.protocol) is None:
+            return
+        self.written, write = [], protocol.write
+
+        def watched(data: bytes) -> None:
+            if self.written is not None:
+                self.written.append(data)
+            write(data)
+
+        protocol.write = watched  # type: ignore[method-assign]  # this one connection's, for this one step
+
+    @property
+    def body_may_be_out(self) -> bool:
+        """True unless it is certain that no more than the DATA command was written."""
+        return self.written is not None and self.written != [DATA_COMMAND]
+
+    async def _quit(self) -> None:
+        """Say good-bye; whatever becomes of it, the message is accepted."""
+        try:
+            async with asyncio.timeout(QUIT_SECONDS):
+                await self.client.quit()
+        except (SMTPException, OSError, TimeoutError) as error:
+            log.info("QUIT failed after the message was accepted: %s", one_line(str(error)))
+
+    def receipt(self, started: Moment, response: str, doubt: SmtpFailure | None = None) -> Receipt:
+        return Receipt(
+            probe_id=self.probe.id,
+            token=self.probe.token,
+            started=started,
+            accepted=self.stages.ended,
+            smtp_code=None if doubt else 250,
+            response=one_line(response),
+            enhanced_code=enhanced_code(response),
+            queue_id=None if doubt else queue_id(response),
+            stages=MappingProxyType(dict(self.stages.seconds)),
+            doubt=doubt,
+        )
+
+    def close(self) -> None:
+        """Drop the connection at once; a TLS transport that closes politely would wait for its peer."""
+        if (transport := self.client.transport) is not None:
+            transport.abort()  # type: ignore[attr-defined]  # typed as a BaseTransport, is a Transport
+        self.client.close()

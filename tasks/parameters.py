@@ -1,0 +1,48 @@
+"""From the parameters of a flow run, as a person or a deployment gave them, to a checked configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tasks import credentials
+from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.errors import ConfigError
+from tasks.mail.files import check_ca_files
+from tasks.runs import of_a_deployment
+
+
+async def loop_of(name: object, smtp: object, imap: object, limits: object) -> LoopConfig:
+    """The loop that the parameters describe, passwords in place. Raises ConfigError."""
+    given = {"name": name, "smtp": smtp, "imap": imap, "limits": limits}
+    loop = loop_config({field: value for field, value in given.items() if value is not None})
+    check_ca_files(loop)
+    _refuse_clear_passwords({"smtp": loop.smtp.password, "imap": loop.imap.password if loop.imap else None})
+    return await credentials.resolve(loop)
+
+
+async def inbound_of(name: object, imap: object) -> InboundConfig:
+    """The same for an inbound check."""
+    inbound = inbound_config({"name": name, "imap": imap})
+    check_ca_files(inbound)
+    _refuse_clear_passwords({"imap": inbound.imap.password})
+    return inbound.model_copy(update={"imap": await credentials.resolve_imap(inbound.imap)})
+
+
+def configuration_of(config: LoopConfig | InboundConfig | None) -> dict[str, Mapping[str, object]]:
+    """The configuration for a report, section by section, without passwords."""
+    if config is None:
+        return {}
+    sections = {name: getattr(config, name) for name in type(config).model_fields if name != "name"}
+    return {name: section.redacted() for name, section in sections.items() if section is not None}
+
+
+def _refuse_clear_passwords(passwords: Mapping[str, object]) -> None:
+    """A deployment's parameters are stored and shown in clear."""
+    if not of_a_deployment():
+        return
+    for section, password in passwords.items():
+        if password is not None:
+            raise ConfigError(
+                f"{section}.password: a deployment never holds a password in clear, for its parameters are stored and "
+                "shown: name a Prefect Secret block in password_secret"
+            )

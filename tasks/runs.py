@@ -1,0 +1,32 @@
+"""The flow run that we are in, as Prefect knows it."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.runtime import deployment, flow_run
+
+log = logging.getLogger(__name__)
+
+
+def this_run() -> str | None:
+    """The id of the flow run, None outside of one."""
+    return flow_run.id or None
+
+
+def of_a_deployment() -> bool:
+    """Whether this run was made by a deployment: its parameters are then stored, and shown to everyone who can see it."""
+    return deployment.id is not None
+
+
+async def name_this_run(name: str) -> None:
+    """Name the flow run, now that its token is known. Only a name: a failure is logged, and that is all."""
+    if (run_id := this_run()) is None:
+        return
+    try:
+        async with get_client() as client:
+            await client.update_flow_run(UUID(run_id), name=name)
+    except Exception as error:
+        log.warning("The flow run could not be named %s: %s", name, type(error).__name__)

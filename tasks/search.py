@@ -1,0 +1,61 @@
+"""The IMAP leg as Prefect tasks."""
+
+from __future__ import annotations
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Failed
+
+from tasks.mail.arrival import find
+from tasks.mail.config import ImapConfig, InboundConfig
+from tasks.mail.errors import ImapFailure
+from tasks.mail.facts import Arrival, Receipt
+from tasks.mail.inbound import Recent, find_recent
+from tasks.mail.probe import Probe
+from tasks.states import finding
+
+
+@task(task_run_name="search {probe.loop} {receipt.token}", cache_policy=NO_CACHE, persist_result=False)
+async def find_probe(
+    receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float
+) -> Arrival | State[object]:
+    """Look for the message that `receipt` speaks of. It waits by itself, so Prefect has nothing to retry."""
+    try:
+        return await find(probe, imap, receipt, max_wait)
+    except ImapFailure as failure:
+        return Failed(message=f"At {failure.stage}: {failure}", data=failure)
+
+
+async def search(receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float) -> Arrival | ImapFailure:
+    """Run the task, and take out what it found."""
+    state = await find_probe(receipt, probe, imap, max_wait, return_state=True)
+    return await finding(state, Arrival, ImapFailure)
+
+
+def may_change(task: Task[..., object], task_run: TaskRun, state: State[object]) -> bool:
+    """Retry an empty look and a failed connection, not a refused login or a bad certificate."""
+    return isinstance(state.data, ImapFailure) and not state.data.permanent
+
+
+@task(
+    task_run_name="look {inbound.name}",
+    retry_condition_fn=may_change,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+async def look_for_recent(inbound: InboundConfig) -> Recent | State[object]:
+    """Look once for a fresh message; each run of the task is one look."""
+    try:
+        return await find_recent(inbound)
+    except ImapFailure as failure:
+        return Failed(message=f"At {failure.stage}: {failure}", data=failure)
+
+
+async def look(inbound: InboundConfig) -> Recent | ImapFailure:
+    """Run the task with the retries of this configuration, and take out what it found."""
+    configured = look_for_recent.with_options(
+        retries=inbound.imap.retries, retry_delay_seconds=inbound.imap.retry_delay
+    )
+    state = await configured(inbound, return_state=True)
+    return await finding(state, Recent, ImapFailure)

@@ -1,0 +1,48 @@
+"""The SMTP leg as a Prefect task."""
+
+from __future__ import annotations
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Failed
+
+from tasks.mail.config import SmtpConfig
+from tasks.mail.errors import SmtpFailure
+from tasks.mail.facts import Receipt
+from tasks.mail.probe import Probe
+from tasks.mail.smtp import Attempts
+from tasks.states import finding
+
+
+def is_temporary(task: Task[..., object], task_run: TaskRun, state: State[object]) -> bool:
+    """Retry on a 4yz reply outside authentication, and on nothing else. A plain function: Prefect takes no other."""
+    return isinstance(state.data, SmtpFailure) and state.data.temporary
+
+
+@task(
+    task_run_name="send {probe.loop} {probe.token}",
+    retry_condition_fn=is_temporary,
+    cache_policy=NO_CACHE,  # a probe that Prefect believes it has sent already would be a false OK
+    persist_result=False,
+)
+async def send_probe(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | State[object]:
+    """Hand the probe to the relay; each run of the task is one attempt.
+
+    A failure is returned as a state, not raised: a refused message is a finding, and no reason for a traceback.
+    """
+    try:
+        return await attempts.deliver(probe, smtp)
+    except SmtpFailure as failure:
+        return Failed(message=f"Attempt {attempts.count}, at {failure.stage}: {failure}", data=failure)
+
+
+async def send(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SmtpFailure:
+    """Run the task with the retries of this configuration, and take out what it found."""
+    configured = send_probe.with_options(
+        retries=smtp.retries,
+        retry_delay_seconds=smtp.retry_delays() or 0,
+        retry_jitter_factor=smtp.retry_jitter or None,
+    )
+    state = await configured(probe, smtp, attempts, return_state=True)
+    return await finding(state, Receipt, SmtpFailure)

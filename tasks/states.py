@@ -1,0 +1,32 @@
+"""Between Prefect's states and the facts that our steps return."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from tasks.mail.errors import CheckFailed
+from tasks.mail.result import LoopResult, Status
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+async def finding(state: State[object], success: type[A], failure: type[B]) -> A | B:
+    """What a task found, be its state Completed or Failed. Raises what broke the task itself."""
+    found = await state.result(raise_on_failure=False)
+    if isinstance(found, (success, failure)):
+        return found
+    if isinstance(found, BaseException):
+        raise found
+    raise TypeError(f"a task ended {state.name} with {type(found).__name__}, not {success.__name__}")
+
+
+def final_state(result: LoopResult) -> State[object]:
+    """The state a flow run ends in: named after the outcome, so that the list of runs reads as a history."""
+    name = result.outcome.title()
+    if result.status is Status.ERROR:
+        return Failed(name=name, message=result.sentence, data=CheckFailed(result))
+    return Completed(name=name, message=result.sentence, data=result)

@@ -1,0 +1,203 @@
+"""A scripted IMAP server."""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from tests.raw.mailbox import Message, expunge, fetch, store, words
+from tests.raw.server import SILENCE, Action, Gone, Line, RawServer
+
+LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
+
+
+class Session(Line):
+    """One connection: the folder it has open, as it last saw it."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line.reader, line.writer)
+        self.encrypted = line.encrypted
+        self.folder = ""
+        self.view: list[Message] = []
+        self.idling = False
+
+
+class RawImap(RawServer):
+    """A mailbox that behaves unless the script says otherwise; in scripted replies `{tag}` stands for the tag.
+
+    Phases: greeting, and the verbs in `phases`; fetch, store and expunge cover their UID forms too. Folders are plain
+    lists of messages that a test may change at any time. As on real servers, an open folder is shown as it was at the
+    last SELECT, EXAMINE, NOOP or IDLE. A scripted OK to STARTTLS without a TLS context is followed by silence.
+    """
+
+    phases = frozenset(
+        {"greeting", "capability", "starttls", "authenticate", "login", "list", "examine", "select", "status", "noop"}
+        | {"fetch", "idle", "done", "store", "expunge", "logout"}
+    )
+
+    def __init__(
+        self,
+        script: Mapping[str, Action | Sequence[Action]] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        implicit: bool = False,
+        messages: Iterable[Message] = (),
+        capabilities: str = "IMAP4rev1 SASL-IR IDLE UIDPLUS SPECIAL-USE AUTH=PLAIN",
+    ) -> None:
+        super().__init__(script, tls=tls, implicit=implicit)
+        self.capabilities = capabilities
+        self.folders: dict[str, list[Message]] = {"INBOX": list(messages), "Junk": []}
+        self.special = {"Junk": "\\Junk"}
+        self._highest: dict[str, int] = {}
+        self._sessions: set[Session] = set()
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages of INBOX."""
+        return self.folders["INBOX"]
+
+    def append(self, raw: bytes, folder: str = "INBOX", internaldate: datetime | None = None) -> Message:
+        """Deliver a message, and tell the clients that wait in IDLE."""
+        messages = self.folders[folder]
+        message = Message(self._next_uid(folder), raw, internaldate or datetime.now(UTC))
+        messages.append(message)
+        for session in self._sessions:
+            if session.idling and not session.over and session.folder == folder:
+                session.view = list(messages)
+                session.writer.write(b"* %d EXISTS\r\n" % len(messages))
+        return message
+
+    def _next_uid(self, folder: str) -> int:
+        uids = [message.uid for message in self.folders.get(folder, [])]
+        self._highest[folder] = max([self._highest.get(folder, 0), *uids])
+        return self._highest[folder] + 1
+
+    async def converse(self, line: Line) -> None:
+        session = Session(line)
+        self._sessions.add(session)
+        try:
+            await self.reply(session, "greeting", b"* OK [CAPABILITY %s] ready\r\n" % self._offer(session))
+            while True:
+                tag, _, command = (await self._read_command(session)).partition(" ")
+                verb, _, argument = command.partition(" ")
+                verb = verb.upper()
+                uid = verb == "UID"
+                if uid:
+                    verb, _, argument = argument.partition(" ")
+                    verb = verb.upper()
+                secret = verb in ("LOGIN", "AUTHENTICATE")
+                self.log.append(f"{verb} ***" if secret else command)
+                await self._perform(session, tag.encode(), verb.lower(), argument, uid)
+        finally:
+            self._sessions.discard(session)
+
+    async def _read_command(self, session: Session) -> str:
+        command = await session.read()
+        while literal := LITERAL.search(command):
+            if not literal[2]:
+                await session.write(b"+ go on\r\n")
+            text = await session.reader.readexactly(int(literal[1]))
+            escaped = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+            command = command[: literal.start()] + b'"' + escaped + b'"' + await session.read()
+        return command.decode("utf-8", "replace")
+
+    async def _perform(self, session: Session, tag: bytes, verb: str, argument: str, uid: bool) -> None:
+        done = tag + b" OK done\r\n"
+        match verb:
+            case "capability":
+                await self.reply(session, verb, b"* CAPABILITY " + self._offer(session) + b"\r\n" + done, tag)
+            case "starttls":
+                sent = await self.reply(session, verb, done if self.tls else tag + b" BAD not offered\r\n", tag)
+                if sent.startswith(tag + b" OK"):
+                    if self.tls is None:
+                        await session.suffer(SILENCE)
+                    else:
+                        await session.start_tls(self.tls)
+            case "authenticate":
+                await self._authenticate(session, tag, argument)
+            case "login":
+                user, password = words(argument)
+                self.credentials.append((user, password))
+                await self.reply(session, verb, done, tag)
+            case "list":
+                await self.reply(session, verb, self._list() + done, tag)
+            case "select" | "examine":
+                await self._select(session, tag, verb, argument)
+            case "status":
+                folder = words(argument)[0]
+                known = len(self.folders.get(folder, []))
+                text = f"(MESSAGES {known} UIDNEXT {self._next_uid(folder)} UIDVALIDITY 1)"
+                await self.reply(session, verb, f"* STATUS {argument.split(' (')[0]} {text}\r\n".encode() + done, tag)
+            case "noop":
+                await self.reply(session, verb, self._refresh(session) + done, tag)
+            case "fetch":
+                await self.reply(session, verb, fetch(session.view, argument, uid) + done, tag)
+            case "store":
+                await self.reply(session, verb, store(session.view, argument, uid) + done, tag)
+            case "expunge":
+                self._next_uid(session.folder)  # a UID is never used twice
+                expunge(self.folders.get(session.folder, []), argument)
+                await self.reply(session, verb, self._refresh(session) + done, tag)
+            case "idle":
+                await self._idle(session, tag)
+            case "logout":
+                await self.reply(session, verb, b"* BYE logging out\r\n" + done, tag)
+                raise Gone
+            case _:
+                await session.write(tag + b" BAD unknown command\r\n")
+
+    def _offer(self, session: Session) -> bytes:
+        return (self.capabilities + (" STARTTLS" if self.tls and not session.encrypted else "")).encode()
+
+    async def _authenticate(self, session: Session, tag: bytes, argument: str) -> None:
+        _, _, initial = argument.partition(" ")
+        if not initial:
+            await session.write(b"+ \r\n")
+            initial = (await session.read()).decode()
+        _, user, password = base64.b64decode(initial).decode().split("\0")
+        self.credentials.append((user, password))
+        await self.reply(session, "authenticate", tag + b" OK done\r\n", tag)
+
+    def _list(self) -> bytes:
+        lines = [
+            f'* LIST (\\HasNoChildren{" " + self.special[name] if name in self.special else ""}) "/" "{name}"\r\n'
+            for name in self.folders
+        ]
+        return "".join(lines).encode()
+
+    async def _select(self, session: Session, tag: bytes, verb: str, argument: str) -> None:
+        (name,) = words(argument)
+        messages = self.folders.get(name)
+        if messages is None:
+            await self.reply(session, verb, tag + b" NO [NONEXISTENT] no such folder\r\n", tag)
+            return
+        session.folder, session.view = name, list(messages)
+        text = (
+            f"* FLAGS (\\Seen \\Deleted)\r\n* {len(messages)} EXISTS\r\n* 0 RECENT\r\n"
+            f"* OK [UIDVALIDITY 1] valid\r\n* OK [UIDNEXT {self._next_uid(name)}] next\r\n"
+            f"{tag.decode()} OK [{'READ-WRITE' if verb == 'select' else 'READ-ONLY'}] done\r\n"
+        )
+        await self.reply(session, verb, text.encode(), tag)
+
+    def _refresh(self, session: Session) -> bytes:
+        """Show the open folder as it is now."""
+        messages = self.folders.get(session.folder, [])
+        gone = [i for i, message in reversed(list(enumerate(session.view, 1))) if message not in messages]
+        text = b"".join(b"* %d EXPUNGE\r\n" % number for number in gone)
+        if messages[len(session.view) - len(gone) :]:
+            text += b"* %d EXISTS\r\n" % len(messages)
+        session.view = list(messages)
+        return text
+
+    async def _idle(self, session: Session, tag: bytes) -> None:
+        session.idling = True
+        try:
+            if (await self.reply(session, "idle", b"+ idling\r\n" + self._refresh(session), tag)).startswith(b"+"):
+                self.log.append((await session.read()).decode("utf-8", "replace"))
+                session.idling = False
+                await self.reply(session, "done", tag + b" OK done\r\n", tag)
+        finally:
+            session.idling = False

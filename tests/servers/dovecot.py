@@ -1,0 +1,82 @@
+"""Dovecot: the mailboxes, and the passwords of the relay."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+from tests.servers.accounts import IS_ROOT, account
+from tests.servers.processes import HOST, Endpoint, Ports, Server, render, run, until
+
+EXPIRED_HOST = "127.0.0.2"
+WRONG_NAME_HOST = "127.0.0.3"
+
+
+class Dovecot(Server):
+    """IMAP in clear with STARTTLS (`imap`) and with implicit TLS (`imaps`), LMTP and SASL on sockets, Sieve.
+
+    It listens on three addresses: the same ports of EXPIRED_HOST and WRONG_NAME_HOST have bad certificates.
+    """
+
+    def __init__(self, home: Path, ports: Ports, certificates: Path) -> None:
+        self.imap = Endpoint(HOST, ports.take())
+        self.imaps = Endpoint(HOST, ports.take())
+        self.expired_imap = Endpoint(EXPIRED_HOST, self.imap.port)
+        self.expired_imaps = Endpoint(EXPIRED_HOST, self.imaps.port)
+        self.wrong_name_imap = Endpoint(WRONG_NAME_HOST, self.imap.port)
+        self.wrong_name_imaps = Endpoint(WRONG_NAME_HOST, self.imaps.port)
+        self.lmtp = home / "run" / "lmtp"
+        self.sasl = home / "run" / "auth-postfix"
+        self.mail = home / "mail"
+        # Any account that is not root does for the mail; this one every Linux has.
+        self.owner = account("nobody")
+        self._config = home / "dovecot.conf"
+        self._users: dict[str, str] = {}
+        for folder in (home / "run", home / "state", self.mail):
+            folder.mkdir()
+        self.owner.own(self.mail)
+        self._write_users()
+        render(
+            "dovecot.conf",
+            self._config,
+            home=home,
+            certificates=certificates,
+            mail=self.mail,
+            uid=self.owner.uid,
+            gid=self.owner.gid,
+            imap=self.imap.port,
+            imaps=self.imaps.port,
+        )
+        if not IS_ROOT:
+            extra = render("dovecot-rootless.conf", home / "rootless", user=self.owner.user, group=self.owner.group)
+            with self._config.open("a") as file:
+                file.write(extra.read_text())
+        # Compiled here, since the owner of the mailboxes may not write in this folder.
+        run(["sievec", "-c", self._config, render("situations.sieve", home / "situations.sieve")])
+        super().__init__(home, ["dovecot", "-F", "-c", self._config], ready=self.imap)
+
+    def add_user(self, username: str, password: str) -> None:
+        """Make an account, at once and without a reload: Dovecot looks whether the file has changed at each login."""
+        self._users[username] = password
+        self._write_users()
+
+    def auth_failures(self, username: str) -> int:
+        """How many logins of this user were refused, over SMTP and IMAP."""
+        # What is logged reaches the file in order: behind a refusal of our own, all that came before is there.
+        marker = f"marker-{len(re.findall('marker-', self.log()))}"
+        if self.running:
+            run(["sh", "-c", 'doveadm -c "$1" auth test "$2" wrong || true', "sh", self._config, marker])
+            until(lambda: f"({marker}" in self.log() or None, lambda: f"Dovecot does not log:\n{self.log()[-4000:]}")
+        return len(re.findall(rf"\({re.escape(username)},.*(?:Password mismatch|unknown user)", self.log()))
+
+    def _write_users(self) -> None:
+        # Base64 lets a password hold anything, the file's own colon included.
+        lines = [
+            f"{name}:{{PLAIN.b64}}{base64.b64encode(password.encode()).decode()}::::::\n"
+            for name, password in self._users.items()
+        ]
+        # Replaced in one step: Dovecot may read it at any moment.
+        new = self._config.with_name("users.new")
+        new.write_text("".join(lines))
+        new.replace(self._config.with_name("users"))

@@ -1,0 +1,261 @@
+"""The whole laboratory: a relay, an edge, mailboxes and greylisting, as private servers on loopback.
+
+    we -> relay (Postfix, SASL) -> edge (Postfix) -> Dovecot (LMTP, Sieve, IMAP)
+
+Every test takes a fresh user with an empty mailbox of its own. What happens to a mail is said by its address:
+
+| address                        | what happens                                                               |
+|--------------------------------|----------------------------------------------------------------------------|
+| user.address                   | delivered to INBOX                                                         |
+| user.plus("refused")           | relay: 550 at RCPT                                                         |
+| user.plus("deferred")          | relay: 450 at RCPT, every time                                             |
+| user.plus("unwanted")          | relay: 554 after DATA                                                      |
+| user.plus("busy")              | relay: 451 after DATA, every time                                          |
+| user.plus("unknown")           | edge: 550, so the relay sends a bounce to the envelope sender              |
+| user.plus("twice")             | two copies in INBOX                                                        |
+| user.plus("junk")              | Sieve files it into Junk (SPECIAL-USE \\Junk)                              |
+| user.plus("junk-copy")         | one copy in Junk, one in INBOX                                             |
+| user.plus("misfiled")          | Sieve files it into MISFILED, a name with a blank and a non-ASCII letter   |
+| user.plus("discard")           | accepted, then gone                                                        |
+| user.greylisted                | edge: greylisted, so the relay tries again; delivered to INBOX             |
+| any of them, sent to relay.grey | relay: greylisted at RCPT by Postgrey                                     |
+"""
+
+from __future__ import annotations
+
+import imaplib
+import os
+import secrets
+import shutil
+import ssl
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, cast
+
+import trustme
+from imapclient import imap_utf7
+
+from tests.servers import require
+from tests.servers.accounts import IS_ROOT, account
+from tests.servers.dovecot import EXPIRED_HOST, Dovecot
+from tests.servers.postfix import Postfix
+from tests.servers.postgrey import Postgrey
+from tests.servers.processes import HOST, Endpoint, Guard, Ports, Server
+
+DOMAIN = "inbox.test"
+GREY_DOMAIN = "grey.test"
+MISFILED = "Archive 2026/Büro"
+GREY_DELAY = 2
+
+Situation = Literal[
+    "refused", "deferred", "unwanted", "busy", "unknown", "twice", "junk", "junk-copy", "misfiled", "discard"
+]
+
+
+@dataclass(frozen=True)
+class User:
+    """Someone with a mailbox."""
+
+    username: str
+    password: str
+
+    @property
+    def address(self) -> str:
+        return f"{self.username}@{DOMAIN}"
+
+    @property
+    def greylisted(self) -> str:
+        """The same mailbox by way of the greylisting port of the edge."""
+        return f"{self.username}@{GREY_DOMAIN}"
+
+    def plus(self, situation: Situation) -> str:
+        return f"{self.username}+{situation}@{DOMAIN}"
+
+
+class Relay(Postfix):
+    """The server that mail is submitted to, on ports that differ in one thing each."""
+
+    def __init__(self, home: Path, ports: Ports, edge: Edge, dovecot: Dovecot, grey: Postgrey, certs: Path) -> None:
+        expired = {"smtpd_tls_chain_files": str(certs / "expired.pem")}
+        wrong_name = {"smtpd_tls_chain_files": str(certs / "wrong-name.pem")}
+        implicit = {"smtpd_tls_wrappermode": "yes"}
+        super().__init__(
+            home,
+            ports,
+            hostname="relay.test",
+            template="relay.cf",
+            maps=["transport", "at-rcpt", "after-data"],
+            services={
+                "submission": {},
+                "submissions": implicit,
+                "grey": {
+                    "smtpd_recipient_restrictions": f"check_recipient_access regexp:{home}/at-rcpt, {grey.policy}"
+                },
+                "expired": expired,
+                "expired-implicit": expired | implicit,
+                "wrong-name": wrong_name,
+                "wrong-name-implicit": wrong_name | implicit,
+            },
+            sasl=dovecot.sasl,
+            certificate=certs / "good.pem",
+            edge=edge.endpoints["edge"].port,
+            grey_edge=edge.endpoints["grey-edge"].port,
+        )
+        self.submission = self.endpoints["submission"]
+        self.submissions = self.endpoints["submissions"]
+        self.grey = self.endpoints["grey"]
+        self.expired = self.endpoints["expired"]
+        self.expired_implicit = self.endpoints["expired-implicit"]
+        self.wrong_name = self.endpoints["wrong-name"]
+        self.wrong_name_implicit = self.endpoints["wrong-name-implicit"]
+
+
+class Edge(Postfix):
+    """The server of the recipients' domains; the relay sends mail for grey.test to its greylisting port."""
+
+    def __init__(self, home: Path, ports: Ports, dovecot: Dovecot, grey: Postgrey) -> None:
+        super().__init__(
+            home,
+            ports,
+            hostname="edge.test",
+            template="edge.cf",
+            maps=["mailboxes", "aliases"],
+            services={"edge": {}, "grey-edge": {"smtpd_recipient_restrictions": grey.policy}},
+            lmtp=dovecot.lmtp,
+        )
+
+
+class Lab:
+    """All servers together, as a context manager that leaves neither process nor file behind."""
+
+    def __init__(self) -> None:
+        require(
+            ["postfix", "dovecot", "sievec", "postgrey", *([] if IS_ROOT else ["fakeroot"])],
+            "Postfix, Dovecot and Postgrey are needed: make servers",
+        )
+        # Not pytest's tmp_path: other accounts have to reach it, and the path of a socket ends at 107 bytes.
+        self.home = Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp"))
+        self._guard = Guard(self.home)
+        self._ports = Ports()
+        self._servers: list[Server] = []
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self) -> None:
+        self.home.chmod(0o755)
+        certs = self._folder("certificates")
+        self.ca_file = issue_certificates(certs)
+        self.closed: Endpoint = self._ports.closed
+        self.dovecot = Dovecot(self._folder("dovecot"), self._ports, certs)
+        self.postgrey = Postgrey(self._folder("postgrey"), account("postgrey"), GREY_DELAY)
+        self.edge = Edge(self._folder("edge"), self._ports, self.dovecot, self.postgrey)
+        self.relay = Relay(self._folder("relay"), self._ports, self.edge, self.dovecot, self.postgrey, certs)
+        self._servers = [self.dovecot, self.postgrey, self.edge, self.relay]
+        for server in self._servers:
+            server.launch()
+        for server in self._servers:
+            server.wait()
+
+    def _folder(self, name: str) -> Path:
+        folder = self.home / name
+        folder.mkdir()
+        return folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop everything, and remove the folder."""
+        for server in reversed(self._servers):
+            server.stop()
+        shutil.rmtree(self.home)
+        self._guard.dismiss()
+        self._ports.release()
+
+    def fresh_user(self, prefix: str = "monitor", password: str | None = None) -> User:
+        """A new user with an empty mailbox. The password may hold anything but NUL."""
+        user = User(f"{prefix}-{secrets.token_hex(5)}", password or secrets.token_urlsafe(12))
+        self.dovecot.add_user(user.username, user.password)
+        return user
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """A client's context that trusts the laboratory's authority."""
+        return ssl.create_default_context(cafile=str(self.ca_file))
+
+    def imap(self, user: User) -> imaplib.IMAP4:
+        """A connection to the user's mailbox, logged in."""
+        client = imaplib.IMAP4(*self.dovecot.imap, timeout=30)
+        # imaplib's login() can neither quote a backslash nor send a non-ASCII password.
+        client.authenticate("PLAIN", lambda _: f"\0{user.username}\0{user.password}".encode())
+        return client
+
+    def mailbox(self, user: User, folder: str = "INBOX") -> list[EmailMessage]:
+        """All messages in a folder, read without a trace; none where there is no such folder."""
+        with self.imap(user) as client:
+            if client.select(quoted(folder), readonly=True)[0] != "OK":
+                return []
+            rows = client.uid("FETCH", "1:*", "(BODY.PEEK[])")[1]
+        raw = [row[1] for row in rows if isinstance(row, tuple)]
+        return [cast(EmailMessage, message_from_bytes(text, policy=policy.default)) for text in raw]
+
+    def put(self, user: User, message: EmailMessage, folder: str = "INBOX", age: timedelta = timedelta()) -> None:
+        """Lay a message into a folder, as if it had arrived `age` ago."""
+        with self.imap(user) as client:
+            client.create(quoted(folder))
+            arrived = imaplib.Time2Internaldate(datetime.now(UTC) - age)
+            answer = client.append(quoted(folder), "", arrived, message.as_bytes(policy=policy.SMTP))
+        if answer[0] != "OK":
+            raise RuntimeError(f"APPEND: {answer}")
+
+    def fill(self, user: User, count: int, age: timedelta = timedelta(hours=1)) -> None:
+        """Put many foreign messages into INBOX by way of the file system, one a second, the newest `age` old."""
+        owner = self.dovecot.owner
+        home = self.dovecot.mail / user.username
+        for folder in (home, home / "cur", home / "new", home / "tmp"):
+            folder.mkdir(exist_ok=True, mode=0o700)
+            owner.own(folder)
+        first = int(time.time() - age.total_seconds()) - count
+        for second in range(first, first + count):
+            path = home / "cur" / f"{second}.fill.lab:2,S"
+            number = second - first
+            path.write_bytes(
+                b"From: someone@elsewhere.test\r\nTo: %s\r\nSubject: foreign message %d\r\n"
+                b"Message-ID: <%d@elsewhere.test>\r\n\r\nNothing of interest.\r\n"
+                % (user.address.encode(), number, number)
+            )
+            os.utime(path, (second, second))
+            owner.own(path)
+
+
+def quoted(folder: str) -> str:
+    """A folder name as IMAP wants it on the wire."""
+    return '"' + imap_utf7.encode(folder).decode("ascii").replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def issue_certificates(folder: Path) -> Path:
+    """Write good.pem, expired.pem and wrong-name.pem, key and chain together; return the authority's file."""
+    authority = trustme.CA()
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    good = authority.issue_cert("localhost", HOST)
+    expired = authority.issue_cert(
+        "localhost", HOST, EXPIRED_HOST, not_before=yesterday - timedelta(days=30), not_after=yesterday
+    )
+    wrong_name = authority.issue_cert("mail.elsewhere.test")
+    for name, certificate in (("good", good), ("expired", expired), ("wrong-name", wrong_name)):
+        certificate.private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.pem")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    return folder / "ca.pem"
