@@ -193,7 +193,9 @@ def _with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) ->
 
 def _route(config: LoopConfig | InboundConfig) -> str:
     """Where the mail of a configuration goes, in a few words."""
-    mailbox = f"{config.imap.username} at {config.imap.host}:{config.imap.port}" if config.imap else "nowhere looked for"
+    mailbox = (
+        f"{config.imap.username} at {config.imap.host}:{config.imap.port}" if config.imap else "nowhere looked for"
+    )
     if isinstance(config, InboundConfig):
         return f"inbound check {config.name}: {mailbox}, {config.imap.folder}"
     return f"loop {config.name}: {config.smtp.host}:{config.smtp.port} -> {config.smtp.to_addr} -> {mailbox}"

@@ -83,9 +83,7 @@ async def _retrying(
     return await step()
 
 
-async def check_all(
-    configs: Sequence[LoopConfig | InboundConfig], show: Callable[[LoopResult], None]
-) -> None:
+async def check_all(configs: Sequence[LoopConfig | InboundConfig], show: Callable[[LoopResult], None]) -> None:
     """Run all checks concurrently; `show` gets each result as soon as it is there."""
 
     async def one(config: LoopConfig | InboundConfig) -> None:

@@ -44,4 +44,6 @@ async def _from_block(secret: str) -> tuple[str | None, str]:
         log.warning("Prefect could not be asked for the Secret block %r: %s", secret, type(error).__name__)
         return None, f"no answer from Prefect about the Secret block {secret!r} ({type(error).__name__})"
     value = block.get()
-    return (value, "") if isinstance(value, str) and value else (None, f"no text in the Prefect Secret block {secret!r}")
+    return (
+        (value, "") if isinstance(value, str) and value else (None, f"no text in the Prefect Secret block {secret!r}")
+    )

@@ -17,9 +17,7 @@ from tasks.states import finding
 
 
 @task(task_run_name="search {probe.loop} {receipt.token}", cache_policy=NO_CACHE, persist_result=False)
-async def find_probe(
-    receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float
-) -> Arrival | State[object]:
+async def find_probe(receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float) -> Arrival | State[object]:
     """Look for the message that `receipt` speaks of. It waits by itself, so Prefect has nothing to retry."""
     try:
         return await find(probe, imap, receipt, max_wait)

@@ -59,4 +59,6 @@ def _originals(message: Message) -> Iterator[Message]:
 
 
 def _is_probe(original: Message, probe: Probe) -> bool:
-    return decoded(original.get("X-Mail-Loop-Id")) == probe.id or decoded(original.get("Message-ID")) == probe.message_id
+    return (
+        decoded(original.get("X-Mail-Loop-Id")) == probe.id or decoded(original.get("Message-ID")) == probe.message_id
+    )

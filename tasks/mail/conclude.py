@@ -106,7 +106,10 @@ def _found(sent: Receipt, found: Arrival) -> dict[str, object]:
     facts: dict[str, object] = {"imap_stages": dict(found.stages)}
     if not found.hits and found.bounce is None:
         return facts
-    facts |= {"detected_at": wall_clock(sent.started, found.detected), "total_seconds": found.detected.since(sent.started)}
+    facts |= {
+        "detected_at": wall_clock(sent.started, found.detected),
+        "total_seconds": found.detected.since(sent.started),
+    }
     if found.hits:
         first = first_arrival(found)
         facts |= {

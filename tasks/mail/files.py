@@ -183,7 +183,7 @@ def _nodes(node: yaml.Node, source: str, known: dict[int, int | None]) -> int:
     if id(node) in known:
         count = known[id(node)]
         if count is None:
-            raise ConfigError(f"{source}: has an alias at line {node.start_mark.line + 1} that holds itself")
+            raise ConfigError(f"{source}: has an anchor at line {node.start_mark.line + 1} that holds itself")
         return count
     known[id(node)] = None
     count = 1

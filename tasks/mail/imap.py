@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.mail import imap_rows
+from tasks.mail.imap_arguments import folder_name, quoted, uid_set
 from tasks.mail.imap_rows import Folder, Row
 from tasks.mail.imap_session import Session
 from tasks.mail.network import TlsSession
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 BODY_OCTETS = 128 * 2**10
 HEADERS = (
-    b"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (X-MAIL-LOOP-ID X-MAIL-LOOP-NAME MESSAGE-ID SUBJECT FROM AUTO-SUBMITTED "
-    b"CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH)]<0.65536>)"
+    b"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (X-MAIL-LOOP-ID X-MAIL-LOOP-NAME MESSAGE-ID SUBJECT FROM "
+    b"AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH)]<0.65536>)"
 )
 
 
@@ -133,16 +134,18 @@ class Mailbox:
 
         Without UID EXPUNGE they are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too.
         """
+        if not uids:
+            return []
         session, wanted = self._session, frozenset(uids)
         opened = await self._select("search", "SELECT", folder)
         ours: list[int] = []
-        if wanted and opened.exists and opened.uidvalidity and opened.uidvalidity == uidvalidity:
-            rows = await self._fetch("UID FETCH", _uid_set(wanted))
+        if opened.exists and opened.uidvalidity and opened.uidvalidity == uidvalidity:
+            rows = await self._fetch("UID FETCH", uid_set(wanted))
             ours = [row.uid for row in rows if row.uid in wanted and is_ours(row)]
         if ours:
-            await session.ask("search", "UID STORE", _uid_set(ours), b"+FLAGS.SILENT", rb"(\Deleted)")
+            await session.ask("search", "UID STORE", uid_set(ours), b"+FLAGS.SILENT", rb"(\Deleted)")
             if session.rev2 or "UIDPLUS" in session.capabilities:
-                await session.ask("search", "UID EXPUNGE", _uid_set(ours))
+                await session.ask("search", "UID EXPUNGE", uid_set(ours))
         await self._select("search", "EXAMINE", folder)  # leaves the writable view and expunges nothing
         return ours
 
@@ -157,7 +160,7 @@ class Mailbox:
 
     def _name(self, folder: str) -> bytes:
         wire = self._wire_names.get(folder)
-        return imap_rows.quoted(imap_rows.encode_name(folder, self._utf8) if wire is None else wire)
+        return quoted(folder_name(folder, self._utf8) if wire is None else wire)
 
     async def _select(self, stage: str, verb: str, folder: str) -> Selected:
         self.selected = None  # also after a refusal (RFC 9051, 6.3.2)
@@ -171,7 +174,3 @@ class Mailbox:
         reply = await self._session.ask("search", verb, messages, HEADERS)
         rows = {row.uid: row for row in map(imap_rows.row, reply.responses) if row is not None}
         return [rows[uid] for uid in sorted(rows)]
-
-
-def _uid_set(uids: Iterable[int]) -> bytes:
-    return ",".join(map(str, sorted(uids))).encode()

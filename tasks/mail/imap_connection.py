@@ -11,41 +11,15 @@ import ssl
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from typing import Any
 
 from aioimaplib.aioimaplib import Command, IMAP4ClientProtocol
 
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import ErrorType
-from tasks.mail.imap_rows import Response, code, count, literal_size, readable
+from tasks.mail.imap_reader import NotImapError, Reader, Reply
+from tasks.mail.imap_rows import Response, code, count, readable
 from tasks.mail.network import describe_os_error, describe_tls_error
-
-LONGEST_LINE = LARGEST_LITERAL = 2**20
-MOST_RESPONSES = 200_000  # in one command; a folder of 100,000 messages that is emptied sends that many EXPUNGEs
-MOST_OCTETS = 64 * 2**20  # in one command
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer to one command: OK, NO or BAD (of a greeting: OK, PREAUTH or BYE), its text, what came before it."""
-
-    status: str
-    text: bytes
-    responses: Sequence[Response] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Why a connection is over."""
-
-    error_type: ErrorType
-    text: str
-    code: str | None
-    permanent: bool
-
-
-class _NotImap(Exception):  # noqa: N818
-    """The server sent something that IMAP does not know, or too much."""
 
 
 class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
@@ -56,6 +30,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
 
     def __init__(self, host: str, tls_first: bool) -> None:
         super().__init__(asyncio.get_running_loop())
+        self.transport: Any = None  # an asyncio.Transport once there is a connection
         self.host = host
         self.stage = "connect"
         self.exists = 0  # messages in the selected folder
@@ -63,15 +38,11 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         self.closed = asyncio.Event()
         self.secrets: tuple[bytes, ...] = ()
         self._deaf = tls_first  # whatever arrives before the handshake is not the server's word
-        self._end: _End | None = None
+        self._end: ImapFailure | None = None
         self._bye: bytes | None = None
-        self._buffer = bytearray()
-        self._searched = 0  # octets of the buffer known to hold no end of line
-        self._parts: list[bytes] = []
-        self._literal: int | None = None
+        self._reader = Reader()
         self._stirred = asyncio.Event()  # ends the wait of IDLE
         self._answers: deque[bytes] = deque()
-        self._responses = self._octets = 0
         self.pending_sync_command = self._greeting = Command("GREETING", "*", loop=self.loop)
 
     # -- for the owner ------------------------------------------------------------------------------------------------
@@ -101,7 +72,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         return _reply(command)
 
     async def idle(self, seconds: float, timeout: float) -> Reply:
-        """IDLE until there is news or `seconds` are over. Upstream's never returns when the server drops or is silent."""
+        """IDLE until there is news or `seconds` are over. Upstream's never returns if the server drops or is silent."""
         with self._paired():
             self._idle_event.clear()
             self._stirred.clear()
@@ -144,12 +115,11 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         """End the connection now, and fail the command that waits."""
         if self._end is not None:
             return
-        self._end = _End(error_type, text, code, permanent)
+        self._end = ImapFailure(error_type, self.stage, text, code=code, permanent=permanent)
         command, self.pending_sync_command = self.pending_sync_command, None
         if command is not None:
             command._exception = self.failure()
             command._event.set()
-        self._buffer.clear()
         self._idle_event.set()
         self._stirred.set()
         if self.transport is not None:
@@ -157,7 +127,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
 
     def failure(self) -> ImapFailure:
         """Why the connection is over, as an error of the present stage."""
-        end = self._end or _End(ErrorType.CONNECTION, "the connection is closed", None, False)
+        end = self._end or ImapFailure(ErrorType.CONNECTION, self.stage, "the connection is closed")
         return ImapFailure(end.error_type, self.stage, end.text, code=end.code, permanent=end.permanent)
 
     def words(self, text: bytes) -> str:
@@ -175,17 +145,14 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         if self._deaf:
             self.die(ErrorType.TLS, f"{self.host} sent data in clear where the TLS handshake should begin")
             return
-        self._octets += len(data)
-        self._buffer += data
         try:
-            while self._end is None and not self._deaf and (response := self._next_response()) is not None:
+            self._reader.feed(data)
+            while self._end is None and not self._deaf and (response := self._reader.next()) is not None:
                 self._handle_response(response)
-            if self._octets > MOST_OCTETS or self._responses > MOST_RESPONSES:
-                raise _NotImap("the server sent more in one answer than any mailbox needs")
-            if self._deaf and self._buffer:
-                raise _NotImap("the server sent more behind its answer to STARTTLS, in clear")
-        except _NotImap as error:
-            self.die(ErrorType.TLS if self._deaf else ErrorType.IMAP, str(error))
+            if self._deaf and self._reader.rest():
+                self.die(ErrorType.TLS, f"{self.host} sent more in clear behind its answer to STARTTLS")
+        except NotImapError as error:
+            self.die(ErrorType.IMAP, str(error))
         logging_out = self.busy and self.pending_sync_command.name == "LOGOUT"
         if self._bye is not None and not logging_out:  # not before the answers that came with it
             bye, _, words = code(self._bye)
@@ -221,7 +188,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         command = self.pending_sync_command
         status, _, text = line.partition(b" ")
         if status.upper() not in (b"OK", b"NO", b"BAD"):
-            raise _NotImap(f"the server sent a line that is not IMAP: {self.words(line)}")
+            raise NotImapError(f"the server sent a line that is not IMAP: {self.words(line)}")
         self._deaf = command.name == "STARTTLS" and status.upper() == b"OK"
         self.pending_sync_command = None
         command.close(text, result=status.decode().upper())
@@ -238,8 +205,6 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         elif name == "AUTHENTICATE":
             self.transport.write(b"*\r\n")
 
-    # -- inside -------------------------------------------------------------------------------------------------------
-
     def _begin(self, name: str, *arguments: bytes, answers: Sequence[bytes] = ()) -> Command:
         """Send a command. Its arguments go to the transport only: a Command shows its own in its repr."""
         if self._end is not None:
@@ -249,7 +214,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         command = Command(name, self.new_tag(), loop=self.loop)
         self.pending_sync_command = command
         self._answers = deque(answers)
-        self._responses = self._octets = 0
+        self._reader.begin_command()
         self.transport.write(b" ".join((command.tag.encode(), name.encode(), *arguments)) + b"\r\n")
         return command
 
@@ -262,38 +227,12 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             self.die(ErrorType.CONNECTION, "the connection is closed, for a command on it was given up")
             raise
 
-    def _next_response(self) -> Response | None:
-        """The next complete response in the buffer."""
-        while True:
-            if self._literal is not None:
-                if len(self._buffer) < self._literal:
-                    return None
-                self._parts.append(bytes(self._buffer[: self._literal]))
-                del self._buffer[: self._literal]
-                self._literal = None
-            end = self._buffer.find(b"\n", self._searched)
-            if (len(self._buffer) if end < 0 else end) > LONGEST_LINE:
-                raise _NotImap(f"the server sent a line of more than {LONGEST_LINE} octets")
-            if end < 0:
-                self._searched = len(self._buffer)
-                return None
-            self._parts.append(bytes(self._buffer[:end]).removesuffix(b"\r"))
-            del self._buffer[: end + 1]
-            self._searched = 0
-            self._literal = literal_size(self._parts)
-            if self._literal is None:
-                response, self._parts = tuple(self._parts), []
-                return response
-            if self._literal > LARGEST_LITERAL:
-                raise _NotImap(f"the server announced a literal of {self._literal} octets")
-
     def _handle_response(self, response: Response) -> None:
-        self._responses += 1
         line, command = response[0], self.pending_sync_command
         if command is not None and command is self._greeting:
             status, _, text = line[2:].partition(b" ")
             if line[:2] != b"* " or status.upper() not in (b"OK", b"PREAUTH", b"BYE"):
-                raise _NotImap(f"the server does not greet in IMAP: {self.words(line)}")
+                raise NotImapError(f"the server does not greet in IMAP: {self.words(line)}")
             self.pending_sync_command = None
             command.close(text, result=status.decode().upper())
         elif line.startswith(b"* "):
@@ -303,7 +242,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         elif command is not None and line.startswith(command.tag.encode() + b" "):
             self._response_done(line.partition(b" ")[2])
         elif line:
-            raise _NotImap(f"the server sent a line that is not IMAP: {self.words(line)}")
+            raise NotImapError(f"the server sent a line that is not IMAP: {self.words(line)}")
 
 
 def _reply(command: Command) -> Reply:

@@ -24,8 +24,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_LITERAL = re.compile(rb"~?\{(\d{1,20})\}$")
-_STATUS_TEXT = re.compile(rb"\* (?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
+_LITERAL = re.compile(rb"~?\{\d+\}$")
 _FETCH = re.compile(rb"(\d{1,10}) FETCH \(", re.IGNORECASE)
 _COUNT = re.compile(rb"(\d{1,10}) ([A-Z]+)\s*$", re.IGNORECASE)
 _CODE = re.compile(rb"\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?(.*)", re.DOTALL)
@@ -105,16 +104,6 @@ def _pairs(tokens: Iterator[_Token]) -> dict[bytes, bytes | None]:
                 nil = token.kind == "atom" and token.value.upper() == b"NIL"
                 found[name], name = None if nil else token.value, None
     return found
-
-
-def literal_size(parts: list[bytes]) -> int | None:
-    """The octets announced to follow the last of these parts of a response; None where it is complete.
-
-    A status is for people, and may end in anything; literals occur in other untagged responses only.
-    """
-    if not parts[0].startswith(b"* ") or _STATUS_TEXT.match(parts[0]) or (mark := _LITERAL.search(parts[-1])) is None:
-        return None
-    return int(mark[1])
 
 
 def number(value: bytes | None) -> int | None:
@@ -209,28 +198,6 @@ def decode_name(wire: bytes, utf8: bool) -> str:
         except (ValueError, IndexError):  # UnicodeError and binascii.Error are ValueErrors
             pass
     return wire.decode("utf-8", "replace")
-
-
-def encode_name(name: str, utf8: bool) -> bytes:
-    """The other way; all that modified UTF-7 leaves is printable ASCII, so any name can be quoted."""
-    return name.encode("utf-8", "replace") if utf8 else bytes(imap_utf7.encode(name))
-
-
-def quoted(value: bytes) -> bytes:
-    return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-
-
-def strings(*values: bytes) -> list[bytes]:
-    """Values as the arguments of a command, cut where the server has to ask for a literal: what no quotes can carry."""
-    lines = [b""]
-    for value in values:
-        lines[-1] += b" " if lines[-1] else b""
-        if all(0x20 <= octet < 0x7F for octet in value):
-            lines[-1] += quoted(value)
-        else:
-            lines[-1] += b"{%d}" % len(value)
-            lines.append(value)
-    return lines
 
 
 def selected(responses: Iterable[Response]) -> tuple[int, dict[str, int]]:

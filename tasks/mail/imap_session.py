@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from tasks.mail import imap_rows, network
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import ErrorType
-from tasks.mail.imap_connection import Connection, Reply
+from tasks.mail.imap_arguments import quoted, strings
+from tasks.mail.imap_connection import Connection
+from tasks.mail.imap_reader import Reply
 from tasks.mail.stages import Stages
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class Session:
         return reply.status == "OK"
 
     async def close(self) -> None:
-        """Log out if that is quick, and drop the connection in any case. May be called twice, and while being cancelled."""
+        """Log out if that is quick, and drop the connection in any case, even while being cancelled."""
         connection = self.connection
         try:
             if connection.alive and not connection.busy:
@@ -156,7 +158,7 @@ class Session:
         await self._ask_capabilities("login")
         user, secret = username.encode(), password.encode()
         plain = b64encode(b"\0" + user + b"\0" + secret)
-        self.connection.secrets = tuple(s for s in (plain, imap_rows.quoted(secret)[1:-1], secret) if len(s) >= 4)
+        self.connection.secrets = tuple(s for s in (plain, quoted(secret)[1:-1], secret) if len(s) >= 4)
         if b"\0" in user + secret:
             raise _failure(
                 ErrorType.AUTH, "login", "the user name or the password holds a NUL, which IMAP cannot carry"
@@ -166,7 +168,7 @@ class Session:
             answers = [] if initial else [plain]
             reply = await self._reply_to("login", "AUTHENTICATE", b"PLAIN", *initial, answers=answers)
         elif "LOGINDISABLED" not in self.capabilities:
-            line, *answers = imap_rows.strings(user, secret)
+            line, *answers = strings(user, secret)
             reply = await self._reply_to("login", "LOGIN", line, answers=answers)
         else:
             raise _failure(ErrorType.AUTH, "login", "the server offers neither AUTH=PLAIN nor LOGIN on this connection")

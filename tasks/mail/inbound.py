@@ -85,9 +85,7 @@ async def _delete_own(box: Mailbox, inbound: InboundConfig, uidvalidity: int, fo
     return ()
 
 
-def conclude_inbound(
-    inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None
-) -> LoopResult:
+def conclude_inbound(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None) -> LoopResult:
     """Judge one inbound check and write down what it found: pure."""
     imap, notes = inbound.imap, configuration_notes(None, inbound.imap)
     if isinstance(found, ImapFailure):

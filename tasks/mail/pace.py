@@ -7,7 +7,11 @@ import time
 
 from tasks.mail.imap import Mailbox
 
-FIRST_STEP, LONGEST_STEP, GROWTH = 0.05, 1.0, 1.3  # seconds between two looks of the tight phase, growing by this factor
+FIRST_STEP, LONGEST_STEP, GROWTH = (
+    0.05,
+    1.0,
+    1.3,
+)  # seconds between two looks of the tight phase, growing by this factor
 TIGHT_SECONDS = 3.0
 SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
 POLL_SECONDS = 2.0  # between two looks on a server without IDLE

@@ -63,7 +63,9 @@ def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object
     if found := _landing(result):
         parts += ["### Where it landed", table(found, ("", ""))]
     parts += ["### The message", table(_message(result), ("", ""))]
-    rows = [(escape(f"{section}.{name}"), code(value)) for section, s in configuration.items() for name, value in s.items()]
+    rows = [
+        (escape(f"{section}.{name}"), code(value)) for section, s in configuration.items() for name, value in s.items()
+    ]
     if rows:
         parts += ["### Configuration", table(rows, ("field", "value"))]
     return "\n\n".join(parts) + "\n"
@@ -123,7 +125,9 @@ def moment(value: datetime | None) -> str:
     """A time in UTC, to the millisecond unless it is a whole second."""
     if value is None:
         return ""
-    return value.isoformat(sep=" ", timespec="milliseconds" if value.microsecond else "seconds").replace("+00:00", " UTC")
+    return value.isoformat(sep=" ", timespec="milliseconds" if value.microsecond else "seconds").replace(
+        "+00:00", " UTC"
+    )
 
 
 def seconds(value: float | None) -> str:

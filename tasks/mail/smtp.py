@@ -162,7 +162,9 @@ class _Dialogue:
             options.append(f"SIZE={len(self.probe.content)}")
         if self.probe.needs_smtputf8:
             if not self.client.supports_extension("smtputf8"):
-                raise SMTPException("the relay does not offer SMTPUTF8, which an address with a non-ASCII local part needs")
+                raise SMTPException(
+                    "the relay does not offer SMTPUTF8, which an address with a non-ASCII local part needs"
+                )
             options.append("SMTPUTF8")
         return options
 

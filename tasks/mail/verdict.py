@@ -128,9 +128,7 @@ def _in_doubt(smtp: SmtpConfig, doubt: SmtpFailure, rest: str) -> Verdict:
         f"The relay {smtp.host}:{smtp.port} took the message but never confirmed it ({doubt.text}), {rest}: "
         "see its log around the time of sending."
     )
-    return Verdict(
-        Status.ERROR, Outcome.UNSENT, sentence, "smtp", doubt.stage, doubt.error_type, doubt.text
-    )
+    return Verdict(Status.ERROR, Outcome.UNSENT, sentence, "smtp", doubt.stage, doubt.error_type, doubt.text)
 
 
 def _unreadable(smtp: SmtpConfig, imap: ImapConfig, sent: Receipt, failure: ImapFailure) -> Verdict:
@@ -182,9 +180,7 @@ def _arrived(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) 
             f"{_follow(loop.smtp, sent)}."
         )
         return Verdict(Status.WARNING, Outcome.LATE, sentence)
-    return Verdict(
-        Status.OK, Outcome.DELIVERED, f"Mail gets through: the message arrived in {hit.folder} {after}."
-    )
+    return Verdict(Status.OK, Outcome.DELIVERED, f"Mail gets through: the message arrived in {hit.folder} {after}.")
 
 
 def _bounced(smtp: SmtpConfig, found: Arrival) -> Verdict:

@@ -30,6 +30,7 @@ import shutil
 import ssl
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -139,11 +140,7 @@ class Lab:
             ["postfix", "dovecot", "sievec", "postgrey", *([] if IS_ROOT else ["fakeroot"])],
             "Postfix, Dovecot and Postgrey are needed: make servers",
         )
-        # Not pytest's tmp_path: other accounts have to reach it, and the path of a socket ends at 107 bytes.
-        self.home = Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp"))
-        self._guard = Guard(self.home)
-        self._ports = Ports()
-        self._servers: list[Server] = []
+        self._exit = ExitStack()
         try:
             self._build()
         except BaseException:
@@ -151,18 +148,26 @@ class Lab:
             raise
 
     def _build(self) -> None:
+        # Not pytest's tmp_path: other accounts have to reach it, and the path of a socket ends at 107 bytes.
+        self.home = Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp"))
         self.home.chmod(0o755)
+        self._exit.callback(Guard(self.home).dismiss)
+        self._exit.callback(shutil.rmtree, self.home)
+        ports = Ports()
+        self._exit.callback(ports.release)
+        # Nothing ever listens here.
+        self.closed: Endpoint = ports.closed
         certs = self._folder("certificates")
         self.ca_file = issue_certificates(certs)
-        self.closed: Endpoint = self._ports.closed
-        self.dovecot = Dovecot(self._folder("dovecot"), self._ports, certs)
+        self.dovecot = Dovecot(self._folder("dovecot"), ports, certs)
         self.postgrey = Postgrey(self._folder("postgrey"), account("postgrey"), GREY_DELAY)
-        self.edge = Edge(self._folder("edge"), self._ports, self.dovecot, self.postgrey)
-        self.relay = Relay(self._folder("relay"), self._ports, self.edge, self.dovecot, self.postgrey, certs)
-        self._servers = [self.dovecot, self.postgrey, self.edge, self.relay]
-        for server in self._servers:
+        self.edge = Edge(self._folder("edge"), ports, self.dovecot, self.postgrey)
+        self.relay = Relay(self._folder("relay"), ports, self.edge, self.dovecot, self.postgrey, certs)
+        servers: list[Server] = [self.dovecot, self.postgrey, self.edge, self.relay]
+        for server in servers:
             server.launch()
-        for server in self._servers:
+            self._exit.callback(server.stop)
+        for server in servers:
             server.wait()
 
     def _folder(self, name: str) -> Path:
@@ -180,11 +185,7 @@ class Lab:
 
     def close(self) -> None:
         """Stop everything, and remove the folder."""
-        for server in reversed(self._servers):
-            server.stop()
-        shutil.rmtree(self.home)
-        self._guard.dismiss()
-        self._ports.release()
+        self._exit.close()
 
     def fresh_user(self, prefix: str = "monitor", password: str | None = None) -> User:
         """A new user with an empty mailbox. The password may hold anything but NUL."""

@@ -106,7 +106,9 @@ class Postfix(Server):
         """The connections whose log holds all of these strings, such as a username, each waited for until it has ended."""
         end = time.monotonic() + 5
         while True:
-            found = [session for session in self._sessions(since) if all(n in "\n".join(session.lines) for n in needles)]
+            found = [
+                session for session in self._sessions(since) if all(n in "\n".join(session.lines) for n in needles)
+            ]
             # The end of a connection is logged after the reply to QUIT, so the client may be here first.
             if all(session.ended for session in found) or time.monotonic() > end:
                 return found

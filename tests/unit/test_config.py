@@ -271,7 +271,7 @@ def test_imap_refuses(field: str, value: object, text: str | None) -> None:
         ({"max_wait": float("inf")}, f"limits.max_wait: {DURATION}"),
         ({"warn_after": 400}, "limits.warn_after: must not exceed max_wait (300 s), but is 400 s"),
         ({"warn_after": 20.5, "max_wait": 10}, "limits.warn_after: must not exceed max_wait (10 s), but is 20.5 s"),
-        ({"warn": 4}, "limits.warn: unknown field; did you mean warn_after?"),
+        ({"warnafter": 4}, "limits.warnafter: unknown field; did you mean warn_after?"),
         ("5 minutes", "limits: must be a mapping of fields such as warn_after"),
     ],
 )

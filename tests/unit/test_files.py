@@ -242,7 +242,7 @@ NOTHING = "is empty: give a section smtp or imap (or both)"
         ("a.yaml", "smtp:\n  password: !hunter2\n", f"is not valid YAML at line 2, column 13: {QUOTE}"),
         ("a.yaml", "a: !!python/object:os.system x", f"is not valid YAML at line 1, column 4: {QUOTE}"),
         ("a.yaml", "a: 1\n---\nb: 2", f"is not valid YAML at line 2, column 1: {QUOTE}"),
-        ("a.yaml", "[a]: 1", ROOT.replace(ROOT, f"is not valid YAML at line 1, column 1: {QUOTE}")),
+        ("a.yaml", "[a]: 1", f"is not valid YAML at line 1, column 1: {QUOTE}"),
         ("a.yaml", "a: \x01", "is not valid YAML: it holds a control character"),
         (
             "a.yaml",
@@ -252,7 +252,7 @@ NOTHING = "is empty: give a section smtp or imap (or both)"
         ("a.yaml", "smtp:\n  host: a\n  host: b\n", "has the field 'host' twice, again at line 3"),
         ("a.yaml", "smtp: {}\nsmtp: {}\n", "has the field 'smtp' twice, again at line 2"),
         ("a.yaml", BOMB, "holds more than 10000 values once its aliases are followed"),
-        ("a.yaml", "smtp: &a\n  host: *a\n", "has an alias at line 2 that holds itself"),
+        ("a.yaml", "smtp: &a\n  host: *a\n", "has an anchor at line 1 that holds itself"),
         ("a.yaml", "[" * 20000, "is nested too deeply to be a configuration"),
         ("a.json", "[" * 200000, "is nested too deeply to be a configuration"),
         ("a.json", '{"smtp": {"host": "a", "host": "b"}}', "has the field 'host' twice: keep one of them"),
@@ -260,7 +260,7 @@ NOTHING = "is empty: give a section smtp or imap (or both)"
         ("a.json", '{"a": ' + "1" * 5000 + "}", "is not valid JSON: it holds a number that is too long"),
         (
             "a.toml",
-            "[smtp]\nhost = 'a'\nhost = 'b'",
+            "[smtp]\nhost = 'a'\nhost = 'b'\n",
             "is not valid TOML: Cannot overwrite a value (at line 3, column 11)",
         ),
         ("a.toml", "[smtp]\nhost = mail", "is not valid TOML: Invalid value (at line 2, column 8)"),

@@ -1,0 +1,50 @@
+# make demo: see it work. make test: run everything that can run here. make help: the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_DIR := $(CURDIR)/.mail-loop
+PORT ?= 4200
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint servers serve stop lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves the servers up)
+	@$(BIN)/mail-loop demo --home $(HOME_DIR)/demo $(if $(KEEP),--keep)
+
+test: $(VENV)/.ready ## all tests that can run here (REQUIRE_SERVERS=1: all, or fail)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.ready ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+servers: ## install Postfix, Dovecot, Postgrey and Chromium from Debian, for the tests
+	@.ci/servers
+
+serve: $(VENV)/.ready ## a Prefect server, a worker and the deployments (PORT=4200)
+	@$(BIN)/mail-loop serve --home $(HOME_DIR)/serve --port $(PORT)
+
+stop: ## end what serve and demo KEEP=1 left running
+	@test ! -x $(BIN)/mail-loop || $(BIN)/mail-loop stop --home $(HOME_DIR)/serve --home $(HOME_DIR)/demo
+
+# Everything in the lock is installed as it stands there, so nothing has to be resolved.
+$(VENV)/.ready: pyproject.toml deploy/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@echo 'Installing into $(VENV), once ...'
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo 'Python has no venv module: on Debian, install python3-venv' >&2; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/constraints.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: $(VENV)/.ready ## make deploy/constraints.txt anew from pyproject.toml
+	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
+		--no-annotate --no-header --upgrade pyproject.toml - --output-file deploy/constraints.txt
+
+clean: stop ## remove what make made
+	@rm -rf $(VENV) $(HOME_DIR) ci-output .mypy_cache .pytest_cache .ruff_cache

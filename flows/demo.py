@@ -1,0 +1,137 @@
+"""`mail-loop demo`: a whole check, with greylisting, on a mail system and a Prefect server of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status as Spinner
+
+from flows import background
+from flows.background import stop
+from flows.server import SERVER, ServerError, free_port, start_server
+from flows.server import settings as server_settings
+from tasks.mail import progress
+from tasks.mail.config import loop_config
+from tasks.mail.progress import Progress
+from tasks.mail.report import attempts, line, stage_times
+from tasks.mail.result import LoopResult
+
+SANDBOX = "sandbox"
+PASSWORD = "MAIL_LOOP_SANDBOX_PASSWORD"  # noqa: S105  # the name of a variable
+START_SECONDS = 30.0
+LEGS = {"smtp": "sending", "imap": "looking for it"}
+
+
+def demo(home: Path, *, keep: bool = False) -> int:
+    """Run one check and say what it found; returns its exit code. With `keep` both servers stay up."""
+    home = home.absolute()
+    console = Console(stderr=False, highlight=False)
+    end_demo(home)
+    try:
+        with console.status("starting a mail system of our own"):
+            box = _start_sandbox(home)
+        console.print(f"mail system: SMTP on port {box['smtp_port']}, IMAP on port {box['imaps_port']}; it greylists")
+        with console.status("starting a Prefect server of our own (the first time it makes its database)"):
+            url = start_server(home, free_port())
+        console.print(f"Prefect server: {url}")
+        result = _check(home, url, box, console)
+        console.print(line(result), style="bold", markup=False)
+        for text in [*attempts(result), *stage_times(result)]:
+            console.print(f"  {text}", markup=False)
+        console.print(_how_to_see(url, result, keep), markup=False)
+        return result.exit_code
+    finally:
+        if not keep:
+            end_demo(home)
+
+
+def end_demo(home: Path) -> list[str]:
+    """End what a demo left running; returns the names of what was."""
+    return [name for name in (SERVER, SANDBOX) if stop(home, name)]
+
+
+def _start_sandbox(home: Path) -> dict[str, object]:
+    """Start the mail system, and wait for the line in which it says where it listens."""
+    os.environ[PASSWORD] = secrets.token_urlsafe(12)
+    log = home / f"{SANDBOX}.log"
+    log.unlink(missing_ok=True)
+    sandbox = background.start(
+        home, SANDBOX, [sys.executable, "-m", "tasks.sandbox", "--greylist-first"], os.environ.copy()
+    )
+    until = time.monotonic() + START_SECONDS
+    while sandbox.alive and time.monotonic() < until:
+        for text in log.read_text(encoding="utf-8").splitlines():
+            if text.startswith("{"):
+                box: dict[str, object] = json.loads(text)
+                return box
+        time.sleep(0.05)
+    raise ServerError(f"the mail system of the demo did not start: see {log}")
+
+
+def _check(home: Path, url: str, box: dict[str, object], console: Console) -> LoopResult:
+    """The check as an operator would run it, the password by name only."""
+    port = int(url.rpartition(":")[2].partition("/")[0])
+    os.environ.update(server_settings(home, port))
+    # The console is the demo's; the run's own log is in the UI.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    with console.status("loading Prefect"):
+        import asyncio
+
+        from flows.through_prefect import check, records_written
+
+    server = {"host": box["host"], "username": box["username"], "password_secret": PASSWORD, "ca_file": box["ca_file"]}
+    address = f"{box['username']}@sandbox.test"
+    loop = loop_config(
+        {
+            "name": "demo",
+            "smtp": {
+                **server,
+                "port": box["smtp_port"],
+                "from_addr": address,
+                "to_addr": address,
+                "subject_prefix": "[mail-loop demo]",
+                "retry_delay": 2.0,
+            },
+            "imap": {**server, "port": box["imaps_port"]},
+            "limits": {"max_wait": 30.0},
+        }
+    )
+
+    async def run() -> LoopResult:
+        with console.status("checking") as spinner:
+            progress.listener.set(_Live(console, spinner))
+            result = await check(loop)
+        await records_written([result])
+        return result
+
+    return asyncio.run(run())
+
+
+class _Live:
+    """Shows what the check is doing: a moving line on a terminal, one line a step elsewhere."""
+
+    def __init__(self, console: Console, spinner: Spinner) -> None:
+        self.console = console
+        self.spinner = spinner
+        self.begun = time.monotonic()
+
+    def __call__(self, step: Progress) -> None:
+        elapsed = time.monotonic() - self.begun
+        text = f"{elapsed:6.2f} s  {LEGS.get(step.leg, step.leg)}: {step.stage} {step.text}".rstrip()
+        if self.console.is_terminal:
+            self.spinner.update(text)
+        else:
+            self.console.print(text, markup=False)
+
+
+def _how_to_see(url: str, result: LoopResult, keep: bool) -> str:
+    ui = f"{url.removesuffix('/api')}/v2/runs/flow-run/{result.flow_run_id}"
+    if keep:
+        return f"See the run in the Prefect UI: {ui}\nEnd both servers with: make stop (or mail-loop stop)"
+    return "To see the run in the Prefect UI: make demo KEEP=1 (or mail-loop demo --keep) leaves the servers up."

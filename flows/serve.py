@@ -1,0 +1,78 @@
+"""`mail-loop serve` and `stop`: a Prefect server, a worker and the deployments on one machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from flows import background
+from flows.demo import end_demo
+from flows.server import SERVER, ServerError, answers, settings, start_server
+
+WORKER = "worker"
+POOL = "mail-loop"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def serve(home: Path, port: int) -> int:
+    """Start what is not running yet, deploy, and say where the UI is."""
+    home = home.absolute()
+    env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
+    _server(home, port)
+    # MAIL_LOOP_HOME is for the worker: seen here, it would be frozen into the deployments.
+    deploying = {name: value for name, value in env.items() if name != "MAIL_LOOP_HOME"}
+    _prefect(deploying, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+    _prefect(deploying, "--no-prompt", "deploy", "--all")
+    if background.running(home, WORKER) is None:
+        argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+        background.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)
+    print(f"Prefect UI: {env['PREFECT_UI_URL']}/deployments")
+    print(f"For prefect commands: export PREFECT_API_URL={env['PREFECT_API_URL']}")
+    print("End both with: make stop (or mail-loop stop)")
+    return 0
+
+
+def stop(homes: Iterable[Path]) -> int:
+    """End what `serve` and a kept demo started, and nothing else."""
+    ended = []
+    for home in homes:
+        # The worker first: it tells the server what becomes of its runs.
+        ended += [name for name in (WORKER,) if background.stop(home.absolute(), name)] + end_demo(home.absolute())
+    print(f"ended: {', '.join(ended)}" if ended else "nothing of ours was running")
+    return 0
+
+
+def _server(home: Path, port: int) -> None:
+    url = settings(home, port)["PREFECT_API_URL"]
+    if (running := background.running(home, SERVER)) is not None:
+        if running.url != url:
+            raise ServerError(f"it is running already, at {running.url}: end it first with make stop")
+        if answers(url):
+            return
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            raise ServerError(
+                f"port {port} is taken by another program: choose another with make serve PORT=..."
+            ) from None
+    start_server(home, port)
+
+
+def _prefect(env: Mapping[str, str], *arguments: str) -> None:
+    """One prefect command, quiet unless it fails."""
+    run = subprocess.run(  # noqa: S603  # our own interpreter, with arguments of our own
+        [sys.executable, "-m", "prefect", *arguments],
+        env=dict(env),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode != 0:
+        raise ServerError(f"prefect {' '.join(arguments)} failed: {(run.stdout + run.stderr).strip()}")

@@ -1,0 +1,95 @@
+"""Cuts the octets of an IMAP server into responses, and refuses what no honest server sends. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.mail.imap_rows import Response
+
+LONGEST_LINE = LARGEST_LITERAL = 2**20
+MOST_RESPONSES = 200_000  # to one command; a folder of 100,000 messages that is emptied sends that many EXPUNGEs
+MOST_OCTETS = 64 * 2**20  # to one command
+
+_LITERAL = re.compile(rb"\{(\d{1,20})\}$")
+_STATUS = re.compile(rb"\* (?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one command: OK, NO or BAD (of a greeting: OK, PREAUTH or BYE), its text, what came before it."""
+
+    status: str
+    text: bytes
+    responses: Sequence[Response] = ()
+
+
+class NotImapError(Exception):
+    """The server sent something that IMAP does not know, or too much of it."""
+
+
+class Reader:
+    """Holds what has arrived and is not a complete response yet."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0  # octets of the buffer known to hold no end of line
+        self._parts: list[bytes] = []
+        self._literal: int | None = None
+        self._responses = self._octets = 0
+
+    def begin_command(self) -> None:
+        """Count anew."""
+        self._responses = self._octets = 0
+
+    def feed(self, data: bytes) -> None:
+        self._octets += len(data)
+        if self._octets > MOST_OCTETS:
+            raise NotImapError(f"the server sent more than {MOST_OCTETS} octets for one command")
+        self._buffer += data
+
+    def rest(self) -> bool:
+        """Whether anything is left that is not a complete response."""
+        return bool(self._buffer or self._parts)
+
+    def next(self) -> Response | None:
+        """The next complete response."""
+        while True:
+            if self._literal is not None:
+                if len(self._buffer) < self._literal:
+                    return None
+                self._parts.append(self._take(self._literal))
+                self._literal = None
+            end = self._buffer.find(b"\n", self._searched)
+            if (len(self._buffer) if end < 0 else end) > LONGEST_LINE:
+                raise NotImapError(f"the server sent a line of more than {LONGEST_LINE} octets")
+            if end < 0:
+                self._searched = len(self._buffer)
+                return None
+            self._searched = 0
+            self._parts.append(self._take(end + 1).removesuffix(b"\n").removesuffix(b"\r"))
+            self._literal = self._announced()
+            if self._literal is None:
+                return self._complete()
+            if self._literal > LARGEST_LITERAL:
+                raise NotImapError(f"the server announced a literal of {self._literal} octets")
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _announced(self) -> int | None:
+        """The size of the literal that the last line announces. Only data has any: a status may end in anything."""
+        if not self._parts[0].startswith(b"* ") or _STATUS.match(self._parts[0]):
+            return None
+        mark = _LITERAL.search(self._parts[-1])
+        return int(mark[1]) if mark else None
+
+    def _complete(self) -> Response:
+        self._responses += 1
+        if self._responses > MOST_RESPONSES:
+            raise NotImapError(f"the server sent more than {MOST_RESPONSES} lines for one command")
+        response, self._parts = tuple(self._parts), []
+        return response
