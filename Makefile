@@ -42,9 +42,9 @@ $(VENV)/.ready: pyproject.toml deploy/constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: $(VENV)/.ready ## make deploy/constraints.txt anew from pyproject.toml
+lock: $(VENV)/.ready ## make deploy/constraints.txt anew from pyproject.toml (LOCK=--upgrade: the newest)
 	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
-		--no-annotate --no-header --upgrade pyproject.toml - --output-file deploy/constraints.txt
+		--no-annotate --no-header $(LOCK) pyproject.toml - --output-file deploy/constraints.txt
 
 clean: stop ## remove what make made
 	@rm -rf $(VENV) $(HOME_DIR) ci-output .mypy_cache .pytest_cache .ruff_cache

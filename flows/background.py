@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -84,18 +84,14 @@ def _record(home: Path, name: str) -> Path:
 
 
 def _signal(background: Background, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(background.pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _reap(pid: int) -> None:
     """Collect a child of ours, so that it does not stay as a zombie; another's child is not ours to collect."""
-    try:
+    with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
 
 
 def _start_time(pid: int) -> int | None:

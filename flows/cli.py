@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from flows.server import state_home
+from tasks.mail.addresses import slug
 from tasks.mail.conclude import misconfigured
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.errors import ConfigError, MailLoopError
-from tasks.mail.addresses import slug
 from tasks.mail.files import load
 from tasks.mail.report import line
 from tasks.mail.result import LoopResult

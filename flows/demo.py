@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status as Spinner
 
 from flows import background
@@ -31,7 +32,7 @@ LEGS = {"smtp": "sending", "imap": "looking for it"}
 def demo(home: Path, *, keep: bool = False) -> int:
     """Run one check and say what it found; returns its exit code. With `keep` both servers stay up."""
     home = home.absolute()
-    console = Console(stderr=False, highlight=False)
+    console = Console(highlight=False)
     end_demo(home)
     try:
         with console.status("starting a mail system of our own"):
@@ -41,10 +42,10 @@ def demo(home: Path, *, keep: bool = False) -> int:
             url = start_server(home, free_port())
         console.print(f"Prefect server: {url}")
         result = _check(home, url, box, console)
-        console.print(line(result), style="bold", markup=False)
+        console.print(line(result), style="bold", markup=False, soft_wrap=True)
         for text in [*attempts(result), *stage_times(result)]:
-            console.print(f"  {text}", markup=False)
-        console.print(_how_to_see(url, result, keep), markup=False)
+            console.print(f"  {text}", markup=False, soft_wrap=True)
+        console.print(_how_to_see(url, result, keep), markup=False, soft_wrap=True)
         return result.exit_code
     finally:
         if not keep:
@@ -120,14 +121,18 @@ class _Live:
         self.console = console
         self.spinner = spinner
         self.begun = time.monotonic()
+        self.last: Progress | None = None
 
     def __call__(self, step: Progress) -> None:
+        if step == self.last:
+            return
+        self.last = step
         elapsed = time.monotonic() - self.begun
         text = f"{elapsed:6.2f} s  {LEGS.get(step.leg, step.leg)}: {step.stage} {step.text}".rstrip()
-        if self.console.is_terminal:
-            self.spinner.update(text)
+        if self.console.is_terminal and not step.text:
+            self.spinner.update(escape(text))
         else:
-            self.console.print(text, markup=False)
+            self.console.print(text, markup=False, soft_wrap=True)
 
 
 def _how_to_see(url: str, result: LoopResult, keep: bool) -> str:

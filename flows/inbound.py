@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.mail.conclude import misconfigured
@@ -10,20 +9,20 @@ from tasks.mail.config import ImapConfig, InboundConfig
 from tasks.mail.errors import ConfigError
 from tasks.mail.inbound import conclude_inbound
 from tasks.mail.result import LoopResult
-from tasks.parameters import configuration_of, inbound_of
+from tasks.parameters import check_flow, configuration_of, inbound_of
 from tasks.publish import publish
 from tasks.runs import this_run
 from tasks.search import look
 from tasks.states import final_state
 
 
-@flow(flow_run_name="{name}", validate_parameters=False, persist_result=False)
+@check_flow
 async def inbound_check(imap: ImapConfig, name: str = "inbound") -> LoopResult | State[object]:
     """Look for a fresh message in a mailbox; nothing is sent.
 
     Args:
         imap: The mailbox, with search_subject: the text that the subject must carry.
-        name: Name of the check, a slug; give it the name of the loop that sends, and its messages are deleted once found.
+        name: Name of the check, a slug. Messages of a loop of the same name are deleted once found.
     """
     try:
         inbound = await inbound_of(name, imap)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
+from pydantic.json_schema import SkipJsonSchema
 
 from tasks.mail.conclude import conclude, misconfigured
 from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig
@@ -12,7 +12,7 @@ from tasks.mail.facts import Receipt
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
 from tasks.mail.smtp import Attempts
-from tasks.parameters import configuration_of, loop_of
+from tasks.parameters import check_flow, configuration_of, loop_of
 from tasks.publish import publish
 from tasks.runs import name_this_run, this_run
 from tasks.search import search
@@ -20,11 +20,13 @@ from tasks.send import send
 from tasks.states import final_state
 
 
-# The body validates its parameters itself: Prefect's own refusal would be a crash with the input, and so perhaps with a
-# password, in its text; ours is a run that ended "Misconfigured" with one sentence.
-@flow(flow_run_name="{name}", validate_parameters=False, persist_result=False)
+# Without SkipJsonSchema the schema has unions, and a server that refuses parameters repeats them, passwords and all.
+@check_flow
 async def mail_loop_check(
-    name: str, smtp: SmtpConfig, imap: ImapConfig | None = None, limits: Limits | None = None
+    name: str,
+    smtp: SmtpConfig,
+    imap: ImapConfig | SkipJsonSchema[None] = None,
+    limits: Limits | SkipJsonSchema[None] = None,
 ) -> LoopResult | State[object]:
     """Send a message through a relay, find that very message in a mailbox, and say whether mail gets through.
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
@@ -56,9 +57,9 @@ async def check(config: LoopConfig | InboundConfig) -> LoopResult:
     return await result_of(state)
 
 
-async def result_of(state: State[object]) -> LoopResult:
+async def result_of(state: State[Any]) -> LoopResult:
     """The result in a flow run's final state. Raises what broke the flow itself."""
-    found = await state.result(raise_on_failure=False)
+    found = await state.aresult(raise_on_failure=False)
     if isinstance(found, CheckFailed):
         return found.result
     if isinstance(found, LoopResult):
@@ -81,7 +82,7 @@ async def _api(home: Path) -> AsyncIterator[bool]:
 
 
 async def records_written(results: Sequence[LoopResult]) -> None:
-    """Wait until the server knows the end of every task run: it learns of them by events, some time after they ended."""
+    """Wait until the server knows how every task run ended: it learns of that by events, some time later."""
     until = time.monotonic() + RECORD_SECONDS
     await APILogHandler.aflush()
     async with get_client() as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from prefect.blocks.system import Secret
 
@@ -36,7 +37,7 @@ async def _section(section: Section, field: str) -> Section:
 async def _from_block(secret: str) -> tuple[str | None, str]:
     """The value of the Secret block, or None and why there is none."""
     try:
-        block = await Secret.aload(secret)  # type: ignore[misc]  # a classmethod that Prefect makes at run time
+        block: Secret[Any] = await Secret.aload(secret)
     except ValueError:
         return None, f"no Prefect Secret block {secret!r}"
     except Exception as error:

@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Flow
 
 from tasks import credentials
-from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.errors import ConfigError
 from tasks.mail.files import check_ca_files
 from tasks.runs import of_a_deployment
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+HIDDEN = "********"
+SHOWN = frozenset({*SmtpConfig.model_fields, *ImapConfig.model_fields, *Limits.model_fields}) - {"password"}
+
+
+class CheckFlow(Flow[P, R]):
+    """A flow that validates its parameters itself, and whose stored parameters hold no password.
+
+    Prefect's own refusal of a parameter would be a crash with the input, and so perhaps with a password, in its text;
+    ours is a run that ended "Misconfigured" with one sentence.
+    """
+
+    def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """What Prefect stores and shows of a run: of a section, the fields that it is known to have."""
+        return {name: _shown(value) for name, value in super().serialize_parameters(parameters).items()}
+
+
+def check_flow(fn: Callable[P, R]) -> CheckFlow[P, R]:
+    """The decorator of our flows. Nothing they return is kept: what is worth keeping is published."""
+    return CheckFlow(fn, flow_run_name="{name}", validate_parameters=False, persist_result=False)
+
+
+def _shown(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    return {field: content if field in SHOWN else HIDDEN for field, content in value.items()}
 
 
 async def loop_of(name: object, smtp: object, imap: object, limits: object) -> LoopConfig:

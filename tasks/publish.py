@@ -27,7 +27,7 @@ async def publish(result: LoopResult, configuration: Mapping[str, Mapping[str, o
     """Write the record of `result`. Whatever goes wrong here is logged, and changes no verdict."""
     try:
         with anyio.fail_after(PUBLISH_SECONDS):
-            await acreate_markdown_artifact(  # type: ignore[misc]  # typed as a coroutine or its value
+            await acreate_markdown_artifact(
                 markdown(result, configuration), key=artifact_key(result.loop), description=line(result)
             )
     except Exception as error:

@@ -17,7 +17,7 @@ def this_run() -> str | None:
 
 
 def of_a_deployment() -> bool:
-    """Whether this run was made by a deployment: its parameters are then stored, and shown to everyone who can see it."""
+    """Whether a deployment made this run: its parameters are then stored and shown as they were given."""
     return deployment.id is not None
 
 

@@ -27,7 +27,7 @@ async def find_probe(receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait:
 
 async def search(receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float) -> Arrival | ImapFailure:
     """Run the task, and take out what it found."""
-    state = await find_probe(receipt, probe, imap, max_wait, return_state=True)
+    state = await find_probe(receipt, probe, imap, max_wait, return_state=True)  # type: ignore[misc]  # see send()
     return await finding(state, Arrival, ImapFailure)
 
 
@@ -55,5 +55,5 @@ async def look(inbound: InboundConfig) -> Recent | ImapFailure:
     configured = look_for_recent.with_options(
         retries=inbound.imap.retries, retry_delay_seconds=inbound.imap.retry_delay
     )
-    state = await configured(inbound, return_state=True)
+    state = await configured(inbound, return_state=True)  # type: ignore[misc]  # see send()
     return await finding(state, Recent, ImapFailure)

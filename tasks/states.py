@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import logging
+from typing import Any, TypeVar
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
@@ -14,9 +15,19 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-async def finding(state: State[object], success: type[A], failure: type[B]) -> A | B:
+def _without_empty_exception(record: logging.LogRecord) -> bool:
+    """Prefect logs a task run that failed with its exception, also where there is none: a line `NoneType: None`."""
+    if record.exc_info == (None, None, None):
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_without_empty_exception)
+
+
+async def finding(state: State[Any], success: type[A], failure: type[B]) -> A | B:
     """What a task found, be its state Completed or Failed. Raises what broke the task itself."""
-    found = await state.result(raise_on_failure=False)
+    found = await state.aresult(raise_on_failure=False)
     if isinstance(found, (success, failure)):
         return found
     if isinstance(found, BaseException):

@@ -34,8 +34,8 @@ SHORTEST_PAUSE = 0.2  # between two connections, whatever retry_delay says
 async def find(probe: Probe, imap: ImapConfig, sent: Receipt, max_wait: float) -> Arrival:
     """Look for the probe until it, or its bounce, is found, or `max_wait` seconds after the acceptance.
 
-    Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, else when
-    the time is over. An Arrival without hits means that a complete look at the end of the time found nothing.
+    Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, else
+    when the time is over. An Arrival without hits means that a complete look at the end of the time found nothing.
     """
     search = _Search(probe, imap, sent)
     deadline = sent.accepted.monotonic + max_wait
@@ -157,7 +157,7 @@ class _Search:
                 return
 
     async def _last_look(self, box: Mailbox, watched: list[Place]) -> None:
-        """Before a probe is called lost: look at the newest messages whatever their dates, should a clock be far off."""
+        """Before a probe is called lost, look at the newest messages whatever their dates: a clock may be far off."""
         for place in watched:
             selected, looked = await box.examine(place.folder), 0
             seen = _Seen(selected.uidvalidity, selected.uidnext or 1)

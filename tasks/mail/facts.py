@@ -92,7 +92,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One copy of the probe in a mailbox. `own`: it carries our header with our loop's name, so it is ours to delete."""
+    """One copy of the probe. `own`: it carries our header with our loop's name, so it is ours to delete."""
 
     folder: str
     placement: Placement
@@ -115,7 +115,7 @@ class Bounce:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What the IMAP leg proved: the copies found, or the bounce, or, with neither, that a complete look found nothing."""
+    """What the IMAP leg proved: the copies found, or the bounce; with neither, that a complete look found nothing."""
 
     hits: tuple[Hit, ...]
     bounce: Bounce | None

@@ -26,7 +26,7 @@ def quoted(value: bytes) -> bytes:
 
 
 def strings(*values: bytes) -> list[bytes]:
-    """Values as arguments, cut where the server has to ask for what follows: a literal, for what no quotes can carry."""
+    """Values as arguments, cut where the server has to ask for what follows: a literal, which no quotes can carry."""
     lines = [b""]
     for value in values:
         lines[-1] += b" " if lines[-1] else b""

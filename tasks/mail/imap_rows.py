@@ -10,17 +10,20 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 
 from imapclient import imap_utf7
 
 Response = tuple[bytes, ...]
 
+MOST_TOKENS = 10_000
 UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
+# A quoted string without an end takes the rest for good: to try again from each quote would take quadratic time.
 _TOKEN = re.compile(
     rb"""\s*(?: (?P<paren>[()])
-      | "(?P<quoted>(?:[^"\\]|\\.)*)"
-      | (?P<atom> BODY\[[^][]*\](?:<\d+>)? | [^\s()"]+ | " )   # a lone quote is an atom, so that each step advances
+      | "(?P<quoted>(?:[^"\\]|\\.)*+)"?
+      | (?P<atom> BODY\[[^][]*\](?:<\d+>)? | [^\s()"]+ )
     )""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -34,12 +37,13 @@ _MONTHS = (b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One message: the header fields asked for, and the time its server says it arrived."""
+    """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case."""
 
     seq: int
     uid: int
     internaldate: datetime
     headers: bytes
+    flags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,11 @@ class _Token:
 
 
 def _tokens(response: Response, start: int = 0) -> Iterator[_Token]:
-    """The tokens of a response, from position `start` of its first text."""
+    """The tokens of a response, from position `start` of its first text, as many as there may be in an honest one."""
+    return islice(_all_tokens(response, start), MOST_TOKENS)
+
+
+def _all_tokens(response: Response, start: int) -> Iterator[_Token]:
     for number, part in enumerate(response):
         if number % 2:
             yield _Token("string", part)
@@ -84,19 +92,23 @@ def _tokens(response: Response, start: int = 0) -> Iterator[_Token]:
 
 
 def _pairs(tokens: Iterator[_Token]) -> dict[bytes, bytes | None]:
-    """The names and values of a list whose `(` is behind us; a value that is a list itself, or NIL, is None."""
+    """The names and values of a list whose `(` is behind us. NIL is None; of a list, the parts are joined by blanks."""
     found: dict[bytes, bytes | None] = {}
     name: bytes | None = None
+    parts: list[bytes] = []
     depth = 0
     for token in tokens:
         if token.kind == "(":
             depth += 1
+            parts = []
         elif token.kind == ")":
             depth -= 1
             if depth < 0:
                 break
             if depth == 0 and name is not None:
-                found[name], name = None, None
+                found[name], name = b" ".join(parts), None
+        elif depth > 0:
+            parts.append(token.value)
         elif depth == 0:
             if name is None:
                 name = token.value.upper()
@@ -138,7 +150,8 @@ def row(response: Response) -> Row | None:
     present, headers = _body(items)
     if not present or b"INTERNALDATE" not in items:
         return None
-    return Row(seq, uid, internaldate(items[b"INTERNALDATE"] or b""), headers)
+    flags = frozenset((items.get(b"FLAGS") or b"").decode("ascii", "replace").upper().split())
+    return Row(seq, uid, internaldate(items[b"INTERNALDATE"] or b""), headers, flags)
 
 
 def body(response: Response, uid: int) -> bytes | None:
@@ -172,7 +185,7 @@ def count(response: Response) -> tuple[int, str] | None:
 
 
 def folder(response: Response, utf8: bool = False) -> Folder | None:
-    """A LIST response: attributes, delimiter, name."""
+    """A LIST response: attributes, delimiter, name. A name that could end a command line is left out."""
     tokens = _tokens(response)
     opening = [next(tokens, _Token("", b"")) for _ in range(2)]
     if opening[0].value.upper() != b"LIST" or opening[1].kind != "(":
@@ -184,6 +197,8 @@ def folder(response: Response, utf8: bool = False) -> Folder | None:
         attributes.add(token.value.decode("ascii", "replace").upper())
     delimiter, name = next(tokens, None), next(tokens, None)
     if delimiter is None or name is None or name.kind not in ("atom", "string"):
+        return None
+    if any(octet < 0x20 or octet == 0x7F for octet in name.value):
         return None
     return Folder(decode_name(name.value, utf8), frozenset(attributes), name.value)
 

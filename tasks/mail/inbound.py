@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.message import Message
 
 from tasks.mail.arrival import newest_first
 from tasks.mail.conclude import configuration_notes
-from tasks.mail.config import ImapConfig, InboundConfig
+from tasks.mail.config import InboundConfig
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import ErrorType, Moment, Placement
 from tasks.mail.imap import Mailbox

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 PUNCTUATION = re.compile(r"[\\`*_{}\[\]()<>#+!|~&$^\"'-]")
 # GFM makes links out of bare addresses too; an invisible character inside keeps it from that.
@@ -29,7 +30,7 @@ def code(text: object) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}" if shown else ""
 
 
-def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
+def table(rows: Iterable[tuple[str, ...]], head: tuple[str, ...]) -> str:
     """A GFM table of cells that are Markdown already."""
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

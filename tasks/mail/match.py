@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
+from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesHeaderParser
+from email.policy import Compat32
 from enum import Enum, auto
 
 from tasks.mail.probe import Probe
 
+log = logging.getLogger(__name__)
+
 # A gateway may put a tag such as "[EXTERNAL]" in front of a subject.
 GATEWAY_TAGS = re.compile(r"(\[[^\]]{1,40}\]\s*)*")
-HEADERS = BytesHeaderParser()
+LONGEST_VALUE = 4096  # characters of a header field; the standard library takes time quadratic in them
+
+
+class _Bounded(Compat32):
+    """Header values as they stand (8-bit octets as surrogates), but never longer than honest mail has them."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:LONGEST_VALUE]
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        return value
+
+
+POLICY = _Bounded()
+HEADERS = BytesHeaderParser(policy=POLICY)
 
 
 class Match(Enum):
@@ -34,14 +55,14 @@ def match(headers: bytes, probe: Probe) -> Match:
     message = HEADERS.parsebytes(headers)
     ids = _values(message, "X-Mail-Loop-Id")
     if ids:
-        if ids != [probe.id]:
+        if ids != {probe.id}:
             return Match.NO
-        return Match.OWN if _values(message, "X-Mail-Loop-Name") == [probe.loop] else Match.COPY
-    if _values(message, "Message-ID") == [probe.message_id]:
+        return Match.OWN if _values(message, "X-Mail-Loop-Name") == {probe.loop} else Match.COPY
+    if _values(message, "Message-ID") == {probe.message_id}:
         return Match.COPY
     if is_report(message):
         return Match.REPORT
-    tags, ours, rest = decoded(message.get("Subject")).partition(probe.subject)
+    tags, ours, rest = decoded(message.get("Subject")).partition(decoded(probe.subject))
     if ours and not rest and GATEWAY_TAGS.fullmatch(tags) and not is_answer(message):
         return Match.PERHAPS
     return Match.NO
@@ -49,8 +70,23 @@ def match(headers: bytes, probe: Probe) -> Match:
 
 def body_has_id(raw: bytes, probe: Probe) -> bool:
     """Whether the body says, unquoted and on a line of its own, that it is the probe."""
-    _, _, body = raw.partition(b"\r\n\r\n")
-    return re.search(rb"^Probe: " + probe.id.encode() + rb"\s*$", body, re.MULTILINE) is not None
+    line = re.compile(rb"^Probe: " + probe.id.encode() + rb"[ \t\r]*$", re.MULTILINE)
+    try:
+        return any(line.search(text) for text in _texts(message_from_bytes(raw, policy=POLICY)))
+    except Exception as error:  # the standard library's parser raises many things, RecursionError among them
+        log.info("A message could not be parsed: %s", type(error).__name__)
+        return False
+
+
+def _texts(message: Message) -> Iterator[bytes]:
+    """The message's own texts, decoded: not those of a message attached to it."""
+    payload = message.get_payload()
+    if message.get_content_maintype() == "multipart" and isinstance(payload, list):
+        for part in payload:
+            if isinstance(part, Message):
+                yield from _texts(part)
+    elif message.get_content_maintype() == "text" and isinstance(text := message.get_payload(decode=True), bytes):
+        yield text
 
 
 def is_report(message: Message) -> bool:
@@ -66,16 +102,18 @@ def is_answer(message: Message) -> bool:
 
 def decoded(value: object) -> str:
     """A header value as text: encoded words (RFC 2047) decoded, white space folded to single blanks."""
-    raw = "" if value is None else str(value)
+    # Unfolded first: decode_header would lose the blank at the beginning of a folded line.
+    raw = " ".join(("" if value is None else str(value)[:LONGEST_VALUE]).split())
     try:
+        raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # 8-bit headers are UTF-8 (RFC 6532)
         parts = [
             part.decode(charset or "ascii", "replace") if isinstance(part, bytes) else part
             for part, charset in decode_header(raw)
         ]
     except (LookupError, HeaderParseError, ValueError):
-        return " ".join(raw.split())
+        return raw
     return " ".join("".join(parts).split())
 
 
-def _values(message: Message, name: str) -> list[str]:
-    return [" ".join(str(value).split()) for value in message.get_all(name, [])]
+def _values(message: Message, name: str) -> set[str]:
+    return {" ".join(str(value).split()) for value in message.get_all(name, [])}

@@ -11,18 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import chain, zip_longest
-from typing import Any
+
+from aiohappyeyeballs import AddrInfoType, start_connection
 
 STAGGER = 0.25  # seconds before the next address is tried beside the one that has not answered (RFC 8305)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One address of a host, as the operating system resolves it."""
-
-    family: int
-    sockaddr: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,68 +80,21 @@ def own_name() -> str:
     return name if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", name) else "[127.0.0.1]"
 
 
-async def resolve(host: str, port: int) -> list[Address]:
-    """The addresses of a host, the families taking turns, so that the second attempt leaves a dead family behind.
-
-    Raises socket.gaierror. The caller bounds it.
-    """
+async def resolve(host: str, port: int) -> Sequence[AddrInfoType]:
+    """The addresses of a host. Raises socket.gaierror. The caller bounds it."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label that is empty or too long
         raise socket.gaierror(socket.EAI_NONAME, "Not a host name") from None
-    families: dict[int, list[Address]] = {}
-    for family, _, _, _, sockaddr in found:
-        families.setdefault(family, []).append(Address(family, sockaddr))
-    return [address for address in chain.from_iterable(zip_longest(*families.values())) if address is not None]
 
 
-async def connect(addresses: Sequence[Address]) -> socket.socket:
-    """The first connection that any of the addresses accepts (happy eyeballs); the other attempts are given up.
+async def connect(addresses: Sequence[AddrInfoType]) -> socket.socket:
+    """The first connection that any of the addresses accepts (RFC 8305); the other attempts are given up.
 
     Raises OSError when all have failed. The caller bounds it, and owns the socket, which does not block.
     """
-    attempts: set[asyncio.Task[socket.socket]] = set()
-    errors: list[OSError] = []
-    waiting = list(reversed(addresses))
-    try:
-        while waiting or attempts:
-            if waiting:
-                attempts.add(asyncio.create_task(_connect_to(waiting.pop())))
-            done, _ = await asyncio.wait(
-                attempts, timeout=STAGGER if waiting else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            for attempt in done:
-                error = attempt.exception()
-                if error is None:
-                    attempts.remove(attempt)
-                    return attempt.result()
-                attempts.remove(attempt)
-                if not isinstance(error, OSError):
-                    raise error
-                errors.append(error)
-    finally:
-        for attempt in attempts:
-            attempt.cancel()
-            # Nothing is awaited here, for this may run while being cancelled; one that has won meanwhile is closed.
-            attempt.add_done_callback(_discard)
-    # A refusal says more than a family that this machine has no route for.
-    raise next(
-        (e for e in errors if isinstance(e, ConnectionRefusedError)), errors[-1] if errors else OSError("no address")
-    )
-
-
-async def _connect_to(address: Address) -> socket.socket:
-    sock = socket.socket(address.family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(sock, address.sockaddr)
-    except BaseException:
-        sock.close()
-        raise
+    if not addresses:
+        raise OSError("no address")
+    sock = await start_connection(addresses, happy_eyeballs_delay=STAGGER, interleave=1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
-
-
-def _discard(attempt: asyncio.Task[socket.socket]) -> None:
-    if not attempt.cancelled() and attempt.exception() is None:
-        attempt.result().close()

@@ -63,11 +63,13 @@ def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object
     if found := _landing(result):
         parts += ["### Where it landed", table(found, ("", ""))]
     parts += ["### The message", table(_message(result), ("", ""))]
-    rows = [
-        (escape(f"{section}.{name}"), code(value)) for section, s in configuration.items() for name, value in s.items()
+    fields = [
+        (escape(f"{section}.{name}"), code(value))
+        for section, values in configuration.items()
+        for name, value in values.items()
     ]
-    if rows:
-        parts += ["### Configuration", table(rows, ("field", "value"))]
+    if fields:
+        parts += ["### Configuration", table(fields, ("field", "value"))]
     return "\n\n".join(parts) + "\n"
 
 

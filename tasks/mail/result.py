@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.mail.facts import ErrorType, Placement
+
+Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 4))]  # finer than that is noise
 
 
 class Status(StrEnum):
@@ -76,11 +79,11 @@ class LoopResult(BaseModel):
     accepted_at: datetime | None = Field(None, description="When the relay accepted the message.")
     arrived_at: datetime | None = Field(None, description="INTERNALDATE, by the mail server's clock, whole seconds.")
     detected_at: datetime | None = Field(None, description="When the check saw the message.")
-    send_seconds: float | None = Field(None, description="From the first attempt to the acceptance.")
-    delivery_seconds: float | None = Field(None, description="From the acceptance to the mailbox, at the most.")
-    total_seconds: float | None = Field(None, description="From the first attempt to the detection.")
-    smtp_stages: dict[str, float] = Field(default_factory=dict)
-    imap_stages: dict[str, float] = Field(default_factory=dict)
+    send_seconds: Seconds | None = Field(None, description="From the first attempt to the acceptance.")
+    delivery_seconds: Seconds | None = Field(None, description="From the acceptance to the mailbox, at the most.")
+    total_seconds: Seconds | None = Field(None, description="From the first attempt to the detection.")
+    smtp_stages: dict[str, Seconds] = Field(default_factory=dict)
+    imap_stages: dict[str, Seconds] = Field(default_factory=dict)
     folder: str | None = None
     placement: Placement | None = None
     copies: int = 0

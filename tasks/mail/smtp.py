@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
-import socket
+import ssl
 from types import MappingProxyType
 
 from aiosmtplib import SMTP, SMTPException
@@ -61,10 +62,11 @@ async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None)
     except Exception as error:
         if isinstance(error, SmtpFailure):
             raise
-        found = failure(dialogue.stages.current, error, smtp.timeout)
+        found = failure(dialogue.stages.current, error, smtp.host, smtp.timeout, dialogue.secrets)
         if found.error_type is ErrorType.UNEXPECTED:
             log.exception("The SMTP leg failed in a way that it should not.")
-        if found.smtp_code is None and dialogue.body_may_be_out:
+        # Only a 4yz or 5yz reply says for certain that a body was not accepted.
+        if dialogue.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
             return dialogue.receipt(started, found.text, doubt=found)
         found.stages = dict(dialogue.stages.seconds)
         raise found from None
@@ -73,10 +75,18 @@ async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None)
     return dialogue.receipt(started, response)
 
 
-def own_name() -> str:
-    """What this machine calls itself, without asking the DNS, which may take seconds."""
-    name = socket.gethostname()
-    return name if "." in name and name.isascii() else "[127.0.0.1]"
+class _Client(SMTP):
+    """Leaves no connection behind, whichever of its own methods closes it."""
+
+    def close(self) -> None:
+        """Say good-bye as TLS wants it, and drop the connection at once.
+
+        A TLS transport that closes politely waits for its peer up to 30 s, with its file descriptor in use.
+        """
+        transport = self.transport
+        super().close()
+        if transport is not None:
+            transport.abort()  # type: ignore[attr-defined]  # typed as a BaseTransport, is a Transport
 
 
 class _Dialogue:
@@ -87,22 +97,30 @@ class _Dialogue:
         self.smtp = smtp
         self.stages = Stages("smtp", smtp.timeout)
         self.written: list[bytes] | None = None
-        self.client = SMTP(
+        self.password = smtp.password.get_secret_value() if smtp.password else ""
+        self.client = _Client(
             hostname=smtp.host,
-            local_hostname=smtp.ehlo_name or own_name(),
+            local_hostname=smtp.ehlo_name or network.own_name(),
             use_tls=smtp.tls == "implicit",
             start_tls=False,  # None would send in clear where STARTTLS is not offered
-            tls_context=network.ssl_context(smtp.ca_file, smtp.verify) if smtp.tls == "implicit" else None,
-            timeout=None,  # each stage has its own bound
+            timeout=2 * smtp.timeout,  # each stage has its own bound; without any, asyncio's for a handshake is 60 s
         )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no text may show, in the forms that it goes over the wire in."""
+        plain = f"\0{self.smtp.username}\0{self.password}"
+        encoded = (base64.b64encode(text.encode()).decode() for text in (self.password, plain))
+        return (self.password, *encoded) if self.password else ()
 
     async def run(self) -> str:
         """The whole dialogue; returns the text of the reply to the final dot."""
-        await self._connect()
+        context = None if self.smtp.tls == "none" else self._tls_context()
+        await self._connect(context if self.smtp.tls == "implicit" else None)
         async with self.stages("ehlo"):
             await self.client.ehlo()
         if self.smtp.tls == "starttls":
-            await self._starttls()
+            await self._starttls(context)
         if self.smtp.username is not None:
             async with self.stages("auth"):
                 await self._authenticate()
@@ -116,31 +134,35 @@ class _Dialogue:
         await self._quit()
         return response.message
 
-    async def _connect(self) -> None:
-        smtp = self.smtp
+    def _tls_context(self) -> ssl.SSLContext:
+        ca_file = self.smtp.ca_file
+        try:
+            return network.ssl_context(ca_file, self.smtp.verify)
+        except OSError as error:
+            reason = one_line(network.describe_os_error(error))
+            raise SmtpFailure(ErrorType.TLS, "tls", f"the ca_file {ca_file} cannot be used: {reason}") from None
+
+    async def _connect(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("dns"):
-            addresses = await network.resolve(smtp.host, smtp.port)
+            addresses = await network.resolve(self.smtp.host, self.smtp.port)
         async with self.stages("connect"):
             sock = await network.connect(addresses)
         # With implicit TLS aiosmtplib reads the banner in the same step as the handshake.
-        async with self.stages("tls" if smtp.tls == "implicit" else "connect"):
-            try:
-                await self.client.connect(sock=sock)
-            except BaseException:
-                sock.close()
-                raise
+        async with self.stages("tls" if context else "connect"):
+            # From here on the socket is asyncio's to close: closed by us, its number would be used again while the
+            # transport of a TLS connection still watches it.
+            await self.client.connect(sock=sock, tls_context=context)
 
-    async def _starttls(self) -> None:
+    async def _starttls(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("tls"):
-            context = network.ssl_context(self.smtp.ca_file, self.smtp.verify)
+            if not self.client.supports_extension("starttls"):
+                raise SMTPException(f"{self.smtp.host} does not offer STARTTLS on port {self.smtp.port}")
             await self.client.starttls(tls_context=context, server_hostname=self.smtp.host)
         async with self.stages("ehlo"):
             await self.client.ehlo()
 
     async def _authenticate(self) -> None:
         """One mechanism, one attempt: `SMTP.login` would try them all in turn, each a failed login to the server."""
-        username, password = self.smtp.username or "", self.smtp.password
-        secret = password.get_secret_value() if password else ""
         methods = {
             "plain": self.client.auth_plain,
             "login": self.client.auth_login,
@@ -151,7 +173,7 @@ class _Dialogue:
         order = ["cram-md5", "plain", "login"] if self.smtp.tls == "none" else ["plain", "login", "cram-md5"]
         for mechanism in order:
             if mechanism in offered:
-                await methods[mechanism](username, secret)
+                await methods[mechanism](self.smtp.username or "", self.password)
                 return
         names = " ".join(offered) or "none"
         raise SMTPException(f"the relay offers no AUTH mechanism out of PLAIN, LOGIN and CRAM-MD5 (offered: {names})")
@@ -213,7 +235,5 @@ class _Dialogue:
         )
 
     def close(self) -> None:
-        """Drop the connection at once; a TLS transport that closes politely would wait for its peer."""
-        if (transport := self.client.transport) is not None:
-            transport.abort()  # type: ignore[attr-defined]  # typed as a BaseTransport, is a Transport
+        """Drop the connection, whatever state it is in."""
         self.client.close()

@@ -5,31 +5,36 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from aiosmtplib import (
+    SMTPConnectError,
     SMTPException,
     SMTPRecipientsRefused,
     SMTPResponseException,
     SMTPServerDisconnected,
-    SMTPTimeoutError,
 )
 
+from tasks.mail import network
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import ErrorType
 
 E = TypeVar("E", bound=BaseException)
 
 ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
-# Postfix "queued as X", Exim "OK id=X", Exchange "<X> [InternalId=...", Sendmail "X Message accepted", Gmail "OK  1700000000 X - gsmtp"
+# Postfix, Exim, Exchange, Sendmail (and OpenSMTPD), Gmail. A queue id is shown as it is, so what it may hold is narrow.
 QUEUE_ID = (
-    re.compile(r"\bqueued as ([^\s<>()]+)", re.IGNORECASE),
-    re.compile(r"\bid=([0-9A-Za-z-]{6,})"),
-    re.compile(r"<([^\s<>]+)> \[InternalId"),
-    re.compile(r"\b([0-9A-Za-z]{10,}) Message accepted for delivery"),
-    re.compile(r"\bOK +\d+ (\S+) - gsmtp"),
+    re.compile(r"\bqueued as ([\w.-]{1,64})(?![\w.-])", re.IGNORECASE | re.ASCII),
+    re.compile(r"\bid=([0-9A-Za-z-]{6,64})(?![\w-])", re.ASCII),
+    re.compile(r"<([\w.@$+=-]{1,250})> \[InternalId", re.ASCII),
+    re.compile(r"\b([0-9A-Za-z]{8,64}) Message accepted for delivery", re.ASCII),
+    re.compile(r" \d{6,12} ([\w.-]{1,64}) - gsmtp", re.ASCII),
 )
+MALFORMED = "Malformed SMTP response line: "  # aiosmtplib's words
+HIDDEN = "********"
+SHORTEST_SECRET = 4  # a shorter one would be given away by the holes it leaves
+BASE64_WORD = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 
 
 def enhanced_code(text: str) -> str | None:
@@ -43,36 +48,37 @@ def queue_id(text: str) -> str | None:
 
 
 def reply(error: BaseException) -> tuple[int | None, str]:
-    """Code and text of the server's reply behind `error`; None where the server gave none (aiosmtplib calls that -1)."""
+    """Code and text of the server's reply behind `error`; None where it gave none, or none that SMTP knows."""
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
         error = error.recipients[0]
-    if isinstance(error, SMTPResponseException) and error.code > 0:
-        return error.code, error.message
+    if isinstance(error, SMTPResponseException):
+        return error.code if 200 <= error.code < 600 else None, error.message
     return None, str(error)
 
 
-def failure(stage: str, error: BaseException, timeout: float) -> SmtpFailure:
+def failure(stage: str, error: BaseException, host: str, timeout: float, secrets: Sequence[str] = ()) -> SmtpFailure:
     """Say what `error`, raised in `stage`, means. `timeout` is the bound of the stage in seconds."""
-    code, text = reply(error)
+    code, said = reply(error)
+    text = one_line(without(secrets, said))
     if code is not None:
-        return SmtpFailure(_type_of_reply(stage, code), stage, f"{code} {one_line(text)}", code)
-    if certificate := _find(error, ssl.SSLCertVerificationError):
-        return SmtpFailure(ErrorType.TLS, stage, f"the certificate was not accepted: {certificate.verify_message}")
+        return SmtpFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
+    if isinstance(error, SMTPResponseException):
+        return SmtpFailure(ErrorType.SMTP, stage, f"not an SMTP reply: {text.removeprefix(MALFORMED)}")
     if tls := _find(error, ssl.SSLError):
-        return SmtpFailure(ErrorType.TLS, stage, f"TLS failed: {tls.reason or one_line(str(tls))}")
-    if _find(error, TimeoutError) or _find(error, SMTPTimeoutError):
+        return SmtpFailure(ErrorType.TLS, stage, network.describe_tls_error(tls, host))
+    if _find(error, TimeoutError):
         return SmtpFailure(ErrorType.TIMEOUT, stage, f"no answer within {timeout:g} s")
-    if _find(error, socket.gaierror):
-        return SmtpFailure(ErrorType.CONNECTION, stage, f"the name does not resolve: {one_line(text)}")
-    # aiosmtplib loses the TLS alert of a server that wants another version, and reports the reset in these words.
-    if stage == "tls" and (not isinstance(error, SMTPServerDisconnected) or "upgrading transport" in text):
-        return SmtpFailure(ErrorType.TLS, stage, f"TLS could not be set up: {one_line(text)}")
-    if _find(error, OSError):
-        return SmtpFailure(ErrorType.CONNECTION, stage, f"the connection failed: {one_line(text)}")
+    if name := _find(error, socket.gaierror):
+        reason = one_line(network.describe_os_error(name))
+        return SmtpFailure(ErrorType.CONNECTION, stage, f"the name does not resolve: {reason}")
+    if stage == "tls" and _in_handshake(error):
+        return SmtpFailure(ErrorType.TLS, stage, f"the connection was lost in the TLS handshake with {host}")
+    if isinstance(error, OSError):
+        return SmtpFailure(ErrorType.CONNECTION, stage, _lost(error))
     if isinstance(error, SMTPException):
-        kind = ErrorType.AUTH if stage == "auth" else ErrorType.SMTP
-        return SmtpFailure(kind, stage, one_line(text))
-    return SmtpFailure(ErrorType.UNEXPECTED, stage, f"{type(error).__name__}: {one_line(text)}")
+        kind = {"auth": ErrorType.AUTH, "tls": ErrorType.TLS}.get(stage, ErrorType.SMTP)
+        return SmtpFailure(kind, stage, text)
+    return SmtpFailure(ErrorType.UNEXPECTED, stage, f"{type(error).__name__}: {text}")
 
 
 def _type_of_reply(stage: str, code: int) -> ErrorType:
@@ -81,6 +87,36 @@ def _type_of_reply(stage: str, code: int) -> ErrorType:
     if 400 <= code < 500:
         return ErrorType.TEMPORARY
     return ErrorType.RECIPIENT if stage == "rcpt" and code >= 500 else ErrorType.SMTP
+
+
+def _in_handshake(error: BaseException) -> bool:
+    """Whether a connection was lost after the request for TLS and before there was any.
+
+    aiosmtplib loses the TLS alert of a server that wants another version.
+    """
+    if isinstance(error, SMTPServerDisconnected):
+        return "upgrading transport" in str(error)
+    return isinstance(error, SMTPConnectError) and not isinstance(error.__cause__, SMTPServerDisconnected)
+
+
+def _lost(error: OSError) -> str:
+    """Why there is no connection, in the operating system's words, not in aiosmtplib's."""
+    cause = [e for e in _chain(error) if isinstance(e, OSError)][-1]
+    if isinstance(cause, SMTPServerDisconnected):
+        return "the relay closed the connection"
+    return f"the connection failed: {one_line(network.describe_os_error(cause))}"
+
+
+def without(secrets: Sequence[str], text: str) -> str:
+    """`text` with `secrets` blotted out: a relay may quote the command that it did not understand, or a part of it."""
+
+    def blot(word: re.Match[str]) -> str:
+        return HIDDEN if any(word[0] in secret or secret in word[0] for secret in long) else word[0]
+
+    long = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    for secret in long:
+        text = text.replace(secret, HIDDEN)
+    return BASE64_WORD.sub(blot, text) if long else text
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -29,7 +29,7 @@ Action = bytes | Fault
 """The bytes of a reply, as they go on the wire, or a fault."""
 
 
-class Gone(Exception):  # noqa: N818
+class Gone(Exception):
     """This connection is over: the client has left, or a fault has ended it."""
 
 

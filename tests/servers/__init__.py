@@ -11,6 +11,12 @@ import pytest
 # Debian keeps servers where an ordinary user's PATH does not look.
 PROGRAM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 
+IS_ROOT = os.geteuid() == 0
+LAB_NEEDS = (
+    ["postfix", "dovecot", "sievec", "postgrey", *([] if IS_ROOT else ["fakeroot"])],
+    "Postfix, Dovecot and Postgrey are needed: make servers",
+)
+
 
 def require(programs: Sequence[str], remedy: str) -> None:
     """Skip the test where a program is missing, and say the remedy; with REQUIRE_SERVERS=1 fail instead."""

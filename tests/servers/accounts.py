@@ -8,7 +8,7 @@ import pwd
 from pathlib import Path
 from typing import NamedTuple
 
-IS_ROOT = os.geteuid() == 0
+from tests.servers import IS_ROOT
 
 
 class Account(NamedTuple):

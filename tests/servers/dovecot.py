@@ -7,7 +7,8 @@ import re
 import secrets
 from pathlib import Path
 
-from tests.servers.accounts import IS_ROOT, account
+from tests.servers import IS_ROOT
+from tests.servers.accounts import account
 from tests.servers.processes import HOST, Endpoint, Ports, Server, render, run, until
 
 EXPIRED_HOST = "127.0.0.2"
@@ -33,11 +34,10 @@ class Dovecot(Server):
         # Any account that is not root does for the mail; this one every Linux has.
         self.owner = account("nobody")
         self._config = home / "dovecot.conf"
-        self._users: dict[str, str] = {}
-        for folder in (home / "run", home / "state", self.mail):
+        self._users = home / "users"
+        for folder in (home / "run", home / "state", self.mail, self._users):
             folder.mkdir()
         self.owner.own(self.mail)
-        self._write_users()
         render(
             "dovecot.conf",
             self._config,
@@ -55,29 +55,19 @@ class Dovecot(Server):
                 file.write(extra.read_text())
         # Compiled here, since the owner of the mailboxes may not write in this folder.
         run(["sievec", "-c", self._config, render("situations.sieve", home / "situations.sieve")])
-        super().__init__(home, ["dovecot", "-F", "-c", self._config], ready=self.imap)
+        super().__init__(home, ["dovecot", "-F", "-c", self._config], addresses=[self.imap, self.imaps])
 
     def add_user(self, username: str, password: str) -> None:
-        """Make an account, at once and without a reload: Dovecot looks whether the file has changed at each login."""
-        self._users[username] = password
-        self._write_users()
+        """Make an account, at once and without a reload."""
+        # Base64 lets a password hold anything, the file's own colon included.
+        encoded = base64.b64encode(password.encode()).decode()
+        (self._users / username).write_text(f"{username}:{{PLAIN.b64}}{encoded}::::::\n")
 
     def auth_failures(self, username: str) -> int:
-        """How many logins of this user were refused, over SMTP and IMAP."""
+        """How often this user's password was wrong, over SMTP and IMAP together."""
         # What is logged reaches the file in order: behind a refusal of our own, all that came before is there.
         marker = f"marker-{secrets.token_hex(8)}"
         if self.running:
             run(["sh", "-c", 'doveadm -c "$1" auth test "$2" wrong || true', "sh", self._config, marker])
-            until(lambda: f"({marker}" in self.log() or None, lambda: f"Dovecot does not log:\n{self.log()[-4000:]}")
-        return len(re.findall(rf"\({re.escape(username)},.*(?:Password mismatch|unknown user)", self.log()))
-
-    def _write_users(self) -> None:
-        # Base64 lets a password hold anything, the file's own colon included.
-        lines = [
-            f"{name}:{{PLAIN.b64}}{base64.b64encode(password.encode()).decode()}::::::\n"
-            for name, password in self._users.items()
-        ]
-        # Replaced in one step: Dovecot may read it at any moment.
-        new = self._config.with_name("users.new")
-        new.write_text("".join(lines))
-        new.replace(self._config.with_name("users"))
+            until(lambda: marker in self.log() or None, lambda: f"Dovecot does not log:\n{self.log()[-4000:]}")
+        return len(re.findall(rf"\({re.escape(username)},.*Password mismatch", self.log()))

@@ -37,17 +37,17 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Literal, Self
 
-import trustme
 from imapclient import imap_utf7
 
-from tests.servers import require
-from tests.servers.accounts import IS_ROOT, account
-from tests.servers.dovecot import EXPIRED_HOST, Dovecot
+from tests.servers import LAB_NEEDS, require
+from tests.servers.accounts import account
+from tests.servers.certificates import issue_certificates
+from tests.servers.dovecot import Dovecot
 from tests.servers.postfix import Postfix
 from tests.servers.postgrey import Postgrey
-from tests.servers.processes import HOST, Endpoint, Guard, Ports, Server
+from tests.servers.processes import Endpoint, Guard, Ports, Server
 
 DOMAIN = "inbox.test"
 GREY_DOMAIN = "grey.test"
@@ -136,10 +136,7 @@ class Lab:
     """All servers together, as a context manager that leaves neither process nor file behind."""
 
     def __init__(self) -> None:
-        require(
-            ["postfix", "dovecot", "sievec", "postgrey", *([] if IS_ROOT else ["fakeroot"])],
-            "Postfix, Dovecot and Postgrey are needed: make servers",
-        )
+        require(*LAB_NEEDS)
         self._exit = ExitStack()
         try:
             self._build()
@@ -200,8 +197,12 @@ class Lab:
     def imap(self, user: User) -> imaplib.IMAP4:
         """A connection to the user's mailbox, logged in."""
         client = imaplib.IMAP4(*self.dovecot.imap, timeout=30)
-        # imaplib's login() can neither quote a backslash nor send a non-ASCII password.
-        client.authenticate("PLAIN", lambda _: f"\0{user.username}\0{user.password}".encode())
+        try:
+            # imaplib's login() cannot send a password that is not ASCII.
+            client.authenticate("PLAIN", lambda _: f"\0{user.username}\0{user.password}".encode())
+        except BaseException:
+            client.shutdown()
+            raise
         return client
 
     def mailbox(self, user: User, folder: str = "INBOX") -> list[EmailMessage]:
@@ -211,7 +212,7 @@ class Lab:
                 return []
             rows = client.uid("FETCH", "1:*", "(BODY.PEEK[])")[1]
         raw = [row[1] for row in rows if isinstance(row, tuple)]
-        return [cast(EmailMessage, message_from_bytes(text, policy=policy.default)) for text in raw]
+        return [message_from_bytes(text, policy=policy.default) for text in raw]
 
     def put(self, user: User, message: EmailMessage, folder: str = "INBOX", age: timedelta = timedelta()) -> None:
         """Lay a message into a folder, as if it had arrived `age` ago."""
@@ -244,19 +245,5 @@ class Lab:
 
 def quoted(folder: str) -> str:
     """A folder name as IMAP wants it on the wire."""
-    return '"' + imap_utf7.encode(folder).decode("ascii").replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def issue_certificates(folder: Path) -> Path:
-    """Write good.pem, expired.pem and wrong-name.pem, key and chain together; return the authority's file."""
-    authority = trustme.CA()
-    yesterday = datetime.now(UTC) - timedelta(days=1)
-    good = authority.issue_cert("localhost", HOST)
-    expired = authority.issue_cert(
-        "localhost", HOST, EXPIRED_HOST, not_before=yesterday - timedelta(days=30), not_after=yesterday
-    )
-    wrong_name = authority.issue_cert("mail.elsewhere.test")
-    for name, certificate in (("good", good), ("expired", expired), ("wrong-name", wrong_name)):
-        certificate.private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.pem")
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    return folder / "ca.pem"
+    name: bytes = imap_utf7.encode(folder)
+    return '"' + name.decode("ascii").replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.servers.accounts import IS_ROOT, account
+from tests.servers import IS_ROOT
+from tests.servers.accounts import account
 from tests.servers.processes import HOST, Endpoint, Ports, Server, render, run, until
 
 LINE = re.compile(r"^.{15} \S+ postfix/(?P<service>[\w-]+)/smtpd\[(?P<pid>\d+)\]: (?P<text>.*)$")
@@ -79,7 +80,7 @@ class Postfix(Server):
             # Postfix waits up to 2 s on a file that was just written.
             os.utime(path, (time.time() - 60, time.time() - 60))
         argv = ["postfix", "-c", str(self._config), "start-fg"]
-        super().__init__(home, argv if IS_ROOT else ["fakeroot", *argv], ready=next(iter(self.endpoints.values())))
+        super().__init__(home, argv if IS_ROOT else ["fakeroot", *argv], list(self.endpoints.values()))
 
     def log(self) -> str:
         """All that has been logged, complete up to this moment."""
@@ -103,7 +104,7 @@ class Postfix(Server):
         return bool(self.lines(f": {queue_id}: client="))
 
     def sessions(self, *needles: str, since: int = 0) -> list[Session]:
-        """The connections whose log holds all of these strings, such as a username, each waited for until it has ended."""
+        """The connections whose log holds all of these strings, such as a username, once they have ended."""
         end = time.monotonic() + 5
         while True:
             found = [

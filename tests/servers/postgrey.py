@@ -28,5 +28,5 @@ class Postgrey(Server):
                 "--whitelist-clients=/dev/null",
                 "--whitelist-recipients=/dev/null",
             ],
-            ready=home / "socket",
+            addresses=[home / "socket"],
         )

@@ -140,23 +140,42 @@ def until(attempt: Callable[[], T | None], failure: Callable[[], str], seconds: 
 
 def greets(address: Endpoint | Path) -> bool | None:
     """True once a server answers there: with a greeting on a port, with its mere presence on a socket file."""
-    family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
-    with socket.socket(family) as sock:
-        sock.settimeout(5)
-        try:
-            sock.connect(str(address) if isinstance(address, Path) else address)
+    try:
+        with _connected(address) as sock:
             return True if isinstance(address, Path) or sock.recv(1) else None
-        except OSError:
-            return None
+    except OSError:
+        return None
+
+
+def refuses(address: Endpoint | Path) -> bool:
+    """Whether nobody listens there."""
+    try:
+        _connected(address).close()
+    except (ConnectionRefusedError, FileNotFoundError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _connected(address: Endpoint | Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET)
+    try:
+        sock.settimeout(5)
+        sock.connect(str(address) if isinstance(address, Path) else address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 class Server:
-    """What the servers have in common: a folder, a child process, an address that tells when it is up, a log."""
+    """What the servers have in common: a folder, a child process, addresses of which the first greets, a log."""
 
-    def __init__(self, home: Path, argv: Sequence[str | Path], ready: Endpoint | Path) -> None:
+    def __init__(self, home: Path, argv: Sequence[str | Path], addresses: Sequence[Endpoint | Path]) -> None:
         self.home = home
         self._argv = argv
-        self._ready = ready
+        self._addresses = addresses
         self._child: Child | None = None
 
     @property
@@ -170,18 +189,23 @@ class Server:
 
     def wait(self) -> None:
         """Wait until the server answers."""
-        until(lambda: greets(self._ready) if self.running else self._died(), self._complaint)
+        until(lambda: greets(self._addresses[0]) if self.running else self._died(), self._complaint)
 
     def start(self) -> None:
         self.launch()
         self.wait()
 
     def stop(self) -> None:
-        """End the server, and return when it has ended."""
+        """End the server, and return when nothing of it listens any more."""
         if self._child is not None:
             self._child.stop(self._main_pid())
             self._child = None
             (self.home / "pid").unlink()
+            # Grandchildren may outlive the child by a moment, and their listening sockets with them.
+            until(
+                lambda: all(refuses(address) for address in self._addresses) or None,
+                lambda: f"{self._argv[0]} still listens",
+            )
 
     def log(self) -> str:
         """All that the server has logged so far."""

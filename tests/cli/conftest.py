@@ -1,0 +1,106 @@
+"""A mail system in this process, the command in another, as a user runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tasks.sandbox import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = 's3cret "quoted" \\ pässword'
+ADDRESS = "monitor@sandbox.test"
+MOST_SECONDS = 120
+
+Config = dict[str, dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def results(self) -> list[dict[str, object]]:
+        """The results on stdout, which is nothing but JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Command = Callable[..., Awaitable[Ended]]
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    async with Sandbox(users={"monitor": PASSWORD}) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def mail_loop(tmp_path: Path) -> Command:
+    """Run `mail-loop` with a home of its own, away from the checkout."""
+
+    async def run(*arguments: str | Path, **env: str) -> Ended:
+        own = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "CHECK_PASSWORD": PASSWORD}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "flows.cli",
+            *map(str, arguments),
+            cwd=tmp_path,
+            env=inherited | own | env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                out, err = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            raise
+        return Ended(process.returncode or 0, out.decode(), err.decode())
+
+    return run
+
+
+def config(box: Sandbox, **changes: object) -> Config:
+    """A loop through the sandbox; `smtp__retries=0` changes one field, `imap=None` drops a section."""
+    login = {"host": box.host, "username": "monitor", "password_secret": "check-password", "ca_file": str(box.ca_file)}
+    data: Config = {
+        "smtp": {
+            **login,
+            "port": box.smtp_port,
+            "from_addr": ADDRESS,
+            "to_addr": ADDRESS,
+            "subject_prefix": "[loop]",
+            "retry_delay": 0.0,
+        },
+        "imap": {**login, "port": box.imaps_port, "retry_delay": 0.1},
+        "limits": {"max_wait": 5.0},
+    }
+    for name, value in changes.items():
+        section, _, field = name.partition("__")
+        if field:
+            data[section][field] = value
+        else:
+            del data[section]
+    return data
+
+
+def written(folder: Path, name: str, data: object) -> Path:
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    return path

@@ -1,0 +1,65 @@
+"""The other commands, and what the command says when it is used wrongly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.sandbox import Sandbox
+from tests.cli.conftest import Command, config, written
+
+
+async def test_help_teaches_a_configuration_and_the_exit_codes(mail_loop: Command) -> None:
+    ended = await mail_loop("--help")
+    assert ended.code == 0
+    for taught in ("mail-loop demo", "mail-loop check my.yaml", "password_secret", "0 ok, 1 warning, 2 error, 3"):
+        assert taught in ended.out
+
+
+async def test_the_configuration_that_help_teaches_is_valid(mail_loop: Command, tmp_path: Path) -> None:
+    text = (await mail_loop("--help")).out.partition("my.yaml:\n")[2].partition("\nexit codes")[0]
+    file = tmp_path / "my.yaml"
+    file.write_text(text, encoding="utf-8")
+    ended = await mail_loop("validate", file)
+    assert ended.code == 0, ended.err
+    assert ended.out == (
+        f"{file}: ok: loop my: relay.example.org:587 -> probe@example.net -> probe at imap.example.net:993\n"
+    )
+
+
+async def test_validate_says_what_is_wrong_in_every_file_and_sends_nothing(
+    box: Sandbox, mail_loop: Command, tmp_path: Path
+) -> None:
+    good = written(tmp_path, "good", config(box))
+    bad = written(tmp_path, "bad", config(box, smtp__hots="x"))
+    ended = await mail_loop("validate", good, bad)
+    assert ended.code == 3
+    assert ended.out.startswith(f"{good}: ok: ")
+    assert ended.err == f"{bad}: smtp.hots: unknown field; did you mean host?\n"
+    assert box.commands == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "the following arguments are required: COMMAND"),
+        (("chek",), "invalid choice: 'chek'"),
+        (("check",), "the following arguments are required: FILE"),
+        (("check", "--max-wait", "0", "x.yaml"), "'0' is not a positive number of seconds"),
+        (("check", "--max-wait", "nan", "x.yaml"), "'nan' is not a positive number of seconds"),
+    ],
+)
+async def test_wrong_usage_is_exit_code_3_with_one_sentence(
+    mail_loop: Command, arguments: tuple[str, ...], said: str
+) -> None:
+    """Not 2, which would say that mail is broken."""
+    ended = await mail_loop(*arguments)
+    assert (ended.code, ended.out) == (3, "")
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_stop_ends_nothing_where_nothing_of_ours_runs(mail_loop: Command) -> None:
+    ended = await mail_loop("stop")
+    assert (ended.code, ended.out) == (0, "nothing of ours was running\n")

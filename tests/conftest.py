@@ -1,0 +1,20 @@
+"""What tests need that Python cannot install."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.servers import LAB_NEEDS, require
+
+# By fixture: the programs behind it, and how to get them.
+NEEDS = {
+    "lab": LAB_NEEDS,
+    "chromium": (["chromium"], "Chromium is needed: make servers"),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip before the fixture does: pytest then shows all tests of one reason in one line, not in one each."""
+    for fixture in getattr(item, "fixturenames", []):
+        if fixture in NEEDS:
+            require(*NEEDS[fixture])

@@ -1,0 +1,58 @@
+"""One private Prefect server for all tests here; a mail system and a name for each of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_UI_URL, temporary_settings
+
+from flows import background
+from flows.server import SERVER, free_port, settings, start_server
+from tasks.mail.addresses import slug
+from tasks.sandbox import Sandbox
+from tests.prefect.records import PASSWORD, USER, Records
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the Prefect server and its clients keep their files."""
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def server(home: Path) -> Iterator[str]:
+    """The API of the server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DO_NOT_TRACK", "1")
+        port = free_port()
+        url = start_server(home, port)
+        here = settings(home, port)
+        try:
+            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home, PREFECT_UI_URL: here["PREFECT_UI_URL"]}):
+                yield url
+        finally:
+            APILogHandler().flush()
+            background.stop(home, SERVER)
+
+
+@pytest.fixture
+def records(server: str) -> Records:
+    """What the server has on record."""
+    return Records(server)
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    """A mail system with one mailbox."""
+    async with Sandbox({USER: PASSWORD}) as running:
+        yield running
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A loop name of the test's own, so that its records are."""
+    return re.sub("^test-", "", slug(request.node.name))[:50].strip("-")

@@ -1,0 +1,78 @@
+"""Imports run one way, so that a reader can take the rooms one at a time."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(path.relative_to(ROOT) for room in ("flows", "tasks") for path in (ROOT / room).rglob("*.py"))
+FORBIDDEN = ("email", "tasks", "token", "select", "types", "ssl", "logging")  # they would shadow what Prefect imports
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, in whatever place and form."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def reaches(path: Path, package: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for name in imports(path))
+
+
+def room(*parts: str) -> list[Path]:
+    return [path for path in MODULES if path.parts[: len(parts)] == parts]
+
+
+@pytest.mark.parametrize("path", room("tasks", "mail"), ids=str)
+def test_what_mail_is_knows_no_prefect_and_nothing_above_it(path: Path) -> None:
+    assert not reaches(path, "prefect")
+    assert not reaches(path, "flows")
+    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
+
+
+@pytest.mark.parametrize("path", room("tasks"), ids=str)
+def test_tasks_know_no_flows(path: Path) -> None:
+    assert not reaches(path, "flows")
+
+
+@pytest.mark.parametrize("path", room("tasks", "sandbox"), ids=str)
+def test_the_sandbox_stands_apart(path: Path) -> None:
+    assert not reaches(path, "prefect")
+    assert not reaches(path, "tasks.mail")
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.parts[:2] != ("tasks", "sandbox")], ids=str)
+def test_nothing_depends_on_the_sandbox(path: Path) -> None:
+    assert not reaches(path, "tasks.sandbox")
+
+
+def test_the_receipt_is_the_only_link_between_the_legs() -> None:
+    assert not reaches(Path("tasks/send.py"), "tasks.search")
+    assert not reaches(Path("tasks/search.py"), "tasks.send")
+    for leg in ("smtp", "smtp_replies"):
+        assert not reaches(Path(f"tasks/mail/{leg}.py"), "tasks.mail.imap")
+        assert not reaches(Path(f"tasks/mail/{leg}.py"), "tasks.mail.arrival")
+    for leg in ("imap", "imap_connection", "arrival", "inbound"):
+        assert not reaches(Path(f"tasks/mail/{leg}.py"), "tasks.mail.smtp")
+
+
+def test_no_module_shadows_what_others_import() -> None:
+    assert not [path for path in MODULES if path.stem in FORBIDDEN and path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("module", ["flows.cli", "flows.direct"])
+def test_prefect_is_not_loaded_before_it_is_needed(module: str) -> None:
+    """`mail-loop --help`, `validate` and `check --direct` start without it."""
+    code = f"import sys, {module}; sys.exit('prefect' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
