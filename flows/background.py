@@ -54,18 +54,20 @@ def running(home: Path, name: str) -> Background | None:
     return background if background.alive else None
 
 
-def stop(home: Path, name: str) -> bool:
-    """End the process on record under `name` and all it started. False if it was not running."""
+def stop(home: Path, name: str, grace: float = END_SECONDS) -> bool:
+    """End the process on record under `name` and all it started: with SIGTERM, after `grace` seconds with SIGKILL.
+
+    False if it was not running.
+    """
     background = running(home, name)
     _record(home, name).unlink(missing_ok=True)
     if background is None:
         return False
-    _signal(background, signal.SIGTERM)
-    until = time.monotonic() + END_SECONDS
-    while background.alive and time.monotonic() < until:
-        _reap(background.pid)
-        time.sleep(0.05)
-    _signal(background, signal.SIGKILL)
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, END_SECONDS)):
+        _signal(background, number)
+        until = time.monotonic() + seconds
+        while background.alive and time.monotonic() < until:
+            time.sleep(0.05)
     _reap(background.pid)
     return True
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -44,7 +45,6 @@ async def find(probe: Probe, imap: ImapConfig, sent: Receipt, max_wait: float) -
         try:
             return await search.on_one_connection(deadline)
         except ImapFailure as failure:
-            failure.stages = search.stages
             if failure.permanent or time.monotonic() >= deadline:
                 raise
             progress.tell("imap", failure.stage, f"{failure}; trying again")
@@ -72,7 +72,6 @@ class _Search:
     bounce: Bounce | None = None
     detected: Moment | None = None
     notes: list[str] = field(default_factory=list)
-    stages: dict[str, float] = field(default_factory=dict)
 
     async def on_one_connection(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed."""
@@ -81,14 +80,14 @@ class _Search:
         try:
             await self._watch(box, deadline)
         except ImapFailure as failure:
+            failure.stages = box.stages
             if self.detected is None:
                 raise
-            self.notes.append(f"After the message was found the mailbox failed ({failure}), so it was not cleaned up.")
+            self._note(f"After the message was found the mailbox failed ({failure}): it may still be there, or twice.")
         finally:
-            self.stages = box.stages
             await box.close()
         hits = tuple(sorted(self.hits.values(), key=lambda hit: (hit.folder, hit.uid)))
-        return Arrival(hits, self.bounce, self.detected or Moment.now(), dict(self.stages), tuple(self.notes))
+        return Arrival(hits, self.bounce, self.detected or Moment.now(), box.stages, tuple(self.notes))
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:
         expected, junk, others = places(await box.folders(), self.imap)
@@ -103,10 +102,13 @@ class _Search:
                     await self._look_aside(box, place)
             if last and not self.detected:
                 await self._last_look(box, [expected, junk] if junk else [expected])
-            if last or self.detected:
+            if last:
                 break
-            await self._examine_again(box, expected)
-            await pace.pause(box)
+            if not self.detected and box.selected != expected.folder:
+                # Back from a look aside: what came meanwhile is seen now, and what comes next wakes IDLE.
+                await self._examine(box, expected)
+            if not self.detected:
+                await pace.pause(box)
         if self.hits:
             await asyncio.sleep(SETTLE_SECONDS)
             await self._look_at_selected(box, expected)
@@ -124,23 +126,22 @@ class _Search:
 
     async def _look_aside(self, box: Mailbox, place: Place) -> None:
         """Look at another folder, if STATUS says that there is something new."""
-        try:
+        with self._tolerating_unreadable(place):
             uidnext, uidvalidity = await box.uidnext(place.folder)
             seen = self.seen.get(place.folder)
             if seen and uidnext is not None and (uidvalidity, uidnext) == (seen.uidvalidity, seen.uidnext):
                 return
             await self._examine(box, place)
+
+    @contextmanager
+    def _tolerating_unreadable(self, place: Place) -> Iterator[None]:
+        """A folder that may be shut to us, or that vanishes, does not end the search; it is told."""
+        try:
+            yield
         except ImapFailure as failure:
             if not place.optional or failure.error_type is not ErrorType.IMAP or not failure.permanent:
                 raise
-            note = f"The folder {place.folder} could not be looked at: {failure}."
-            if note not in self.notes:
-                self.notes.append(note)
-
-    async def _examine_again(self, box: Mailbox, place: Place) -> None:
-        """Select the expected folder again after a look aside."""
-        if box.selected != place.folder:
-            await self._examine(box, place)
+            self._note(f"The folder {place.folder} could not be looked at: {failure}.")
 
     async def _examine(self, box: Mailbox, place: Place) -> None:
         """Select a folder and look at what is not known of it yet."""
@@ -149,43 +150,61 @@ class _Search:
         if seen is not None and seen.uidvalidity == selected.uidvalidity:
             await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
             return
-        seen = self.seen[place.folder] = _Seen(selected.uidvalidity, selected.uidnext or 1)
-        since = self.sent.started.utc - CLOCK_MARGIN
+        seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
         async for rows in newest_first(box, selected.exists):
             await self._take(box, place, seen, rows)
-            if self.detected or all(row.internaldate < since for row in rows):
-                return
+            if self.detected or all(self._is_old(row) for row in rows):
+                break
+        # Only now: a walk that a lost connection ends in the middle is begun again.
+        self.seen[place.folder] = seen
 
     async def _last_look(self, box: Mailbox, watched: list[Place]) -> None:
         """Before a probe is called lost, look at the newest messages whatever their dates: a clock may be far off."""
         for place in watched:
-            selected, looked = await box.examine(place.folder), 0
-            seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
-            async for rows in newest_first(box, selected.exists):
-                await self._take(box, place, seen, rows)
-                looked += len(rows)
-                if self.detected or looked >= LAST_LOOK:
-                    break
+            with self._tolerating_unreadable(place):
+                selected, looked = await box.examine(place.folder), 0
+                seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
+                async for rows in newest_first(box, selected.exists):
+                    await self._take(box, place, seen, rows)
+                    looked += len(rows)
+                    if self.detected or looked >= LAST_LOOK:
+                        break
 
     async def _take(self, box: Mailbox, place: Place, seen: _Seen, rows: list[Row]) -> None:
         """Take from `rows` what concerns the probe, and remember how far they reach."""
         for row in rows:
-            seen.uidnext = max(seen.uidnext, row.uid + 1)
             kind = match(row.headers, self.probe)
-            if kind is Match.PERHAPS and body_has_id(await box.fetch_body(row.uid), self.probe):
+            if kind is Match.PERHAPS and body_has_id(await self._body(box, place, row), self.probe):
                 kind = Match.COPY
             if kind is Match.REPORT and self.bounce is None and not self._is_old(row):
-                self.bounce = bounce_of(await box.fetch_body(row.uid), self.probe)
+                self.bounce = bounce_of(await self._body(box, place, row), self.probe)
             if kind in {Match.OWN, Match.COPY}:
                 hit = Hit(
                     place.folder, place.placement, seen.uidvalidity, row.uid, row.internaldate, own=kind is Match.OWN
                 )
                 self.hits[hit.folder, hit.uidvalidity, hit.uid] = hit
-        if (self.hits or self.bounce) and self.detected is None:
-            self.detected = Moment.now()
+            if (self.hits or self.bounce) and self.detected is None:
+                self.detected = Moment.now()
+            # Only now: a message whose body was not read before the connection was lost is looked at again.
+            seen.uidnext = max(seen.uidnext, row.uid + 1)
+
+    async def _body(self, box: Mailbox, place: Place, row: Row) -> bytes:
+        """The body of a message; none where the server refuses it, for one bad message must not shut the mailbox."""
+        try:
+            return await box.fetch_body(row.uid)
+        except ImapFailure as failure:
+            if failure.error_type is not ErrorType.IMAP:
+                raise
+            self._note(f"Message {row.uid} in {place.folder} could not be read: {failure}.")
+            return b""
 
     def _is_old(self, row: Row) -> bool:
         return row.internaldate < self.sent.started.utc - CLOCK_MARGIN
+
+    def _note(self, text: str) -> None:
+        """Each note once, however often its reason is met."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     async def _delete_own(self, box: Mailbox) -> None:
         """Remove the copies of the probe that carry our header with our loop's name, and nothing else."""
@@ -196,7 +215,7 @@ class _Search:
             uids = [hit.uid for hit in own if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
             await box.delete(folder, uidvalidity, uids, lambda row: match(row.headers, self.probe) is Match.OWN)
         if len(own) < len(self.hits):
-            self.notes.append("A copy without our own header was left in the mailbox.")
+            self._note("A copy without our own header was left in the mailbox.")
 
 
 async def newest_first(box: Mailbox, exists: int) -> AsyncIterator[list[Row]]:
@@ -204,7 +223,6 @@ async def newest_first(box: Mailbox, exists: int) -> AsyncIterator[list[Row]]:
     last, size = exists, FIRST_BATCH
     while last > 0:
         first = max(1, last - size + 1)
-        if not (rows := await box.fetch_range(first, last)):
-            return
-        yield rows
+        if rows := await box.fetch_range(first, last):  # all of a batch may be gone by now
+            yield rows
         last, size = first - 1, BATCH

@@ -7,11 +7,8 @@ import time
 
 from tasks.mail.imap import Mailbox
 
-FIRST_STEP, LONGEST_STEP, GROWTH = (
-    0.05,
-    1.0,
-    1.3,
-)  # seconds between two looks of the tight phase, growing by this factor
+# Seconds between two looks of the tight phase, and the factor by which they grow.
+FIRST_STEP, LONGEST_STEP, GROWTH = 0.05, 1.0, 1.3
 TIGHT_SECONDS = 3.0
 SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
 POLL_SECONDS = 2.0  # between two looks on a server without IDLE
@@ -57,5 +54,7 @@ class Pace:
             self.step = min(self.step * GROWTH, LONGEST_STEP)
         elif box.can_idle:
             await box.idle(min(SLICE_SECONDS, left))
+            # A busy mailbox, or a server that ends IDLE at once, must not make the looks follow each other unpaced.
+            await asyncio.sleep(max(0.0, now + min(FIRST_STEP, left) - time.monotonic()))
         else:
             await asyncio.sleep(min(POLL_SECONDS, left))

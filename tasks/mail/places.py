@@ -10,7 +10,7 @@ from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import ErrorType, Placement
 from tasks.mail.imap_rows import Folder
 
-JUNK_NAMES = ("junk", "spam", "junk e-mail", "junk email", "junk mail", "bulk mail", "spamverdacht")
+JUNK_NAMES = ("junk", "spam", "junk e-mail", "junk email", "junk mail", "junk-e-mail", "bulk mail", "spamverdacht")
 # Copies of what was sent lie in these: finding the probe there says nothing about its arrival.
 SENDERS_COPIES = frozenset({r"\SENT", r"\DRAFTS", r"\ALL", r"\FLAGGED", r"\IMPORTANT"})
 SENT_NAMES = ("sent", "sent items", "sent mail", "sent messages", "gesendet", "gesendete elemente", "drafts", "outbox")

@@ -87,5 +87,5 @@ def _encoded(prefix: str, rest: str) -> str:
     stay on one line.
     """
     if not prefix.isascii() or "=?" in prefix:
-        prefix = Header(prefix, "utf-8", header_name="Subject").encode(linesep="\r\n")
+        prefix = Header(prefix, "utf-8", header_name="Subject", maxlinelen=75).encode(linesep="\r\n")
     return f"{prefix} {rest}"

@@ -113,7 +113,8 @@ def without(secrets: Sequence[str], text: str) -> str:
     def blot(word: re.Match[str]) -> str:
         return HIDDEN if any(word[0] in secret or secret in word[0] for secret in long) else word[0]
 
-    long = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    # The longest first: in base64 one may hold the other.
+    long = sorted((secret for secret in secrets if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)
     for secret in long:
         text = text.replace(secret, HIDDEN)
     return BASE64_WORD.sub(blot, text) if long else text

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_UI_URL, temporary_settings
 
 from flows import background
+from flows.serve import WORKER, serve
 from flows.server import SERVER, free_port, settings, start_server
 from tasks.mail.addresses import slug
 from tasks.sandbox import Sandbox
@@ -23,7 +26,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("prefect")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(home: Path) -> Iterator[str]:
     """The API of the server."""
     with pytest.MonkeyPatch.context() as patch:
@@ -37,6 +40,19 @@ def server(home: Path) -> Iterator[str]:
         finally:
             APILogHandler().flush()
             background.stop(home, SERVER)
+            gc.collect()  # what Prefect leaves open is found here, where it is expected
+
+
+@pytest.fixture(scope="package")
+def deployed(server: str, home: Path) -> Iterator[str]:
+    """The deployments on the server, and a worker in `home`; yields the API."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SANDBOX_PASSWORD", PASSWORD)
+        serve(home, httpx.URL(server).port or 80)
+    try:
+        yield server
+    finally:
+        background.stop(home, WORKER)
 
 
 @pytest.fixture

@@ -24,6 +24,9 @@ from tasks.mail.config import ImapConfig, SmtpConfig
 from tasks.mail.result import LoopResult
 from tasks.sandbox import Sandbox
 
+SOCKETS_LEFT_OPEN = "ignore:unclosed <socket:ResourceWarning"
+"""Prefect leaves the connections of its synchronous client to the garbage collector."""
+
 USER = "monitor"
 PASSWORD = "canary-Pa55-of-the-mailbox"
 PATIENCE = 30.0  # seconds until a record that the server writes in its own time must be there

@@ -25,7 +25,9 @@ from tasks.mail.smtp import Attempts
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tasks.send import send
-from tests.prefect.records import PASSWORD, USER, Records, count, imap, places_of, smtp
+from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, Records, count, imap, places_of, smtp
+
+pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
 GREYLISTED = "450 4.2.0 Greylisted, please try again"
 SOON = Limits(max_wait=20.0)

@@ -74,7 +74,7 @@ async def _nothing_left() -> AsyncIterator[None]:
     sockets = open_sockets()
     yield
     async with asyncio.timeout(5):
-        while open_sockets() > sockets or asyncio.all_tasks() - {asyncio.current_task()}:
+        while open_sockets() > sockets or asyncio.all_tasks() - {asyncio.current_task()}:  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # the operating system tells nobody
     assert reported == []
 
@@ -503,7 +503,7 @@ async def test_a_cancelled_delivery_leaves_no_connection(phase: str, mode: str, 
         delivery = asyncio.create_task(deliver(server, tls, tls=mode))
         verb = {"banner": "", "ehlo": "EHLO", "rcpt": "RCPT", "eod": "DATA"}[phase]
         async with asyncio.timeout(10):
-            while not server.connections or (verb and not server.count(verb)):
+            while not server.connections or (verb and not server.count(verb)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # the server's log has no event
         delivery.cancel()
         with pytest.raises(asyncio.CancelledError):

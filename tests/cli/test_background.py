@@ -1,0 +1,88 @@
+"""Processes on record: exactly these are ended, whatever else runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows import background
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)",
+]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "home"
+    background.stop(tmp_path / "home", "one")
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_process_on_record_is_found_and_ended(home: Path) -> None:
+    started = background.start(home, "one", SLEEP, os.environ)
+    assert background.running(home, "one") == started
+    assert background.stop(home, "one")
+    assert not alive(started.pid)
+    assert background.running(home, "one") is None
+    assert not background.stop(home, "one")
+
+
+def test_a_process_that_ignores_sigterm_is_killed(home: Path) -> None:
+    started = background.start(home, "one", STUBBORN, os.environ)
+    while "ready" not in (home / "one.log").read_text(encoding="utf-8"):
+        assert started.alive
+    assert background.stop(home, "one", grace=0.2)
+    assert not alive(started.pid)
+
+
+def test_what_it_started_ends_with_it(home: Path) -> None:
+    code = f"import subprocess, sys; p = subprocess.Popen({SLEEP!r}); print(p.pid, flush=True); p.wait()"
+    background.start(home, "one", [sys.executable, "-c", code], os.environ)
+    while not (text := (home / "one.log").read_text(encoding="utf-8")).endswith("\n"):
+        pass
+    background.stop(home, "one")
+    assert not _runs(int(text))
+
+
+def test_another_process_with_the_same_number_is_left_alone(home: Path) -> None:
+    """A record that outlived its process, and a number that the system has given away again."""
+    with subprocess.Popen(SLEEP) as stranger:
+        home.mkdir()
+        record = {"name": "one", "pid": stranger.pid, "started": 1, "url": ""}
+        (home / "one.json").write_text(json.dumps(record), encoding="utf-8")
+        assert not background.stop(home, "one")
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+@pytest.mark.parametrize("record", ["", "{}", "[]", '{"name": "one"}', "\x00"])
+def test_a_damaged_record_is_no_process(home: Path, record: str) -> None:
+    home.mkdir()
+    (home / "one.json").write_text(record, encoding="utf-8")
+    assert background.running(home, "one") is None
+    assert not background.stop(home, "one")
+
+
+def _runs(pid: int) -> bool:
+    """Whether it does anything any more: an orphan waits as a zombie until init collects it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,158 @@
+"""The deployments of prefect.yaml: loaded, deployed, refused, and run by a real worker in another folder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.flows import load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import validate
+
+from flows.serve import ROOT
+from tasks.mail.config import inbound_config, loop_config
+from tasks.sandbox import Sandbox
+from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, places_of
+
+pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
+
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+NAMES = ["mail-loop-check/production", "mail-loop-check/staging", "inbound-check/staging"]
+REASON = "a deployment never holds a password in clear: name a Prefect Secret block in password_secret"
+PATIENCE = 90.0  # seconds until a worker must have run a flow, on a busy machine
+CANARY = "canary-of-a-deployment"
+
+
+def parameters(box: Sandbox, name: str) -> dict[str, Any]:
+    """The form, filled in for the sandbox."""
+    server = {"host": box.host, "ca_file": box.ca_file, "username": USER, "password_secret": "sandbox-password"}
+    addresses = {"from_addr": "probe@sandbox.test", "to_addr": f"{USER}@sandbox.test"}
+    return {
+        "name": name,
+        "smtp": {**server, **addresses, "port": box.smtp_port, "subject_prefix": "[mail-loop test]"},
+        "imap": {**server, "port": box.imaps_port},
+        "limits": {"max_wait": 20},
+    }
+
+
+async def create_run(deployment: str, parameters: dict[str, Any]) -> FlowRun:
+    async with get_client() as client:
+        found = await client.read_deployment_by_name(deployment)
+        return await client.create_flow_run_from_deployment(found.id, parameters=parameters)
+
+
+async def ended(run: FlowRun) -> FlowRun:
+    """The run, once the worker has brought it to an end."""
+    until = time.monotonic() + PATIENCE
+    async with get_client() as client:
+        while not ((now := await client.read_flow_run(run.id)).state and now.state.is_final()):
+            assert time.monotonic() < until, f"the worker left {now.state}"
+            await asyncio.sleep(0.2)
+    return now
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=NAMES)
+def test_an_entrypoint_loads_and_its_parameters_are_a_valid_configuration(
+    deployment: dict[str, Any], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    flow = load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
+    assert request.node.callspec.id == f"{flow.name}/{deployment['name']}"
+    given = deployment["parameters"]
+    config = inbound_config(given) if flow.name == "inbound-check" else loop_config(given)
+    assert f"mail-loop-{config.name}" in deployment["description"]
+    validate(given, parameter_schema(flow).model_dump(), raise_on_error=True)
+
+
+async def test_the_worker_runs_a_check_from_another_folder_with_a_password_from_its_environment(
+    deployed: str, box: Sandbox, home: Path
+) -> None:
+    run = await ended(await create_run("mail-loop-check/staging", parameters(box, "by-worker")))
+    assert run.state is not None
+    assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state
+    assert run.name.startswith("by-worker ")
+    assert places_of(PASSWORD, home) == []
+
+
+async def test_an_inbound_check_by_the_worker_takes_its_password_from_a_secret_block(
+    deployed: str, box: Sandbox
+) -> None:
+    await Secret(value=PASSWORD).save("inbound-block")
+    await box.deliver(USER, b"From: a@localhost\r\nSubject: [mail-loop test] by hand\r\n\r\nhello\r\n")
+    mailbox = parameters(box, "")["imap"] | {"password_secret": "inbound-block", "search_subject": "[mail-loop test]"}
+    run = await ended(await create_run("inbound-check/staging", {"name": "by-worker", "imap": mailbox}))
+    assert run.state is not None
+    assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state
+
+
+@pytest.mark.parametrize("section", ["smtp", "imap"])
+@pytest.mark.parametrize("other", [{}, {"pot": 1}, {"port": "x"}, {"password_secret": None}], ids=str)
+async def test_a_clear_password_is_refused_by_the_server_and_repeated_nowhere(
+    deployed: str, box: Sandbox, home: Path, section: str, other: dict[str, Any]
+) -> None:
+    """Also where there are other errors beside it."""
+    given = parameters(box, "refused")
+    del given[section]["password_secret"]
+    given[section] |= {"password": CANARY, **other}
+    with pytest.raises(PrefectHTTPStatusError) as refused:
+        await create_run("mail-loop-check/staging", given)
+    answer = refused.value.response.text
+    assert CANARY not in answer
+    assert refused.value.response.status_code == 409
+    if "pot" not in other and "port" not in other:
+        assert REASON in answer
+    assert places_of(CANARY, home) == []
+
+
+async def test_a_clear_password_in_a_deployment_is_refused_by_the_server(deployed: str, home: Path) -> None:
+    async with get_client() as client:
+        found = await client.read_deployment_by_name("mail-loop-check/staging")
+        given = found.parameters | {"imap": found.parameters["imap"] | {"password": CANARY}}
+    async with httpx.AsyncClient() as plain:
+        answer = await plain.patch(f"{deployed}/deployments/{found.id}", json={"parameters": given})
+    assert answer.status_code == 409
+    assert REASON in answer.text
+    assert CANARY not in answer.text
+    assert places_of(CANARY, home) == []
+
+
+async def test_an_unenforced_deployment_with_a_clear_password_sends_nothing(deployed: str, box: Sandbox) -> None:
+    given = parameters(box, "unenforced")
+    del given["smtp"]["password_secret"]
+    given["smtp"]["password"] = CANARY
+    async with get_client() as client:
+        flow_id = (await client.read_deployment_by_name("mail-loop-check/staging")).flow_id
+        found = await client.read_deployment_by_name("mail-loop-check/staging")
+        await client.create_deployment(
+            flow_id,
+            name="unenforced",
+            entrypoint=found.entrypoint,
+            pull_steps=found.pull_steps,
+            work_pool_name=found.work_pool_name,
+            enforce_parameter_schema=False,
+        )
+    run = await ended(await create_run("mail-loop-check/unenforced", given))
+    assert run.state is not None
+    assert (run.state.type, run.state.name) == ("FAILED", "Misconfigured")
+    assert run.state.message is not None
+    assert "smtp.password: a deployment never holds a password in clear" in run.state.message
+    assert box.commands == []
+
+
+async def test_production_runs_are_scheduled(deployed: str) -> None:
+    until = time.monotonic() + PATIENCE
+    async with get_client() as client:
+        found = await client.read_deployment_by_name("mail-loop-check/production")
+        while not (runs := await client.get_scheduled_flow_runs_for_deployments([found.id])):
+            assert time.monotonic() < until, "no run of production was scheduled"
+            await asyncio.sleep(0.5)
+    assert all(run.next_scheduled_start_time.minute % 15 == 0 for run in runs if run.next_scheduled_start_time)

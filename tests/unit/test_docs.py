@@ -1,0 +1,65 @@
+"""What the documents say is what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
+from tasks.mail.files import load
+from tasks.mail.result import LoopResult, Outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTIONS: list[type[BaseModel]] = [SmtpConfig, ImapConfig, LoopConfig.model_fields["limits"].annotation]  # type: ignore[list-item]
+
+
+def row(name: str, model: type[BaseModel]) -> str:
+    """A field's row in the reference."""
+    field = model.model_fields[name]
+    if field.is_required():
+        default = "required"
+    elif field.default is PydanticUndefined or field.default is None:
+        default = ""
+    else:
+        default = f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+    return f"| `{name}` | {default} | {field.description} |"
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [(name, model) for model in SECTIONS for name in model.model_fields], ids=lambda v: str(v)
+)
+def test_the_reference_has_every_field_with_its_default(name: str, model: type[BaseModel]) -> None:
+    assert row(name, model) in REFERENCE
+
+
+@pytest.mark.parametrize("name", LoopResult.model_fields)
+def test_the_reference_has_every_field_of_the_result(name: str) -> None:
+    assert f"`{LoopResult.model_fields[name].alias or name}`" in REFERENCE
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_the_readme_explains_every_outcome(outcome: Outcome) -> None:
+    assert re.search(rf"^\| [^|]*\b{outcome}\b", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_examples_are_valid(path: Path) -> None:
+    load(path)
+
+
+def test_the_configuration_of_the_readme_is_valid_and_has_fifteen_lines_or_so(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "my.yaml").write_text(block, encoding="utf-8")
+    load(tmp_path / "my.yaml")
+    assert len(block.splitlines()) <= 15
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target

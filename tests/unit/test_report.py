@@ -1,0 +1,112 @@
+"""Reports, and what strangers' text may do in them: nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from markdown_it import MarkdownIt
+
+from tasks.mail.facts import ErrorType, Placement
+from tasks.mail.markdown import code, escape
+from tasks.mail.report import attempts, line, markdown, stage_times, text
+from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
+
+AT = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
+RESULT = LoopResult(
+    loop="office",
+    status=Status.OK,
+    outcome=Outcome.DELIVERED,
+    sentence="Mail gets through.",
+    attempts=2,
+    attempt_errors=(
+        AttemptRecord(
+            attempt=1, error_type=ErrorType.TEMPORARY, smtp_code=450, error_msg="450 4.2.0 later", stage="rcpt"
+        ),
+    ),
+    response_code=250,
+    response_message="2.0.0 Ok: queued as 4XyZ12",
+    queue_id="4XyZ12",
+    token="abcdef",
+    probe_id="abcdef" + "0" * 26,
+    subject="[loop] 2026-11-22T12:00:00Z abcdef",
+    sent_at=AT,
+    arrived_at=AT.replace(microsecond=0),
+    delivery_seconds=0.12345,
+    total_seconds=5.5,
+    smtp_stages={"dns": 0.0012, "data": 1.25},
+    imap_stages={"login": 0.01},
+    folder="INBOX",
+    placement=Placement.EXPECTED,
+    copies=1,
+    matched_uids=(7,),
+    notes=("smtp.verify is false: the certificate of relay is not verified.",),
+)
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[click](https://evil.example)",
+    "https://evil.example/ and www.evil.example and a@evil.example",
+    "**bold** _it_ ~~gone~~ # head `code` | cell | ![i](j)",
+    "line\r\n\r\n# forged heading\n| a | b |",
+    "\x1b[2J\x1b[31mred\x07\x9b1m",
+    "``` fence ```",
+    "&lt;b&gt; &#60;b&#62;",
+    "right\u202eleft",
+]
+
+
+def rendered(source: str) -> str:
+    return MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"]).render(source)
+
+
+def test_a_line_has_loop_status_outcome_and_sentence() -> None:
+    assert line(RESULT) == "office: ok (delivered): Mail gets through."
+
+
+def test_attempts_show_the_failed_and_the_accepted() -> None:
+    assert attempts(RESULT) == [
+        "attempt 1: temporary_failure at rcpt: 450 4.2.0 later",
+        "attempt 2: accepted: 250 2.0.0 Ok: queued as 4XyZ12",
+    ]
+
+
+def test_stage_times_stand_by_leg_in_their_order() -> None:
+    assert stage_times(RESULT) == ["smtp: dns 1.2 ms, data 1.25 s", "imap: login 10.0 ms"]
+
+
+def test_the_text_report_ends_with_the_notes() -> None:
+    assert text(RESULT).splitlines()[-2:] == ["delivery: 0.12 s, in all: 5.50 s", RESULT.notes[0]]
+
+
+def test_the_markdown_report_begins_with_the_verdict_and_has_its_tables() -> None:
+    report = markdown(RESULT, {"smtp": {"host": "relay.example.org", "password": "********"}})
+    assert report.startswith("🟢 **ok: delivered**\n\nMail gets through.\n")
+    html = rendered(report)
+    for heading in ("Times", "Stages", "Attempts", "Where it landed", "The message", "Configuration"):
+        assert f"<h3>{heading}</h3>" in html
+    assert "<td>sent</td>\n<td>2026-11-22 12:00:00.250 UTC</td>" in html
+    assert "<td>smtp.host</td>\n<td><code>relay.example.org</code></td>" in html
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_a_strangers_text_is_shown_and_does_nothing(hostile: str) -> None:
+    """In a paragraph and in a table cell, escaped and as code: no markup, link, new line or control character."""
+    result = RESULT.model_copy(
+        update={"sentence": hostile, "folder": hostile, "response_message": hostile, "notes": (hostile,)}
+    )
+    honest, forged = rendered(markdown(RESULT, {})), rendered(markdown(result, {}))
+    tags = ["<script", "<img", "<a ", "<em>", "<del>", "<strong>", "<pre>"]
+    tags += ["<h1>", "<h2>", "<h3>", "<table>", "<tr>", "<td>"]
+    assert {tag: forged.count(tag) for tag in tags} == {tag: honest.count(tag) for tag in tags}
+    for report in (markdown(result, {}), *attempts(result), line(result)):
+        assert not any(ord(c) < 32 or 127 <= ord(c) < 160 or c == "\u202e" for c in report.replace("\n", ""))
+    for one in (line(result), *attempts(result)):
+        assert "\n" not in one
+    assert "://" not in escape(hostile)
+
+
+@pytest.mark.parametrize("shown", ["a`b", "`", "``x``", "plain", "a | b", " "])
+def test_a_code_span_shows_what_it_was_given(shown: str) -> None:
+    html = rendered(f"| h |\n| --- |\n| {code(shown)} |\n")
+    assert f"<code>{shown.strip()}</code>" in html or (not shown.strip() and "<code>" not in html)

@@ -1,0 +1,237 @@
+"""What a relay's replies and a failed dialogue are taken for."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+from aiosmtplib import (
+    SMTPAuthenticationError,
+    SMTPConnectError,
+    SMTPConnectResponseError,
+    SMTPDataError,
+    SMTPException,
+    SMTPReadTimeoutError,
+    SMTPRecipientRefused,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+)
+
+from tasks.mail.facts import ErrorType
+from tasks.mail.smtp_replies import enhanced_code, failure, one_line, queue_id, reply, without
+
+CLOSED = "the relay closed the connection"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "queued"),
+    [
+        ("2.0.0 Ok: queued as 4XyZ1b2c3dz9rWk", "2.0.0", "4XyZ1b2c3dz9rWk"),  # Postfix, long ids
+        ("2.0.0 Ok: queued as 7F3A21C0E5", "2.0.0", "7F3A21C0E5"),
+        ("2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 9B1C2D", "2.0.0", "9B1C2D"),  # amavis
+        ("OK id=1tABcD-0002xy-5Z", None, "1tABcD-0002xy-5Z"),  # Exim up to 4.96
+        ("OK id=1uVwXy-00000004abC-1dEf", None, "1uVwXy-00000004abC-1dEf"),  # Exim from 4.97
+        (
+            "2.6.0 <0af1@example.org> [InternalId=12345678, Hostname=EX1.example.org] 9821 bytes in 0.141, "
+            "67.9 KB/sec Queued mail for delivery",
+            "2.6.0",
+            "0af1@example.org",
+        ),
+        (
+            "2.0.0 OK  1700000000 d9443c01a7336-1ce5e3b7a1asm123.45 - gsmtp",
+            "2.0.0",
+            "d9443c01a7336-1ce5e3b7a1asm123.45",
+        ),
+        ("2.0.0 OK DMARC:Quarantine 1700000000 a1b2.34 - gsmtp", "2.0.0", "a1b2.34"),
+        ("2.0.0 47G8a1bc012345 Message accepted for delivery", "2.0.0", "47G8a1bc012345"),  # Sendmail
+        ("2.0.0 6e1f0a2b Message accepted for delivery", "2.0.0", "6e1f0a2b"),  # OpenSMTPD
+        ("Ok", None, None),
+        ("", None, None),
+        ("4.7.1 Greylisted", "4.7.1", None),
+        ("2.0.0", "2.0.0", None),
+        ("5.7.1234 no", None, None),
+        ("see 2.0.0", None, None),
+        ("3.0.0 no class", None, None),
+    ],
+)
+def test_queue_id_and_enhanced_code_are_found_in_the_words_of_every_server(
+    text: str, code: str | None, queued: str | None
+) -> None:
+    assert (enhanced_code(text), queue_id(text)) == (code, queued)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "queued as \x1b[2J",
+        "queued as <script>alert(1)</script>",
+        "queued as [link](http://example.org)",
+        "queued as " + "A" * 10_000,
+        "OK id=" + "a" * 10_000,
+        "OK id=`rm`",
+        "<" + "a" * 10_000 + "> [InternalId=1",
+        "queued as \udcff\udcfe",
+        " 1700000000 " + "x" * 10_000 + " - gsmtp",
+    ],
+)
+def test_what_no_server_calls_a_message_is_no_queue_id(text: str) -> None:
+    assert queue_id(text) is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "error", "error_type", "code", "text"),
+    [
+        ("connect", SMTPConnectResponseError(421, "busy"), ErrorType.TEMPORARY, 421, "421 busy"),
+        ("connect", SMTPConnectResponseError(554, "no"), ErrorType.SMTP, 554, "554 no"),
+        ("tls", SMTPResponseException(454, "4.7.0 later"), ErrorType.TEMPORARY, 454, "454 4.7.0 later"),
+        ("auth", SMTPAuthenticationError(454, "4.7.0 later"), ErrorType.AUTH, 454, "454 4.7.0 later"),
+        ("auth", SMTPAuthenticationError(535, ""), ErrorType.AUTH, 535, "535"),
+        ("mail", SMTPSenderRefused(530, "5.7.0 log in", "a@b"), ErrorType.SMTP, 530, "530 5.7.0 log in"),
+        ("mail", SMTPSenderRefused(550, "5.7.1 no", "a@b"), ErrorType.SMTP, 550, "550 5.7.1 no"),
+        ("rcpt", SMTPRecipientRefused(450, "4.2.0 grey", "a@b"), ErrorType.TEMPORARY, 450, "450 4.2.0 grey"),
+        ("rcpt", SMTPRecipientRefused(550, "5.1.1 who", "a@b"), ErrorType.RECIPIENT, 550, "550 5.1.1 who"),
+        ("rcpt", SMTPRecipientRefused(252, "perhaps", "a@b"), ErrorType.SMTP, 252, "252 perhaps"),
+        (
+            "rcpt",
+            SMTPRecipientsRefused([SMTPRecipientRefused(553, "5.1.3 bad", "a@b")]),
+            ErrorType.RECIPIENT,
+            553,
+            "553 5.1.3 bad",
+        ),
+        ("data", SMTPDataError(552, "5.3.4 too\nbig"), ErrorType.SMTP, 552, "552 5.3.4 too big"),
+        (
+            "ehlo",
+            SMTPResponseException(-1, "Response too long"),
+            ErrorType.SMTP,
+            None,
+            "not an SMTP reply: Response too long",
+        ),
+        (
+            "tls",
+            SMTPResponseException(-1, "Malformed SMTP response line: SSH-2.0-x\r\n"),
+            ErrorType.SMTP,
+            None,
+            "not an SMTP reply: SSH-2.0-x",
+        ),
+        ("auth", SMTPResponseException(-1, "x"), ErrorType.SMTP, None, "not an SMTP reply: x"),
+        ("rcpt", SMTPRecipientRefused(999, "x", "a@b"), ErrorType.SMTP, None, "not an SMTP reply: x"),
+        (
+            "rcpt",
+            SMTPServerDisconnected("Connection lost"),
+            ErrorType.CONNECTION,
+            None,
+            "the relay closed the connection",
+        ),
+        (
+            "tls",
+            SMTPServerDisconnected("Unexpected EOF"),
+            ErrorType.CONNECTION,
+            None,
+            "the relay closed the connection",
+        ),
+        ("auth", SMTPServerDisconnected("x"), ErrorType.CONNECTION, None, CLOSED),
+        (
+            "tls",
+            SMTPServerDisconnected("Connection reset while upgrading transport"),
+            ErrorType.TLS,
+            None,
+            "the connection was lost in the TLS handshake with relay.test",
+        ),
+        ("mail", SMTPReadTimeoutError("x"), ErrorType.TIMEOUT, None, "no answer within 30 s"),
+        ("connect", TimeoutError(), ErrorType.TIMEOUT, None, "no answer within 30 s"),
+        (
+            "dns",
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            ErrorType.CONNECTION,
+            None,
+            "the name does not resolve: Name or service not known",
+        ),
+        (
+            "connect",
+            ConnectionRefusedError(111, "Connect call failed ('192.0.2.1', 25)"),
+            ErrorType.CONNECTION,
+            None,
+            "the connection failed: Connection refused",
+        ),
+        ("connect", OSError("no address"), ErrorType.CONNECTION, None, "the connection failed: no address"),
+        ("tls", SMTPException("no STARTTLS"), ErrorType.TLS, None, "no STARTTLS"),
+        ("auth", SMTPException("no mechanism"), ErrorType.AUTH, None, "no mechanism"),
+        ("mail", SMTPException("no SMTPUTF8"), ErrorType.SMTP, None, "no SMTPUTF8"),
+        ("data", RuntimeError("a\nbug"), ErrorType.UNEXPECTED, None, "RuntimeError: a bug"),
+    ],
+)
+def test_an_exception_of_a_stage_is_taken_for_what_it_is(
+    stage: str, error: Exception, error_type: ErrorType, code: int | None, text: str
+) -> None:
+    found = failure(stage, error, "relay.test", 30.0)
+    assert (found.error_type, found.smtp_code, found.text, found.stage) == (error_type, code, text, stage)
+    assert found.temporary is (error_type is ErrorType.TEMPORARY)
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def test_the_cause_behind_a_failed_connection_decides() -> None:
+    handshake = caused(SMTPConnectError("x"), ConnectionResetError(104, "Connection reset by peer"))
+    banner = caused(SMTPConnectError("x"), SMTPServerDisconnected("Unexpected EOF received"))
+    required = ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert")
+    required.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    alert = caused(SMTPServerDisconnected("x"), required)
+    reset = caused(SMTPServerDisconnected("x"), ConnectionResetError(104, "Connection reset by peer"))
+    found = [failure(stage, e, "h", 1) for stage, e in (("tls", handshake), ("tls", banner), ("ehlo", alert))]
+    assert [f.error_type for f in found] == [ErrorType.TLS, ErrorType.CONNECTION, ErrorType.TLS]
+    assert failure("rcpt", reset, "h", 1).text == "the connection failed: Connection reset by peer"
+
+
+def test_a_reply_that_smtp_does_not_know_has_no_code() -> None:
+    assert [reply(SMTPResponseException(code, "x"))[0] for code in (-1, 0, 42, 199, 200, 599, 600, 999)] == [
+        None,
+        None,
+        None,
+        None,
+        200,
+        599,
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("one\r\n two\tthree ", "one two three"),
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("a\u202eb\u200b", r"a\u202eb\u200b"),
+        ("\udcff", r"\udcff"),
+        ("a\u2028b\x85c", "a b c"),
+        ("grün 漢", "grün 漢"),
+        ("", ""),
+    ],
+)
+def test_a_text_is_shown_in_one_printable_line(text: str, shown: str) -> None:
+    assert one_line(text) == shown
+
+
+def test_a_long_text_is_cut() -> None:
+    assert one_line("x" * 301) == "x" * 299 + "…"
+    assert one_line("x" * 300) == "x" * 300
+
+
+def test_secrets_are_blotted_out_of_a_text_also_in_part() -> None:
+    secrets = ("s3cret pass", "czNjcmV0IHBhc3M=", "AHVzZXIAczNjcmV0IHBhc3M=")
+    assert without(secrets, "said s3cret pass to czNjcmV0IHBhc3M=!") == "said ******** to ********!"
+    assert without(secrets, "cannot parse AHVzZXIAczNjcm") == "cannot parse ********"
+    assert without(secrets, "AUTH PLAIN AHVzZXIAczNjcmV0IHBhc3M=x") == "AUTH PLAIN ********x"
+    assert without(secrets, "5.7.8 authentication failed") == "5.7.8 authentication failed"
+    assert without((), "text") == without(("abc",), "text") == "text"
+
+
+def test_a_secret_is_blotted_out_before_a_text_is_cut() -> None:
+    secret = "x" * 50
+    found = failure("auth", SMTPAuthenticationError(535, "y" * 280 + " " + secret), "h", 1, (secret,))
+    assert "xx" not in found.text
