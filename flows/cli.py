@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -99,12 +101,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # like Ctrl-C: what was started is ended
     try:
         return run(arguments)
     except MailLoopError as error:
         print(f"mail-loop: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("mail-loop: interrupted", file=sys.stderr)
+    except Exception:
+        # Python's own exit code would be 1, which says that mail is slow.
+        traceback.print_exc()
     return BROKEN
 
 

@@ -6,13 +6,13 @@ from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
 from tasks.mail.conclude import conclude, misconfigured
-from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig
+from tasks.mail.config import Limits, LoopConfig, SmtpConfig
 from tasks.mail.errors import ConfigError
 from tasks.mail.facts import Receipt
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
 from tasks.mail.smtp import Attempts
-from tasks.parameters import check_flow, configuration_of, loop_of
+from tasks.parameters import OptionalImap, check_flow, configuration_of, loop_of
 from tasks.publish import publish
 from tasks.runs import name_this_run, this_run
 from tasks.search import search
@@ -20,13 +20,12 @@ from tasks.send import send
 from tasks.states import final_state
 
 
-# Without SkipJsonSchema the schema has unions, and a server that refuses parameters repeats them, passwords and all.
 @check_flow
 async def mail_loop_check(
     name: str,
     smtp: SmtpConfig,
-    imap: ImapConfig | SkipJsonSchema[None] = None,
-    limits: Limits | SkipJsonSchema[None] = None,
+    imap: OptionalImap = None,
+    limits: Limits | SkipJsonSchema[None] = None,  # all its fields have defaults: the form needs no choice of none
 ) -> LoopResult | State[object]:
     """Send a message through a relay, find that very message in a mailbox, and say whether mail gets through.
 

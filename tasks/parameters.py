@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from prefect import Flow
+from pydantic import Field
 
 from tasks import credentials
 from tasks.mail.config import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
@@ -15,6 +16,13 @@ from tasks.runs import of_a_deployment
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# Prefect's server tells an error inside a union by repeating the input. Beside the union, the rule that refuses a
+# password tells it by the name of the field.
+OptionalImap = Annotated[
+    ImapConfig | None,
+    Field(json_schema_extra={"propertyNames": ImapConfig.model_json_schema()["propertyNames"]}),
+]
 
 HIDDEN = "********"
 SHOWN = frozenset({*SmtpConfig.model_fields, *ImapConfig.model_fields, *Limits.model_fields}) - {"password"}

@@ -94,10 +94,13 @@ class _Search:
         pace = Pace(deadline)
         while not self.detected:
             last = pace.over
+            if sweep := last or pace.sweep_is_due():
+                # A filter that files mail makes the folder for it when the first one comes.
+                expected, junk, others = places(await box.folders(), self.imap)
             await self._look_at_selected(box, expected)
             if not self.detected and junk and (last or pace.junk_is_due()):
                 await self._look_aside(box, junk)
-            if not self.detected and (last or pace.sweep_is_due()):
+            if not self.detected and sweep:
                 for place in others:
                     await self._look_aside(box, place)
             if last and not self.detected:

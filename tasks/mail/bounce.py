@@ -11,7 +11,7 @@ from email.message import Message
 from tasks.mail.facts import Bounce
 from tasks.mail.match import HEADERS, POLICY, decoded
 from tasks.mail.probe import Probe
-from tasks.mail.smtp_replies import one_line
+from tasks.mail.visible import one_line
 
 STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # the second is for SMTPUTF8 (RFC 6533)
 ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers"}
@@ -75,9 +75,9 @@ def _status_groups(part: Message) -> Iterator[Message]:
     for group in _messages(part):
         yield group
         # The parser splits message/delivery-status alone; in the other type the rest is the first group's body.
-        if isinstance(rest := group.get_payload(), str):
-            for text in re.split(r"(?:\r?\n){2,}", rest):
-                yield HEADERS.parsebytes(text.encode("ascii", "surrogateescape"))
+        if isinstance(rest := group.get_payload(decode=True), bytes):
+            for text in re.split(rb"(?:\r?\n){2,}", rest):
+                yield HEADERS.parsebytes(text)
 
 
 def _originals(part: Message) -> Iterator[Message]:

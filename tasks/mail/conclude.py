@@ -86,7 +86,7 @@ def configuration_notes(smtp: SmtpConfig | None, imap: ImapConfig | None) -> tup
         if not config.verify and config.tls != "none":
             notes.append(f"{leg}.verify is false: the certificate of {config.host} is not verified.")
         if config.tls == "none" and config.username is not None:
-            notes.append(f"{leg}.tls is none: the password goes to {config.host} without encryption.")
+            notes.append(f"{leg}.tls is none: the login at {config.host} is not encrypted.")
     return tuple(notes)
 
 

@@ -14,6 +14,8 @@ from itertools import islice
 
 from imapclient import imap_utf7
 
+from tasks.mail.visible import one_line
+
 Response = tuple[bytes, ...]
 
 MOST_TOKENS = 10_000
@@ -242,7 +244,5 @@ def code(text: bytes) -> tuple[str | None, bytes, bytes]:
 
 
 def readable(text: bytes, limit: int = 200) -> str:
-    """A server's words for people: one line, control characters shown as escapes, shortened."""
-    words = text[: 4 * limit].decode("utf-8", "replace").strip()
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    """A server's words for people."""
+    return one_line(text[: 4 * limit].decode("utf-8", "replace"), limit)

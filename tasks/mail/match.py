@@ -62,7 +62,7 @@ def match(headers: bytes, probe: Probe) -> Match:
         return Match.COPY
     if is_report(message):
         return Match.REPORT
-    tags, ours, rest = decoded(message.get("Subject")).partition(decoded(probe.subject))
+    tags, ours, rest = decoded(message.get("Subject")).partition(" ".join(probe.subject.split()))
     if ours and not rest and GATEWAY_TAGS.fullmatch(tags) and not is_answer(message):
         return Match.PERHAPS
     return Match.NO

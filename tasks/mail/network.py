@@ -57,7 +57,7 @@ def describe_tls_error(error: Exception, host: str) -> str:
     """Why a TLS handshake failed, as a sentence fragment."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of {host} is not accepted: {error.verify_message.rstrip('.')}"
-    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    reason = getattr(error, "reason", None) or ""
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
         return f"{host} does not speak TLS on this port"
     if reason in ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"):

@@ -53,7 +53,7 @@ class Pace:
             await asyncio.sleep(min(self.step, left))
             self.step = min(self.step * GROWTH, LONGEST_STEP)
         elif box.can_idle:
-            await box.idle(min(SLICE_SECONDS, left))
+            await box.idle(max(0.0, min(SLICE_SECONDS, left, self.next_sweep - now)))
             # A busy mailbox, or a server that ends IDLE at once, must not make the looks follow each other unpaced.
             await asyncio.sleep(max(0.0, now + min(FIRST_STEP, left) - time.monotonic()))
         else:

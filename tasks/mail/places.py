@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.mail.config import ImapConfig
-from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import ErrorType, Placement
+from tasks.mail.facts import Placement
 from tasks.mail.imap_rows import Folder
 
 JUNK_NAMES = ("junk", "spam", "junk e-mail", "junk email", "junk mail", "junk-e-mail", "bulk mail", "spamverdacht")
@@ -44,11 +43,7 @@ def _junk(folders: Sequence[Folder], imap: ImapConfig) -> str | None:
     if imap.junk_folder is not None:
         if _same(imap.junk_folder, imap.folder):
             return None
-        if not any(folder.name == imap.junk_folder for folder in folders):
-            raise ImapFailure(
-                ErrorType.IMAP, "select", f"imap.junk_folder: there is no folder {imap.junk_folder!r}", permanent=True
-            )
-        return imap.junk_folder
+        return imap.junk_folder  # listed or not: it may be made when the first junk comes
     marked = (folder.name for folder in folders if r"\JUNK" in folder.attributes)
     named = (folder.name for name in JUNK_NAMES for folder in folders if _last_part(folder.name) == name)
     return next(marked, None) or next(named, None)

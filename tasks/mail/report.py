@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from tasks.mail.markdown import code, escape, printable, table
+from tasks.mail.markdown import code, escape, table
 from tasks.mail.result import LoopResult, Status
+from tasks.mail.visible import one_line
 
 BADGE = {Status.OK: "🟢", Status.WARNING: "🟡", Status.ERROR: "🔴"}
 
 
 def line(result: LoopResult) -> str:
     """One line: loop, status, outcome, sentence."""
-    return printable(f"{result.loop}: {result.status} ({result.outcome}): {result.sentence}")
+    return one_line(f"{result.loop}: {result.status} ({result.outcome}): {result.sentence}", None)
 
 
 def attempts(result: LoopResult) -> list[str]:
@@ -22,9 +23,11 @@ def attempts(result: LoopResult) -> list[str]:
     lines = []
     for number in range(1, result.attempts + 1):
         if error := failed.get(number):
-            lines.append(printable(f"attempt {number}: {error.error_type} at {error.stage}: {error.error_msg}"))
+            lines.append(one_line(f"attempt {number}: {error.error_type} at {error.stage}: {error.error_msg}", None))
         else:
-            lines.append(printable(f"attempt {number}: accepted: {result.response_code} {result.response_message}"))
+            lines.append(
+                one_line(f"attempt {number}: accepted: {result.response_code} {result.response_message}", None)
+            )
     return lines
 
 
@@ -39,7 +42,7 @@ def text(result: LoopResult) -> str:
     lines = [line(result), *attempts(result), *stage_times(result)]
     if result.delivery_seconds is not None:
         lines.append(f"delivery: {seconds(result.delivery_seconds)}, in all: {seconds(result.total_seconds)}")
-    return "\n".join([*lines, *(printable(note) for note in result.notes)])
+    return "\n".join([*lines, *(one_line(note, None) for note in result.notes)])
 
 
 def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object]]) -> str:

@@ -15,8 +15,9 @@ from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import AttemptError, ErrorType, Moment, Receipt
 from tasks.mail.probe import Probe
-from tasks.mail.smtp_replies import enhanced_code, failure, one_line, queue_id
+from tasks.mail.smtp_replies import enhanced_code, failure, queue_id
 from tasks.mail.stages import Stages
+from tasks.mail.visible import one_line
 
 QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 DATA_COMMAND = b"DATA\r\n"

@@ -19,6 +19,7 @@ from aiosmtplib import (
 from tasks.mail import network
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import ErrorType
+from tasks.mail.visible import one_line
 
 E = TypeVar("E", bound=BaseException)
 
@@ -118,13 +119,6 @@ def without(secrets: Sequence[str], text: str) -> str:
     for secret in long:
         text = text.replace(secret, HIDDEN)
     return BASE64_WORD.sub(blot, text) if long else text
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    """A server's text in one line of at most `limit` characters, with what is not printable made visible."""
-    joined = " ".join(text.split())
-    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined)
-    return visible if len(visible) <= limit else f"{visible[: limit - 1]}…"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

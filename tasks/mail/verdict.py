@@ -95,7 +95,7 @@ def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
             )
         case ErrorType.AUTH:
             outcome = Outcome.REJECTED
-            sentence = f"The relay {relay} refused the login ({said}): check smtp.username and its password."
+            sentence = f"No login at the relay {relay} ({said}): check smtp.username and its password."
         case ErrorType.TLS:
             sentence = f"No secure connection to the relay {relay} ({said}): check its certificate and smtp.tls."
         case ErrorType.TIMEOUT:
@@ -109,7 +109,7 @@ def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
             whom = f" for {smtp.to_addr}" if failure.error_type is ErrorType.RECIPIENT else ""
             sentence = f"The relay {relay} refused the message{whom} ({said}): ask its postmaster."
         case _:
-            sentence = f"The relay {relay} does not speak SMTP as expected ({said}): check smtp.host, port and tls."
+            sentence = f"The relay {relay} did not do as SMTP asks ({said}): check smtp.host, port and tls."
     return Verdict(Status.ERROR, outcome, sentence, "smtp", failure.stage, failure.error_type, failure.text)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import secrets
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 from tests.servers import IS_ROOT
@@ -56,6 +59,14 @@ class Dovecot(Server):
         # Compiled here, since the owner of the mailboxes may not write in this folder.
         run(["sievec", "-c", self._config, render("situations.sieve", home / "situations.sieve")])
         super().__init__(home, ["dovecot", "-F", "-c", self._config], addresses=[self.imap, self.imaps])
+
+    def stop(self) -> None:
+        """End the server, and the sessions too, which would go on until their clients leave."""
+        group = self._child.pid if self._child else None
+        super().stop()
+        if group is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
 
     def add_user(self, username: str, password: str) -> None:
         """Make an account, at once and without a reload."""

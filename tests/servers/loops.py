@@ -66,9 +66,9 @@ def inbound(lab: Lab, user: User, **imap: Any) -> InboundConfig:
 
 
 def contents(lab: Lab, user: User, folder: str = "INBOX") -> dict[int, str]:
-    """The flags of all messages in a folder by UID, read without a trace."""
+    """The flags of all messages in a folder by UID, read without a trace; but for \\Recent, which ends by itself."""
     with lab.imap(user) as client:
         client.select(quoted(folder), readonly=True)
         rows = client.uid("FETCH", "1:*", "(FLAGS)")[1]
     found = (re.search(rb"UID (\d+) FLAGS \(([^)]*)\)", row) for row in rows if isinstance(row, bytes))
-    return {int(match[1]): match[2].decode() for match in found if match is not None}
+    return {int(match[1]): match[2].replace(rb"\Recent", b"").strip().decode() for match in found if match is not None}

@@ -19,18 +19,16 @@ from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult, Outcome, Status
 from tests.servers.lab import MISFILED, Lab, User, quoted
 from tests.servers.loops import NAME, PREFIX, at, contents, inbound, loop
-from tests.servers.processes import Endpoint
+from tests.servers.processes import Endpoint, until
 
 LONG = 120.0  # seconds that a check might wait, if it did not know better
 SOON = 60.0  # seconds within which it does
 SHORT = 3.0  # seconds after which a message that never comes is lost
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something can be seen from outside."""
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.05)
+async def seen(holds: Callable[[], bool]) -> None:
+    """Wait, beside a check that runs, until something can be seen from outside."""
+    await asyncio.to_thread(until, lambda: holds() or None, lambda: "it never happened")
 
 
 def older_probe(config: LoopConfig) -> EmailMessage:
@@ -221,7 +219,7 @@ async def test_many_messages_that_arrive_meanwhile_do_not_hide_the_probe(lab: La
 
 async def test_a_mailbox_server_that_restarts_only_interrupts_the_search(lab: Lab, user: User) -> None:
     running = asyncio.create_task(check(loop(lab, user, user.greylisted)))
-    await until(lambda: logins(lab, user) == 1)
+    await seen(lambda: logins(lab, user) == 1)
     try:
         await asyncio.to_thread(lab.dovecot.stop)
     finally:
@@ -255,7 +253,7 @@ async def test_a_connection_that_becomes_free_is_taken(lab: Lab, user: User) -> 
     try:
         clients += [lab.imap(user) for _ in range(10)]
         running = asyncio.create_task(check(loop(lab, user)))
-        await until(lambda: f"user=<{user.username}>" in limits(lab))
+        await seen(lambda: f"user=<{user.username}>" in limits(lab))
         clients.pop().logout()
         assert_found(await running)
     finally:
@@ -319,7 +317,7 @@ async def test_an_inbound_check_does_not_count_deleted_mail(lab: Lab, user: User
 async def test_an_inbound_check_looks_again(lab: Lab, user: User) -> None:
     """An empty look is repeated after `retry_delay`, `retries` times."""
     running = asyncio.create_task(check(inbound(lab, user, retries=50, retry_delay=0.1)))
-    await until(lambda: logins(lab, user) > 1)
+    await seen(lambda: logins(lab, user) > 1)
     lab.put(user, fresh())
     assert_found(await running)
 

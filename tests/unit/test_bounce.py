@@ -188,7 +188,8 @@ def test_a_forwarded_bounce_is_none() -> None:
 def test_a_status_inside_the_returned_message_is_not_that_of_the_report() -> None:
     delayed = POSTFIX_STATUS.replace("Action: failed", "Action: delayed")
     ids = b"X-Mail-Loop-Id: " + PROBE.id.encode() + b"\r\n"
-    assert bounce_of(report(delayed, ids + report(POSTFIX_STATUS)), PROBE) is None
+    inner = report(POSTFIX_STATUS).replace(b"4XyZ/mx.example.org", b"inner")
+    assert bounce_of(report(delayed, ids + inner), PROBE) is None
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,14 @@ class TestRow:
         ],
     )
     def test_items_come_in_any_order_and_case(self, response: Response) -> None:
-        assert imap_rows.row(response) == Row(7, 12, WHEN, HEADERS)
+        row = imap_rows.row(response)
+        assert row is not None
+        assert (row.seq, row.uid, row.internaldate, row.headers) == (7, 12, WHEN, HEADERS)
+
+    def test_flags_are_upper_case(self) -> None:
+        row = imap_rows.row((b"7 FETCH (UID 12 FLAGS (\\Seen $mine) " + DATE + b" " + SECTION + b" NIL)",))
+        assert row is not None
+        assert row.flags == {"\\SEEN", "$MINE"}
 
     def test_short_headers_may_come_quoted(self) -> None:
         row = imap_rows.row((b"7 FETCH (UID 12 " + DATE + b" " + SECTION + rb' "Subject: \"(\\")',))
@@ -230,7 +237,7 @@ class TestOthers:
         assert imap_rows.code(text) == expected
 
     def test_words_are_shown_on_one_short_line(self) -> None:
-        assert imap_rows.readable(b" a\x1b[2Jb\r\nc\xff ") == "a\\x1b[2Jb\\r\\nc\ufffd"
+        assert imap_rows.readable(b" a\x1b[2Jb\r\nc\xff ") == "a\\x1b[2Jb c\ufffd"
         assert imap_rows.readable("ü\u202e".encode()) == "ü\\u202e"
         assert len(imap_rows.readable(b"\x00" * 10**6)) == 200
 

@@ -57,7 +57,8 @@ HOSTILE = [
 
 
 def rendered(source: str) -> str:
-    return MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"]).render(source)
+    parser = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"])
+    return str(parser.render(source))
 
 
 def test_a_line_has_loop_status_outcome_and_sentence() -> None:

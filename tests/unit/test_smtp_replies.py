@@ -21,7 +21,8 @@ from aiosmtplib import (
 )
 
 from tasks.mail.facts import ErrorType
-from tasks.mail.smtp_replies import enhanced_code, failure, one_line, queue_id, reply, without
+from tasks.mail.smtp_replies import enhanced_code, failure, queue_id, reply, without
+from tasks.mail.visible import one_line
 
 CLOSED = "the relay closed the connection"
 
