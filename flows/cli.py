@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -209,11 +208,9 @@ def _route(config: LoopConfig | InboundConfig) -> str:
 
 
 def _quieten_prefect() -> None:
-    """Keep Prefect's own log off the terminal, unless asked for; set before its import, which reads them."""
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    """Keep the log of the runs off the terminal, where Prefect has it too; set before its import, which reads it."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    logging.getLogger("prefect").setLevel(logging.CRITICAL)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from tasks.mail.arrival import find
-from tasks.mail.conclude import conclude, misconfigured
+from tasks.mail.conclude import broken, conclude, misconfigured
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.environment import resolve_from_environment, resolve_inbound_from_environment
 from tasks.mail.errors import ConfigError, ImapFailure, SmtpFailure
@@ -29,6 +30,9 @@ async def check(config: LoopConfig | InboundConfig) -> LoopResult:
         return await _loop(resolve_from_environment(config))
     except ConfigError as error:
         return misconfigured(config.name, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return broken(config.name, error)
 
 
 async def _loop(loop: LoopConfig) -> LoopResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,12 +20,13 @@ from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_se
 
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
-from flows.server import private_server
+from flows.server import ServerError, private_server
+from tasks.mail.conclude import broken
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.errors import CheckFailed
 from tasks.mail.result import LoopResult
 
-AT_ONCE = 4  # flow runs in one process: SQLite answers 503 under more (measured with 20 and 50)
+AT_ONCE = 10  # flow runs in one process: SQLite stalls with 20 and answers 503 with 50
 RECORD_SECONDS = 30.0  # how long to wait until the server has written what happened
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,11 @@ async def check_all(
 
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
         async with gate:
-            result = await check(config)
+            try:
+                result = await check(config)
+            except Exception as error:
+                traceback.print_exc()
+                result = broken(config.name, error)
         show(result)
         return result
 
@@ -71,8 +77,14 @@ async def result_of(state: State[Any]) -> LoopResult:
 
 @asynccontextmanager
 async def _api(home: Path) -> AsyncIterator[bool]:
-    """The configured API, else a private one; yields whether it is private."""
-    if get_current_settings().api.url:
+    """The configured API, else a private one; yields whether it is private. Raises ServerError."""
+    if url := get_current_settings().api.url:
+        async with get_client() as client:
+            if (error := await client.api_healthcheck()) is not None:
+                raise ServerError(
+                    f"the Prefect server at {url} does not answer ({type(error).__name__}): "
+                    "start it, or do without Prefect with --direct"
+                )
         yield False
         return
     with ExitStack() as stack:

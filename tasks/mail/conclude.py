@@ -12,6 +12,7 @@ from tasks.mail.probe import Probe
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
 from tasks.mail.smtp import Attempts
 from tasks.mail.verdict import clock_skew, delivery_seconds, first_arrival, judge
+from tasks.mail.visible import one_line
 
 
 def conclude(
@@ -74,6 +75,19 @@ def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> Loo
         error_type=ErrorType.CONFIGURATION,
         error_msg=reason,
         flow_run_id=flow_run_id,
+    )
+
+
+def broken(name: str, error: BaseException) -> LoopResult:
+    """The result of a check that broke: the tool has failed, and nothing is known of the mail."""
+    reason = one_line(f"{type(error).__name__}: {error}")
+    return LoopResult(
+        loop=name,
+        status=Status.ERROR,
+        outcome=Outcome.UNVERIFIED,
+        sentence=f"The check itself failed ({reason}), which says nothing about the mail: see its log.",
+        error_type=ErrorType.UNEXPECTED,
+        error_msg=reason,
     )
 
 

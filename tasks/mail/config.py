@@ -89,9 +89,11 @@ class SmtpConfig(_Section):
     model_config = ConfigDict(title="SMTP", json_schema_extra=_without_password)
 
     host: Host = Field(description="Host name or IP address of the SMTP server")
-    tls: Tls = Field("starttls", description="Encryption: none, starttls, or implicit (TLS from the first byte)")
+    tls: Tls = Field(
+        "starttls", title="TLS", description="Encryption: none, starttls, or implicit (TLS from the first byte)"
+    )
     port: Port = Field(
-        default_factory=lambda data: SMTP_PORTS[data["tls"]],
+        default_factory=lambda data: SMTP_PORTS[data.get("tls", "starttls")],
         description="TCP port; if left out 587 for starttls, 465 for implicit, 25 for none",
     )
     username: Text | None = Field(None, description="Name to log in with; without one there is no login")
@@ -101,8 +103,12 @@ class SmtpConfig(_Section):
         description="Name of the Prefect Secret block (or environment variable) with the password",
         validate_default=True,
     )
-    from_addr: Address = Field(description="Sender address of the probes, such as probe@example.org")
-    to_addr: Address = Field(description="Recipient address of the probes, such as inbox@example.net")
+    from_addr: Address = Field(
+        title="From address", description="Sender address of the probes, such as probe@example.org"
+    )
+    to_addr: Address = Field(
+        title="To address", description="Recipient address of the probes, such as inbox@example.net"
+    )
     subject_prefix: Subject = Field(description="Text that the subject of each probe begins with, such as [mail-loop]")
     timeout: Duration = Field(30.0, description="Seconds that one step of the SMTP dialogue may take")
     retries: Retries = Field(2, description="Further attempts after a temporary failure (a 4xx reply)")
@@ -112,10 +118,12 @@ class SmtpConfig(_Section):
     )
     retry_jitter: float = Field(0.0, ge=0, le=1, description="Largest random part added to a delay, 0 to 1 of it")
     ca_file: Text | None = Field(
-        None, description="PEM file of certificate authorities to trust instead of the system's"
+        None, title="CA file", description="PEM file of certificate authorities to trust instead of the system's"
     )
     verify: bool = Field(True, description="Whether the server's certificate is verified")
-    ehlo_name: EhloName | None = Field(None, description="Name given in EHLO; if left out, that of the machine")
+    ehlo_name: EhloName | None = Field(
+        None, title="EHLO name", description="Name given in EHLO; if left out, that of the machine"
+    )
 
     _login_rules = field_validator("password_secret")(_login)
 
@@ -134,9 +142,11 @@ class ImapConfig(_Section):
     model_config = ConfigDict(title="IMAP", json_schema_extra=_without_password)
 
     host: Host = Field(description="Host name or IP address of the IMAP server")
-    tls: Tls = Field("implicit", description="Encryption: none, starttls, or implicit (TLS from the first byte)")
+    tls: Tls = Field(
+        "implicit", title="TLS", description="Encryption: none, starttls, or implicit (TLS from the first byte)"
+    )
     port: Port = Field(
-        default_factory=lambda data: IMAP_PORTS[data["tls"]],
+        default_factory=lambda data: IMAP_PORTS[data.get("tls", "implicit")],
         description="TCP port; if left out 993 for implicit, 143 for starttls and none",
     )
     username: Text = Field(description="Name to log in with")
@@ -162,7 +172,7 @@ class ImapConfig(_Section):
     retries: Retries = Field(2, description="Further attempts of an inbound check that found nothing")
     retry_delay: Pause = Field(10.0, description="Seconds before a further attempt or a new connection")
     ca_file: Text | None = Field(
-        None, description="PEM file of certificate authorities to trust instead of the system's"
+        None, title="CA file", description="PEM file of certificate authorities to trust instead of the system's"
     )
     verify: bool = Field(True, description="Whether the server's certificate is verified")
 

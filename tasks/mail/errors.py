@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 class MailLoopError(Exception):
     """Base of every error that this project raises on purpose."""
 
+    def __repr__(self) -> str:
+        """Its text: Prefect writes the repr of a failed attempt's error into the log."""
+        return f"{type(self).__name__}: {self}"
+
 
 class ConfigError(MailLoopError):
     """The configuration is wrong. The text is one sentence that names file, field and remedy."""

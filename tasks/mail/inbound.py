@@ -124,7 +124,7 @@ def _failed(
         sentence = f"Mail does not arrive at {imap.host}: {failure}; see whether it was sent, and its sender's log."
     else:
         status, outcome = Status.ERROR, Outcome.UNVERIFIED
-        half = unreadable(imap, failure, f"at {failure.stage}: {failure}")
+        half = unreadable(imap, failure)
         sentence = half[0].upper() + half[1:]
     return LoopResult(
         loop=inbound.name,

@@ -33,7 +33,9 @@ def places(folders: Sequence[Folder], imap: ImapConfig) -> tuple[Place, Place | 
     others = [
         Place(folder.name, Placement.OTHER)
         for folder in readable
-        if folder.name != junk and not folder.attributes & SENDERS_COPIES and _last_part(folder.name) not in SENT_NAMES
+        if not (junk and _same(folder.name, junk))
+        and not folder.attributes & SENDERS_COPIES
+        and _last_part(folder.name) not in SENT_NAMES
     ]
     return expected, Place(junk, Placement.JUNK) if junk else None, others[:MOST_FOLDERS]
 
@@ -41,9 +43,8 @@ def places(folders: Sequence[Folder], imap: ImapConfig) -> tuple[Place, Place | 
 def _junk(folders: Sequence[Folder], imap: ImapConfig) -> str | None:
     """The configured junk folder, else the one that SPECIAL-USE marks (RFC 6154), else one with a usual name."""
     if imap.junk_folder is not None:
-        if _same(imap.junk_folder, imap.folder):
-            return None
-        return imap.junk_folder  # listed or not: it may be made when the first junk comes
+        # Listed or not: it may be made when the first junk comes. A wrong name ends up in the notes.
+        return None if _same(imap.junk_folder, imap.folder) else imap.junk_folder
     marked = (folder.name for folder in folders if r"\JUNK" in folder.attributes)
     named = (folder.name for name in JUNK_NAMES for folder in folders if _last_part(folder.name) == name)
     return next(marked, None) or next(named, None)

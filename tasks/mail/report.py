@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tasks.mail.markdown import code, escape, table
-from tasks.mail.result import LoopResult, Status
+from tasks.mail.result import LoopResult
 from tasks.mail.visible import one_line
-
-BADGE = {Status.OK: "🟢", Status.WARNING: "🟡", Status.ERROR: "🔴"}
 
 
 def line(result: LoopResult) -> str:
@@ -48,7 +46,7 @@ def text(result: LoopResult) -> str:
 def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object]]) -> str:
     """The artifact: verdict first, then times, attempts, where it landed, and the redacted configuration."""
     parts = [
-        f"{BADGE[result.status]} **{result.status}: {result.outcome}**",
+        f"**{result.status}: {result.outcome}**",
         escape(result.sentence),
         *(f"> {escape(note)}" for note in result.notes),
         "### Times",
@@ -67,13 +65,18 @@ def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object
         parts += ["### Where it landed", table(found, ("", ""))]
     parts += ["### The message", table(_message(result), ("", ""))]
     fields = [
-        (escape(f"{section}.{name}"), code(value))
+        (escape(f"{section}.{name}"), code(_as_written(value)))
         for section, values in configuration.items()
         for name, value in values.items()
     ]
     if fields:
         parts += ["### Configuration", table(fields, ("field", "value"))]
     return "\n\n".join(parts) + "\n"
+
+
+def _as_written(value: object) -> object:
+    """A configured value as it stands in a file."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _times(result: LoopResult) -> list[tuple[str, ...]]:

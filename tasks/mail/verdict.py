@@ -83,7 +83,7 @@ def first_arrival(found: Arrival) -> Hit:
 
 
 def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
-    relay, said = f"{smtp.host}:{smtp.port}", f"at {failure.stage}: {failure.text}"
+    relay, said = f"{smtp.host}:{smtp.port}", _said(failure)
     outcome = Outcome.UNSENT
     match failure.error_type:
         case ErrorType.TEMPORARY:
@@ -132,14 +132,13 @@ def _in_doubt(smtp: SmtpConfig, doubt: SmtpFailure, rest: str) -> Verdict:
 
 
 def _unreadable(smtp: SmtpConfig, imap: ImapConfig, sent: Receipt, failure: ImapFailure) -> Verdict:
-    said = f"at {failure.stage}: {failure.text}"
     accepted = f"The relay {smtp.host}:{smtp.port} accepted the message{_queued(sent)}"
     if sent.doubt is not None:
         accepted = f"The relay {smtp.host}:{smtp.port} took the message but never confirmed it ({sent.doubt.text})"
     return Verdict(
         Status.ERROR,
         Outcome.UNVERIFIED,
-        f"{accepted}, but {unreadable(imap, failure, said)}",
+        f"{accepted}, but {unreadable(imap, failure)}",
         "imap",
         failure.stage,
         failure.error_type,
@@ -147,7 +146,7 @@ def _unreadable(smtp: SmtpConfig, imap: ImapConfig, sent: Receipt, failure: Imap
     )
 
 
-def unreadable(imap: ImapConfig, failure: ImapFailure, said: str) -> str:
+def unreadable(imap: ImapConfig, failure: ImapFailure) -> str:
     """The half sentence about a mailbox that could not be read, with the remedy."""
     remedy = {
         ErrorType.AUTH: "check imap.username and its password",
@@ -156,7 +155,7 @@ def unreadable(imap: ImapConfig, failure: ImapFailure, said: str) -> str:
         ErrorType.UNEXPECTED: "see the log of this run",
     }.get(failure.error_type, "see whether the server is up and its port open")
     return (
-        f"the mailbox of {imap.username} at {imap.host}:{imap.port} could not be read ({said}), "
+        f"the mailbox of {imap.username} at {imap.host}:{imap.port} could not be read ({_said(failure)}), "
         f"which says nothing about the mail: {remedy}."
     )
 
@@ -200,6 +199,10 @@ def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt) -> Verdict:
     )
     status = severity(imap.no_recent_message_severity)
     return Verdict(status, Outcome.LOST, sentence, "imap", "search", ErrorType.NO_MESSAGE, text)
+
+
+def _said(failure: SmtpFailure | ImapFailure) -> str:
+    return f"at {failure.stage}: {failure.text.rstrip('.')}"
 
 
 def severity(configured: Literal["warning", "critical"]) -> Status:

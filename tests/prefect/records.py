@@ -61,6 +61,18 @@ def imap(box: Sandbox, **changes: Any) -> ImapConfig:
     return ImapConfig.model_validate(_changed(fields, changes))
 
 
+def parameters(box: Sandbox, name: str) -> dict[str, Any]:
+    """The form of a deployment, filled in for the sandbox; the worker knows its password."""
+    server = {"host": box.host, "ca_file": box.ca_file, "username": USER, "password_secret": "sandbox-password"}
+    addresses = {"from_addr": "probe@sandbox.test", "to_addr": f"{USER}@sandbox.test"}
+    return {
+        "name": name,
+        "smtp": {**server, **addresses, "port": box.smtp_port, "subject_prefix": "[mail-loop test]"},
+        "imap": {**server, "port": box.imaps_port},
+        "limits": {"max_wait": 20},
+    }
+
+
 def _changed(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     if "password_secret" in changes:
         del fields["password"]

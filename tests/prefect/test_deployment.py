@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from prefect import Flow
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -21,7 +22,7 @@ from prefect.utilities.schema_tools.validation import validate
 from flows.serve import ROOT
 from tasks.mail.config import inbound_config, loop_config
 from tasks.sandbox import Sandbox
-from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, places_of
+from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, parameters, places_of
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -30,18 +31,6 @@ NAMES = ["mail-loop-check/production", "mail-loop-check/staging", "inbound-check
 REASON = "a deployment never holds a password in clear: name a Prefect Secret block in password_secret"
 PATIENCE = 90.0  # seconds until a worker must have run a flow, on a busy machine
 CANARY = "canary-of-a-deployment"
-
-
-def parameters(box: Sandbox, name: str) -> dict[str, Any]:
-    """The form, filled in for the sandbox."""
-    server = {"host": box.host, "ca_file": box.ca_file, "username": USER, "password_secret": "sandbox-password"}
-    addresses = {"from_addr": "probe@sandbox.test", "to_addr": f"{USER}@sandbox.test"}
-    return {
-        "name": name,
-        "smtp": {**server, **addresses, "port": box.smtp_port, "subject_prefix": "[mail-loop test]"},
-        "imap": {**server, "port": box.imaps_port},
-        "limits": {"max_wait": 20},
-    }
 
 
 async def create_run(deployment: str, parameters: dict[str, Any]) -> FlowRun:
@@ -65,7 +54,7 @@ def test_an_entrypoint_loads_and_its_parameters_are_a_valid_configuration(
     deployment: dict[str, Any], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    flow = load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
+    flow: Flow[..., object] = load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
     assert request.node.callspec.id == f"{flow.name}/{deployment['name']}"
     given = deployment["parameters"]
     config = inbound_config(given) if flow.name == "inbound-check" else loop_config(given)

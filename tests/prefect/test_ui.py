@@ -14,8 +14,7 @@ from flows.serve import ROOT
 from tasks.mail.config import ImapConfig, Limits, SmtpConfig
 from tasks.mail.result import LoopResult
 from tasks.sandbox import Sandbox, Script
-from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, imap, smtp
-from tests.prefect.test_deployment import parameters
+from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, imap, parameters, smtp
 from tests.servers import require
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -117,7 +116,6 @@ async def test_the_form_of_a_loop_without_a_mailbox_can_be_submitted(
     await expect(page.get_by_text("The relay that the message is handed to.")).to_be_visible()
     await page.get_by_role("button", name="Submit").click()
     await expect(page.get_by_role("link", name="View run").or_(page.get_by_text("created"))).to_be_visible()
-    await page.screenshot(path=SCREENSHOTS / "x2.png", full_page=True)
     async with get_client() as client:
         runs = await client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[outbound])))
     assert [run.parameters["imap"] for run in runs] == [None]

@@ -455,7 +455,7 @@ async def test_a_slow_banner_without_an_end_is_bounded_by_the_timeout(chunk: byt
     assert (result.error_type, result.stage, result.attempts) == (ErrorType.TIMEOUT, "connect", 1)
 
 
-@pytest.mark.parametrize("chunk", [b"2" * 1000, b"220-x\r\n" * 1000])
+@pytest.mark.parametrize("chunk", [b"2" * 1000, b"220-x\r\n" * 1000], ids=["one line", "many lines"])
 async def test_a_fast_banner_without_an_end_is_given_up(chunk: bytes) -> None:
     async with Drips(chunk, 0) as server:
         result = await run(server)

@@ -1,0 +1,447 @@
+"""How a probe is found on a server that misbehaves: every fault ends in the right outcome, through the whole check."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from typing import Any
+
+import pytest
+
+from flows.direct import check
+from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.facts import ErrorType
+from tasks.mail.probe import compose
+from tasks.mail.result import LoopResult, Outcome, Status
+from tests.raw.imap import RawImap
+from tests.raw.mailbox import Message
+from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Line
+from tests.raw.smtp import RawSmtp
+from tests.raw.test_imap_faults import nothing_is_left_behind as nothing_is_left_behind
+
+LONG = 120.0  # seconds that a check might wait, if it did not know better
+SOON = 30.0  # seconds within which it does
+SHORT = 0.4  # seconds after which a message that never comes is lost
+
+NO = b"{tag} NO [X-CODE] not today\r\n"
+BYE = b"* BYE [UNAVAILABLE] shutting down\r\n"
+FAULTS: dict[str, Action] = {"no": NO, "bye": BYE, "drop": DROP, "silence": SILENCE}
+KINDS = {"bye": ErrorType.CONNECTION, "drop": ErrorType.CONNECTION, "silence": ErrorType.TIMEOUT}
+
+Script = Mapping[str, Action | Sequence[Action]]
+Arrive = Callable[[bytes], object]
+
+
+class Relay(RawSmtp):
+    """Hands each message over as soon as it is accepted."""
+
+    arrive: Arrive
+
+    async def _take_message(self, line: Line) -> None:
+        await super()._take_message(line)
+        self.arrive(self.messages[-1])
+
+
+@dataclass
+class Round:
+    """A relay and a mailbox; `relay.arrive` says what becomes of a message."""
+
+    relay: Relay
+    mailbox: RawImap
+
+    def loop(self, max_wait: float = LONG, **imap: Any) -> LoopConfig:
+        smtp = {"host": self.relay.host, "port": self.relay.port, "tls": "none", "subject_prefix": "[loop]"}
+        smtp |= {"from_addr": "bob@localhost.test", "to_addr": "bob@localhost.test"}
+        login = {"host": self.mailbox.host, "port": self.mailbox.port, "tls": "none", "username": "bob"}
+        imap = {**login, "password": "secret", "retry_delay": 0.1, **imap}
+        return loop_config({"name": "raw", "smtp": smtp, "imap": imap, "limits": {"max_wait": max_wait}})
+
+    async def check(self, max_wait: float = LONG, **imap: Any) -> LoopResult:
+        async with asyncio.timeout(SOON):
+            return await check(self.loop(max_wait, **imap))
+
+    def later(self, seconds: float, folder: str = "INBOX") -> None:
+        """Let the message arrive so much later."""
+        loop = asyncio.get_running_loop()
+        self.relay.arrive = lambda raw: loop.call_later(seconds, self.mailbox.append, raw, folder)
+
+    def lose(self) -> None:
+        """Let nothing arrive."""
+        self.relay.arrive = lambda raw: None
+
+
+@asynccontextmanager
+async def around(script: Script | None = None, **options: Any) -> AsyncIterator[Round]:
+    async with Relay() as relay, RawImap(script, **options) as mailbox:
+        relay.arrive = mailbox.append
+        yield Round(relay, mailbox)
+
+
+def notes(result: LoopResult) -> list[str]:
+    """What was told beside the verdict, but for the missing encryption."""
+    return [note for note in result.notes if not note.startswith("imap.tls is none")]
+
+
+def assert_found(result: LoopResult, outcome: Outcome = Outcome.DELIVERED) -> None:
+    status = Status.OK if outcome is Outcome.DELIVERED else Status.WARNING
+    assert (result.status, result.outcome) == (status, outcome), result.sentence
+
+
+def capabilities(phase: str) -> dict[str, str]:
+    return {"capabilities": "IMAP4rev1 IDLE UIDPLUS"} if phase == "login" else {}
+
+
+# What every look needs, with the stage it belongs to and what a NO there is.
+NEEDED = {
+    "greeting": ("connect", ErrorType.IMAP),
+    "capability": ("login", ErrorType.IMAP),
+    "authenticate": ("login", ErrorType.AUTH),
+    "login": ("login", ErrorType.AUTH),
+    "list": ("select", ErrorType.IMAP),
+    "examine": ("select", ErrorType.IMAP),
+    "fetch": ("search", ErrorType.IMAP),
+}
+FINAL = {"authenticate", "login", "list", "examine"}  # where a NO would be met again
+
+
+def fault_at(phase: str, fault: str) -> Action:
+    return b"* NO [X-CODE] not today\r\n" if (phase, fault) == ("greeting", "no") else FAULTS[fault]
+
+
+@pytest.mark.parametrize("phase", NEEDED)
+async def test_a_fault_that_lasts_leaves_the_mail_unverified(phase: str) -> None:
+    """Though it lies there: nobody could look."""
+    stage, refusal = NEEDED[phase]
+
+    async def one(fault: str) -> None:
+        async with around({phase: fault_at(phase, fault)}, **capabilities(phase)) as way:
+            result = await way.check(SHORT, timeout=0.3)
+            connections = way.mailbox.connections
+        assert (result.status, result.outcome) == (Status.ERROR, Outcome.UNVERIFIED), fault
+        assert (result.leg, result.stage) == ("imap", stage), fault
+        assert result.error_type is (refusal if fault == "no" else KINDS[fault]), fault
+        assert "connect" in result.imap_stages, fault
+        if fault == "no" and phase in FINAL:
+            assert connections == 1
+        elif fault != "silence":
+            assert connections > 1
+
+    await asyncio.gather(*(one(fault) for fault in FAULTS))
+
+
+@pytest.mark.parametrize("phase", [*NEEDED, "status", "noop"])
+async def test_a_fault_that_passes_is_overcome(phase: str) -> None:
+    async def one(fault: str) -> None:
+        async with around({phase: [fault_at(phase, fault)]}, **capabilities(phase)) as way:
+            way.later(0.2)
+            assert_found(await way.check(timeout=0.3))
+            assert way.mailbox.connections == 2, fault
+            assert way.mailbox.messages == [], fault
+
+    # A refusal that would be met again ends the search, or the look at the one folder.
+    faults = [fault for fault in FAULTS if fault != "no" or phase not in FINAL | {"status"}]
+    await asyncio.gather(*(one(fault) for fault in faults))
+
+
+@pytest.mark.parametrize("phase", ["select", "store", "expunge"])
+async def test_what_fails_after_the_message_was_found_is_a_note(phase: str) -> None:
+    async def one(fault: str) -> None:
+        async with around({phase: FAULTS[fault]}) as way:
+            result = await way.check(timeout=0.3)
+            assert len(way.mailbox.messages) == int(phase != "expunge"), fault  # it tells of its fault when it is done
+            assert way.mailbox.connections == 1, fault
+        assert_found(result)
+        (note,) = notes(result)
+        assert "After the message was found the mailbox failed" in note
+
+    await asyncio.gather(*(one(fault) for fault in FAULTS))
+
+
+async def test_waiting_survives_every_fault_of_idle() -> None:
+    """And a server without it, or one that ends it at once."""
+    done: Action = b"+ idling\r\n{tag} OK at once\r\n"
+    scripts: list[Script] = [{phase: fault} for phase in ("idle", "done") for fault in FAULTS.values()]
+    polled = {"capabilities": "IMAP4rev1 UIDPLUS"}
+
+    async def one(script: Script, options: dict[str, str]) -> tuple[Script, LoopResult, int]:
+        async with around(script, **options) as way:
+            way.later(3.5)
+            return script, await way.check(timeout=0.3), way.mailbox.count("NOOP")
+
+    cases = [one(script, {}) for script in [*scripts, {}, {"idle": done}]]
+    for script, result, looks in await asyncio.gather(*cases, one({}, polled)):
+        assert (result.status, result.outcome) == (Status.OK, Outcome.DELIVERED), script
+        assert looks < 100, script
+
+
+async def test_a_message_that_comes_during_the_wait_is_found_on_the_same_connection() -> None:
+    async with around() as way:
+        way.later(0.5)
+        assert_found(await way.check())
+        assert way.mailbox.connections == 1
+
+
+async def test_a_login_that_is_refused_is_tried_once() -> None:
+    refusal = b"{tag} NO [AUTHENTICATIONFAILED] wrong\r\n"
+    async with around({"authenticate": refusal}) as way:
+        result = await way.check()
+        assert way.mailbox.count("AUTHENTICATE") == 1
+    assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.AUTH)
+
+
+@pytest.mark.parametrize("code", ["LIMIT", "UNAVAILABLE", "INUSE"])
+async def test_a_login_that_is_refused_for_now_is_tried_again(code: str) -> None:
+    refusal = b"{tag} NO [%s] later\r\n" % code.encode()
+    async with around({"authenticate": [refusal, refusal]}) as way:
+        assert_found(await way.check())
+        assert way.mailbox.count("AUTHENTICATE") == 3
+        way.mailbox.play("authenticate", refusal)
+        result = await way.check(SHORT)
+    assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+
+
+async def test_a_walk_that_is_interrupted_begins_again() -> None:
+    """The probe lies in the second batch, and the connection is lost between the two."""
+    async with around({"fetch": [DEFAULT, DROP]}) as way:
+
+        def arrive(raw: bytes) -> None:
+            way.mailbox.append(raw)
+            for number in range(25):
+                way.mailbox.append(b"Subject: %d\r\n\r\nhello\r\n" % number)
+
+        way.relay.arrive = arrive
+        assert_found(await way.check())
+        assert len(way.mailbox.messages) == 25
+
+
+async def test_a_new_uidvalidity_makes_all_that_was_known_worthless() -> None:
+    """The folder was made anew while the connection was lost: its messages begin at 1 again."""
+    old = [Message(uid, b"Subject: old\r\n\r\nhello\r\n") for uid in (100, 101)]
+    anew = b"* 1 EXISTS\r\n* OK [UIDVALIDITY 2] anew\r\n* OK [UIDNEXT 2] next\r\n{tag} OK [READ-ONLY] done\r\n"
+    async with around({"examine": [DEFAULT, anew], "noop": [DEFAULT, DEFAULT, DROP]}, messages=old) as way:
+        way.mailbox.folders.pop("Junk")
+
+        def arrive(raw: bytes) -> None:
+            asyncio.get_running_loop().call_later(0.1, replace, raw)
+
+        def replace(raw: bytes) -> None:
+            way.mailbox.messages[:] = [Message(1, raw)]
+
+        # The first look, before the message came, has seen everything below 102.
+        way.relay.arrive = arrive
+        result = await way.check(delete_after_check=False)
+    assert_found(result)
+    assert result.matched_uids == (1,)
+
+
+async def test_without_uidplus_the_probe_is_flagged_and_nothing_is_expunged() -> None:
+    async with around(capabilities="IMAP4rev1 SASL-IR IDLE AUTH=PLAIN") as way:
+        foreign = way.mailbox.append(b"Subject: foreign\r\n\r\nhello\r\n")
+        foreign.flags.add("\\Deleted")
+        assert_found(await way.check())
+        assert [message.flags for message in way.mailbox.messages] == [{"\\Deleted"}, {"\\Deleted"}]
+        for command in ("EXPUNGE", "UID EXPUNGE", "CLOSE"):
+            assert way.mailbox.count(command) == 0
+
+
+@pytest.mark.parametrize(("name", "special"), [("Werbung", {"Werbung": "\\Junk"}), ("Spam", {})])
+async def test_junk_is_found_by_its_use_and_by_its_name(name: str, special: dict[str, str]) -> None:
+    async with around() as way:
+        way.mailbox.folders, way.mailbox.special = {"INBOX": [], name: []}, special
+        way.later(0.0, name)
+        result = await way.check()
+        assert way.mailbox.folders[name] == []
+    assert_found(result, Outcome.JUNKED)
+    assert result.folder == name
+
+
+async def test_a_folder_that_is_made_during_the_wait_is_looked_at() -> None:
+    """A filter makes the folder for the first message that it files there."""
+    async with around() as way:
+
+        def arrive(raw: bytes) -> None:
+            asyncio.get_running_loop().call_later(0.2, way.mailbox.folders.update, {"New": [Message(1, raw)]})
+
+        way.relay.arrive = arrive
+        result = await way.check(SHORT)
+    assert_found(result, Outcome.MISPLACED)
+    assert result.folder == "New"
+
+
+@pytest.mark.parametrize("configured", [None, "Ghost"])
+async def test_a_folder_that_cannot_be_opened_is_a_note(configured: str | None) -> None:
+    """Junk and others alike, whether the wait ends with the message or without."""
+    listing = b'* LIST () "/" INBOX\r\n* LIST (\\Junk) "/" Ghost\r\n* LIST () "/" Shadow\r\n{tag} OK done\r\n'
+    async with around({"list": listing}) as way:
+        way.later(0.1)
+        found = await way.check(junk_folder=configured)
+        way.lose()
+        lost = await way.check(SHORT, junk_folder=configured)
+    assert_found(found)
+    assert any("Ghost could not be looked at" in note for note in notes(found))
+    assert lost.outcome is Outcome.LOST
+    assert len(notes(lost)) == len(set(notes(lost)))
+    assert {note.split()[2] for note in notes(lost)} == {"Ghost", "Shadow"}
+
+
+async def test_a_refused_status_of_junk_is_a_note() -> None:
+    async with around({"status": NO}) as way:
+        result = await way.check()
+    assert_found(result)
+    assert any("Junk could not be looked at" in note for note in notes(result))
+
+
+async def test_an_empty_mailbox_gets_one_complete_look_at_the_end() -> None:
+    """Even when the time was over before the mailbox was open."""
+    async with around() as way:
+        way.lose()
+        result = await way.check(0.001)
+        log = way.mailbox.log
+    assert (result.status, result.outcome, result.error_type) == (Status.ERROR, Outcome.LOST, ErrorType.NO_MESSAGE)
+    assert sum(line.startswith("STATUS") for line in log) == 1
+    assert {line.split()[1].strip('"') for line in log if line.startswith("EXAMINE")} == {"INBOX", "Junk"}
+    assert not any(line.startswith("IDLE") for line in log)
+
+
+async def test_a_probe_among_older_ones_is_the_only_one_taken() -> None:
+    async with around() as way:
+        for _ in range(30):
+            way.mailbox.append(compose("raw", way.loop().smtp).content)
+        older = list(way.mailbox.messages)
+        way.lose()
+        assert (await way.check(SHORT)).outcome is Outcome.LOST
+        way.relay.arrive = way.mailbox.append
+        result = await way.check()
+        assert_found(result)
+        assert result.copies == 1
+        assert way.mailbox.messages == older
+        assert not any(message.flags for message in older)
+
+
+def stripped(raw: bytes) -> bytes:
+    """What a gateway leaves that takes away our header and gives a Message-ID of its own."""
+    raw = re.sub(rb"(?m)^X-Mail-Loop-[^\r]*\r\n", b"", raw)
+    return re.sub(rb"(?m)^Message-ID: [^\r]*", b"Message-ID: <new@gateway.test>", raw)
+
+
+async def test_a_message_without_its_header_is_found_by_subject_and_body_and_left() -> None:
+    async with around() as way:
+        way.relay.arrive = lambda raw: way.mailbox.append(stripped(raw))
+        result = await way.check()
+        assert len(way.mailbox.messages) == 1
+        assert way.mailbox.messages[0].flags == set()
+    assert_found(result)
+    assert notes(result) == ["A copy without our own header was left in the mailbox."]
+
+
+async def test_a_clock_far_behind_does_not_hide_the_message() -> None:
+    """It lies behind a batch that is old by its dates; the look at the end takes no notice of them."""
+    past = datetime.now(UTC) - timedelta(days=4000)
+    async with around() as way:
+
+        def arrive(raw: bytes) -> None:
+            way.mailbox.append(raw, internaldate=past)
+            for number in range(25):
+                way.mailbox.append(b"Subject: %d\r\n\r\nhello\r\n" % number, internaldate=past)
+
+        way.relay.arrive = arrive
+        result = await way.check(SHORT)
+    assert_found(result)
+    assert any("clock is at least" in note for note in notes(result))
+
+
+def report(raw: bytes, action: str = "failed") -> bytes:
+    """A delivery status notification on a message."""
+    return (
+        b"From: MAILER-DAEMON@edge.test\r\nTo: bob@localhost.test\r\nSubject: Undelivered\r\n"
+        b'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        b"--b\r\nContent-Type: text/plain\r\n\r\nSorry.\r\n"
+        b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; edge.test\r\n\r\n"
+        b"Final-Recipient: rfc822; bob@localhost.test\r\nAction: %s\r\nStatus: 5.1.1\r\n"
+        b"Diagnostic-Code: smtp; 550 5.1.1 No such user\r\n\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\n%s\r\n--b--\r\n" % (action.encode(), raw)
+    )
+
+
+async def test_a_bounce_ends_the_wait() -> None:
+    async with around() as way:
+        way.relay.arrive = lambda raw: way.mailbox.append(report(raw))
+        result = await way.check()
+        assert len(way.mailbox.messages) == 1
+    assert (result.status, result.outcome) == (Status.ERROR, Outcome.BOUNCED)
+    assert result.error_msg == "5.1.1 550 5.1.1 No such user"
+
+
+async def test_a_bounce_whose_reading_is_interrupted_is_read_again() -> None:
+    async with around({"fetch": [DEFAULT, DROP]}) as way:
+        way.relay.arrive = lambda raw: way.mailbox.append(report(raw))
+        assert (await way.check()).outcome is Outcome.BOUNCED
+
+
+async def test_a_report_that_the_server_will_not_show_does_not_shut_the_mailbox() -> None:
+    async with around({"fetch": [DEFAULT, NO]}) as way:
+        way.mailbox.append(report(compose("raw", way.loop().smtp).content))
+        way.later(0.3)
+        result = await way.check()
+    assert_found(result)
+    assert any("Message 1 in INBOX could not be read" in note for note in notes(result))
+
+
+async def test_a_report_of_a_delay_or_on_another_message_ends_nothing() -> None:
+    async with around() as way:
+        way.mailbox.append(report(compose("raw", way.loop().smtp).content))
+        way.relay.arrive = lambda raw: way.mailbox.append(report(raw, "delayed"))
+        assert (await way.check(SHORT)).outcome is Outcome.LOST
+        assert len(way.mailbox.messages) == 2
+
+
+async def test_the_message_counts_for_more_than_its_bounce() -> None:
+    """One recipient of an alias bounced, another has it."""
+    async with around() as way:
+
+        def arrive(raw: bytes) -> None:
+            way.mailbox.append(report(raw))
+            way.mailbox.append(raw)
+
+        way.relay.arrive = arrive
+        assert_found(await way.check())
+
+
+async def test_what_quotes_the_probe_is_not_the_probe() -> None:
+    """A reply, a forward and an auto-reply, all to this very message."""
+    async with around() as way:
+
+        def arrive(raw: bytes) -> None:
+            probe = message_from_bytes(raw)
+            subject, number = probe["Subject"].encode(), probe["Message-ID"].encode()
+            body = probe.get_payload(decode=True)
+            assert isinstance(body, bytes)
+            quote = b"".join(b"> " + line + b"\r\n" for line in body.splitlines())
+            thread = b"In-Reply-To: %s\r\nReferences: %s\r\n" % (number, number)
+            way.mailbox.append(b"Subject: Re: " + subject + b"\r\n" + thread + b"\r\n" + quote)
+            way.mailbox.append(b"Subject: " + subject + b"\r\nAuto-Submitted: auto-replied\r\n\r\n" + body)
+            way.mailbox.append(b"Subject: " + subject + b"\r\n" + thread + b"\r\n" + body)
+            way.mailbox.append(b"Subject: Fwd: " + subject + b"\r\n\r\n" + raw)
+            forward = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n'
+            way.mailbox.append(b"Subject: " + subject + b"\r\n" + forward + raw + b"\r\n--b--\r\n")
+
+        way.relay.arrive = arrive
+        result = await way.check(SHORT)
+        assert len(way.mailbox.messages) == 5
+        assert not any(message.flags for message in way.mailbox.messages)
+    assert (result.status, result.outcome) == (Status.ERROR, Outcome.LOST)
+
+
+async def test_a_connection_in_doubt_is_settled_by_the_mailbox() -> None:
+    """The relay falls off after the final dot: never sent again, and what the mailbox says counts."""
+    async with around() as way:
+        way.relay.play("eod", DROP)
+        lost = await way.check(SHORT)
+        assert (lost.outcome, lost.attempts, lost.queue_id) == (Outcome.UNSENT, 1, None)
+        way.relay.play("eod", b"250 2.0.0 Ok: queued as RAW\r\n")
+        assert_found(await way.check())
