@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status as Spinner
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows import background
 from flows.background import stop
@@ -105,8 +106,9 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
     )
 
     async def run() -> LoopResult:
-        with console.status("checking") as spinner:
-            progress.listener.set(_Live(console, spinner))
+        columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            progress.listener.set(_Live(console, bar))
             result = await check(loop)
         await records_written([result])
         return result
@@ -115,11 +117,12 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
 
 
 class _Live:
-    """Shows what the check is doing: a moving line on a terminal, one line a step elsewhere."""
+    """Shows what the check is doing: a moving line with a clock on a terminal, one line a step elsewhere."""
 
-    def __init__(self, console: Console, spinner: Spinner) -> None:
+    def __init__(self, console: Console, bar: Bar) -> None:
         self.console = console
-        self.spinner = spinner
+        self.bar = bar
+        self.line = bar.add_task("checking", total=None)
         self.begun = time.monotonic()
         self.last: Progress | None = None
 
@@ -127,12 +130,11 @@ class _Live:
         if step == self.last:
             return
         self.last = step
-        elapsed = time.monotonic() - self.begun
-        text = f"{elapsed:6.2f} s  {LEGS.get(step.leg, step.leg)}: {step.stage} {step.text}".rstrip()
-        if self.console.is_terminal and not step.text:
-            self.spinner.update(escape(text))
-        else:
-            self.console.print(text, markup=False, soft_wrap=True)
+        text = f"{LEGS.get(step.leg, step.leg)}: {step.stage} {step.text}".rstrip()
+        self.bar.update(self.line, description=escape(text))
+        if step.text or not self.console.is_terminal:
+            elapsed = time.monotonic() - self.begun
+            self.console.print(f"{elapsed:6.2f} s  {text}", markup=False, soft_wrap=True)
 
 
 def _how_to_see(url: str, result: LoopResult, keep: bool) -> str:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from aiosmtplib import SMTP, SMTPException
 
-from tasks.mail import network
+from tasks.mail import network, progress
 from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import AttemptError, ErrorType, Moment, Receipt
@@ -47,6 +47,7 @@ class Attempts:
         return receipt
 
     def _note(self, error: SmtpFailure) -> None:
+        progress.tell("smtp", error.stage, error.text)
         self.errors.append(AttemptError(self.count, error.error_type, error.smtp_code, error.text, error.stage))
 
 
