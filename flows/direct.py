@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from tasks.mail.arrival import find
+from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import broken, conclude, misconfigured
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.environment import resolve_from_environment, resolve_inbound_from_environment
@@ -17,7 +18,7 @@ from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, conclude_inbound, find_recent
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
-from tasks.mail.smtp import Attempts
+from tasks.mail.smtp import attempt
 
 Found = TypeVar("Found")
 
@@ -42,7 +43,7 @@ async def _loop(loop: LoopConfig) -> LoopResult:
     found: Arrival | ImapFailure | None = None
     try:
         sent = await _retrying(
-            lambda: attempts.deliver(probe, loop.smtp),
+            lambda: attempt(probe, loop.smtp, attempts),
             lambda error: isinstance(error, SmtpFailure) and error.temporary,
             loop.smtp.retry_delays(),
             loop.smtp.retry_jitter,

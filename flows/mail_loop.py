@@ -5,13 +5,13 @@ from __future__ import annotations
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
+from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude, misconfigured
 from tasks.mail.config import Limits, LoopConfig, SmtpConfig
 from tasks.mail.errors import ConfigError
 from tasks.mail.facts import Receipt
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
-from tasks.mail.smtp import Attempts
 from tasks.parameters import OptionalImap, check_flow, configuration_of, loop_of
 from tasks.publish import publish
 from tasks.runs import name_this_run, this_run

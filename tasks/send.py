@@ -7,11 +7,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
+from tasks.mail.attempts import Attempts
 from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import Receipt
 from tasks.mail.probe import Probe
-from tasks.mail.smtp import Attempts
+from tasks.mail.smtp import attempt
 from tasks.states import finding
 
 
@@ -32,7 +33,7 @@ async def send_probe(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Rece
     A failure is returned as a state, not raised: a refused message is a finding, and no reason for a traceback.
     """
     try:
-        return await attempts.deliver(probe, smtp)
+        return await attempt(probe, smtp, attempts)
     except SmtpFailure as failure:
         return Failed(message=f"Attempt {attempts.count}, at {failure.stage}: {failure}", data=failure)
 

@@ -1,21 +1,37 @@
-"""Delivery status notifications (RFC 3464): does one report our probe as failed? Pure."""
+"""Bounces, as delivery status notifications (RFC 3464) or in plain text: does one report our probe as failed? Pure."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email import message_from_bytes
 from email.message import Message
 
 from tasks.mail.facts import Bounce
-from tasks.mail.match import HEADERS, POLICY, decoded
+from tasks.mail.match import HEADERS, POLICY, comes_as_bounce, decoded, has_ids, own_parts, text_of
 from tasks.mail.probe import Probe
 from tasks.mail.visible import one_line
 
 STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # the second is for SMTPUTF8 (RFC 6533)
 ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers"}
 TYPED = re.compile(r"[\w-]+ ?;(.*)", re.ASCII)
+
+# A header quoted in a text: at least three fields, and one that no summary in a notice has. Its first field names tell.
+FIELDS = re.compile(rb"^(?:[A-Za-z][A-Za-z0-9-]*:.*\n(?:[ \t].*\n)*+){3,}+", re.MULTILINE)
+TELLING = ("Received", "Message-ID", "X-Mail-Loop-Id")
+# What a notice in plain text says. Where it is not clear that nobody tries any more, it is taken for a delay.
+GIVEN_UP = re.compile(
+    r"\bpermanent|\bfatal|\bfailed\b|\bundeliver|\bgiv(?:en|ing) up\b|\b(?:not be|unable to be|not) delivered\b"
+    r"|\b(?:unable|wasn't able) to deliver\b|\b5\d\d[ -]",
+    re.IGNORECASE,
+)
+TRYING = re.compile(
+    r"\bdelay|\bwarning\b|\bnot yet\b|\bstill trying\b|\bwill (?:be retried|retry|try again|keep|continue)\b",
+    re.IGNORECASE,
+)
+REPLY = re.compile(r"(?:^[ \t]*|[:'] ?)(5\d\d[ -].*)", re.MULTILINE)
+STATUS = re.compile(r"(?:\b5\d\d[ -]|\(#)(5\.\d{1,3}\.\d{1,3})\b")
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +49,22 @@ def bounce_of(raw: bytes, probe: Probe) -> Bounce | None:
 
 
 def _bounce_of(report: Message, probe: Probe) -> Bounce | None:
-    # Only the report's own parts: a returned message may itself have the probe, or a report on it, attached.
-    parts = _messages(report)
-    if not any(_is_probe(original, probe) for part in parts for original in _originals(part)):
+    if not comes_as_bounce(report):
         return None
-    groups = [group for part in parts for group in _status_groups(part)]
+    # Only the report's own parts: a returned message may itself have the probe, or a report on it, attached.
+    parts = list(own_parts(report))
+    notice, quoted = _notice(parts)
+    originals = [original for part in parts for original in _originals(part)] or quoted
+    if not any(has_ids(original, probe) for original in originals):
+        return None
+    if report.get_content_type() == "multipart/report" or any(
+        part.get_content_type() in STATUS_TYPES for part in parts
+    ):
+        return _from_status([group for part in parts for group in _status_groups(part)])
+    return _from_text(report, notice)
+
+
+def _from_status(groups: Sequence[Message]) -> Bounce | None:
     failed = next((group for group in groups if _action(group) == "failed"), None)
     if failed is None:
         return None
@@ -49,6 +76,31 @@ def _bounce_of(report: Message, probe: Probe) -> Bounce | None:
         reporting_mta=_typed(reporting.get("Reporting-MTA")),
         remote_mta=_typed(failed.get("Remote-MTA")),
     )
+
+
+def _from_text(report: Message, notice: str) -> Bounce | None:
+    """What a notice for people says; its reason is what reads like an SMTP reply."""
+    if TRYING.search(f"{decoded(report.get('Subject'))}\n{notice}") or not GIVEN_UP.search(notice):
+        return None
+    reply, status = REPLY.search(notice), STATUS.search(notice)
+    return Bounce(
+        status=status[1] if status else "",
+        diagnostic=one_line(reply[1]) if reply else "",
+        recipient=one_line(decoded(report.get("X-Failed-Recipients"))),
+        reporting_mta="",
+        remote_mta="",
+    )
+
+
+def _notice(parts: Sequence[Message]) -> tuple[str, list[Message]]:
+    """What the report says in plain text before it quotes a header, and that header."""
+    texts = [text_of(part) for part in parts if part.get_content_type() == "text/plain"]
+    text = b"\n".join(texts).replace(b"\r\n", b"\n") + b"\n"
+    for block in FIELDS.finditer(text):
+        header = HEADERS.parsebytes(block[0])
+        if any(name in header for name in TELLING):
+            return text[: block.start()].decode("utf-8", "replace"), [header]
+    return text.decode("utf-8", "replace"), []
 
 
 def _action(group: Message) -> str:
@@ -63,7 +115,7 @@ def _typed(value: object) -> str:
 
 
 def _messages(part: Message) -> list[Message]:
-    """What a multipart or a message/* part holds."""
+    """What a message/* part holds."""
     payload = part.get_payload()
     return [inner for inner in payload if isinstance(inner, Message)] if isinstance(payload, list) else []
 
@@ -75,20 +127,13 @@ def _status_groups(part: Message) -> Iterator[Message]:
     for group in _messages(part):
         yield group
         # The parser splits message/delivery-status alone; in the other type the rest is the first group's body.
-        if isinstance(rest := group.get_payload(decode=True), bytes):
-            for text in re.split(rb"(?:\r?\n){2,}", rest):
-                yield HEADERS.parsebytes(text)
+        for text in re.split(rb"(?:\r?\n){2,}", text_of(group)):
+            yield HEADERS.parsebytes(text)
 
 
 def _originals(part: Message) -> Iterator[Message]:
     """The returned message or its header, as the report has it."""
     if part.get_content_type() in ORIGINAL_TYPES:
         yield from _messages(part)
-    elif part.get_content_type() == "text/rfc822-headers" and isinstance(text := part.get_payload(decode=True), bytes):
-        yield HEADERS.parsebytes(text)
-
-
-def _is_probe(original: Message, probe: Probe) -> bool:
-    return (
-        decoded(original.get("X-Mail-Loop-Id")) == probe.id or decoded(original.get("Message-ID")) == probe.message_id
-    )
+    elif part.get_content_type() == "text/rfc822-headers":
+        yield HEADERS.parsebytes(text_of(part))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
+from tasks.mail.attempts import Attempts
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, ErrorType, Moment, Receipt
 from tasks.mail.probe import Probe
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
-from tasks.mail.smtp import Attempts
 from tasks.mail.verdict import clock_skew, delivery_seconds, first_arrival, judge
 from tasks.mail.visible import one_line
 
@@ -58,7 +58,7 @@ def conclude(
         message_id=probe.message_id,
         from_=probe.from_addr,
         to=probe.to_addr,
-        sent_at=attempts.started.utc if attempts.started else None,
+        sent_at=attempts.started.utc,
         notes=notes,
         flow_run_id=flow_run_id,
         **facts,

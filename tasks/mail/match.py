@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # A gateway may put a tag such as "[EXTERNAL]" in front of a subject.
 GATEWAY_TAGS = re.compile(r"(\[[^\]]{1,40}\]\s*)*")
+DAEMON = re.compile(r"\bmailer-daemon\b", re.IGNORECASE)
+NO_RETURN_PATH = re.compile(r"<\s*(mailer-daemon(@[^>]*)?)?>", re.IGNORECASE)  # some write their own name for none
 LONGEST_VALUE = 4096  # characters of a header field; the standard library takes time quadratic in them
 
 
@@ -43,7 +45,7 @@ class Match(Enum):
     OWN = auto()  # carries our header with this id and this loop's name: the probe, and ours to delete
     COPY = auto()  # is the probe by its id, but does not carry our header or our loop's name
     PERHAPS = auto()  # a gateway may have stripped both ids: the body decides
-    REPORT = auto()  # a delivery report: its content says on which message
+    REPORT = auto()  # a delivery report, or it comes like one: the body says whether it is, and on which message
     NO = auto()
 
 
@@ -54,44 +56,79 @@ def match(headers: bytes, probe: Probe) -> Match:
     """
     message = HEADERS.parsebytes(headers)
     ids = _values(message, "X-Mail-Loop-Id")
-    if ids:
-        if ids != {probe.id}:
-            return Match.NO
-        return Match.OWN if _values(message, "X-Mail-Loop-Name") == {probe.loop} else Match.COPY
-    if _values(message, "Message-ID") == {probe.message_id}:
-        return Match.COPY
+    if ids - {probe.id}:
+        return Match.NO
     if is_report(message):
         return Match.REPORT
+    if not is_answer(message):
+        if ids:
+            return Match.OWN if _values(message, "X-Mail-Loop-Name") == {probe.loop} else Match.COPY
+        if has_ids(message, probe):
+            return Match.COPY
+        if _has_subject(message, probe) and _may_be_from(message, probe):
+            return Match.PERHAPS
+    return Match.REPORT if comes_as_bounce(message) else Match.NO
+
+
+def has_ids(message: Message, probe: Probe) -> bool:
+    """Whether the header is the probe's by its ids: Message-ID counts only where ours is missing."""
+    ids = _values(message, "X-Mail-Loop-Id")
+    return ids == {probe.id} if ids else _values(message, "Message-ID") == {probe.message_id}
+
+
+def _has_subject(message: Message, probe: Probe) -> bool:
     tags, ours, rest = decoded(message.get("Subject")).partition(" ".join(probe.subject.split()))
-    if ours and not rest and GATEWAY_TAGS.fullmatch(tags) and not is_answer(message):
-        return Match.PERHAPS
-    return Match.NO
+    return bool(ours) and not rest and GATEWAY_TAGS.fullmatch(tags) is not None
+
+
+def _may_be_from(message: Message, probe: Probe) -> bool:
+    """Whether the sender is the probe's, at least in words: a list may put `by way of` and its own address there."""
+    sender = decoded(message.get("From")).casefold()
+    return not sender or probe.from_addr.casefold() in sender
 
 
 def body_has_id(raw: bytes, probe: Probe) -> bool:
-    """Whether the body says, unquoted and on a line of its own, that it is the probe."""
-    line = re.compile(rb"^Probe: " + probe.id.encode() + rb"[ \t\r]*$", re.MULTILINE)
+    """Whether the body says, unquoted and on a line of its own, that it is the probe.
+
+    It says so once: what quotes the probe's header as well has the id more often.
+    """
+    number = probe.id.encode()
+    line = re.compile(rb"^Probe: " + number + rb"[ \t\r]*$", re.MULTILINE)
     try:
-        return any(line.search(text) for text in _texts(message_from_bytes(raw, policy=POLICY)))
+        parts = own_parts(message_from_bytes(raw, policy=POLICY))
+        texts = (text_of(part) for part in parts if part.get_content_maintype() == "text")
+        return any(line.search(text) and text.count(number) == 1 for text in texts)
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A message could not be parsed: %s", type(error).__name__)
         return False
 
 
-def _texts(message: Message) -> Iterator[bytes]:
-    """The message's own texts, decoded: not those of a message attached to it."""
+def own_parts(message: Message) -> Iterator[Message]:
+    """The message's own parts, without the multiparts around them: not those of a message attached to it."""
     payload = message.get_payload()
     if message.get_content_maintype() == "multipart" and isinstance(payload, list):
         for part in payload:
             if isinstance(part, Message):
-                yield from _texts(part)
-    elif message.get_content_maintype() == "text" and isinstance(text := message.get_payload(decode=True), bytes):
-        yield text
+                yield from own_parts(part)
+    else:
+        yield message
+
+
+def text_of(part: Message) -> bytes:
+    """The octets of a part, decoded; none where it has parts itself."""
+    text = part.get_payload(decode=True)
+    return text if isinstance(text, bytes) else b""
 
 
 def is_report(message: Message) -> bool:
-    """A delivery status notification or another report (RFC 6522)."""
-    return message.get_content_type() == "multipart/report"
+    """A delivery status notification or another report (RFC 6522), or what Exim and Gmail mark as a bounce."""
+    return message.get_content_type() == "multipart/report" or message.get("X-Failed-Recipients") is not None
+
+
+def comes_as_bounce(message: Message) -> bool:
+    """Whether it comes as bounces do. So do some answers of autoresponders (RFC 3834)."""
+    unanswerable = any(NO_RETURN_PATH.fullmatch(value) for value in _values(message, "Return-Path"))
+    return unanswerable or is_report(message) or DAEMON.search(decoded(message.get("From"))) is not None
 
 
 def is_answer(message: Message) -> bool:

@@ -10,10 +10,11 @@ from types import MappingProxyType
 
 from aiosmtplib import SMTP, SMTPException
 
-from tasks.mail import network, progress
+from tasks.mail import network
+from tasks.mail.attempts import Attempts
 from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import SmtpFailure
-from tasks.mail.facts import AttemptError, ErrorType, Moment, Receipt
+from tasks.mail.facts import ErrorType, Moment, Receipt
 from tasks.mail.probe import Probe
 from tasks.mail.smtp_replies import enhanced_code, failure, queue_id
 from tasks.mail.stages import Stages
@@ -25,30 +26,17 @@ DATA_COMMAND = b"DATA\r\n"
 log = logging.getLogger(__name__)
 
 
-class Attempts:
-    """The attempts of one delivery, as they happen: when the first began, and how each of the failed ones ended."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.errors: list[AttemptError] = []
-        self.started: Moment | None = None
-
-    async def deliver(self, probe: Probe, smtp: SmtpConfig) -> Receipt:
-        """Make one more attempt. Raises SmtpFailure, after having noted it."""
-        self.count += 1
-        self.started = self.started or Moment.now()
-        try:
-            receipt = await deliver(probe, smtp, self.started)
-        except SmtpFailure as error:
-            self._note(error)
-            raise
-        if receipt.doubt is not None:
-            self._note(receipt.doubt)
-        return receipt
-
-    def _note(self, error: SmtpFailure) -> None:
-        progress.tell("smtp", error.stage, error.text)
-        self.errors.append(AttemptError(self.count, error.error_type, error.smtp_code, error.text, error.stage))
+async def attempt(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt:
+    """Make one more attempt, and note how it ended. Raises SmtpFailure."""
+    attempts.begin()
+    try:
+        receipt = await deliver(probe, smtp, attempts.started)
+    except SmtpFailure as error:
+        attempts.failed(error)
+        raise
+    if receipt.doubt is not None:
+        attempts.failed(receipt.doubt)
+    return receipt
 
 
 async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None) -> Receipt:

@@ -16,12 +16,12 @@ from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.server import free_port
 from flows.through_prefect import result_of
+from tasks.mail.attempts import Attempts
 from tasks.mail.config import Limits
 from tasks.mail.errors import CheckFailed
 from tasks.mail.facts import ErrorType
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult, Outcome, Status
-from tasks.mail.smtp import Attempts
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tasks.send import send

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from flows.direct import check
+from tasks.mail.attempts import Attempts
 from tasks.mail.config import SmtpConfig, loop_config
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import ErrorType, Receipt
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult, Outcome
-from tasks.mail.smtp import Attempts
 from tests import certificates
 from tests.certificates import ServerTls
 from tests.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, Line

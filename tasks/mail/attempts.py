@@ -1,0 +1,27 @@
+"""The attempts of one delivery, as they happen."""
+
+from __future__ import annotations
+
+from tasks.mail import progress
+from tasks.mail.errors import SmtpFailure
+from tasks.mail.facts import AttemptError, Moment
+
+
+class Attempts:
+    """How many there were, when the first began, and how each of the failed ones ended."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.errors: list[AttemptError] = []
+        self.started = Moment.now()
+
+    def begin(self) -> None:
+        """One more attempt begins."""
+        if self.count == 0:
+            self.started = Moment.now()
+        self.count += 1
+
+    def failed(self, error: SmtpFailure) -> None:
+        """The attempt that began last failed, or ended in doubt."""
+        progress.tell("smtp", error.stage, error.text)
+        self.errors.append(AttemptError(self.count, error.error_type, error.smtp_code, error.text, error.stage))
