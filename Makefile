@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-HOME_DIR := $(CURDIR)/.mail-loop
+HOME_DIR := .mail-loop
 PORT ?= 4200
 
 .DEFAULT_GOAL := help
@@ -38,8 +38,8 @@ $(VENV)/.ready: pyproject.toml deploy/constraints.txt
 	@echo 'Installing into $(VENV), once ...'
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo 'Python has no venv module: on Debian, install python3-venv' >&2; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/constraints.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --require-hashes -r deploy/constraints.txt
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 lock: $(VENV)/.ready ## make deploy/constraints.txt anew from pyproject.toml (LOCK=--upgrade: the newest)
@@ -47,4 +47,4 @@ lock: $(VENV)/.ready ## make deploy/constraints.txt anew from pyproject.toml (LO
 		--no-annotate --no-header $(LOCK) pyproject.toml - --output-file deploy/constraints.txt
 
 clean: stop ## remove what make made
-	@rm -rf $(VENV) $(HOME_DIR) ci-output .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(HOME_DIR) ci-output .hypothesis .mypy_cache .pytest_cache .ruff_cache

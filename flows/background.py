@@ -64,9 +64,10 @@ def stop(home: Path, name: str, grace: float = END_SECONDS) -> bool:
     if background is None:
         return False
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, END_SECONDS)):
-        _signal(background, number)
+        with suppress(ProcessLookupError):
+            os.killpg(background.pid, number)
         until = time.monotonic() + seconds
-        while background.alive and time.monotonic() < until:
+        while _group_lives(background.pid) and time.monotonic() < until:
             time.sleep(0.05)
     _reap(background.pid)
     return True
@@ -85,21 +86,27 @@ def _record(home: Path, name: str) -> Path:
     return home / f"{name}.json"
 
 
-def _signal(background: Background, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(background.pid, number)
-
-
 def _reap(pid: int) -> None:
     """Collect a child of ours, so that it does not stay as a zombie; another's child is not ours to collect."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
 
+def _group_lives(group: int) -> bool:
+    """Whether a process of the group does anything any more: an orphan waits as a zombie until init collects it."""
+    stats = (_stat(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit())
+    return any(fields[0] != "Z" and int(fields[2]) == group for fields in stats if fields)
+
+
 def _start_time(pid: int) -> int | None:
-    """When the process was started (proc(5), field 22 of stat); None if it is gone or a zombie."""
+    """When the process was started, in clock ticks since boot; None if it is gone or a zombie."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields and fields[0] != "Z" else None
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/<pid>/stat (proc(5)) from the third, the state, on; none if the process is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return None
-    return None if fields[0] == "Z" else int(fields[19])
+        return []

@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +21,7 @@ from tasks.mail.errors import ConfigError, MailLoopError
 from tasks.mail.files import load
 from tasks.mail.report import line
 from tasks.mail.result import LoopResult
+from tasks.mail.visible import one_line
 
 BROKEN = 3  # the configuration is wrong, or the tool itself failed
 
@@ -67,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line; each command sets `run`, which takes the arguments and returns the exit code."""
     raw = argparse.RawDescriptionHelpFormatter
     top = _Parser(prog="mail-loop", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
+    top.add_argument("--version", action="version", version=f"%(prog)s {version('mail-loop-check')}")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     check = commands.add_parser("check", help="run the checks of FILE...", description=CHECK, formatter_class=raw)
@@ -86,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=run_demo)
 
     serve = commands.add_parser("serve", help="start a Prefect server, a worker and the deployments of this folder")
-    serve.add_argument("--port", type=int, default=4200, help="of the Prefect server, on loopback (%(default)s)")
+    serve.add_argument("--port", type=_port, default=4200, help="of the Prefect server, on loopback (%(default)s)")
     serve.add_argument("--home", type=Path, default=state_home() / "serve", help="folder for its state (%(default)s)")
     serve.set_defaults(run=run_serve)
 
@@ -101,13 +104,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # like Ctrl-C: what was started is ended
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them, and so do we then
+            signal.signal(number, signal.default_int_handler)  # like Ctrl-C: what was started is ended
     try:
         return run(arguments)
-    except MailLoopError as error:
+    except (MailLoopError, OSError) as error:
         print(f"mail-loop: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("mail-loop: interrupted", file=sys.stderr)
+        print("mail-loop: interrupted", file=sys.stderr, flush=True)
+        if "prefect" in sys.modules:
+            os._exit(BROKEN)  # its threads would still try for minutes to reach a server that is gone
     except Exception:
         # Python's own exit code would be 1, which says that mail is slow.
         traceback.print_exc()
@@ -121,14 +127,19 @@ def run_check(arguments: argparse.Namespace) -> int:
     def show(result: LoopResult) -> None:
         nonlocal worst
         worst = max(worst, result.exit_code)
-        print(result.model_dump_json() if arguments.json else line(result), flush=True)
+        if arguments.json:
+            say(result.model_dump_json())
+        else:
+            say(line(result))
+            for note in result.notes:
+                print(f"{result.loop}: note: {one_line(note, None)}", file=sys.stderr)
 
     configs = []
     for file in arguments.files:
         try:
             configs.append(_with_max_wait(load(file), arguments.max_wait))
         except ConfigError as error:
-            show(misconfigured(slug(Path(file).stem), str(error)))
+            show(misconfigured(slug(Path(file).stem) or "unnamed", str(error)))
     if not configs:
         return worst
     if arguments.direct:
@@ -139,8 +150,16 @@ def run_check(arguments: argparse.Namespace) -> int:
         _quieten_prefect()
         from flows.through_prefect import check_all as check_all_through_prefect
 
-        asyncio.run(check_all_through_prefect(configs, state_home(), show))
+        check_all_through_prefect(configs, state_home(), show)
     return worst
+
+
+def say(text: str) -> None:
+    """Print a line. A reader that has seen enough (`| head -1`) does not end the checks that still run."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_validate(arguments: argparse.Namespace) -> int:
@@ -153,7 +172,7 @@ def run_validate(arguments: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
             worst = BROKEN
         else:
-            print(f"{file}: ok: {_route(config)}")
+            say(f"{file}: ok: {_route(config)}")
     return worst
 
 
@@ -175,7 +194,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
     """`mail-loop stop`."""
     from flows.serve import stop
 
-    return stop(arguments.home or [state_home() / "demo", state_home() / "serve"])
+    return stop(arguments.home or [state_home() / "demo", state_home() / "serve", state_home()])
 
 
 def _positive(text: str) -> float:
@@ -188,9 +207,18 @@ def _positive(text: str) -> float:
     return seconds
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
 def _with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> LoopConfig | InboundConfig:
     """The loop with another limit; a message that comes after it is lost, so none can be late beyond it."""
-    if seconds is None or isinstance(config, InboundConfig):
+    if seconds is None:
+        return config
+    if isinstance(config, InboundConfig):
+        print(f"{config.name}: note: --max-wait does not apply to an inbound check", file=sys.stderr)
         return config
     warn_after = config.limits.warn_after
     limits = {"max_wait": seconds, "warn_after": min(warn_after, seconds) if warn_after is not None else None}

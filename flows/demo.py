@@ -44,9 +44,9 @@ def demo(home: Path, *, keep: bool = False) -> int:
         console.print(f"Prefect server: {url}")
         result = _check(home, url, box, console)
         console.print(line(result), style="bold", markup=False, soft_wrap=True)
-        for text in [*attempts(result), *stage_times(result)]:
+        for text in [*attempts(result), *stage_times(result), *result.notes]:
             console.print(f"  {text}", markup=False, soft_wrap=True)
-        console.print(_how_to_see(url, result, keep), markup=False, soft_wrap=True)
+        console.print(_how_to_see(home, url, result, keep), markup=False, soft_wrap=True)
         return result.exit_code
     finally:
         if not keep:
@@ -137,8 +137,8 @@ class _Live:
             self.console.print(f"{elapsed:6.2f} s  {text}", markup=False, soft_wrap=True)
 
 
-def _how_to_see(url: str, result: LoopResult, keep: bool) -> str:
+def _how_to_see(home: Path, url: str, result: LoopResult, keep: bool) -> str:
     ui = f"{url.removesuffix('/api')}/v2/runs/flow-run/{result.flow_run_id}"
     if keep:
-        return f"See the run in the Prefect UI: {ui}\nEnd both servers with: make stop (or mail-loop stop)"
+        return f"See the run in the Prefect UI: {ui}\nEnd both with: make stop (or mail-loop stop --home {home})"
     return "To see the run in the Prefect UI: make demo KEEP=1 (or mail-loop demo --keep) leaves the servers up."

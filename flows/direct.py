@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -13,7 +12,7 @@ from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import broken, conclude, misconfigured
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.environment import resolve_from_environment, resolve_inbound_from_environment
-from tasks.mail.errors import ConfigError, ImapFailure, SmtpFailure
+from tasks.mail.errors import ConfigError, ImapFailure, SmtpFailure, as_imap_failure
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, conclude_inbound, find_recent
 from tasks.mail.probe import compose
@@ -46,13 +45,13 @@ async def _loop(loop: LoopConfig) -> LoopResult:
             lambda: attempt(probe, loop.smtp, attempts),
             lambda error: isinstance(error, SmtpFailure) and error.temporary,
             loop.smtp.retry_delays(),
-            loop.smtp.retry_jitter,
         )
     except SmtpFailure as failure:
         sent = failure
     if isinstance(sent, Receipt) and loop.imap is not None:
         try:
-            found = await find(probe, loop.imap, sent, loop.limits.max_wait)
+            with as_imap_failure():
+                found = await find(probe, loop.imap, sent, loop.limits.max_wait)
         except ImapFailure as failure:
             found = failure
     return conclude(loop, probe, attempts, sent, found)
@@ -75,7 +74,6 @@ async def _retrying(
     step: Callable[[], Awaitable[Found]],
     again: Callable[[Exception], bool],
     delays: Sequence[float],
-    jitter: float = 0.0,
 ) -> Found:
     """What Prefect's task retries do: one more attempt after each delay (seconds), as long as `again` says so."""
     for delay in delays:
@@ -84,7 +82,7 @@ async def _retrying(
         except Exception as error:
             if not again(error):
                 raise
-        await asyncio.sleep(delay * (1 + random.uniform(0, jitter)))  # noqa: S311  # spreads load, guards no secret
+        await asyncio.sleep(delay)
     return await step()
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
+from tasks.ending import ended
 from tasks.mail.conclude import misconfigured
-from tasks.mail.config import ImapConfig, InboundConfig
+from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ConfigError
 from tasks.mail.inbound import conclude_inbound
 from tasks.mail.result import LoopResult
-from tasks.parameters import check_flow, configuration_of, inbound_of
-from tasks.publish import publish
+from tasks.parameters import check_flow, inbound_of
 from tasks.runs import this_run
 from tasks.search import look
-from tasks.states import final_state
 
 
 @check_flow
@@ -27,10 +26,5 @@ async def inbound_check(imap: ImapConfig, name: str = "inbound") -> LoopResult |
     try:
         inbound = await inbound_of(name, imap)
     except ConfigError as error:
-        return await _end(misconfigured(str(name), str(error), this_run()))
-    return await _end(conclude_inbound(inbound, await look(inbound), this_run()), inbound)
-
-
-async def _end(result: LoopResult, inbound: InboundConfig | None = None) -> State[object]:
-    await publish(result, configuration_of(inbound))
-    return final_state(result)
+        return await ended(misconfigured(str(name), str(error), this_run()))
+    return await ended(conclude_inbound(inbound, await look(inbound), this_run()), inbound)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
+from tasks.ending import ended
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude, misconfigured
-from tasks.mail.config import Limits, LoopConfig, SmtpConfig
+from tasks.mail.config import Limits, SmtpConfig
 from tasks.mail.errors import ConfigError
 from tasks.mail.facts import Receipt
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
-from tasks.parameters import OptionalImap, check_flow, configuration_of, loop_of
-from tasks.publish import publish
+from tasks.parameters import OptionalImap, check_flow, loop_of
 from tasks.runs import name_this_run, this_run
 from tasks.search import search
 from tasks.send import send
-from tasks.states import final_state
 
 
 @check_flow
@@ -41,7 +40,7 @@ async def mail_loop_check(
     try:
         loop = await loop_of(name, smtp, imap, limits)
     except ConfigError as error:
-        return await _end(misconfigured(str(name), str(error), this_run()))
+        return await ended(misconfigured(str(name), str(error), this_run()))
 
     probe = compose(loop.name, loop.smtp)
     await name_this_run(f"{loop.name} {probe.token}")
@@ -50,9 +49,4 @@ async def mail_loop_check(
     found = None
     if isinstance(sent, Receipt) and loop.imap is not None:
         found = await search(sent, probe, loop.imap, loop.limits.max_wait)
-    return await _end(conclude(loop, probe, attempts, sent, found, this_run()), loop)
-
-
-async def _end(result: LoopResult, loop: LoopConfig | None = None) -> State[object]:
-    await publish(result, configuration_of(loop))
-    return final_state(result)
+    return await ended(conclude(loop, probe, attempts, sent, found, this_run()), loop)

@@ -15,6 +15,7 @@ from flows.server import SERVER, ServerError, answers, settings, start_server
 
 WORKER = "worker"
 POOL = "mail-loop"
+EXAMPLE = "relay.example.org"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -22,6 +23,7 @@ def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
     home = home.absolute()
     env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
+    print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
     _server(home, port)
     # MAIL_LOOP_HOME is for the worker: seen here, it would be frozen into the deployments.
     deploying = {name: value for name, value in env.items() if name != "MAIL_LOOP_HOME"}
@@ -30,9 +32,13 @@ def serve(home: Path, port: int) -> int:
     if background.running(home, WORKER) is None:
         argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         background.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)
+    else:
+        print("The worker was running already, with the environment of its start: for new passwords, make stop first.")
+    if EXAMPLE in (ROOT / "prefect.yaml").read_text(encoding="utf-8"):
+        print(f"prefect.yaml still names {EXAMPLE}: put your own relay and mailbox there, then make serve again.")
     print(f"Prefect UI: {env['PREFECT_UI_URL']}/deployments")
     print(f"For prefect commands: export PREFECT_API_URL={env['PREFECT_API_URL']}")
-    print("End both with: make stop (or mail-loop stop)")
+    print(f"End both with: make stop (or mail-loop stop --home {home})")
     return 0
 
 
@@ -75,4 +81,6 @@ def _prefect(env: Mapping[str, str], *arguments: str) -> None:
         check=False,
     )
     if run.returncode != 0:
-        raise ServerError(f"prefect {' '.join(arguments)} failed: {(run.stdout + run.stderr).strip()}")
+        # What Prefect says in the end counts; before it stands a traceback.
+        last = (run.stdout + run.stderr).strip().rpartition("\n\n")[2]
+        raise ServerError(f"prefect {' '.join(arguments)} failed: {' '.join(last.split())}")

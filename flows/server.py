@@ -56,11 +56,14 @@ def start_server(home: Path, port: int) -> str:
     argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = background.start(home, SERVER, argv, env, url=env["PREFECT_API_URL"])
     until = time.monotonic() + START_SECONDS
-    while not answers(server.url):
-        if not server.alive or time.monotonic() > until:
-            background.stop(home, SERVER)
-            raise ServerError(f"the Prefect server did not start: see {home / SERVER}.log")
-        time.sleep(0.1)
+    try:
+        while not answers(server.url):
+            if not server.alive or time.monotonic() > until:
+                raise ServerError(f"the Prefect server did not start: see {home / SERVER}.log")
+            time.sleep(0.1)
+    except BaseException:
+        background.stop(home, SERVER)
+        raise
     return server.url
 
 

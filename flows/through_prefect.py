@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -21,21 +23,27 @@ from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_se
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.server import ServerError, private_server
+from tasks.ending import listener
 from tasks.mail.conclude import broken
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.errors import CheckFailed
 from tasks.mail.result import LoopResult
 
-AT_ONCE = 10  # flow runs in one process: SQLite stalls with 20 and answers 503 with 50
+AT_ONCE = 10  # flow runs in one process: 24 loops went well with 16, while SQLite answers 503 with 50
 RECORD_SECONDS = 30.0  # how long to wait until the server has written what happened
 
 log = logging.getLogger(__name__)
 
 
-async def check_all(
-    configs: Sequence[LoopConfig | InboundConfig], home: Path, show: Callable[[LoopResult], None]
+def check_all(configs: Sequence[LoopConfig | InboundConfig], home: Path, show: Callable[[LoopResult], None]) -> None:
+    """Run all checks concurrently; `show` gets each result as soon as it is there. Raises ServerError."""
+    with _api(home) as private:
+        _in_a_thread(lambda: _check_all(configs, private, show))
+
+
+async def _check_all(
+    configs: Sequence[LoopConfig | InboundConfig], private: bool, show: Callable[[LoopResult], None]
 ) -> None:
-    """Run all checks concurrently; `show` gets each result as soon as it is there."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
@@ -48,19 +56,33 @@ async def check_all(
         show(result)
         return result
 
-    async with _api(home) as private:
-        results = await asyncio.gather(*(one(config) for config in configs))
-        if private:
-            await records_written(results)
+    results = await asyncio.gather(*(one(config) for config in configs))
+    if private:
+        await records_written(results)
 
 
 async def check(config: LoopConfig | InboundConfig) -> LoopResult:
-    """Run one check as a flow run, and take its result out of the final state."""
+    """Run one check as a flow run. Its verdict counts from the moment it is told, whatever becomes of Prefect then."""
+    told: asyncio.Future[LoopResult] = asyncio.get_running_loop().create_future()
+    listener.set(told.set_result)
+    run = asyncio.create_task(_flow_run(config))
+    first: tuple[asyncio.Future[Any], ...] = (run, told)
+    try:
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({run}, timeout=RECORD_SECONDS)
+        if not told.done():
+            return await result_of(await run)
+        if not run.done() or run.exception() is not None:
+            log.warning("Prefect could not record the end of %s.", config.name)
+        return told.result()
+    finally:
+        run.cancel()
+
+
+async def _flow_run(config: LoopConfig | InboundConfig) -> State[Any]:
     if isinstance(config, InboundConfig):
-        state = await inbound_check(config.imap, config.name, return_state=True)
-    else:
-        state = await mail_loop_check(config.name, config.smtp, config.imap, config.limits, return_state=True)
-    return await result_of(state)
+        return await inbound_check(config.imap, config.name, return_state=True)
+    return await mail_loop_check(config.name, config.smtp, config.imap, config.limits, return_state=True)
 
 
 async def result_of(state: State[Any]) -> LoopResult:
@@ -75,35 +97,57 @@ async def result_of(state: State[Any]) -> LoopResult:
     raise TypeError(f"the flow run ended {state.name} without a result")
 
 
-@asynccontextmanager
-async def _api(home: Path) -> AsyncIterator[bool]:
+@contextmanager
+def _api(home: Path) -> Iterator[bool]:
     """The configured API, else a private one; yields whether it is private. Raises ServerError."""
     if url := get_current_settings().api.url:
-        async with get_client() as client:
-            if (error := await client.api_healthcheck()) is not None:
-                raise ServerError(
-                    f"the Prefect server at {url} does not answer ({type(error).__name__}): "
-                    "start it, or do without Prefect with --direct"
-                )
+        if error := asyncio.run(_health()):
+            raise ServerError(
+                f"the Prefect server at {url} does not answer ({type(error).__name__}): start it, correct "
+                "PREFECT_API_URL, or do without Prefect with --direct"
+            )
         yield False
         return
-    with ExitStack() as stack:
-        url = await asyncio.to_thread(stack.enter_context, private_server(home))
-        stack.enter_context(temporary_settings({PREFECT_API_URL: url}))
+    with private_server(home) as url, temporary_settings({PREFECT_API_URL: url}):
         yield True
+
+
+async def _health() -> Exception | None:
+    try:
+        async with get_client() as client:
+            return await client.api_healthcheck()
+    except Exception as error:
+        return error
+
+
+def _in_a_thread(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run asyncio beside the main thread, which stays free to be interrupted.
+
+    In the main thread Prefect takes SIGTERM for itself, and would go on for a minute.
+    """
+    context = copy_context()  # the settings of this run are in it
+    ended: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(asyncio.run(work()))
+        except BaseException as error:
+            ended.set_exception(error)
+
+    Thread(target=context.run, args=(run,), daemon=True).start()
+    ended.result()
 
 
 async def records_written(results: Sequence[LoopResult]) -> None:
     """Wait until the server knows how every task run ended: it learns of that by events, some time later."""
-    until = time.monotonic() + RECORD_SECONDS
-    await APILogHandler.aflush()
-    async with get_client() as client:
-        for result in results:
-            while not await _written(client, result):
-                if time.monotonic() > until:
-                    log.warning("The records of %s are not complete: the Prefect server was too slow.", result.loop)
-                    return
-                await asyncio.sleep(0.2)
+    try:
+        async with asyncio.timeout(RECORD_SECONDS), get_client() as client:
+            await APILogHandler.aflush()
+            for result in results:
+                while not await _written(client, result):  # noqa: ASYNC110  # the server tells nobody
+                    await asyncio.sleep(0.2)
+    except Exception as error:
+        log.warning("The records in Prefect may not be complete: %s", type(error).__name__)
 
 
 async def _written(client: PrefectClient, result: LoopResult) -> bool:

@@ -10,6 +10,8 @@ from prefect.blocks.system import Secret
 from tasks.mail.config import ImapConfig, LoopConfig
 from tasks.mail.environment import Section, from_environment, missing, variable, with_password
 
+BLOCK_SECONDS = 15.0  # Prefect's own client would try for minutes
+
 log = logging.getLogger(__name__)
 
 

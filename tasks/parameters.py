@@ -41,8 +41,11 @@ class CheckFlow(Flow[P, R]):
 
 
 def check_flow(fn: Callable[P, R]) -> CheckFlow[P, R]:
-    """The decorator of our flows. Nothing they return is kept: what is worth keeping is published."""
-    return CheckFlow(fn, flow_run_name="{name}", validate_parameters=False, persist_result=False)
+    """The decorator of our flows. Nothing they return is kept: what is worth keeping is published.
+
+    Never retried, whatever Prefect's settings say: a failed check is a finding, and another one sends another message.
+    """
+    return CheckFlow(fn, flow_run_name="{name}", validate_parameters=False, persist_result=False, retries=0)
 
 
 def _shown(value: object) -> object:

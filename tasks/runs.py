@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.runtime import deployment, flow_run
+
+NAME_SECONDS = 5.0  # Prefect's own client would try for minutes
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +29,7 @@ async def name_this_run(name: str) -> None:
     if (run_id := this_run()) is None:
         return
     try:
-        async with get_client() as client:
+        async with asyncio.timeout(NAME_SECONDS), get_client() as client:
             await client.update_flow_run(UUID(run_id), name=name)
     except Exception as error:
         log.warning("The flow run could not be named %s: %s", name, type(error).__name__)

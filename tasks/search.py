@@ -9,18 +9,19 @@ from prefect.states import Failed
 
 from tasks.mail.arrival import find
 from tasks.mail.config import ImapConfig, InboundConfig
-from tasks.mail.errors import ImapFailure
+from tasks.mail.errors import ImapFailure, as_imap_failure
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, find_recent
 from tasks.mail.probe import Probe
 from tasks.states import finding
 
 
-@task(task_run_name="search {probe.loop} {receipt.token}", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="search {probe.loop} {receipt.token}", cache_policy=NO_CACHE, persist_result=False, retries=0)
 async def find_probe(receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float) -> Arrival | State[object]:
     """Look for the message that `receipt` speaks of. It waits by itself, so Prefect has nothing to retry."""
     try:
-        return await find(probe, imap, receipt, max_wait)
+        with as_imap_failure():
+            return await find(probe, imap, receipt, max_wait)
     except ImapFailure as failure:
         return Failed(message=f"At {failure.stage}: {failure}", data=failure)
 
@@ -45,7 +46,8 @@ def may_change(task: Task[..., object], task_run: TaskRun, state: State[object])
 async def look_for_recent(inbound: InboundConfig) -> Recent | State[object]:
     """Look once for a fresh message; each run of the task is one look."""
     try:
-        return await find_recent(inbound)
+        with as_imap_failure():
+            return await find_recent(inbound)
     except ImapFailure as failure:
         return Failed(message=f"At {failure.stage}: {failure}", data=failure)
 

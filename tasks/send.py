@@ -43,7 +43,6 @@ async def send(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | 
     configured = send_probe.with_options(
         retries=smtp.retries,
         retry_delay_seconds=smtp.retry_delays() or 0,
-        retry_jitter_factor=smtp.retry_jitter,
     )
     state = await configured(probe, smtp, attempts, return_state=True)  # type: ignore[misc]  # typed as if it were not async
     return await finding(state, Receipt, SmtpFailure)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,17 +17,18 @@ from tasks.mail import progress
 from tasks.mail.bounce import bounce_of
 from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import Arrival, Bounce, ErrorType, Hit, Moment, Receipt
-from tasks.mail.imap import Mailbox
+from tasks.mail.facts import Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt
+from tasks.mail.imap import MOST_WALKED, Mailbox
 from tasks.mail.imap_rows import Row
-from tasks.mail.match import Match, body_has_id, match
+from tasks.mail.match import HEADERS, Match, body_has_id, match
 from tasks.mail.pace import Pace
-from tasks.mail.places import Place, places
+from tasks.mail.places import Place, Places, places
 from tasks.mail.probe import Probe
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
 LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
-FIRST_BATCH, BATCH = 20, 200  # messages a FETCH
+OLD_REPORTS = 20  # of those, what may be a bounce but is too old by its date, and is read all the same
+GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
 SHORTEST_PAUSE = 0.2  # between two connections, whatever retry_delay says
 
@@ -72,31 +73,37 @@ class _Search:
     bounce: Bounce | None = None
     detected: Moment | None = None
     notes: list[str] = field(default_factory=list)
+    unreadable: int = 0  # answers that could not be read, on connections that are over
+    old_reports: int = 0  # read so far
 
     async def on_one_connection(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed."""
-        password = self.imap.password.get_secret_value() if self.imap.password else ""
-        box = await Mailbox.open(self.imap, password)
+        box = await Mailbox.open(self.imap, until=deadline + min(self.imap.timeout, GRACE))
         try:
             await self._watch(box, deadline)
+            unreadable = self.unreadable + box.unreadable
+            if unreadable and not self.detected:  # the message may be in what was not read
+                text = f"{unreadable} answers of the server to FETCH could not be read"
+                raise ImapFailure(ErrorType.IMAP, "search", text)
         except ImapFailure as failure:
             failure.stages = box.stages
             if self.detected is None:
                 raise
             self._note(f"After the message was found the mailbox failed ({failure}): it may still be there, or twice.")
         finally:
+            self.unreadable += box.unreadable
             await box.close()
-        hits = tuple(sorted(self.hits.values(), key=lambda hit: (hit.folder, hit.uid)))
-        return Arrival(hits, self.bounce, self.detected or Moment.now(), box.stages, tuple(self.notes))
+        hits = sorted(self.hits.values(), key=lambda hit: (hit.folder, hit.uid))
+        return Arrival(tuple(hits), self.bounce, self.detected or Moment.now(), box.stages, tuple(self.notes))
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:
-        expected, junk, others = places(await box.folders(), self.imap)
+        expected, junk, others = await self._places(box, places([], self.imap))
         pace = Pace(deadline)
         while not self.detected:
             last = pace.over
             if sweep := last or pace.sweep_is_due():
                 # A filter that files mail makes the folder for it when the first one comes.
-                expected, junk, others = places(await box.folders(), self.imap)
+                expected, junk, others = await self._places(box, (expected, junk, others))
             await self._look_at_selected(box, expected)
             if not self.detected and junk and (last or pace.junk_is_due()):
                 await self._look_aside(box, junk)
@@ -119,6 +126,16 @@ class _Search:
                 await self._look_aside(box, junk)
             await self._delete_own(box)
 
+    async def _places(self, box: Mailbox, known: Places) -> Places:
+        """Where to look by what the server lists now; where it refuses to, `known` is enough to go on."""
+        try:
+            return places(await box.folders(), self.imap)
+        except ImapFailure as failure:
+            if not box.alive:
+                raise
+            self._note(f"The folders could not be listed: {failure}.")
+            return known
+
     async def _look_at_selected(self, box: Mailbox, place: Place) -> None:
         """Look at the expected folder, which stays selected between the looks."""
         if box.selected == place.folder and (seen := self.seen.get(place.folder)):
@@ -129,7 +146,7 @@ class _Search:
 
     async def _look_aside(self, box: Mailbox, place: Place) -> None:
         """Look at another folder, if STATUS says that there is something new."""
-        with self._tolerating_unreadable(place):
+        with self._tolerating_unreadable(box, place):
             uidnext, uidvalidity = await box.uidnext(place.folder)
             seen = self.seen.get(place.folder)
             if seen and uidnext is not None and (uidvalidity, uidnext) == (seen.uidvalidity, seen.uidnext):
@@ -137,12 +154,12 @@ class _Search:
             await self._examine(box, place)
 
     @contextmanager
-    def _tolerating_unreadable(self, place: Place) -> Iterator[None]:
-        """A folder that may be shut to us, or that vanishes, does not end the search; it is told."""
+    def _tolerating_unreadable(self, box: Mailbox, place: Place) -> Iterator[None]:
+        """A folder that is shut to us, for now or for good, or that vanishes, does not end the search; it is told."""
         try:
             yield
         except ImapFailure as failure:
-            if not place.optional or failure.error_type is not ErrorType.IMAP or not failure.permanent:
+            if not place.optional or not box.alive:
                 raise
             self._note(f"The folder {place.folder} could not be looked at: {failure}.")
 
@@ -154,37 +171,38 @@ class _Search:
             await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
             return
         seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
-        async for rows in newest_first(box, selected.exists):
+        async for rows in box.newest_first(selected.exists):
             await self._take(box, place, seen, rows)
             if self.detected or all(self._is_old(row) for row in rows):
                 break
+        else:
+            if selected.exists > MOST_WALKED:
+                self._note(f"Only the newest {MOST_WALKED} messages of {place.folder} were looked at.")
         # Only now: a walk that a lost connection ends in the middle is begun again.
         self.seen[place.folder] = seen
 
     async def _last_look(self, box: Mailbox, watched: list[Place]) -> None:
         """Before a probe is called lost, look at the newest messages whatever their dates: a clock may be far off."""
         for place in watched:
-            with self._tolerating_unreadable(place):
-                selected, looked = await box.examine(place.folder), 0
+            with self._tolerating_unreadable(box, place):
+                selected = await box.examine(place.folder)
                 seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
-                async for rows in newest_first(box, selected.exists):
-                    await self._take(box, place, seen, rows)
-                    looked += len(rows)
-                    if self.detected or looked >= LAST_LOOK:
+                async for rows in box.newest_first(selected.exists, LAST_LOOK):
+                    await self._take(box, place, seen, rows[::-1], final=True)
+                    if self.detected:
                         break
 
-    async def _take(self, box: Mailbox, place: Place, seen: _Seen, rows: list[Row]) -> None:
+    async def _take(self, box: Mailbox, place: Place, seen: _Seen, rows: Sequence[Row], final: bool = False) -> None:
         """Take from `rows` what concerns the probe, and remember how far they reach."""
         for row in rows:
             kind = match(row.headers, self.probe)
             if kind is Match.PERHAPS and body_has_id(await self._body(box, place, row), self.probe):
                 kind = Match.COPY
-            if kind is Match.REPORT and self.bounce is None and not self._is_old(row):
+            if kind is Match.REPORT and self.bounce is None and self._is_worth_reading(row, final):
                 self.bounce = bounce_of(await self._body(box, place, row), self.probe)
-            if kind in {Match.OWN, Match.COPY}:
-                hit = Hit(
-                    place.folder, place.placement, seen.uidvalidity, row.uid, row.internaldate, own=kind is Match.OWN
-                )
+            if kind in {Match.OWN, Match.COPY} and not _is_senders_copy(place, row):
+                own = kind is Match.OWN
+                hit = Hit(place.folder, place.placement, seen.uidvalidity, row.uid, row.internaldate, own)
                 self.hits[hit.folder, hit.uidvalidity, hit.uid] = hit
             if (self.hits or self.bounce) and self.detected is None:
                 self.detected = Moment.now()
@@ -196,18 +214,24 @@ class _Search:
         try:
             return await box.fetch_body(row.uid)
         except ImapFailure as failure:
-            if failure.error_type is not ErrorType.IMAP:
+            if not box.alive:
                 raise
             self._note(f"Message {row.uid} in {place.folder} could not be read: {failure}.")
             return b""
+
+    def _is_worth_reading(self, report: Row, final: bool) -> bool:
+        """Whether to read what may be a bounce. Old ones only at the end: a clock may be far off."""
+        if not self._is_old(report):
+            return True
+        self.old_reports += final
+        return final and self.old_reports <= OLD_REPORTS
 
     def _is_old(self, row: Row) -> bool:
         return row.internaldate < self.sent.started.utc - CLOCK_MARGIN
 
     def _note(self, text: str) -> None:
         """Each note once, however often its reason is met."""
-        if text not in self.notes:
-            self.notes.append(text)
+        self.notes += [text] if text not in self.notes else []
 
     async def _delete_own(self, box: Mailbox) -> None:
         """Remove the copies of the probe that carry our header with our loop's name, and nothing else."""
@@ -221,11 +245,6 @@ class _Search:
             self._note("A copy without our own header was left in the mailbox.")
 
 
-async def newest_first(box: Mailbox, exists: int) -> AsyncIterator[list[Row]]:
-    """The messages of the selected folder in batches, from the newest back."""
-    last, size = exists, FIRST_BATCH
-    while last > 0:
-        first = max(1, last - size + 1)
-        if rows := await box.fetch_range(first, last):  # all of a batch may be gone by now
-            yield rows
-        last, size = first - 1, BATCH
+def _is_senders_copy(place: Place, row: Row) -> bool:
+    """What was never received was put there by the sender's own program, whatever the folder is called."""
+    return place.placement is Placement.OTHER and "Received" not in HEADERS.parsebytes(row.headers)

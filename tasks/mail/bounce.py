@@ -17,7 +17,7 @@ STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # 
 ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers"}
 TYPED = re.compile(r"[\w-]+ ?;(.*)", re.ASCII)
 
-# A header quoted in a text: at least three fields, and one that no summary in a notice has. Its first field names tell.
+# A header quoted in a text: three fields or more, one of them telling it from what a notice says of itself.
 FIELDS = re.compile(rb"^(?:[A-Za-z][A-Za-z0-9-]*:.*\n(?:[ \t].*\n)*+){3,}+", re.MULTILINE)
 TELLING = ("Received", "Message-ID", "X-Mail-Loop-Id")
 # What a notice in plain text says. Where it is not clear that nobody tries any more, it is taken for a delay.

@@ -33,7 +33,8 @@ def conclude(
         facts |= {
             "response_code": sent.smtp_code,
             "smtp_code": sent.smtp_code,
-            "response_message": sent.text if sent.smtp_code else None,
+            "response_message": sent.reply,
+            "enhanced_code": sent.enhanced_code,
             "smtp_stages": sent.stages,
         }
     if isinstance(found, ImapFailure):
@@ -71,7 +72,7 @@ def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> Loo
         loop=name,
         status=Status.ERROR,
         outcome=Outcome.MISCONFIGURED,
-        sentence=f"The configuration is wrong, so nothing was sent: {reason}.",
+        sentence=f"The configuration is wrong, so nothing was sent: {reason}" + ("" if reason.endswith("?") else "."),
         error_type=ErrorType.CONFIGURATION,
         error_msg=reason,
         flow_run_id=flow_run_id,
@@ -107,8 +108,8 @@ def configuration_notes(smtp: SmtpConfig | None, imap: ImapConfig | None) -> tup
 def _sent(sent: Receipt) -> dict[str, object]:
     return {
         "response_code": sent.smtp_code,
-        "smtp_code": sent.smtp_code,
         "response_message": sent.response,
+        "enhanced_code": sent.enhanced_code,
         "queue_id": sent.queue_id,
         "accepted_at": sent.accepted.utc if sent.certain else None,
         "send_seconds": sent.accepted.since(sent.started),

@@ -6,6 +6,7 @@ otherwise. The descriptions are what Prefect shows beside the fields of its form
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
@@ -128,10 +129,11 @@ class SmtpConfig(_Section):
     _login_rules = field_validator("password_secret")(_login)
 
     def retry_delays(self) -> list[float]:
-        """Seconds before each further attempt, in the form that Prefect takes."""
+        """Seconds before each further attempt, jitter included, in the form that Prefect takes."""
         delays, delay = [], self.retry_delay
         for _ in range(min(self.retries, MOST_RETRY_DELAYS)):
-            delays.append(min(delay, LONGEST_RETRY_DELAY))
+            spread = 1 + random.uniform(0, self.retry_jitter)  # noqa: S311  # spreads load, guards no secret
+            delays.append(min(delay * spread, LONGEST_RETRY_DELAY))
             delay = min(delay * self.retry_backoff, LONGEST_RETRY_DELAY)
         return delays
 

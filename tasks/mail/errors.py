@@ -9,12 +9,19 @@ MailLoopError
 
 from __future__ import annotations
 
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tasks.mail.facts import ErrorType
+from tasks.mail.visible import one_line
 
 if TYPE_CHECKING:
     from tasks.mail.result import LoopResult
+
+log = logging.getLogger(__name__)
 
 
 class MailLoopError(Exception):
@@ -42,6 +49,17 @@ class SmtpFailure(MailLoopError):
         self.text = text
         self.smtp_code = smtp_code
         self.stages: dict[str, float] = {}
+
+    @property
+    def reply(self) -> str | None:
+        """The text of the server's reply, None where it gave none."""
+        return None if self.smtp_code is None else self.text.removeprefix(f"{self.smtp_code} ")
+
+    @property
+    def enhanced_code(self) -> str | None:
+        """The enhanced status code (RFC 3463) at the start of that reply."""
+        match = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", self.reply or "")
+        return match[0] if match else None
 
     @property
     def temporary(self) -> bool:
@@ -72,6 +90,19 @@ class ImapFailure(MailLoopError):
 
     def __str__(self) -> str:
         return self.text
+
+
+@contextmanager
+def as_imap_failure() -> Iterator[None]:
+    """Make an error that nobody foresaw a failure of the IMAP leg: what the SMTP leg proved is not lost with it."""
+    try:
+        yield
+    except MailLoopError:
+        raise
+    except Exception as error:
+        log.exception("The IMAP leg failed in a way that it should not.")
+        text = one_line(f"{type(error).__name__}: {error}")
+        raise ImapFailure(ErrorType.UNEXPECTED, "search", text, permanent=True) from None
 
 
 class CheckFailed(MailLoopError):

@@ -7,6 +7,7 @@ import ssl
 import stat
 import tomllib
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
@@ -28,9 +29,10 @@ def load(path: str | Path) -> LoopConfig | InboundConfig:
     if not {"smtp", "imap"} & data.keys():
         inside = "smtp" if "from_addr" in data else "imap" if "search_subject" in data else ""
         if not inside:
+            near = [name for key in data for name in get_close_matches(str(key), ("smtp", "imap"), 1)]
             raise ConfigError(
-                f"{source}: describes no check: give a section smtp or imap (or both), "
-                "or the fields of one of them with from_addr or search_subject"
+                f"{source}: describes no check: give a section smtp or imap (or both), or the fields of one of them "
+                "with from_addr or search_subject" + (f"; did you mean {near[0]}?" if near else "")
             )
         name = {"name": data.pop("name")} if "name" in data else {}
         data = {**name, inside: data}
@@ -169,7 +171,8 @@ def _yaml(text: str, source: str) -> object:
         # PyYAML's own words may quote a piece of the file, such as a password that begins with * or !.
         mark = error.problem_mark or error.context_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{source}: is not valid YAML{place}: put texts with special characters in quotes") from None
+        remedy = "check the indentation (blanks, no tabs), and put texts with special characters in quotes"
+        raise ConfigError(f"{source}: is not valid YAML{place}: {remedy}") from None
     except yaml.YAMLError:
         raise ConfigError(f"{source}: is not valid YAML: it holds a control character") from None
     except ValueError:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks.mail import imap_rows
 from tasks.mail.imap_arguments import folder_name, quoted, uid_set
-from tasks.mail.imap_rows import Folder, Row
+from tasks.mail.imap_reader import Reply
+from tasks.mail.imap_rows import Folder, Response, Row
 from tasks.mail.imap_session import Session
 from tasks.mail.network import TlsSession
 
 if TYPE_CHECKING:
     from tasks.mail.config import ImapConfig
 
+Read = TypeVar("Read")
+
 BODY_OCTETS = 128 * 2**10
+FIRST_BATCH, BATCH = 20, 200  # messages a FETCH, when they are walked back
+MOST_WALKED = 20_000  # messages walked back in one look: what a server says to have may be anything
 HEADERS = (
     b"(UID FLAGS INTERNALDATE BODY.PEEK[HEADER.FIELDS (X-MAIL-LOOP-ID X-MAIL-LOOP-NAME MESSAGE-ID SUBJECT FROM "
-    b"AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH)]<0.65536>)"
+    b"AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH RECEIVED)]<0.65536>)"
 )
 
 
@@ -43,12 +49,16 @@ class Mailbox:
         self._idle_refused = False
         self._wire_names: dict[str, bytes] = {}
         self.selected: str | None = None
+        self.unreadable = 0  # answers to FETCH that could not be read: what they spoke of has not been looked at
 
     @classmethod
-    async def open(cls, config: ImapConfig, password: str) -> Mailbox:
-        """Connect and log in. The ImapFailure of an attempt that ends early has its stage times."""
-        session = Session(config)
-        await session.open(password)
+    async def open(cls, config: ImapConfig, until: float = math.inf) -> Mailbox:
+        """Connect and log in. The ImapFailure of an attempt that ends early has its stage times.
+
+        `until`: in monotonic seconds, when every method but `close` fails with a timeout.
+        """
+        session = Session(config, until)
+        await session.open(config.password.get_secret_value() if config.password else "")
         return cls(session)
 
     @property
@@ -59,6 +69,11 @@ class Mailbox:
     @property
     def tls(self) -> TlsSession | None:
         return self._session.tls
+
+    @property
+    def alive(self) -> bool:
+        """Whether another command can be asked: after a mere refusal it can."""
+        return self._session.connection.alive
 
     @property
     def exists(self) -> int:
@@ -75,7 +90,7 @@ class Mailbox:
         arguments = [b'""', b'"*"']
         if self._session.rev2 or {"SPECIAL-USE", "LIST-EXTENDED"} <= self._session.capabilities:
             arguments += [b"RETURN", b"(SPECIAL-USE)"]  # a server that is not asked may keep it to itself
-        reply = await self._session.ask("select", "LIST", *arguments, permanent=True)
+        reply = await self._session.ask("select", "LIST", *arguments)
         listed = (imap_rows.folder(response, self._utf8) for response in reply.responses)
         found = {folder.name: folder for folder in listed if folder is not None}
         self._wire_names = {folder.name: folder.wire for folder in found.values()}
@@ -84,6 +99,18 @@ class Mailbox:
     async def examine(self, folder: str) -> Selected:
         """Open a folder read-only."""
         return await self._select("select", "EXAMINE", folder)
+
+    async def newest_first(self, exists: int, most: int = MOST_WALKED) -> AsyncIterator[list[Row]]:
+        """The newest messages of the open folder in batches, from the last of `exists` back.
+
+        `most` counts the messages asked for: there may be fewer than the server says.
+        """
+        last, end, size = exists, max(0, exists - most), FIRST_BATCH
+        while last > end:
+            first = max(end + 1, last - size + 1)
+            if rows := await self.fetch_range(first, last):  # all of a batch may be gone by now
+                yield rows
+            last, size = first - 1, BATCH
 
     async def fetch_range(self, first: int, last: int) -> list[Row]:
         """The messages with these sequence numbers, as far as they exist, by ascending UID."""
@@ -102,8 +129,8 @@ class Mailbox:
     async def fetch_body(self, uid: int, limit: int = BODY_OCTETS) -> bytes:
         """The first octets of a whole message; none when it is gone."""
         reply = await self._session.ask("search", "UID FETCH", b"%d" % uid, b"(UID BODY.PEEK[]<0.%d>)" % limit)
-        bodies = (imap_rows.body(response, uid) for response in reply.responses)
-        return next((octets for octets in bodies if octets is not None), b"")[:limit]
+        bodies = self._read(reply, lambda response: imap_rows.body(response, uid))
+        return next(iter(bodies), b"")[:limit]
 
     async def noop(self) -> None:
         """Bring the view of the open folder up to date."""
@@ -112,7 +139,7 @@ class Mailbox:
     async def uidnext(self, folder: str) -> tuple[int | None, int | None]:
         """UIDNEXT and UIDVALIDITY of a folder, which must not be the open one: of that they may never change."""
         arguments = self._name(folder), b"(UIDNEXT UIDVALIDITY)"
-        reply = await self._session.ask("search", "STATUS", *arguments, about=f"STATUS of {folder!r}", permanent=True)
+        reply = await self._session.ask("search", "STATUS", *arguments, about=f"STATUS of {folder!r}")
         found = (imap_rows.status(response) for response in reply.responses)
         items = next((items for items in found if items is not None), {})
         return imap_rows.number(items.get(b"UIDNEXT")), imap_rows.number(items.get(b"UIDVALIDITY"))
@@ -165,12 +192,21 @@ class Mailbox:
     async def _select(self, stage: str, verb: str, folder: str) -> Selected:
         self.selected = None  # also after a refusal (RFC 9051, 6.3.2)
         self._session.connection.exists = 0
-        reply = await self._session.ask(stage, verb, self._name(folder), about=f"{verb} of {folder!r}", permanent=True)
+        # A folder that the server does not list will not be there the next time either.
+        unlisted = bool(self._wire_names) and folder not in self._wire_names and folder.upper() != "INBOX"
+        about = f"{verb} of {folder!r}"
+        reply = await self._session.ask(stage, verb, self._name(folder), about=about, permanent=unlisted)
         self.selected = folder
         exists, codes = imap_rows.selected(reply.responses)
         return Selected(exists, codes.get("UIDNEXT"), codes.get("UIDVALIDITY", 0))
 
     async def _fetch(self, verb: str, messages: bytes) -> list[Row]:
         reply = await self._session.ask("search", verb, messages, HEADERS)
-        rows = {row.uid: row for row in map(imap_rows.row, reply.responses) if row is not None}
+        rows = {row.uid: row for row in self._read(reply, imap_rows.row)}
         return [rows[uid] for uid in sorted(rows)]
+
+    def _read(self, reply: Reply, read: Callable[[Response], Read | None]) -> list[Read]:
+        """What can be read of the answers to a FETCH; the others are counted."""
+        found = [(response, read(response)) for response in reply.responses]
+        self.unreadable += sum(answer is None and imap_rows.is_answer(response) for response, answer in found)
+        return [answer for _, answer in found if answer is not None]

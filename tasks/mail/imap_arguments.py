@@ -1,4 +1,4 @@
-"""How the arguments of IMAP commands go on the wire: pure."""
+"""How the arguments of IMAP commands go on the wire, and how folder names come back: pure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ def folder_name(name: str, utf8: bool) -> bytes:
     if not utf8:
         return bytes(imap_utf7.encode(name))
     return "".join(c if c.isprintable() else "?" for c in name).encode("utf-8", "replace")
+
+
+def decode_name(wire: bytes, utf8: bool) -> str:
+    """A folder name from modified UTF-7, or from UTF-8 where the server speaks IMAP4rev2 only."""
+    if wire.upper() == b"INBOX":
+        return "INBOX"
+    if not utf8 and wire.isascii():
+        try:
+            return str(imap_utf7.decode(wire))
+        except (ValueError, IndexError):  # UnicodeError and binascii.Error are ValueErrors
+            pass
+    return wire.decode("utf-8", "replace")
 
 
 def uid_set(uids: Iterable[int]) -> bytes:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 
-from imapclient import imap_utf7
-
+from tasks.mail.imap_arguments import decode_name
 from tasks.mail.visible import one_line
 
 Response = tuple[bytes, ...]
@@ -31,6 +30,7 @@ _TOKEN = re.compile(
 )
 _LITERAL = re.compile(rb"~?\{\d+\}$")
 _FETCH = re.compile(rb"(\d{1,10}) FETCH \(", re.IGNORECASE)
+_FETCHED = re.compile(rb"\d+ +FETCH\b", re.IGNORECASE)
 _COUNT = re.compile(rb"(\d{1,10}) ([A-Z]+)\s*$", re.IGNORECASE)
 _CODE = re.compile(rb"\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?(.*)", re.DOTALL)
 _DATE = re.compile(rb" ?(\d{1,2})-([A-Z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.IGNORECASE)
@@ -144,6 +144,15 @@ def _body(items: dict[bytes, bytes | None]) -> tuple[bool, bytes]:
     return False, b""
 
 
+def is_answer(response: Response) -> bool:
+    """Whether it is a FETCH response that says more than which flags a message has now: that is said unasked, too."""
+    if _FETCHED.match(response[0]) is None:
+        return False
+    head = _FETCH.match(response[0])
+    items = _pairs(_tokens(response, head.end())).keys() if head is not None else set[bytes]()
+    return not (items <= {b"UID", b"FLAGS", b"MODSEQ"} and items & {b"FLAGS", b"MODSEQ"})
+
+
 def row(response: Response) -> Row | None:
     """A FETCH response that has the items of `Row`."""
     if (message := _message(response)) is None:
@@ -203,18 +212,6 @@ def folder(response: Response, utf8: bool = False) -> Folder | None:
     if any(octet < 0x20 or octet == 0x7F for octet in name.value):
         return None
     return Folder(decode_name(name.value, utf8), frozenset(attributes), name.value)
-
-
-def decode_name(wire: bytes, utf8: bool) -> str:
-    """A folder name from modified UTF-7, or from UTF-8 where the server speaks IMAP4rev2 only."""
-    if wire.upper() == b"INBOX":
-        return "INBOX"
-    if not utf8 and wire.isascii():
-        try:
-            return str(imap_utf7.decode(wire))
-        except (ValueError, IndexError):  # UnicodeError and binascii.Error are ValueErrors
-            pass
-    return wire.decode("utf-8", "replace")
 
 
 def selected(responses: Iterable[Response]) -> tuple[int, dict[str, int]]:

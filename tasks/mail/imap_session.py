@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -20,17 +22,21 @@ from tasks.mail.stages import Stages
 if TYPE_CHECKING:
     from tasks.mail.config import ImapConfig
 
-TEMPORARY_CODES = frozenset(
-    {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"}
-)  # RFC 5530; the last is Gmail's
+# Response codes (RFC 5530; THROTTLED is Gmail's) that tell whether another connection would be refused as well.
+TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
+PERMANENT_CODES = frozenset({"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"})
 LOGOUT_SECONDS = 1.0
 
 
 class Session:
-    """One connection to the server of `config`. Every step is bounded, timed, and fails with an ImapFailure."""
+    """One connection to the server of `config`. Every step is bounded, timed, and fails with an ImapFailure.
 
-    def __init__(self, config: ImapConfig) -> None:
+    `until`, in monotonic seconds, bounds all of them together: many slow answers, each in time, may take for ever.
+    """
+
+    def __init__(self, config: ImapConfig, until: float = math.inf) -> None:
         self.config = config
+        self.until = until
         self.tls: network.TlsSession | None = None
         self.capabilities: frozenset[str] = frozenset()
         self.connection = Connection(config.host, tls_first=config.tls == "implicit")
@@ -67,7 +73,10 @@ class Session:
         about: str = "",
         permanent: bool = False,
     ) -> Reply:
-        """One command that has to end in OK; for `answers` see Connection. `permanent` is what a refusal is here."""
+        """One command that has to end in OK; for `answers` see Connection.
+
+        `permanent`: a refusal that says nothing else about itself would be met again.
+        """
         reply = await self._reply_to(stage, verb, *arguments, answers=answers)
         if reply.status != "OK":
             raise self._refused(stage, about or verb, reply, permanent=permanent)
@@ -76,7 +85,8 @@ class Session:
     async def idle(self, seconds: float) -> bool:
         """IDLE for at most `seconds`; False when the server refuses it."""
         with self._translated("search", "answer to IDLE"):
-            reply = await self.connection.idle(seconds, self.config.timeout)
+            async with asyncio.timeout(self._left()):
+                reply = await self.connection.idle(seconds, self.config.timeout)
         return reply.status == "OK"
 
     async def close(self) -> None:
@@ -188,15 +198,19 @@ class Session:
     ) -> ImapFailure:
         name, _, _ = imap_rows.code(reply.text)
         words = self.connection.words(reply.text) or reply.status
-        permanent = permanent and name not in TEMPORARY_CODES
+        permanent = name in PERMANENT_CODES or (permanent and name not in TEMPORARY_CODES)
         return ImapFailure(kind, stage, f"the server refused {about}: {words}", code=name, permanent=permanent)
 
     @asynccontextmanager
     async def _step(self, stage: str, awaited: str) -> AsyncIterator[None]:
         """A part of a stage that ends in time with what is `awaited`, or with an ImapFailure."""
         with self._translated(stage, awaited):
-            async with self._stages(stage):
+            async with asyncio.timeout(self._left()), self._stages(stage):
                 yield
+
+    def _left(self) -> float | None:
+        """Seconds until all has to be over."""
+        return None if math.isinf(self.until) else max(0.0, self.until - time.monotonic())
 
     @contextmanager
     def _translated(self, stage: str, awaited: str) -> Iterator[None]:
@@ -204,8 +218,8 @@ class Session:
         try:
             yield
         except TimeoutError:
-            text = f"no {awaited} within {self.config.timeout:g} s"
-            raise ImapFailure(ErrorType.TIMEOUT, stage, text) from None
+            time_given = "in the time that was left" if self._left() == 0.0 else f"within {self.config.timeout:g} s"
+            raise ImapFailure(ErrorType.TIMEOUT, stage, f"no {awaited} {time_given}") from None
         except OSError as error:
             text = f"no {awaited}: {network.describe_os_error(error)}"
             raise ImapFailure(ErrorType.CONNECTION, stage, text) from None

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
 
-from tasks.mail.arrival import newest_first
+from tasks.mail.arrival import CLOCK_MARGIN
 from tasks.mail.conclude import configuration_notes
 from tasks.mail.config import InboundConfig
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import ErrorType, Moment, Placement
 from tasks.mail.imap import Mailbox
 from tasks.mail.imap_rows import Row
-from tasks.mail.match import HEADERS, decoded, is_answer, is_report
+from tasks.mail.match import HEADERS, comes_as_bounce, decoded, is_answer
 from tasks.mail.result import LoopResult, Outcome, Status
 from tasks.mail.verdict import severity, unreadable
+
+# What mail programs put in front of the subject that they answer or forward, in the commonest languages.
+ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +37,25 @@ class Recent:
 async def find_recent(inbound: InboundConfig) -> Recent:
     """Look once. Raises ImapFailure, with error type no_recent_message where there is none."""
     imap, begun = inbound.imap, Moment.now()
-    oldest = begun.utc - timedelta(minutes=imap.max_age_minutes)
-    box = await Mailbox.open(imap, imap.password.get_secret_value() if imap.password else "")
+    oldest, latest = begun.utc - timedelta(minutes=imap.max_age_minutes), begun.utc + CLOCK_MARGIN
+    box = await Mailbox.open(imap, until=begun.monotonic + 2 * imap.timeout)
     try:
         selected = await box.examine(imap.folder)
-        found: list[Row] = []
-        async for rows in newest_first(box, selected.exists):
-            found += [row for row in rows if row.internaldate >= oldest and carries(row, imap.search_subject or "")]
-            if all(row.internaldate < oldest for row in rows):
+        matching: dict[int, Row] = {}
+        async for rows in box.newest_first(selected.exists):
+            fresh = [row for row in rows if row.internaldate >= oldest]
+            matching |= {row.uid: row for row in fresh if carries(row, imap.search_subject or "")}
+            if not fresh:
                 break
+        found = [row for row in matching.values() if row.internaldate <= latest]
+        if not found and box.unreadable:
+            text = f"{box.unreadable} answers of the server to FETCH could not be read"
+            raise ImapFailure(ErrorType.IMAP, "search", text)
         if not found:
             age = f"{imap.max_age_minutes:g} minutes"
             text = f"no message with {imap.search_subject!r} in its subject, not older than {age}, in {imap.folder}"
+            if matching:
+                text += f" ({len(matching)} with a date in the future)"
             raise ImapFailure(ErrorType.NO_MESSAGE, "search", text)
         detected, notes = Moment.now(), await _delete_own(box, inbound, selected.uidvalidity, found)
     except ImapFailure as failure:
@@ -57,11 +68,18 @@ async def find_recent(inbound: InboundConfig) -> Recent:
 
 
 def carries(row: Row, text: str) -> bool:
-    """Whether a message counts: the text in its subject, not deleted, and neither an answer nor a bounce."""
+    """Whether a message counts: the text in its subject, not deleted, and neither an answer, a forward nor a bounce."""
     message = HEADERS.parsebytes(row.headers)
-    if r"\DELETED" in row.flags or is_report(message) or is_answer(message):
+    if r"\DELETED" in row.flags or comes_as_bounce(message) or is_answer(message) or _is_automatic(message):
         return False
-    return text.casefold() in decoded(message.get("Subject")).casefold()
+    subject, wanted = decoded(message.get("Subject")).casefold(), text.casefold()
+    return wanted in subject and ANSWERED.search(subject[: subject.index(wanted)]) is None
+
+
+def _is_automatic(message: Message) -> bool:
+    """Whether a program answered by itself (RFC 3834); what monitors send may well be marked as auto-generated."""
+    marks = (str(value).partition(";")[0].strip().lower() for value in message.get_all("Auto-Submitted", []))
+    return not {"no", "auto-generated"}.issuperset(marks)
 
 
 def _is_own(row: Row, name: str) -> bool:

@@ -52,7 +52,8 @@ class Match(Enum):
 def match(headers: bytes, probe: Probe) -> Match:
     """Compare the top-level header of a message with the probe.
 
-    A reply, a forward, an auto-reply or a bounce quotes the probe, but never has its ids in its own top-level fields.
+    A reply, a forward, an auto-reply or a bounce quotes the probe. Should one copy the ids into its own top-level
+    fields, what it says of itself decides.
     """
     message = HEADERS.parsebytes(headers)
     ids = _values(message, "X-Mail-Loop-Id")

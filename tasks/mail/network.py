@@ -7,12 +7,17 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TypeVar
 
 from aiohappyeyeballs import AddrInfoType, start_connection
+
+Found = TypeVar("Found")
 
 STAGGER = 0.25  # seconds before the next address is tried beside the one that has not answered (RFC 8305)
 
@@ -83,9 +88,35 @@ def own_name() -> str:
 async def resolve(host: str, port: int) -> Sequence[AddrInfoType]:
     """The addresses of a host. Raises socket.gaierror. The caller bounds it."""
     try:
-        return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return await in_own_thread(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     except UnicodeError:  # a label that is empty or too long
         raise socket.gaierror(socket.EAI_NONAME, "Not a host name") from None
+
+
+async def in_own_thread(call: Callable[[], Found]) -> Found:
+    """Await what blocks and cannot be stopped, such as getaddrinfo.
+
+    The event loop's pool has few threads: a handful of names that do not resolve would make every other one wait. And
+    as a daemon, unlike a thread of any pool, it keeps nobody from leaving.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Found] = loop.create_future()
+
+    def end(finish: Callable[[], None]) -> None:
+        if not found.done():  # else nobody waits any more
+            finish()
+
+    def run() -> None:
+        finish: Callable[[], None]
+        try:
+            finish = partial(found.set_result, call())
+        except Exception as error:
+            finish = partial(found.set_exception, error)
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(end, finish)
+
+    threading.Thread(target=run, name="look-up", daemon=True).start()
+    return await found
 
 
 async def connect(addresses: Sequence[AddrInfoType]) -> socket.socket:

@@ -10,7 +10,8 @@ from tasks.mail.facts import Placement
 from tasks.mail.imap_rows import Folder
 
 JUNK_NAMES = ("junk", "spam", "junk e-mail", "junk email", "junk mail", "junk-e-mail", "bulk mail", "spamverdacht")
-# Copies of what was sent lie in these: finding the probe there says nothing about its arrival.
+# Copies of what was sent lie in these: finding the probe there says nothing about its arrival. In other folders a copy
+# is known by its lack of Received fields, whatever language they are named in; but not all copies lack them.
 SENDERS_COPIES = frozenset({r"\SENT", r"\DRAFTS", r"\ALL", r"\FLAGGED", r"\IMPORTANT"})
 SENT_NAMES = ("sent", "sent items", "sent mail", "sent messages", "gesendet", "gesendete elemente", "drafts", "outbox")
 MOST_FOLDERS = 50  # other folders looked at; a mailbox with more is not searched in full
@@ -25,7 +26,10 @@ class Place:
     optional: bool = True
 
 
-def places(folders: Sequence[Folder], imap: ImapConfig) -> tuple[Place, Place | None, list[Place]]:
+Places = tuple[Place, Place | None, list[Place]]
+
+
+def places(folders: Sequence[Folder], imap: ImapConfig) -> Places:
     """The expected folder, the junk folder if there is one, and the others a filter rule may have chosen."""
     expected = Place(imap.folder, Placement.EXPECTED, optional=False)
     readable = [folder for folder in folders if folder.selectable and not _same(folder.name, imap.folder)]

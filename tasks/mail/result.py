@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.mail.facts import ErrorType, Placement
+from tasks.mail.visible import printable
 
+
+def _utc(moment: datetime) -> datetime:
+    """A mail server may send any date, with any zone."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return moment.replace(tzinfo=UTC)
+
+
+Text = Annotated[str, AfterValidator(printable)]  # strangers' text may hold what no JSON, terminal or log can carry
+Moment = Annotated[datetime, AfterValidator(_utc)]
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 4))]  # finer than that is noise
 
 
@@ -46,7 +58,7 @@ class AttemptRecord(BaseModel):
     attempt: int
     error_type: ErrorType
     smtp_code: int | None
-    error_msg: str
+    error_msg: Text
     stage: str
 
 
@@ -58,38 +70,39 @@ class LoopResult(BaseModel):
     loop: str
     status: Status
     outcome: Outcome
-    sentence: str = Field(description="The verdict in one sentence that a person can act on.")
+    sentence: Text = Field(description="The verdict in one sentence that a person can act on.")
     leg: str | None = Field(None, description="The leg that failed: smtp or imap.")
     stage: str | None = Field(None, description="The stage of that leg.")
     error_type: ErrorType | None = None
-    error_msg: str | None = None
+    error_msg: Text | None = None
     attempts: int = Field(0, description="Attempts to hand the message to the relay.")
     attempt_errors: tuple[AttemptRecord, ...] = ()
     response_code: int | None = Field(None, description="The last reply code of the relay.")
-    response_message: str | None = Field(None, description="The text of that reply.")
-    smtp_code: int | None = Field(None, description="The reply code that made the check fail.")
-    queue_id: str | None = Field(None, description="The relay's name for the message: what to look for in its log.")
+    response_message: Text | None = Field(None, description="The text of that reply.")
+    enhanced_code: str | None = Field(None, description="The enhanced status code (RFC 3463) of that reply.")
+    smtp_code: int | None = Field(None, description="The reply code that made the SMTP leg fail.")
+    queue_id: Text | None = Field(None, description="The relay's name for the message: what to look for in its log.")
     token: str | None = None
-    probe_id: str | None = None
-    subject: str | None = None
-    message_id: str | None = None
-    from_: str | None = Field(None, alias="from")
-    to: str | None = None
-    sent_at: datetime | None = Field(None, description="When the first attempt began.")
-    accepted_at: datetime | None = Field(None, description="When the relay accepted the message.")
-    arrived_at: datetime | None = Field(None, description="INTERNALDATE, by the mail server's clock, whole seconds.")
-    detected_at: datetime | None = Field(None, description="When the check saw the message.")
+    probe_id: Text | None = None
+    subject: Text | None = None
+    message_id: Text | None = None
+    from_: Text | None = Field(None, alias="from")
+    to: Text | None = None
+    sent_at: Moment | None = Field(None, description="When the first attempt began.")
+    accepted_at: Moment | None = Field(None, description="When the relay accepted the message.")
+    arrived_at: Moment | None = Field(None, description="INTERNALDATE, by the mail server's clock, whole seconds.")
+    detected_at: Moment | None = Field(None, description="When the check saw the message.")
     send_seconds: Seconds | None = Field(None, description="From the first attempt to the acceptance.")
     delivery_seconds: Seconds | None = Field(None, description="From the acceptance to the mailbox, at the most.")
     total_seconds: Seconds | None = Field(None, description="From the first attempt to the detection.")
     smtp_stages: dict[str, Seconds] = Field(default_factory=dict)
     imap_stages: dict[str, Seconds] = Field(default_factory=dict)
-    folder: str | None = None
+    folder: Text | None = None
     placement: Placement | None = None
     copies: int = 0
     matched_uids: tuple[int, ...] = ()
-    latest_internaldate: datetime | None = None
-    notes: tuple[str, ...] = Field((), description="What a reader should know beside the verdict.")
+    latest_internaldate: Moment | None = None
+    notes: tuple[Text, ...] = Field((), description="What a reader should know beside the verdict.")
     flow_run_id: str | None = None
 
     @property

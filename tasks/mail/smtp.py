@@ -8,7 +8,7 @@ import logging
 import ssl
 from types import MappingProxyType
 
-from aiosmtplib import SMTP, SMTPException
+from aiosmtplib import SMTPException
 
 from tasks.mail import network
 from tasks.mail.attempts import Attempts
@@ -16,12 +16,12 @@ from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import ErrorType, Moment, Receipt
 from tasks.mail.probe import Probe
+from tasks.mail.smtp_connection import Connection
 from tasks.mail.smtp_replies import enhanced_code, failure, queue_id
 from tasks.mail.stages import Stages
 from tasks.mail.visible import one_line
 
 QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
-DATA_COMMAND = b"DATA\r\n"
 
 log = logging.getLogger(__name__)
 
@@ -56,27 +56,13 @@ async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None)
         if found.error_type is ErrorType.UNEXPECTED:
             log.exception("The SMTP leg failed in a way that it should not.")
         # Only a 4yz or 5yz reply says for certain that a body was not accepted.
-        if dialogue.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
+        if dialogue.client.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
             return dialogue.receipt(started, found.text, doubt=found)
         found.stages = dict(dialogue.stages.seconds)
         raise found from None
     finally:
         dialogue.close()
     return dialogue.receipt(started, response)
-
-
-class _Client(SMTP):
-    """Leaves no connection behind, whichever of its own methods closes it."""
-
-    def close(self) -> None:
-        """Say good-bye as TLS wants it, and drop the connection at once.
-
-        A TLS transport that closes politely waits for its peer up to 30 s, with its file descriptor in use.
-        """
-        transport = self.transport
-        super().close()
-        if transport is not None:
-            transport.abort()  # type: ignore[attr-defined]  # typed as a BaseTransport, is a Transport
 
 
 class _Dialogue:
@@ -86,15 +72,9 @@ class _Dialogue:
         self.probe = probe
         self.smtp = smtp
         self.stages = Stages("smtp", smtp.timeout)
-        self.written: list[bytes] | None = None
         self.password = smtp.password.get_secret_value() if smtp.password else ""
-        self.client = _Client(
-            hostname=smtp.host,
-            local_hostname=smtp.ehlo_name or network.own_name(),
-            use_tls=smtp.tls == "implicit",
-            start_tls=False,  # None would send in clear where STARTTLS is not offered
-            timeout=2 * smtp.timeout,  # each stage has its own bound; without any, asyncio's for a handshake is 60 s
-        )
+        # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
+        self.client = Connection(smtp.host, smtp.ehlo_name or network.own_name(), timeout=2 * smtp.timeout)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -119,7 +99,7 @@ class _Dialogue:
         async with self.stages("rcpt"):
             await self.client.rcpt(self.probe.to_addr, encoding=self._encoding)
         async with self.stages("data"):
-            self._watch_writes()
+            self.client.begin_data()
             response = await self.client.data(self.probe.content)
         await self._quit()
         return response.message
@@ -137,11 +117,13 @@ class _Dialogue:
             addresses = await network.resolve(self.smtp.host, self.smtp.port)
         async with self.stages("connect"):
             sock = await network.connect(addresses)
-        # With implicit TLS aiosmtplib reads the banner in the same step as the handshake.
-        async with self.stages("tls" if context else "connect"):
-            # From here on the socket is asyncio's to close: closed by us, its number would be used again while the
-            # transport of a TLS connection still watches it.
-            await self.client.connect(sock=sock, tls_context=context)
+        if context is not None:
+            async with self.stages("tls"):
+                await self.client.open(sock, context)
+        async with self.stages("connect"):
+            if context is None:
+                await self.client.open(sock, None)
+            await self.client.greeting()
 
     async def _starttls(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("tls"):
@@ -183,24 +165,6 @@ class _Dialogue:
     @property
     def _encoding(self) -> str:
         return "utf-8" if self.probe.needs_smtputf8 else "ascii"
-
-    def _watch_writes(self) -> None:
-        """Note what is written from now on: aiosmtplib sends DATA and the body in one step."""
-        if (protocol := self.client.protocol) is None:
-            return
-        self.written, write = [], protocol.write
-
-        def watched(data: bytes) -> None:
-            if self.written is not None:
-                self.written.append(data)
-            write(data)
-
-        protocol.write = watched  # type: ignore[method-assign]  # this one connection's, for this one step
-
-    @property
-    def body_may_be_out(self) -> bool:
-        """True unless it is certain that no more than the DATA command was written."""
-        return self.written is not None and self.written != [DATA_COMMAND]
 
     async def _quit(self) -> None:
         """Say good-bye; whatever becomes of it, the message is accepted."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from aiosmtplib import (
-    SMTPConnectError,
     SMTPException,
     SMTPRecipientsRefused,
     SMTPResponseException,
@@ -19,6 +18,7 @@ from aiosmtplib import (
 from tasks.mail import network
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import ErrorType
+from tasks.mail.smtp_connection import OutOfStep
 from tasks.mail.visible import one_line
 
 E = TypeVar("E", bound=BaseException)
@@ -65,9 +65,13 @@ def failure(stage: str, error: BaseException, host: str, timeout: float, secrets
         return SmtpFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
     if isinstance(error, SMTPResponseException):
         return SmtpFailure(ErrorType.SMTP, stage, f"not an SMTP reply: {text.removeprefix(MALFORMED)}")
+    if isinstance(error, OutOfStep):
+        return SmtpFailure(ErrorType.SMTP, stage, text)
     if tls := _find(error, ssl.SSLError):
         return SmtpFailure(ErrorType.TLS, stage, network.describe_tls_error(tls, host))
-    if _find(error, TimeoutError):
+    if late := _find(error, TimeoutError):
+        if late.errno:  # the operating system gave up, at a time of its own
+            return SmtpFailure(ErrorType.TIMEOUT, stage, _lost(late))
         return SmtpFailure(ErrorType.TIMEOUT, stage, f"no answer within {timeout:g} s")
     if name := _find(error, socket.gaierror):
         reason = one_line(network.describe_os_error(name))
@@ -97,7 +101,7 @@ def _in_handshake(error: BaseException) -> bool:
     """
     if isinstance(error, SMTPServerDisconnected):
         return "upgrading transport" in str(error)
-    return isinstance(error, SMTPConnectError) and not isinstance(error.__cause__, SMTPServerDisconnected)
+    return isinstance(error, OSError)
 
 
 def _lost(error: OSError) -> str:

@@ -104,7 +104,7 @@ def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
             sentence = f"The relay {relay} could not be used ({said}): see whether it is up and its port open."
         case ErrorType.UNEXPECTED:
             sentence = f"The check itself failed while sending through {relay} ({said}): see the log of this run."
-        case _ if failure.smtp_code is not None:
+        case _ if failure.smtp_code is not None and failure.smtp_code >= 500:
             outcome = Outcome.REJECTED
             whom = f" for {smtp.to_addr}" if failure.error_type is ErrorType.RECIPIENT else ""
             sentence = f"The relay {relay} refused the message{whom} ({said}): ask its postmaster."

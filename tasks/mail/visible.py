@@ -5,7 +5,12 @@ from __future__ import annotations
 LONGEST = 300
 
 
+def printable(text: str) -> str:
+    """The text with what is not printable (control characters, direction marks, lone surrogates) shown as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def one_line(text: str, limit: int | None = LONGEST) -> str:
     """One line of at most `limit` characters; what could move a cursor, forge a line or hide is shown as an escape."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+    shown = printable(" ".join(text.split()))
     return shown if limit is None or len(shown) <= limit else f"{shown[: limit - 1]}…"

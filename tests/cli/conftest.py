@@ -49,29 +49,48 @@ async def box() -> AsyncIterator[Sandbox]:
 def mail_loop(tmp_path: Path) -> Command:
     """Run `mail-loop` with a home of its own, away from the checkout."""
 
-    async def run(*arguments: str | Path, **env: str) -> Ended:
+    async def run(
+        *arguments: str | Path,
+        until: Callable[[], bool] | None = None,
+        then: Callable[[], bool] | None = None,
+        closed_stdout: bool = False,
+        warnings: str = "error",
+        **env: str,
+    ) -> Ended:
+        """`until` says when to send SIGTERM; `then` is called until it says that it is done."""
         own = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "CHECK_PASSWORD": PASSWORD}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        stdout = asyncio.subprocess.PIPE
+        if closed_stdout:
+            reader, stdout = os.pipe()
+            os.close(reader)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-W",
-            "error",
+            warnings,
             "-m",
             "flows.cli",
             *map(str, arguments),
             cwd=tmp_path,
             env=inherited | own | env,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
             async with asyncio.timeout(MOST_SECONDS):
+                if event := until or then:
+                    while not event():  # noqa: ASYNC110  # files and other processes have no event to wait for
+                        await asyncio.sleep(0.05)
+                if until:
+                    process.terminate()
                 out, err = await process.communicate()
+            if closed_stdout:
+                os.close(stdout)
         except TimeoutError:
             process.kill()
             raise
-        return Ended(process.returncode or 0, out.decode(), err.decode())
+        return Ended(process.returncode or 0, (out or b"").decode(), err.decode())
 
     return run
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from flows import background
 from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import PASSWORD, Command, config, written
 
@@ -179,3 +182,47 @@ async def test_no_copy_of_the_message_stays_and_no_other_message_goes(
     left = await box.folder("monitor")
     assert [message.raw for message in left] == foreign
     assert not any(message.flags for message in left)
+
+
+async def test_a_terminated_check_ends_at_once_with_3_and_leaves_no_server(
+    box: Sandbox, mail_loop: Command, tmp_path: Path
+) -> None:
+    """SIGTERM from systemd, cron or timeout(1): while the private server starts, and while the check waits."""
+    box.play(Script(deliver_to=None))
+    file = written(tmp_path, "office", config(box, limits__max_wait=600.0))
+    home = tmp_path / "state" / "mail-loop"
+    for reached in (lambda: (home / "server.json").exists(), lambda: "DATA" in box.commands):
+        async with asyncio.timeout(100):
+            # Prefect leaves sockets to the garbage collector; where it is cut off, Python would tell.
+            ended = await mail_loop("check", file, until=reached, warnings="ignore")
+        assert ended.code == 3
+        assert ended.err == "mail-loop: interrupted\n"
+        assert not (home / "server.json").exists()
+
+
+async def test_a_verdict_survives_the_death_of_the_prefect_server(
+    box: Sandbox, mail_loop: Command, tmp_path: Path
+) -> None:
+    """What was found counts, and is no error of the mail: the server is killed while the message is on its way."""
+    box.play(Script(delay=4.0))
+    home = tmp_path / "state" / "mail-loop"
+
+    def kill_the_server_once_the_message_is_sent() -> bool:
+        if "DATA" in box.commands and (server := background.running(home, "server")) is not None:
+            os.killpg(server.pid, signal.SIGKILL)
+            return True
+        return False
+
+    file = written(tmp_path, "office", config(box, limits__max_wait=60.0))
+    ended = await mail_loop("check", "--json", file, then=kill_the_server_once_the_message_is_sent)
+    assert ended.code == 0, ended.err
+    assert ended.results[0]["outcome"] == "delivered"
+
+
+async def test_a_reader_that_has_seen_enough_does_not_end_the_other_checks(
+    box: Sandbox, mail_loop: Command, tmp_path: Path
+) -> None:
+    files = [written(tmp_path, name, config(box, imap=None)) for name in ("one", "two", "three")]
+    ended = await mail_loop("check", "--direct", *files, closed_stdout=True)
+    assert (ended.code, ended.err) == (0, "")
+    assert box.commands.count("DATA") == 3

@@ -30,6 +30,11 @@ class RawSmtp(RawServer):
         self.extensions = extensions
         self.messages: list[bytes] = []
 
+    async def say(self, unasked: bytes) -> None:
+        """Write to every open connection, whatever is going on there."""
+        for line in self._lines.values():
+            await line.write(unasked)
+
     async def converse(self, line: Line) -> None:
         await self.reply(line, "banner", b"220 raw.test ESMTP\r\n")
         while True:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from flows.direct import check
-from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.arrival import OLD_REPORTS
+from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.facts import ErrorType
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult, Outcome, Status
@@ -27,6 +28,7 @@ from tests.raw.test_imap_faults import nothing_is_left_behind as nothing_is_left
 LONG = 120.0  # seconds that a check might wait, if it did not know better
 SOON = 30.0  # seconds within which it does
 SHORT = 0.4  # seconds after which a message that never comes is lost
+RECEIVED = b"Received: from relay.test by edge.test; Mon, 2 Mar 2026 00:00:00 +0000\r\n"
 
 NO = b"{tag} NO [X-CODE] not today\r\n"
 BYE = b"* BYE [UNAVAILABLE] shutting down\r\n"
@@ -60,6 +62,11 @@ class Round:
         login = {"host": self.mailbox.host, "port": self.mailbox.port, "tls": "none", "username": "bob"}
         imap = {**login, "password": "secret", "retry_delay": 0.1, **imap}
         return loop_config({"name": "raw", "smtp": smtp, "imap": imap, "limits": {"max_wait": max_wait}})
+
+    def inbound(self, **imap: Any) -> InboundConfig:
+        """The receiving half alone, looking once."""
+        fields: dict[str, Any] = {"search_subject": "[loop]", "retries": 0} | imap
+        return inbound_config({"name": "raw", "imap": self.loop(**fields).imap})
 
     async def check(self, max_wait: float = LONG, **imap: Any) -> LoopResult:
         async with asyncio.timeout(SOON):
@@ -96,7 +103,7 @@ def capabilities(phase: str) -> dict[str, str]:
     return {"capabilities": "IMAP4rev1 IDLE UIDPLUS"} if phase == "login" else {}
 
 
-# What every look needs, with the stage it belongs to and what a NO there is.
+# What every look needs, with the stage it belongs to and what a NO there is. The one to LIST alone can be done without.
 NEEDED = {
     "greeting": ("connect", ErrorType.IMAP),
     "capability": ("login", ErrorType.IMAP),
@@ -106,7 +113,7 @@ NEEDED = {
     "examine": ("select", ErrorType.IMAP),
     "fetch": ("search", ErrorType.IMAP),
 }
-FINAL = {"authenticate", "login", "list", "examine"}  # where a NO would be met again
+FINAL = {"authenticate", "login"}  # where a NO would be met again
 
 
 def fault_at(phase: str, fault: str) -> Action:
@@ -115,7 +122,7 @@ def fault_at(phase: str, fault: str) -> Action:
 
 @pytest.mark.parametrize("phase", NEEDED)
 async def test_a_fault_that_lasts_leaves_the_mail_unverified(phase: str) -> None:
-    """Though it lies there: nobody could look."""
+    """Though it lies there: nobody could look. But for a login, a NO that gives no reason is tried again to the end."""
     stage, refusal = NEEDED[phase]
 
     async def one(fault: str) -> None:
@@ -131,20 +138,22 @@ async def test_a_fault_that_lasts_leaves_the_mail_unverified(phase: str) -> None
         elif fault != "silence":
             assert connections > 1
 
-    await asyncio.gather(*(one(fault) for fault in FAULTS))
+    await asyncio.gather(*(one(fault) for fault in FAULTS if (phase, fault) != ("list", "no")))
 
 
 @pytest.mark.parametrize("phase", [*NEEDED, "status", "noop"])
 async def test_a_fault_that_passes_is_overcome(phase: str) -> None:
+    """A single NO as well: a server that is busy says no more. What can be done without it costs no connection."""
+
     async def one(fault: str) -> None:
         async with around({phase: [fault_at(phase, fault)]}, **capabilities(phase)) as way:
             way.later(0.2)
             assert_found(await way.check(timeout=0.3))
-            assert way.mailbox.connections == 2, fault
+            needless = fault == "no" and phase in {"list", "status"}
+            assert way.mailbox.connections == (1 if needless else 2), fault
             assert way.mailbox.messages == [], fault
 
-    # A refusal that would be met again ends the search, or the look at the one folder.
-    faults = [fault for fault in FAULTS if fault != "no" or phase not in FINAL | {"status"}]
+    faults = [fault for fault in FAULTS if fault != "no" or phase not in FINAL]
     await asyncio.gather(*(one(fault) for fault in faults))
 
 
@@ -265,7 +274,8 @@ async def test_a_folder_that_is_made_during_the_wait_is_looked_at() -> None:
     async with around() as way:
 
         def arrive(raw: bytes) -> None:
-            asyncio.get_running_loop().call_later(0.2, way.mailbox.folders.update, {"New": [Message(1, raw)]})
+            made = {"New": [Message(1, RECEIVED + raw)]}
+            asyncio.get_running_loop().call_later(0.2, way.mailbox.folders.update, made)
 
         way.relay.arrive = arrive
         result = await way.check(SHORT)
@@ -287,6 +297,123 @@ async def test_a_folder_that_cannot_be_opened_is_a_note(configured: str | None) 
     assert lost.outcome is Outcome.LOST
     assert len(notes(lost)) == len(set(notes(lost)))
     assert {note.split()[2] for note in notes(lost)} == {"Ghost", "Shadow"}
+
+
+async def test_the_senders_own_copy_is_no_arrival() -> None:
+    """His program has put it there, so no server has received it; no special use and no name gives it away."""
+    async with around() as way:
+        way.mailbox.folders["Gesendete Objekte"] = []
+        way.later(0.0, "Gesendete Objekte")
+        result = await way.check(SHORT)
+        assert len(way.mailbox.folders["Gesendete Objekte"]) == 1
+    assert (result.status, result.outcome) == (Status.ERROR, Outcome.LOST)
+
+
+async def test_a_folder_that_does_not_exist_ends_the_search_at_once() -> None:
+    for refusal in (NO, b"{tag} NO [NONEXISTENT] no such folder\r\n"):
+        async with around({"examine": refusal}) as way:
+            result = await way.check(folder="nowhere")
+            assert way.mailbox.connections == 1
+        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+
+
+async def test_without_a_list_the_expected_folder_is_looked_at() -> None:
+    """And the junk folder, where it is configured."""
+    async with around({"list": NO}) as way:
+        found = await way.check()
+        way.later(0.0, "Junk")
+        junked = await way.check(junk_folder="Junk")
+        way.lose()
+        lost = await way.check(SHORT)
+    assert_found(found)
+    assert_found(junked, Outcome.JUNKED)
+    assert (lost.status, lost.outcome) == (Status.ERROR, Outcome.LOST)
+    for result in (found, junked, lost):
+        assert any("The folders could not be listed" in note for note in notes(result))
+
+
+async def test_a_list_that_is_refused_later_leaves_what_is_known() -> None:
+    async with around({"list": [DEFAULT, NO]}) as way:
+        way.mailbox.folders["Other"] = []
+        way.relay.arrive = lambda raw: way.mailbox.append(RECEIVED + raw, "Other")
+        result = await way.check(SHORT)
+        assert way.mailbox.connections == 1
+    assert_found(result, Outcome.MISPLACED)
+
+
+async def test_messages_that_are_only_said_to_be_there_end_the_search_in_time() -> None:
+    many = b"* 4000000000 EXISTS\r\n* OK [UIDVALIDITY 1] valid\r\n* OK [UIDNEXT 1] next\r\n{tag} OK done\r\n"
+    async with around({"examine": many}) as way:
+        way.lose()
+        result = await way.check(SHORT)
+        assert way.mailbox.count("FETCH") < 250
+    assert result.outcome is Outcome.LOST
+    assert "Only the newest 20000 messages of INBOX were looked at." in notes(result)
+
+
+class Slow(RawImap):
+    """Answers some commands in time, but just so."""
+
+    slow: frozenset[str] = frozenset()
+    patience = 0.25
+
+    async def reply(self, line: Line, phase: str, default: bytes, tag: bytes = b"") -> bytes:
+        if phase in self.slow:
+            await asyncio.sleep(self.patience)
+        return await super().reply(line, phase, default, tag)
+
+
+async def test_many_slow_answers_do_not_hold_the_search_up() -> None:
+    """Each comes within the timeout, but all together would take half a minute."""
+    async with Relay() as relay, Slow() as mailbox:
+        mailbox.folders |= {f"List {number}": [] for number in range(50)}
+        mailbox.slow = frozenset({"status", "examine"})
+        way = Round(relay, mailbox)
+        way.lose()
+        async with asyncio.timeout(10):
+            result = await way.check(SHORT, timeout=0.5)
+    assert (result.status, result.outcome) == (Status.ERROR, Outcome.UNVERIFIED)
+    assert (result.leg, result.error_type) == ("imap", ErrorType.TIMEOUT)
+
+
+async def test_slow_answers_after_the_message_was_found_are_a_note() -> None:
+    """Nor do they take more time than was left."""
+    async with Relay() as relay, Slow() as mailbox:
+        mailbox.slow, mailbox.patience = frozenset({"select", "store", "expunge"}), 0.9
+        way = Round(relay, mailbox)
+        relay.arrive = mailbox.append
+        result = await way.check(0.001, timeout=1.2)
+    assert_found(result)
+    assert any("(no answer to UID STORE in the time that was left)" in note for note in notes(result))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'* 1 FETCH (UID 1 INTERNALDATE "22-Nov-2026 22:01:07 +0100")\r\n',
+        b'* 1 FETCH (UID 1 BODY[HEADER.FIELDS (X-MAIL-LOOP-ID)]<0> "")\r\n',
+        b"* 1 FETCH (\r\n",
+    ],
+)
+async def test_what_cannot_be_read_may_be_the_message(answer: bytes) -> None:
+    """So it is not said to be lost."""
+    async with around({"fetch": answer + b"{tag} OK done\r\n"}) as way:
+        result = await way.check(SHORT)
+    assert (result.status, result.outcome) == (Status.ERROR, Outcome.UNVERIFIED)
+    assert (result.stage, result.error_type) == ("search", ErrorType.IMAP)
+    assert "could not be read" in result.sentence
+
+
+async def test_news_about_flags_is_nothing_that_could_not_be_read() -> None:
+    async with around({"fetch": b"* 1 FETCH (FLAGS (\\Seen))\r\n{tag} OK done\r\n"}) as way:
+        assert (await way.check(SHORT)).outcome is Outcome.LOST
+
+
+async def test_what_could_not_be_read_does_not_matter_where_the_message_is_found() -> None:
+    async with around({"fetch": [b"* 1 FETCH (UID 1)\r\n{tag} OK done\r\n"]}) as way:
+        way.mailbox.append(b"Subject: odd\r\n\r\n")
+        way.later(0.2)
+        assert_found(await way.check())
 
 
 async def test_a_refused_status_of_junk_is_a_note() -> None:
@@ -377,6 +504,26 @@ async def test_a_bounce_ends_the_wait() -> None:
     assert result.error_msg == "5.1.1 550 5.1.1 No such user"
 
 
+async def test_a_clock_far_behind_does_not_hide_a_bounce() -> None:
+    """At the end it is read whatever its date says, and found among others; the id in it decides."""
+    past = datetime.now(UTC) - timedelta(hours=2)
+    async with around() as way:
+        others = [report(compose("raw", way.loop().smtp).content) for _ in range(30)]
+
+        def arrive(raw: bytes) -> None:
+            for text in [*others, report(raw)]:
+                way.mailbox.append(text, internaldate=past)
+
+        way.relay.arrive = arrive
+        result = await way.check(SHORT)
+        # Not every old report of a crowded mailbox is read.
+        assert sum("BODY.PEEK[]" in line for line in way.mailbox.log) == 1
+        way.lose()
+        assert (await way.check(SHORT)).outcome is Outcome.LOST
+        assert sum("BODY.PEEK[]" in line for line in way.mailbox.log) == 1 + OLD_REPORTS
+    assert (result.status, result.outcome) == (Status.ERROR, Outcome.BOUNCED)
+
+
 async def test_a_bounce_whose_reading_is_interrupted_is_read_again() -> None:
     async with around({"fetch": [DEFAULT, DROP]}) as way:
         way.relay.arrive = lambda raw: way.mailbox.append(report(raw))
@@ -445,3 +592,82 @@ async def test_a_connection_in_doubt_is_settled_by_the_mailbox() -> None:
         assert (lost.outcome, lost.attempts, lost.queue_id) == (Outcome.UNSENT, 1, None)
         way.relay.play("eod", b"250 2.0.0 Ok: queued as RAW\r\n")
         assert_found(await way.check())
+
+
+def letter(head: bytes = b"", subject: bytes = b"[loop] hello") -> bytes:
+    return b"From: ann@elsewhere.test\r\nSubject: " + subject + b"\r\n" + head + b"\r\nhello\r\n"
+
+
+class TestInbound:
+    """The receiving half alone."""
+
+    async def test_a_message_that_matches_is_found(self) -> None:
+        async with around() as way:
+            for text in (letter(), letter(b"Auto-Submitted: auto-generated\r\n"), letter(subject=b"Core: [loop] x")):
+                way.mailbox.append(text)
+            result = await check(way.inbound())
+        assert_found(result)
+        assert (result.copies, result.matched_uids) == (3, (3, 2, 1))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            letter(b"X-Failed-Recipients: bob@localhost.test\r\n"),
+            letter(b"Return-Path: <>\r\n"),
+            letter(b"Auto-Submitted: auto-replied; owner-email=a@b\r\n"),
+            letter(b"Auto-Submitted: auto-notified\r\n"),
+            letter(b"In-Reply-To: <a@b>\r\n"),
+            letter(subject=b"Re: [loop] hello"),
+            letter(subject=b"AW: [loop] hello"),
+            letter(subject=b"WG: [loop] hello"),
+            letter(subject=b"[EXTERNAL] Fwd: [loop] hello"),
+            letter(subject=b"Re[2]: hello [loop]"),
+        ],
+    )
+    async def test_what_answers_forwards_or_reports_a_message_is_none(self, text: bytes) -> None:
+        async with around() as way:
+            way.mailbox.append(text)
+            result = await check(way.inbound())
+        assert (result.status, result.outcome) == (Status.ERROR, Outcome.LOST)
+
+    async def test_a_message_of_the_future_is_not_fresh(self) -> None:
+        """It would count for years; but a clock may be a little fast."""
+        now = datetime.now(UTC)
+        async with around() as way:
+            way.mailbox.append(letter(), internaldate=now + timedelta(days=2000))
+            lost = await check(way.inbound())
+            way.mailbox.append(letter(), internaldate=now + timedelta(minutes=50))
+            found = await check(way.inbound())
+        assert (lost.outcome, lost.error_type) == (Outcome.LOST, ErrorType.NO_MESSAGE)
+        assert "(1 with a date in the future)" in lost.sentence
+        assert_found(found)
+        assert found.matched_uids == (2,)
+
+    async def test_what_cannot_be_read_may_be_the_message(self) -> None:
+        async with around({"fetch": b"* 1 FETCH (UID 1)\r\n{tag} OK done\r\n"}) as way:
+            way.mailbox.append(letter())
+            result = await check(way.inbound())
+        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+        assert "could not be read" in result.sentence
+
+    @pytest.mark.parametrize("phase", ["examine", "fetch"])
+    async def test_a_refusal_that_gives_no_reason_is_tried_again(self, phase: str) -> None:
+        async with around({phase: [NO, NO]}) as way:
+            way.mailbox.append(letter())
+            assert_found(await check(way.inbound(retries=2)))
+            assert way.mailbox.connections == 3
+
+    async def test_a_refusal_that_is_final_is_not(self) -> None:
+        async with around() as way:
+            result = await check(way.inbound(folder="nowhere", retries=2))
+            assert way.mailbox.connections == 1
+        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+
+    async def test_many_slow_answers_do_not_hold_the_look_up(self) -> None:
+        """Each comes within the timeout; all that there would be to walk takes half a minute."""
+        many = b"* 4000000000 EXISTS\r\n* OK [UIDVALIDITY 1] valid\r\n{tag} OK done\r\n"
+        async with Relay() as relay, Slow({"examine": many}) as mailbox:
+            mailbox.slow = frozenset({"fetch"})
+            async with asyncio.timeout(10):
+                result = await check(Round(relay, mailbox).inbound(timeout=0.5))
+        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.TIMEOUT)

@@ -5,24 +5,30 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
 import warnings
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohappyeyeballs import AddrInfoType
+from pydantic import SecretStr
 
 from tasks.mail import network
 from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import ErrorType
-from tasks.mail.imap import Mailbox
+from tasks.mail.imap import BATCH, MOST_WALKED, Mailbox
 from tests import certificates
 from tests.raw.imap import RawImap
 from tests.raw.mailbox import Message
@@ -33,6 +39,7 @@ RAW = b"From: a@localhost\r\nSubject: a * b (\r\nX-Mail-Loop-Id: abc\r\n\r\nA1 O
 BYE = b"* BYE [UNAVAILABLE] shutting down\r\n"
 NO = b"{tag} NO [X-CODE] not today\r\n"
 
+ROOT = Path(__file__).resolve().parents[2]
 SHORT, LONG = 0.3, 20.0  # seconds: for what falls silent, and never reached
 
 
@@ -41,8 +48,6 @@ async def nothing_is_left_behind() -> AsyncIterator[None]:
     """After each test there is no task, no open file and no unseen exception more than before."""
     loop, unseen = asyncio.get_running_loop(), list[dict[str, Any]]()
     loop.set_exception_handler(lambda _, context: unseen.append(context))
-    # The first name that is resolved starts a thread of the loop's executor.
-    await loop.getaddrinfo("127.0.0.1", 1)
     files = os.listdir("/proc/self/fd")
     yield
     for _ in range(5):
@@ -58,14 +63,16 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> certificates.ServerTls:
     return certificates.good(tmp_path_factory.mktemp("tls"))
 
 
-def config(server: RawImap, *, timeout: float = LONG, **fields: Any) -> ImapConfig:
+def config(server: RawImap, *, timeout: float = LONG, password: str = PASSWORD, **fields: Any) -> ImapConfig:
+    """Any password, even one that a configuration file could not have."""
     base = {"host": server.host, "port": server.port, "tls": "none", "username": "bob", "password": PASSWORD}
-    return ImapConfig.model_validate(base | {"timeout": timeout} | fields)
+    valid = ImapConfig.model_validate(base | {"timeout": timeout} | fields)
+    return valid.model_copy(update={"password": SecretStr(password)})
 
 
 @asynccontextmanager
-async def opened(server: RawImap, **fields: Any) -> AsyncIterator[Mailbox]:
-    box = await Mailbox.open(config(server, **fields), PASSWORD)
+async def opened(server: RawImap, until: float = math.inf, **fields: Any) -> AsyncIterator[Mailbox]:
+    box = await Mailbox.open(config(server, **fields), until)
     try:
         yield box
     finally:
@@ -102,12 +109,12 @@ PHASES = {
     "capability": ("login", ErrorType.IMAP, False),
     "authenticate": ("login", ErrorType.AUTH, True),
     "login": ("login", ErrorType.AUTH, True),
-    "list": ("select", ErrorType.IMAP, True),
-    "examine": ("select", ErrorType.IMAP, True),
-    "status": ("search", ErrorType.IMAP, True),
+    "list": ("select", ErrorType.IMAP, False),
+    "examine": ("select", ErrorType.IMAP, False),
+    "status": ("search", ErrorType.IMAP, False),
     "noop": ("search", ErrorType.IMAP, False),
     "fetch": ("search", ErrorType.IMAP, False),
-    "select": ("search", ErrorType.IMAP, True),
+    "select": ("search", ErrorType.IMAP, False),
     "store": ("search", ErrorType.IMAP, False),
     "expunge": ("search", ErrorType.IMAP, False),
 }
@@ -120,6 +127,7 @@ def capabilities(phase: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_a_refusal_is_told_as_what_it_is(phase: str) -> None:
+    """But for a login, one that does not say why may be a server that is busy: it is not taken for final."""
     stage, error_type, permanent = PHASES[phase]
     refusal = b"* NO [X-CODE] not today\r\n" if phase == "greeting" else NO
     async with server_of({phase: refusal}, **capabilities(phase)) as server:
@@ -128,6 +136,28 @@ async def test_a_refusal_is_told_as_what_it_is(phase: str) -> None:
     assert "not today" in failure.text
     if phase != "greeting":
         assert failure.code == "X-CODE"
+
+
+@pytest.mark.parametrize("phase", ["list", "examine", "status", "noop", "fetch"])
+@pytest.mark.parametrize("code", ["NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"])
+async def test_a_refusal_that_says_that_it_is_final_is_believed(phase: str, code: str) -> None:
+    async with server_of({phase: b"{tag} NO [%s] never\r\n" % code.encode()}) as server:
+        failure = await failure_of(server)
+    assert (failure.error_type, failure.code, failure.permanent) == (ErrorType.IMAP, code, True)
+
+
+async def test_a_folder_that_is_not_listed_is_refused_for_good() -> None:
+    """A server need not say NONEXISTENT. One that has not been asked for its folders, or is busy, may open it yet."""
+    busy = b"{tag} NO [UNAVAILABLE] busy\r\n"
+    async with server_of() as server, opened(server) as box:
+        server.play("examine", [NO, NO, NO, NO, busy])
+        found = []
+        for folder in ("nowhere", "Junk", "inbox", "nowhere", "nowhere"):
+            with pytest.raises(ImapFailure) as caught:
+                await box.examine(folder)
+            found.append(caught.value.permanent)
+            await box.folders()
+    assert found == [False, False, False, True, False]
 
 
 @pytest.mark.parametrize("phase", LOST_PHASES)
@@ -159,6 +189,15 @@ async def test_silence_ends_in_a_timeout(phase: str) -> None:
     assert "within 0.3 s" in failure.text
     if failure.stage in ("connect", "login"):
         assert failure.stage in failure.stages
+
+
+@pytest.mark.parametrize("phase", LOST_PHASES)
+async def test_all_together_has_its_time_too(phase: str) -> None:
+    """However long one command may take."""
+    async with server_of({phase: SILENCE}, **capabilities(phase)) as server, asyncio.timeout(LONG / 2):
+        failure = await failure_of(server, until=time.monotonic() + SHORT)
+    assert (failure.stage, failure.error_type, failure.permanent) == (LOST_PHASES[phase], ErrorType.TIMEOUT, False)
+    assert "in the time that was left" in failure.text
 
 
 async def test_one_octet_at_a_time_is_no_answer() -> None:
@@ -316,7 +355,7 @@ class TestLogin:
     )
     async def test_any_password_arrives_as_it_is(self, offer: str, password: str) -> None:
         async with server_of(capabilities=offer) as server:
-            box = await Mailbox.open(config(server, username="bob@exämple.org"), password)
+            box = await Mailbox.open(config(server, username="bob@exämple.org", password=password))
             await box.close()
         assert server.credentials == [("bob@exämple.org", password)]
 
@@ -364,7 +403,7 @@ class TestLogin:
             echo = b"{tag} NO you said " + " or ".join(forms).encode() + b"\r\n"
             async with server_of({"authenticate": echo, "login": echo}, capabilities=offer) as server:
                 with pytest.raises(ImapFailure) as caught:
-                    await Mailbox.open(config(server), secret)
+                    await Mailbox.open(config(server, password=secret))
             shown = [repr(caught.value), str(caught.value), caplog.text]
             assert not [form for form in forms if any(form in text for text in shown)]
             assert "you said *** or *** or ***" in caught.value.text
@@ -410,6 +449,29 @@ class TestHostileServer:
         async with RawImap(messages=messages) as server, opened(server) as box:
             assert (await box.examine("INBOX")).exists == 2000
             assert [row.uid for row in await box.fetch_range(1, 2000)] == list(range(1, 2001))
+
+    async def test_messages_that_are_only_said_to_be_there_are_not_walked_for_ever(self) -> None:
+        script: dict[str, Action] = {"examine": b"* 4000000000 EXISTS\r\n{tag} OK done\r\n"}
+        async with RawImap(script) as server, opened(server) as box, asyncio.timeout(LONG):
+            selected = await box.examine("INBOX")
+            assert [rows async for rows in box.newest_first(selected.exists)] == []
+            assert 0 < server.count("FETCH") <= MOST_WALKED / BATCH + 1
+            before = server.count("FETCH")
+            assert [rows async for rows in box.newest_first(selected.exists, 30)] == []
+            assert [line.split()[1] for line in server.log if line.startswith("FETCH")][before:] == [
+                "3999999981:4000000000",
+                "3999999971:3999999980",
+            ]
+
+    async def test_what_answers_a_fetch_and_cannot_be_read_is_counted(self) -> None:
+        """News about flags is no answer: it comes unasked."""
+        answer = b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 2 FETCH (UID 2 BODY[HEADER] NIL)\r\n{tag} OK done\r\n"
+        async with server_of({"fetch": answer}) as server, opened(server) as box:
+            await box.examine("INBOX")
+            assert await box.fetch_range(1, 2) == []
+            assert box.unreadable == 1
+            assert await box.fetch_body(1) == b""
+            assert box.unreadable == 2
 
     async def test_lines_in_a_literal_are_no_responses(self) -> None:
         body = b"a\r\nA1 OK done\r\n* BYE\r\n* 9 EXISTS\r\n+ go\r\n)\r\n"
@@ -558,7 +620,7 @@ class TestEnd:
     @pytest.mark.parametrize("fault", [DROP, CLOSE, SILENCE, BYE, NO])
     async def test_no_logout_keeps_a_mailbox_from_closing(self, fault: Action) -> None:
         async with server_of({"logout": fault}) as server:
-            box = await Mailbox.open(config(server), PASSWORD)
+            box = await Mailbox.open(config(server))
             async with asyncio.timeout(LONG / 2):
                 await box.close()
                 await box.close()
@@ -609,6 +671,38 @@ class TestNetwork:
     async def test_a_name_that_does_not_resolve_is_named(self, host: str) -> None:
         with pytest.raises(socket.gaierror):
             await network.resolve(host, 143)
+
+    async def test_names_that_hang_do_not_keep_others_waiting(self) -> None:
+        """Neither theirs nor the event loop's own threads, however many wait."""
+        until = threading.Event()
+        pool = [asyncio.create_task(asyncio.to_thread(until.wait, LONG)) for _ in range(40)]
+        hanging = [asyncio.create_task(network.in_own_thread(lambda: until.wait(LONG))) for _ in range(40)]
+        try:
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(LONG / 2):
+                assert await network.resolve("127.0.0.1", 1)
+        finally:
+            until.set()
+            assert await asyncio.gather(*pool, *hanging) == [True] * 80
+
+    async def test_a_name_that_hangs_can_be_given_up(self) -> None:
+        until = threading.Event()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await network.in_own_thread(lambda: until.wait(LONG))
+        until.set()
+        await asyncio.sleep(0.05)
+
+    def test_a_name_that_hangs_keeps_nobody_from_leaving(self) -> None:
+        code = (
+            "import asyncio, time\n"
+            "from tasks.mail.network import in_own_thread\n"
+            "async def main():\n"
+            "    await asyncio.wait_for(in_own_thread(lambda: time.sleep(600)), 0.1)\n"
+            "try:\n    asyncio.run(main())\nexcept TimeoutError:\n    print('given up')\n"
+        )
+        ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=True, capture_output=True)
+        assert (ended.stdout, ended.stderr) == (b"given up\n", b"")
 
     async def test_a_name_without_address_is_an_error_of_the_dns_stage(self) -> None:
         async with server_of() as server:

@@ -10,19 +10,24 @@ import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtplib import SMTPDataError, SMTPServerDisconnected
 
 from flows.direct import check
+from tasks.mail import network
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import SmtpConfig, loop_config
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import ErrorType, Receipt
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.smtp import attempt
+from tasks.mail.smtp_connection import Connection, OutOfStep
 from tests import certificates
 from tests.certificates import ServerTls
 from tests.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, Line
@@ -117,7 +122,7 @@ async def deliver(server: RawSmtp, tls: ServerTls | None = None, /, **fields: ob
     """One attempt."""
     smtp, attempts = SmtpConfig.model_validate(smtp_fields(server, tls, **fields)), Attempts()
     async with asyncio.timeout(20):
-        return await attempts.deliver(compose("raw", smtp), smtp), attempts
+        return await attempt(compose("raw", smtp), smtp, attempts), attempts
 
 
 @dataclass(frozen=True)
@@ -184,10 +189,148 @@ async def test_a_fault_before_the_body_is_a_plain_failure(fault: str) -> None:
     assert server.messages == []
 
 
-async def test_no_body_is_sent_to_a_relay_that_answers_data_with_250() -> None:
-    async with RawSmtp({"data": b"250 Ok\r\n"}) as server:
+@pytest.mark.parametrize(
+    ("phase", "reply"),
+    [
+        ("banner", b"250 Ok\r\n"),
+        ("ehlo", b"220 Ok\r\n"),
+        ("mail", b"354 go on\r\n"),
+        ("rcpt", b"252 2.5.2 cannot verify\r\n"),
+        ("data", b"250 Ok\r\n"),
+    ],
+)
+async def test_a_reply_that_is_neither_the_success_of_its_phase_nor_a_refusal_is_not_taken_for_one(
+    phase: str, reply: bytes
+) -> None:
+    async with RawSmtp({phase: reply}) as server:
         result = await run(server)
-    assert (result.error_type, result.smtp_code, server.messages) == (ErrorType.SMTP, 250, [])
+    assert (result.error_type, result.outcome, result.attempts) == (ErrorType.SMTP, Outcome.UNSENT, 1)
+    assert (result.stage, result.smtp_code, server.messages) == (STAGES[phase], int(reply[:3]), [])
+
+
+class Leaves(RawSmtp):
+    """Answers RCPT, and closes the connection in the same moment."""
+
+    async def reply(self, line: Line, phase: str, default: bytes, tag: bytes = b"") -> bytes:
+        sent = await super().reply(line, phase, default, tag)
+        if phase == "rcpt":
+            await line.suffer(CLOSE)
+        return sent
+
+
+async def test_a_connection_lost_before_data_leaves_no_doubt() -> None:
+    async with Leaves() as server:
+        with pytest.raises(SmtpFailure) as failure:
+            await deliver(server)
+    assert (failure.value.error_type, failure.value.stage) == (ErrorType.CONNECTION, "data")
+    assert server.messages == []
+
+
+@asynccontextmanager
+async def connected(server: RawSmtp) -> AsyncIterator[Connection]:
+    """A connection whose EHLO is due."""
+    connection = Connection("localhost", "probe.test", 10.0)
+    sock = await network.connect(await network.resolve("localhost", server.port))
+    try:
+        async with asyncio.timeout(20):
+            await connection.open(sock, None)
+            await connection.greeting()
+            yield connection
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_body_that_was_not_written_is_certainly_not_out(lost: bool) -> None:
+    async with RawSmtp({"data": b"451 4.3.0 not now\r\n"}) as server, connected(server) as connection:
+        await connection.ehlo()
+        connection.begin_data()
+        if lost and connection.transport is not None:
+            connection.transport.close()
+        with pytest.raises(SMTPServerDisconnected if lost else SMTPDataError):
+            await connection.data(b"body\r\n")
+        assert not connection.body_may_be_out
+    assert server.count("DATA") == (0 if lost else 1)
+
+
+# --- a dialogue out of step ---
+
+OUT_OF_STEP = "the relay sent more than the one reply that was due"
+
+
+@pytest.mark.parametrize(
+    ("phase", "reply"),
+    [
+        ("banner", b"220 raw.test\r\n250 raw.test\r\n"),
+        ("ehlo", b"250-raw.test\r\n250 AUTH PLAIN\r\n250 Ok\r\n"),
+        ("starttls", b"220 go\r\n250-raw.test\r\n250 AUTH LOGIN\r\n"),
+        ("auth", b"235 Ok\r\n451 later\r\n"),
+        ("mail", b"250 Ok\r\n450 later\r\n"),
+        ("mail", b"250 Ok\r\n\r\n"),
+        ("rcpt", b"250 Ok\r\n354 go\r\n250 2.0.0 Ok: queued as FAKE\r\n"),
+        ("data", b"354 go\r\n451 later\r\n"),
+        ("data", b"354\r\n250 queued as FAKE\r\n"),
+        ("data", b"354 go\r\n250-queued"),
+    ],
+)
+async def test_what_comes_behind_a_reply_is_not_believed_and_ends_the_dialogue_before_the_body(
+    phase: str, reply: bytes, tls: ServerTls
+) -> None:
+    """Taken for the reply to the next command it would send a message twice, or report a refused one as sent."""
+    extensions = ["AUTH PLAIN"] if phase == "auth" else []
+    login = {} if phase == "auth" else {"username": None, "password": None}
+    mode = "none" if phase == "ehlo" else "starttls"
+    script: dict[str, Action] = {phase: reply, "eod": FAULTS["5xx"]}
+    async with RawSmtp(script, tls=tls.context, extensions=extensions) as server:
+        result = await run(server, tls, tls=mode, retries=3, **login)
+    assert (result.error_type, result.smtp_code, result.outcome) == (ErrorType.SMTP, None, Outcome.UNSENT)
+    assert (result.attempts, result.stage, result.error_msg) == (1, STAGES[phase], OUT_OF_STEP)
+    assert (server.connections, server.messages) == (1, [])
+    reached = REACHED[phase] - (phase in ("mail", "rcpt", "data"))  # no login there
+    assert sum(server.count(verb) for verb in VERBS) == reached
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"250 2.0.0 Ok: queued as FAKE\r\n554 5.0.0 never\r\n",
+        b"451 4.3.0 not now\r\n250 2.0.0 Ok: queued as RAW0001\r\n",
+        b"554 5.0.0 never\r\n250 2.0.0 Ok: queued as RAW0001\r\n",
+    ],
+)
+async def test_two_replies_to_the_body_leave_the_delivery_in_doubt(reply: bytes) -> None:
+    async with RawSmtp({"eod": reply}) as server:
+        receipt, attempts = await deliver(server)
+        result = await run(server)
+    assert receipt.doubt is not None
+    assert (receipt.certain, receipt.queue_id, receipt.smtp_code) == (False, None, None)
+    assert (receipt.doubt.error_type, receipt.doubt.stage, receipt.doubt.text) == (ErrorType.SMTP, "data", OUT_OF_STEP)
+    assert [error.smtp_code for error in attempts.errors] == [None]
+    assert (result.outcome, result.attempts, server.count("DATA")) == (Outcome.UNSENT, 1, 2)
+
+
+@pytest.mark.parametrize("phase", ["banner", "ehlo", "mail", "rcpt", "data"])
+@pytest.mark.parametrize("fault", ["4xx", "5xx"])
+async def test_a_refusal_with_a_goodbye_behind_it_is_a_refusal(phase: str, fault: str) -> None:
+    cell = expected(phase, fault)
+    refusal = b"%d 5.0.0 no\r\n421 4.3.2 Bye\r\n" % CODES[fault]
+    async with RawSmtp({phase: refusal}) as server:
+        result = await run(server)
+    assert (result.error_type, result.smtp_code, result.attempts) == (cell.error_type, cell.code, cell.attempts)
+
+
+@pytest.mark.parametrize("unasked", [b"250 Ok\r\n", b"2", b"x" * 200_000], ids=["a reply", "a part", "a flood"])
+async def test_what_comes_unasked_before_a_command_keeps_the_command_from_being_written(unasked: bytes) -> None:
+    async with RawSmtp({"banner": [b"220 raw.test\r\n"]}) as server, connected(server) as connection:
+        assert connection.line is not None
+        due = len(connection.line.received)
+        await server.say(unasked)
+        while len(connection.line.received) < due + min(len(unasked), 60_000):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # a protocol has no event for what nobody reads
+        with pytest.raises(OutOfStep):
+            await connection.ehlo()
+        assert len(connection.line.received) < 400_000
+    assert server.log == []
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -203,8 +346,42 @@ async def test_a_fault_in_the_banner_over_implicit_tls_is_not_taken_for_one_of_t
     cell = expected("banner", fault)
     async with RawSmtp({"banner": FAULTS[fault]}, tls=tls.context, implicit=True) as server:
         result = await run(server, tls, tls="implicit", timeout=0.5 if fault == "silence" else 10.0)
-    assert (result.error_type, result.attempts, result.stage) == (cell.error_type, cell.attempts, "tls")
+    assert (result.error_type, result.attempts, result.stage) == (cell.error_type, cell.attempts, "connect")
     assert (result.smtp_code, server.connections) == (cell.code, cell.attempts)
+
+
+class Late(RawSmtp):
+    """Waits before the banner."""
+
+    async def converse(self, line: Line) -> None:
+        await asyncio.sleep(0.3)
+        await super().converse(line)
+
+
+@pytest.mark.parametrize("mode", ["none", "starttls", "implicit"])
+async def test_the_wait_for_the_banner_is_time_of_connect(mode: str, tls: ServerTls) -> None:
+    async with Late(tls=tls.context, implicit=mode == "implicit") as server:
+        result = await run(server, tls, tls=mode)
+    assert result.outcome is Outcome.DELIVERED
+    assert result.smtp_stages["connect"] >= 0.3
+    assert result.smtp_stages.get("tls", 0.0) < 0.3
+    assert list(result.smtp_stages)[:2] == ["dns", "connect"]
+    assert ("tls" in result.smtp_stages) is (mode != "none")
+
+
+class NoHandshake(RawSmtp):
+    """Takes a connection and says nothing, not even what TLS asks for."""
+
+    async def converse(self, line: Line) -> None:
+        await line.suffer(SILENCE)
+
+
+async def test_a_handshake_of_implicit_tls_without_an_answer_is_a_timeout_of_tls(tls: ServerTls) -> None:
+    async with NoHandshake() as server:
+        result = await run(server, tls, tls="implicit", timeout=0.3)
+    assert (result.error_type, result.stage, result.attempts) == (ErrorType.TIMEOUT, "tls", 1)
+    assert result.error_msg == "no answer within 0.3 s"
+    assert result.smtp_stages["connect"] < 0.3 <= result.smtp_stages["tls"]
 
 
 @pytest.mark.parametrize("action", [b"421 4.3.2 busy\r\n", SILENCE, b"garbage\r\n"])
@@ -215,13 +392,6 @@ async def test_after_a_failure_over_implicit_tls_the_next_connection_works(actio
             await deliver(server, tls, tls="implicit", timeout=0.5 if action is SILENCE else 10.0)
         receipt, _ = await deliver(server, tls, tls="implicit")
     assert receipt.certain
-
-
-async def test_252_at_rcpt_is_not_an_acceptance() -> None:
-    async with RawSmtp({"rcpt": b"252 2.5.2 cannot verify\r\n"}) as server:
-        result = await run(server)
-    assert (result.error_type, result.smtp_code, result.attempts) == (ErrorType.SMTP, 252, 1)
-    assert server.count("DATA") == 0
 
 
 async def test_251_at_rcpt_is_an_acceptance() -> None:
@@ -292,13 +462,6 @@ async def test_starttls_that_is_not_offered_is_a_tls_error_and_nothing_is_sent(t
     assert (result.error_type, result.stage, result.attempts) == (ErrorType.TLS, "tls", 1)
     assert result.error_msg == f"localhost does not offer STARTTLS on port {server.port}"
     assert [server.count(verb) for verb in VERBS] == [0] * len(VERBS)
-
-
-async def test_what_is_pipelined_behind_starttls_is_not_believed(tls: ServerTls) -> None:
-    injected = b"220 go\r\n250-raw.test\r\n250 AUTH LOGIN\r\n"
-    async with RawSmtp({"starttls": injected}, tls=tls.context) as server:
-        result = await run(server, tls)
-    assert (result.outcome, server.count("AUTH PLAIN")) == (Outcome.DELIVERED, 1)
 
 
 REASONS = {

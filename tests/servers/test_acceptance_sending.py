@@ -27,7 +27,7 @@ async def test_a_mail_goes_round_and_nothing_of_it_stays(lab: Lab, user: User) -
     """Accepted once by the relay's own log, under the queue identifier of the result; found; deleted."""
     result = await check(loop(lab, user))
     assert_delivered(result)
-    assert (result.attempts, result.attempt_errors, result.smtp_code) == (1, (), 250)
+    assert (result.attempts, result.attempt_errors, result.response_code) == (1, (), 250)
     assert result.queue_id is not None
     assert lab.relay.queued(result.queue_id)
     assert lab.relay.lines(f": {result.queue_id}: ", f"message-id={result.message_id}")

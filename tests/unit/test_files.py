@@ -209,7 +209,7 @@ def test_yaml_anchors_and_merges() -> None:
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
-QUOTE = "put texts with special characters in quotes"
+QUOTE = "check the indentation (blanks, no tabs), and put texts with special characters in quotes"
 ROOT = "must hold fields at the top level, such as smtp and imap, not a list or one value"
 NOTHING = "is empty: give a section smtp or imap (or both)"
 
@@ -398,3 +398,10 @@ def test_password_stays_out_of_messages() -> None:
         {"password": {SECRET: 1}},
     ):
         assert SECRET not in refusal(write("a.json", json.dumps({**NYXMON_IMAP, **change})))
+
+
+def test_a_misspelt_section_is_recognised(tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text("smpt: {host: x}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"describes no check: .*; did you mean smtp\?$"):
+        load(file)

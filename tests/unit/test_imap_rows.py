@@ -127,6 +127,24 @@ class TestRow:
     def test_what_does_not_answer_the_question_is_no_row(self, line: bytes) -> None:
         assert imap_rows.row((line,)) is None
 
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [
+            (b"7 FETCH (UID 12 " + DATE + b" " + SECTION + b' "")', True),
+            (b"7 FETCH (UID 12 FLAGS (\\Seen) " + DATE + b")", True),
+            (b"7 FETCH (UID 12)", True),
+            (b"7 FETCH ()", True),
+            (b"7 fetch  NIL", True),
+            (b"7 FETCH (FLAGS (\\Seen))", False),
+            (b"7 FETCH (MODSEQ (5) UID 12 FLAGS ())", False),
+            (b"7 EXISTS", False),
+            (b"OK FETCH", False),
+        ],
+    )
+    def test_an_answer_is_more_than_news_about_flags(self, line: bytes, expected: bool) -> None:
+        """Whether it can be read or not."""
+        assert imap_rows.is_answer((line,)) is expected
+
     def test_a_body_belongs_to_its_uid(self) -> None:
         response = (b"7 FETCH (UID 12 BODY[]<0> {4}", b"text", b")")
         assert imap_rows.body(response, 12) == b"text"
@@ -285,6 +303,7 @@ def test_nothing_that_a_server_sends_raises() -> None:
         response = tuple(map(bytes, parts))
         imap_rows.row(response)
         imap_rows.body(response, 12)
+        imap_rows.is_answer(response)
         imap_rows.folder(response, utf8=dice.random() < 0.5)
         imap_rows.status(response)
         imap_rows.selected([response])

@@ -89,6 +89,7 @@ def test_the_senders_own_copy_is_no_arrival(attribute: str) -> None:
 
 @pytest.mark.parametrize("name", ["Sent", "INBOX.Sent", "Sent Items", "Gesendet", "Drafts"])
 def test_nor_is_it_where_the_server_knows_no_special_use(name: str) -> None:
+    """A submission server that keeps the copy itself may put Received fields into it, so these names are left out."""
     assert names([INBOX, folder(name)]) == ("INBOX", None, [])
 
 

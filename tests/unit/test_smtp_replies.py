@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 
 import pytest
 from aiosmtplib import (
     SMTPAuthenticationError,
-    SMTPConnectError,
     SMTPConnectResponseError,
     SMTPDataError,
     SMTPException,
@@ -21,6 +21,7 @@ from aiosmtplib import (
 )
 
 from tasks.mail.facts import ErrorType
+from tasks.mail.smtp_connection import OutOfStep
 from tasks.mail.smtp_replies import enhanced_code, failure, queue_id, reply, without
 from tasks.mail.visible import one_line
 
@@ -157,6 +158,17 @@ def test_what_no_server_calls_a_message_is_no_queue_id(text: str) -> None:
             None,
             "the connection failed: Connection refused",
         ),
+        (
+            "connect",
+            TimeoutError(errno.ETIMEDOUT, "Connect call failed ('192.0.2.1', 25)"),
+            ErrorType.TIMEOUT,
+            None,
+            "the connection failed: Connection timed out",
+        ),
+        ("data", OutOfStep(), ErrorType.SMTP, None, "the relay sent more than the one reply that was due"),
+        ("auth", OutOfStep(), ErrorType.SMTP, None, "the relay sent more than the one reply that was due"),
+        ("data", SMTPDataError(250, "2.0.0 ok"), ErrorType.SMTP, 250, "250 2.0.0 ok"),
+        ("connect", SMTPConnectResponseError(250, "ok"), ErrorType.SMTP, 250, "250 ok"),
         ("connect", OSError("no address"), ErrorType.CONNECTION, None, "the connection failed: no address"),
         ("tls", SMTPException("no STARTTLS"), ErrorType.TLS, None, "no STARTTLS"),
         ("auth", SMTPException("no mechanism"), ErrorType.AUTH, None, "no mechanism"),
@@ -178,15 +190,17 @@ def caused(error: Exception, cause: Exception) -> Exception:
 
 
 def test_the_cause_behind_a_failed_connection_decides() -> None:
-    handshake = caused(SMTPConnectError("x"), ConnectionResetError(104, "Connection reset by peer"))
-    banner = caused(SMTPConnectError("x"), SMTPServerDisconnected("Unexpected EOF received"))
+    handshake = ConnectionResetError(104, "Connection reset by peer")
+    banner = SMTPServerDisconnected("Unexpected EOF received")
     required = ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert")
     required.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
     alert = caused(SMTPServerDisconnected("x"), required)
     reset = caused(SMTPServerDisconnected("x"), ConnectionResetError(104, "Connection reset by peer"))
-    found = [failure(stage, e, "h", 1) for stage, e in (("tls", handshake), ("tls", banner), ("ehlo", alert))]
+    found = [failure(stage, e, "h", 1) for stage, e in (("tls", handshake), ("connect", banner), ("ehlo", alert))]
     assert [f.error_type for f in found] == [ErrorType.TLS, ErrorType.CONNECTION, ErrorType.TLS]
     assert failure("rcpt", reset, "h", 1).text == "the connection failed: Connection reset by peer"
+    late = failure("data", caused(SMTPServerDisconnected("x"), TimeoutError(errno.ETIMEDOUT, "x")), "h", 1)
+    assert (late.error_type, late.text) == (ErrorType.TIMEOUT, "the connection failed: Connection timed out")
 
 
 def test_a_reply_that_smtp_does_not_know_has_no_code() -> None:

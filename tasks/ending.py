@@ -1,0 +1,30 @@
+"""How a flow run ends: the verdict is told first, then recorded, then made the run's final state."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from prefect.client.schemas.objects import State
+
+from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.report import line
+from tasks.mail.result import LoopResult, Status
+from tasks.parameters import configuration_of
+from tasks.publish import publish
+from tasks.states import final_state
+
+# Whoever started the run in this process may listen here: the verdict then reaches him whatever becomes of Prefect.
+listener: ContextVar[Callable[[LoopResult], None] | None] = ContextVar("listener", default=None)
+
+log = logging.getLogger(__name__)
+
+
+async def ended(result: LoopResult, config: LoopConfig | InboundConfig | None = None) -> State[object]:
+    """Tell and record `result`, and turn it into the final state. `config` is None where it was wrong."""
+    log.log(logging.INFO if result.status is Status.OK else logging.WARNING, "%s", line(result))
+    if (tell := listener.get()) is not None:
+        tell(result)
+    await publish(result, configuration_of(config))
+    return final_state(result)
