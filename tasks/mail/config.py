@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
-    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
 from tasks.mail.errors import ConfigError
 from tasks.mail.fields import Address, Duration, EhloName, Host, Password, Pause, Port, Retries, Slug, Subject, Text
 from tasks.mail.problems import explain, problem
+from tasks.mail.sections import Section, Strict, login_rules, without_password
 
 Tls = Literal["none", "starttls", "implicit"]
 Severity = Literal["warning", "critical"]
@@ -37,57 +35,10 @@ SMTP_PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "implicit": 465}
 IMAP_PORTS: dict[Tls, int] = {"none": 143, "starttls": 143, "implicit": 993}
 
 
-def _without_password(schema: dict[str, Any]) -> None:
-    """Keep a clear password out of Prefect's form, and let its server refuse one before it is stored."""
-    schema["properties"].pop("password", None)
-    reason = "a deployment never holds a password in clear: name a Prefect Secret block in password_secret"
-    schema["propertyNames"] = {"type": "string", "not": {"enum": ["password"], "description": reason}}
-    # Else additionalProperties would refuse it as well, and its error, without the reason, may be the one shown.
-    schema["patternProperties"] = {"^password$": {}}
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
-
-
-class _Section(_Model):
-    def redacted(self) -> dict[str, object]:
-        """What is in force, for reports: no absent fields, and no password."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return {
-            name: "********" if isinstance(value, SecretStr) else value
-            for name, value in values.items()
-            if value is not None
-        }
-
-    @model_serializer(mode="wrap")
-    def _without_absent_password(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # The schema above refuses the bare field name too, so a model without a password must not carry it along.
-        values: dict[str, Any] = serialize(self)
-        if values.get("password", "") is None:
-            del values["password"]
-        return values
-
-
-def _login(secret_name: str | None, info: ValidationInfo) -> str | None:
-    """The rules between username, password and password_secret, checked at the last of the three."""
-    if not {"username", "password"} <= info.data.keys():  # one of them is wrong already
-        return secret_name
-    username, password = info.data["username"], info.data["password"]
-    if password and secret_name:
-        raise problem("must not be set together with password_secret: keep one of them", at="password")
-    if username and not (password or secret_name):
-        raise problem("needs a password: set password_secret, or password for local use", at="username")
-    if (password or secret_name) and not username:
-        given = "password" if password else "password_secret"
-        raise problem(f"is required where {given} is set: the name to log in with", at="username")
-    return secret_name
-
-
-class SmtpConfig(_Section):
+class SmtpConfig(Section):
     """The relay that a probe is handed to."""
 
-    model_config = ConfigDict(title="SMTP", json_schema_extra=_without_password)
+    model_config = ConfigDict(title="SMTP", json_schema_extra=without_password)
 
     host: Host = Field(description="Host name or IP address of the SMTP server")
     tls: Tls = Field(
@@ -126,7 +77,7 @@ class SmtpConfig(_Section):
         None, title="EHLO name", description="Name given in EHLO; if left out, that of the machine"
     )
 
-    _login_rules = field_validator("password_secret")(_login)
+    _login_rules = field_validator("password_secret")(login_rules)
 
     def retry_delays(self) -> list[float]:
         """Seconds before each further attempt, jitter included, in the form that Prefect takes."""
@@ -138,10 +89,10 @@ class SmtpConfig(_Section):
         return delays
 
 
-class ImapConfig(_Section):
+class ImapConfig(Section):
     """The mailbox that a probe should arrive in."""
 
-    model_config = ConfigDict(title="IMAP", json_schema_extra=_without_password)
+    model_config = ConfigDict(title="IMAP", json_schema_extra=without_password)
 
     host: Host = Field(description="Host name or IP address of the IMAP server")
     tls: Tls = Field(
@@ -178,7 +129,7 @@ class ImapConfig(_Section):
     )
     verify: bool = Field(True, description="Whether the server's certificate is verified")
 
-    _login_rules = field_validator("password_secret")(_login)
+    _login_rules = field_validator("password_secret")(login_rules)
 
     @model_validator(mode="before")
     @classmethod
@@ -191,7 +142,7 @@ class ImapConfig(_Section):
         return rest
 
 
-class Limits(_Section):
+class Limits(Section):
     """How long a probe may take."""
 
     model_config = ConfigDict(title="Limits")
@@ -212,7 +163,7 @@ class Limits(_Section):
         return max_wait
 
 
-class LoopConfig(_Model):
+class LoopConfig(Strict):
     """One checked path. Without `imap` it ends when the server has accepted the probe."""
 
     name: Slug = Field(description="Name of the loop, such as office-to-gmail")
@@ -237,7 +188,7 @@ class LoopConfig(_Model):
         return imap
 
 
-class InboundConfig(_Model):
+class InboundConfig(Strict):
     """The receiving half alone: is there a fresh message whose subject carries `search_subject`?"""
 
     name: Slug = Field(description="Name of the check, such as office-inbox")

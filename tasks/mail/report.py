@@ -1,4 +1,4 @@
-"""Reports of a result: one line, a text for a terminal, and Markdown for the run's artifact. Pure."""
+"""Reports of a result: lines for a terminal, and Markdown for the run's artifact. Pure."""
 
 from __future__ import annotations
 
@@ -33,14 +33,6 @@ def stage_times(result: LoopResult) -> list[str]:
     """One line for each leg: its stages in the order in which they were entered."""
     legs = (("smtp", result.smtp_stages), ("imap", result.imap_stages))
     return [f"{leg}: " + ", ".join(f"{stage} {ms(t)}" for stage, t in stages.items()) for leg, stages in legs if stages]
-
-
-def text(result: LoopResult) -> str:
-    """The report for a terminal: verdict, attempts, times, notes."""
-    lines = [line(result), *attempts(result), *stage_times(result)]
-    if result.delivery_seconds is not None:
-        lines.append(f"delivery: {seconds(result.delivery_seconds)}, in all: {seconds(result.total_seconds)}")
-    return "\n".join([*lines, *(one_line(note, None) for note in result.notes)])
 
 
 def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object]]) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, AttemptError, ErrorType, Hit, Placement, Receipt
+from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Hit, Placement, Receipt
 from tasks.mail.result import Outcome, Status
 
 INTERNALDATE_GRAIN = timedelta(seconds=1)  # it is cut off to the whole second, so the truth lies up to one later
@@ -44,7 +44,7 @@ def judge(
     if found.hits:
         return _arrived(loop, loop.imap, sent, found)
     if found.bounce is not None:
-        return _bounced(loop.smtp, found)
+        return _bounced(loop.smtp, found.bounce)
     if sent.doubt is not None:
         return _in_doubt(
             loop.smtp, sent.doubt, f"and it did not arrive within {loop.limits.max_wait:g} s, so it was not accepted"
@@ -182,9 +182,7 @@ def _arrived(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) 
     return Verdict(Status.OK, Outcome.DELIVERED, f"Mail gets through: the message arrived in {hit.folder} {after}.")
 
 
-def _bounced(smtp: SmtpConfig, found: Arrival) -> Verdict:
-    bounce = found.bounce
-    assert bounce is not None  # noqa: S101  # the caller has looked
+def _bounced(smtp: SmtpConfig, bounce: Bounce) -> Verdict:
     by = bounce.remote_mta or bounce.reporting_mta or "a mail server"
     reason = " ".join(part for part in (bounce.status, bounce.diagnostic) if part) or "no reason given"
     sentence = f"The message to {smtp.to_addr} bounced at {by} ({reason}): ask the postmaster there."

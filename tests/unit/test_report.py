@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from tasks.mail.facts import ErrorType, Placement
 from tasks.mail.markdown import code, escape
-from tasks.mail.report import attempts, line, markdown, stage_times, text
+from tasks.mail.report import attempts, line, markdown, stage_times
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -74,10 +74,6 @@ def test_attempts_show_the_failed_and_the_accepted() -> None:
 
 def test_stage_times_stand_by_leg_in_their_order() -> None:
     assert stage_times(RESULT) == ["smtp: dns 1.2 ms, data 1.25 s", "imap: login 10.0 ms"]
-
-
-def test_the_text_report_ends_with_the_notes() -> None:
-    assert text(RESULT).splitlines()[-2:] == ["delivery: 0.12 s, in all: 5.50 s", RESULT.notes[0]]
 
 
 def test_the_markdown_report_begins_with_the_verdict_and_has_its_tables() -> None:
