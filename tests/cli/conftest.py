@@ -80,7 +80,7 @@ def mail_loop(tmp_path: Path) -> Command:
         try:
             async with asyncio.timeout(MOST_SECONDS):
                 if event := until or then:
-                    while not event():  # noqa: ASYNC110  # files and other processes have no event to wait for
+                    while not event():
                         await asyncio.sleep(0.05)
                 if until:
                     process.terminate()

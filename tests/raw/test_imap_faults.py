@@ -513,7 +513,7 @@ class TestCommands:
             await box.examine("INBOX")
             await box.fetch_new(3)
             waiting = asyncio.create_task(box.idle(LONG))
-            while "IDLE" not in server.log:  # noqa: ASYNC110  # the server has no event for it
+            while "IDLE" not in server.log:
                 await asyncio.sleep(0.01)
             server.append(RAW)
             assert await waiting

@@ -79,7 +79,7 @@ async def _nothing_left() -> AsyncIterator[None]:
     sockets = open_sockets()
     yield
     async with asyncio.timeout(5):
-        while open_sockets() > sockets or asyncio.all_tasks() - {asyncio.current_task()}:  # noqa: ASYNC110
+        while open_sockets() > sockets or asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.sleep(0.01)  # the operating system tells nobody
     assert reported == []
 
@@ -325,7 +325,7 @@ async def test_what_comes_unasked_before_a_command_keeps_the_command_from_being_
         assert connection.line is not None
         due = len(connection.line.received)
         await server.say(unasked)
-        while len(connection.line.received) < due + min(len(unasked), 60_000):  # noqa: ASYNC110
+        while len(connection.line.received) < due + min(len(unasked), 60_000):
             await asyncio.sleep(0.01)  # a protocol has no event for what nobody reads
         with pytest.raises(OutOfStep):
             await connection.ehlo()
@@ -666,7 +666,7 @@ async def test_a_cancelled_delivery_leaves_no_connection(phase: str, mode: str, 
         delivery = asyncio.create_task(deliver(server, tls, tls=mode))
         verb = {"banner": "", "ehlo": "EHLO", "rcpt": "RCPT", "eod": "DATA"}[phase]
         async with asyncio.timeout(10):
-            while not server.connections or (verb and not server.count(verb)):  # noqa: ASYNC110
+            while not server.connections or (verb and not server.count(verb)):
                 await asyncio.sleep(0.01)  # the server's log has no event
         delivery.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -194,7 +194,7 @@ async def test_delayed_mail_is_accepted_first_and_arrives_later() -> None:
         assert await box.folder("monitor") == []
         box.play(Script(delay=0.05))
         assert (await asyncio.to_thread(submit, box))[0] == 250
-        while not await box.folder("monitor"):  # noqa: ASYNC110
+        while not await box.folder("monitor"):
             await asyncio.sleep(0.01)
 
 
