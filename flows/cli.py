@@ -194,7 +194,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
     """`mail-loop stop`."""
     from flows.serve import stop
 
-    return stop(arguments.home or [state_home() / "demo", state_home() / "serve", state_home()])
+    return stop(arguments.home or [state_home() / "demo", state_home() / "serve"])
 
 
 def _positive(text: str) -> float:

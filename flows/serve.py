@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flows import background
 from flows.demo import end_demo
-from flows.server import SERVER, ServerError, answers, settings, start_server
+from flows.server import SERVER, ServerError, answers, end_unused, settings, start_server, state_home
 
 WORKER = "worker"
 POOL = "mail-loop"
@@ -43,8 +43,8 @@ def serve(home: Path, port: int) -> int:
 
 
 def stop(homes: Iterable[Path]) -> int:
-    """End what `serve` and a kept demo started, and nothing else."""
-    ended = []
+    """End what `serve` and a kept demo started, and a private server that a killed check left; nothing else."""
+    ended = [SERVER] if end_unused(state_home()) else []
     for home in homes:
         # The worker first: it tells the server what becomes of its runs.
         ended += [name for name in (WORKER,) if background.stop(home.absolute(), name)] + end_demo(home.absolute())

@@ -91,10 +91,17 @@ def private_server(home: Path) -> Iterator[str]:
     try:
         yield url
     finally:
-        with background.locked(home / "start.lock"), in_use:
-            try:
-                fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass  # somebody else still uses it, and will end it
-            else:
-                background.stop(home, SERVER)
+        in_use.close()
+        end_unused(home)
+
+
+def end_unused(home: Path) -> bool:
+    """End the private server in `home`, unless a check still uses it: that one will end it. False if nothing ended."""
+    if background.running(home, SERVER) is None:
+        return False
+    with background.locked(home / "start.lock"), (home / "users.lock").open("ab") as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return background.stop(home, SERVER)

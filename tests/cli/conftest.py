@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -53,11 +54,12 @@ def mail_loop(tmp_path: Path) -> Command:
         *arguments: str | Path,
         until: Callable[[], bool] | None = None,
         then: Callable[[], bool] | None = None,
+        number: signal.Signals = signal.SIGTERM,
         closed_stdout: bool = False,
         warnings: str = "error",
         **env: str,
     ) -> Ended:
-        """`until` says when to send SIGTERM; `then` is called until it says that it is done."""
+        """`until` says when to send the signal `number`; `then` is called until it says that it is done."""
         own = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "CHECK_PASSWORD": PASSWORD}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         stdout = asyncio.subprocess.PIPE
@@ -83,7 +85,7 @@ def mail_loop(tmp_path: Path) -> Command:
                     while not event():
                         await asyncio.sleep(0.05)
                 if until:
-                    process.terminate()
+                    process.send_signal(number)
                 out, err = await process.communicate()
             if closed_stdout:
                 os.close(stdout)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from pathlib import Path
 
 import pytest
 
-from tasks.sandbox import Sandbox
-from tests.cli.conftest import Command, config, written
+from flows import background
+from tasks.sandbox import Sandbox, Script
+from tests.cli.conftest import Command, Ended, config, written
 
 
 async def test_help_teaches_a_configuration_and_the_exit_codes(mail_loop: Command) -> None:
@@ -63,3 +66,24 @@ async def test_wrong_usage_is_exit_code_3_with_one_sentence(
 async def test_stop_ends_nothing_where_nothing_of_ours_runs(mail_loop: Command) -> None:
     ended = await mail_loop("stop")
     assert (ended.code, ended.out) == (0, "nothing of ours was running\n")
+
+
+async def test_stop_ends_the_private_server_of_a_killed_check_but_none_in_use(
+    box: Sandbox, mail_loop: Command, tmp_path: Path
+) -> None:
+    """A check that was killed outright cannot end its server; one that still runs keeps its own."""
+    box.play(Script(deliver_to=None))
+    file = written(tmp_path, "office", config(box, limits__max_wait=600.0))
+    home = tmp_path / "state" / "mail-loop"
+    stopped: list[asyncio.Task[Ended]] = []
+
+    def stop_and_see() -> bool:
+        if "DATA" in box.commands and not stopped:
+            stopped.append(asyncio.ensure_future(mail_loop("stop")))
+        return bool(stopped) and stopped[0].done()
+
+    await mail_loop("check", file, until=stop_and_see, number=signal.SIGKILL)
+    assert stopped[0].result().out == "nothing of ours was running\n"
+    assert background.running(home, "server") is not None
+    assert (await mail_loop("stop")).out == "ended: server\n"
+    assert background.running(home, "server") is None
