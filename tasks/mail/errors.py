@@ -21,7 +21,14 @@ from tasks.mail.visible import one_line
 if TYPE_CHECKING:
     from tasks.mail.result import LoopResult
 
+ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
+
 log = logging.getLogger(__name__)
+
+
+def enhanced_code(text: str) -> str | None:
+    """The enhanced status code (RFC 3463) at the start of a reply's text."""
+    return match[1] if (match := ENHANCED_CODE.match(text)) else None
 
 
 class MailLoopError(Exception):
@@ -58,8 +65,7 @@ class SmtpFailure(MailLoopError):
     @property
     def enhanced_code(self) -> str | None:
         """The enhanced status code (RFC 3463) at the start of that reply."""
-        match = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", self.reply or "")
-        return match[0] if match else None
+        return enhanced_code(self.reply or "")
 
     @property
     def temporary(self) -> bool:

@@ -13,11 +13,11 @@ from aiosmtplib import SMTPException
 from tasks.mail import network
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import SmtpConfig
-from tasks.mail.errors import SmtpFailure
+from tasks.mail.errors import SmtpFailure, enhanced_code
 from tasks.mail.facts import ErrorType, Moment, Receipt
 from tasks.mail.probe import Probe
 from tasks.mail.smtp_connection import Connection
-from tasks.mail.smtp_replies import enhanced_code, failure, queue_id
+from tasks.mail.smtp_replies import failure, queue_id
 from tasks.mail.stages import Stages
 from tasks.mail.visible import one_line
 

@@ -23,7 +23,6 @@ from tasks.mail.visible import one_line
 
 E = TypeVar("E", bound=BaseException)
 
-ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 # Postfix, Exim, Exchange, Sendmail (and OpenSMTPD), Gmail. A queue id is shown as it is, so what it may hold is narrow.
 QUEUE_ID = (
     re.compile(r"\bqueued as ([\w.-]{1,64})(?![\w.-])", re.IGNORECASE | re.ASCII),
@@ -36,11 +35,6 @@ MALFORMED = "Malformed SMTP response line: "  # aiosmtplib's words
 HIDDEN = "********"
 SHORTEST_SECRET = 4  # a shorter one would be given away by the holes it leaves
 BASE64_WORD = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
-
-
-def enhanced_code(text: str) -> str | None:
-    """The enhanced status code (RFC 3463) at the start of a reply's text."""
-    return match[1] if (match := ENHANCED_CODE.match(text)) else None
 
 
 def queue_id(text: str) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tasks.sandbox.smtp import Script
 from tasks.sandbox.system import Sandbox
 
-PASSWORD_VARIABLE = "MAIL_LOOP_SANDBOX_PASSWORD"  # noqa: S105
+PASSWORD_VARIABLE = "MAIL_LOOP_SANDBOX_PASSWORD"  # noqa: S105  # the name of a variable
 
 
 def _arguments() -> argparse.Namespace:

@@ -70,7 +70,7 @@ class SmtpHandler:
         # handled=False: the reply, 235 or 535, is left to aiosmtpd.
         return AuthResult(success=accepted, handled=False, auth_data=credentials)
 
-    async def handle_MAIL(  # noqa: N802
+    async def handle_MAIL(  # noqa: N802  # aiosmtpd calls it so
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if reply := self._scripted("mail"):
@@ -79,7 +79,7 @@ class SmtpHandler:
         envelope.mail_options.extend(options)
         return "250 2.1.0 Ok"
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd calls it so
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if reply := self._scripted("rcpt"):
@@ -90,7 +90,7 @@ class SmtpHandler:
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 Ok"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd calls it so
         if reply := self._scripted("data"):
             return reply
         queue_id = secrets.token_hex(5).upper()

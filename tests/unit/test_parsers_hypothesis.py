@@ -28,6 +28,7 @@ from markdown_it import MarkdownIt
 from tasks.mail import imap_rows, markdown, smtp_replies
 from tasks.mail.bounce import bounce_of
 from tasks.mail.config import SmtpConfig
+from tasks.mail.errors import enhanced_code
 from tasks.mail.facts import ErrorType
 from tasks.mail.imap_arguments import quoted
 from tasks.mail.imap_reader import NotImapError, Reader
@@ -313,7 +314,7 @@ REPLIES = pieces(
 @stable
 @given(REPLIES | TEXT)
 def test_codes_and_queue_ids_hold_nothing_strange(text: str) -> None:
-    code, queue_id = smtp_replies.enhanced_code(text), smtp_replies.queue_id(text)
+    code, queue_id = enhanced_code(text), smtp_replies.queue_id(text)
     assert code is None or (re.fullmatch(r"[245]\.\d+\.\d+", code) and text.startswith(code))
     assert queue_id is None or (re.fullmatch(r"[\w.@$+=-]{1,250}", queue_id, re.ASCII) and queue_id in text)
 

@@ -20,9 +20,10 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
+from tasks.mail.errors import enhanced_code
 from tasks.mail.facts import ErrorType
 from tasks.mail.smtp_connection import OutOfStep
-from tasks.mail.smtp_replies import enhanced_code, failure, queue_id, reply, without
+from tasks.mail.smtp_replies import failure, queue_id, reply, without
 from tasks.mail.visible import one_line
 
 CLOSED = "the relay closed the connection"
