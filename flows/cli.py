@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from flows.server import state_home
 from tasks.mail.addresses import slug
 from tasks.mail.conclude import misconfigured
 from tasks.mail.config import InboundConfig, LoopConfig
@@ -21,6 +20,7 @@ from tasks.mail.errors import ConfigError, MailLoopError
 from tasks.mail.files import load
 from tasks.mail.report import line
 from tasks.mail.result import LoopResult
+from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
 
 BROKEN = 3  # the configuration is wrong, or the tool itself failed

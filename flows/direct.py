@@ -9,15 +9,16 @@ from typing import TypeVar
 
 from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
-from tasks.mail.conclude import broken, conclude, misconfigured
+from tasks.mail.conclude import broken, conclude, misconfigured, skipped
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.environment import resolve_from_environment, resolve_inbound_from_environment
-from tasks.mail.errors import ConfigError, ImapFailure, SmtpFailure, as_imap_failure
+from tasks.mail.errors import CheckSkipped, ConfigError, ImapFailure, SmtpFailure, as_imap_failure
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, conclude_inbound, find_recent
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
+from tasks.mail.turns import Turn, turn
 
 Found = TypeVar("Found")
 
@@ -27,17 +28,21 @@ async def check(config: LoopConfig | InboundConfig) -> LoopResult:
     try:
         if isinstance(config, InboundConfig):
             return await _inbound(resolve_inbound_from_environment(config))
-        return await _loop(resolve_from_environment(config))
+        with turn(resolve_from_environment(config)) as mine:
+            return await _loop(mine)
     except ConfigError as error:
         return misconfigured(config.name, str(error))
+    except CheckSkipped as reason:
+        return skipped(config.name, str(reason))
     except Exception as error:
         traceback.print_exc()
         return broken(config.name, error)
 
 
-async def _loop(loop: LoopConfig) -> LoopResult:
+async def _loop(mine: Turn) -> LoopResult:
+    loop = mine.loop
     probe = compose(loop.name, loop.smtp)
-    attempts = Attempts()
+    attempts = Attempts(mine.spend)
     sent: Receipt | SmtpFailure
     found: Arrival | ImapFailure | None = None
     try:
@@ -54,7 +59,7 @@ async def _loop(loop: LoopConfig) -> LoopResult:
                 found = await find(probe, loop.imap, sent, loop.limits.max_wait)
         except ImapFailure as failure:
             found = failure
-    return conclude(loop, probe, attempts, sent, found)
+    return conclude(loop, probe, attempts, sent, found, notes=mine.notes)
 
 
 async def _inbound(inbound: InboundConfig) -> LoopResult:

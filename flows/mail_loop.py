@@ -7,12 +7,13 @@ from pydantic.json_schema import SkipJsonSchema
 
 from tasks.ending import ended
 from tasks.mail.attempts import Attempts
-from tasks.mail.conclude import conclude, misconfigured
+from tasks.mail.conclude import conclude, misconfigured, skipped
 from tasks.mail.config import Limits, SmtpConfig
-from tasks.mail.errors import ConfigError
+from tasks.mail.errors import CheckSkipped, ConfigError
 from tasks.mail.facts import Receipt
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
+from tasks.mail.turns import Turn, turn
 from tasks.parameters import OptionalImap, check_flow, loop_of
 from tasks.runs import name_this_run, this_run
 from tasks.search import search
@@ -29,7 +30,8 @@ async def mail_loop_check(
     """Send a message through a relay, find that very message in a mailbox, and say whether mail gets through.
 
     The final state is named after the outcome. An ok or a warning returns the LoopResult; an error raises CheckFailed,
-    whose `result` is the LoopResult.
+    whose `result` is the LoopResult. A check that may not send, for another one of the loop runs or its budget is
+    spent, is cancelled: "Skipped".
 
     Args:
         name: Name of the loop, a slug such as office-to-gmail; its artifacts line up under mail-loop-<name>.
@@ -42,11 +44,21 @@ async def mail_loop_check(
     except ConfigError as error:
         return await ended(misconfigured(str(name), str(error), this_run()))
 
+    try:
+        with turn(loop) as mine:
+            result = await _checked(mine)
+    except CheckSkipped as reason:
+        result = skipped(loop.name, str(reason), this_run())
+    return await ended(result, loop)
+
+
+async def _checked(mine: Turn) -> LoopResult:
+    loop = mine.loop
     probe = compose(loop.name, loop.smtp)
     await name_this_run(f"{loop.name} {probe.token}")
-    attempts = Attempts()
+    attempts = Attempts(mine.spend)
     sent = await send(probe, loop.smtp, attempts)
     found = None
     if isinstance(sent, Receipt) and loop.imap is not None:
         found = await search(sent, probe, loop.imap, loop.limits.max_wait)
-    return await ended(conclude(loop, probe, attempts, sent, found, this_run()), loop)
+    return conclude(loop, probe, attempts, sent, found, this_run(), mine.notes)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from flows import background
 from flows.demo import end_demo
-from flows.server import SERVER, ServerError, answers, end_unused, settings, start_server, state_home
+from flows.server import SERVER, ServerError, answers, end_unused, settings, start_server
+from tasks.mail.state import state_home
 
 WORKER = "worker"
 POOL = "mail-loop"

@@ -23,12 +23,6 @@ class ServerError(MailLoopError):
     """The Prefect server could not be started."""
 
 
-def state_home() -> Path:
-    """Where the command keeps its own Prefect server's database (XDG Base Directory: state)."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "mail-loop"
-
-
 def settings(home: Path, port: int) -> dict[str, str]:
     """The environment of the server in `home` and of all that talks to it. Nothing calls home."""
     url = f"http://127.0.0.1:{port}"

@@ -6,10 +6,10 @@ import logging
 from typing import Any, TypeVar
 
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from tasks.mail.errors import CheckFailed
-from tasks.mail.result import LoopResult, Status
+from tasks.mail.result import LoopResult, Outcome, Status
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -38,6 +38,8 @@ async def finding(state: State[Any], success: type[A], failure: type[B]) -> A | 
 def final_state(result: LoopResult) -> State[object]:
     """The state a flow run ends in: named after the outcome, so that the list of runs reads as a history."""
     name = result.outcome.title()
+    if result.outcome is Outcome.SKIPPED:
+        return Cancelled(name=name, message=result.sentence)
     if result.status is Status.ERROR:
         return Failed(name=name, message=result.sentence, data=CheckFailed(result))
     return Completed(name=name, message=result.sentence, data=result)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.servers import LAB_NEEDS, require
@@ -18,3 +20,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for fixture in getattr(item, "fixturenames", []):
         if fixture in NEEDS:
             require(*NEEDS[fixture])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests keep their turns and budgets to themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

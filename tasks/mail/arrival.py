@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from tasks.mail import progress
 from tasks.mail.bounce import bounce_of
+from tasks.mail.collect import collect, collect_leftovers
 from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt
@@ -39,7 +40,7 @@ async def find(probe: Probe, imap: ImapConfig, sent: Receipt, max_wait: float) -
     Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, else
     when the time is over. An Arrival without hits means that a complete look at the end of the time found nothing.
     """
-    search = _Search(probe, imap, sent)
+    search = _Search(probe, imap, sent, max(imap.retention, max_wait))
     deadline = sent.accepted.monotonic + max_wait
     while True:
         opened = time.monotonic()
@@ -68,6 +69,7 @@ class _Search:
     probe: Probe
     imap: ImapConfig
     sent: Receipt
+    retention: float
     seen: dict[str, _Seen] = field(default_factory=dict)
     hits: dict[tuple[str, int, int], Hit] = field(default_factory=dict)
     bounce: Bounce | None = None
@@ -124,7 +126,8 @@ class _Search:
             await self._look_at_selected(box, expected)
             if junk:
                 await self._look_aside(box, junk)
-            await self._delete_own(box)
+        if self.imap.delete_after_check:
+            await self._collect(box, [place.folder for place in (expected, junk, *others) if place])
 
     async def _places(self, box: Mailbox, known: Places) -> Places:
         """Where to look by what the server lists now; where it refuses to, `known` is enough to go on."""
@@ -233,16 +236,15 @@ class _Search:
         """Each note once, however often its reason is met."""
         self.notes += [text] if text not in self.notes else []
 
-    async def _delete_own(self, box: Mailbox) -> None:
-        """Remove the copies of the probe that carry our header with our loop's name, and nothing else."""
-        if not self.imap.delete_after_check:
-            return
-        own = [hit for hit in self.hits.values() if hit.own]
-        for folder, uidvalidity in {(hit.folder, hit.uidvalidity) for hit in own}:
-            uids = [hit.uid for hit in own if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
-            await box.delete(folder, uidvalidity, uids, lambda row: match(row.headers, self.probe) is Match.OWN)
-        if len(own) < len(self.hits):
-            self._note("A copy without our own header was left in the mailbox.")
+    async def _collect(self, box: Mailbox, folders: list[str]) -> None:
+        """Take what is ours out of the mailbox."""
+        hits = list(self.hits.values())
+        for note in await collect(box, self.probe, hits):
+            self._note(note)
+        looked_at = [folder for folder in folders if folder in self.seen]
+        others = [folder for folder in folders if folder not in self.seen]
+        for note in await collect_leftovers(box, self.probe, hits, self.retention, looked_at, others):
+            self._note(note)
 
 
 def _is_senders_copy(place: Place, row: Row) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tasks.mail import progress
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import AttemptError, Moment
@@ -10,7 +12,9 @@ from tasks.mail.facts import AttemptError, Moment
 class Attempts:
     """How many there were, when the first began, and how each of the failed ones ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, spend: Callable[[], None] = lambda: None) -> None:
+        """`spend` is called before each attempt."""
+        self._spend = spend
         self.count = 0
         self.errors: list[AttemptError] = []
         self.started = Moment.now()
@@ -19,6 +23,7 @@ class Attempts:
         """One more attempt begins."""
         if self.count == 0:
             self.started = Moment.now()
+        self._spend()
         self.count += 1
 
     def failed(self, error: SmtpFailure) -> None:

@@ -22,11 +22,12 @@ def conclude(
     sent: Receipt | SmtpFailure,
     found: Arrival | ImapFailure | None,
     flow_run_id: str | None = None,
+    notes: tuple[str, ...] = (),
 ) -> LoopResult:
-    """Judge a check and write down everything its steps returned."""
+    """Judge a check and write down everything its steps returned. `notes` go before theirs."""
     verdict = judge(loop, sent, found, attempts.errors)
     facts: dict[str, object] = {}
-    notes = configuration_notes(loop.smtp, loop.imap)
+    notes = configuration_notes(loop.smtp, loop.imap) + notes
     if isinstance(sent, Receipt):
         facts |= _sent(sent)
     else:
@@ -74,6 +75,18 @@ def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> Loo
         outcome=Outcome.MISCONFIGURED,
         sentence=f"The configuration is wrong, so nothing was sent: {reason}" + ("" if reason.endswith("?") else "."),
         error_type=ErrorType.CONFIGURATION,
+        error_msg=reason,
+        flow_run_id=flow_run_id,
+    )
+
+
+def skipped(name: str, reason: str, flow_run_id: str | None = None) -> LoopResult:
+    """The result of a check that did not begin. A warning: it is no failure of mail, and no proof of the contrary."""
+    return LoopResult(
+        loop=name,
+        status=Status.WARNING,
+        outcome=Outcome.SKIPPED,
+        sentence=f"Nothing was sent: {reason}.",
         error_msg=reason,
         flow_run_id=flow_run_id,
     )

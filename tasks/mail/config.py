@@ -117,6 +117,13 @@ class ImapConfig(Section):
         30.0, gt=0, le=525600, description="Minutes after which a message is too old for an inbound check"
     )
     delete_after_check: bool = Field(True, description="Whether the probe is deleted once it is found")
+    retention: Duration = Field(
+        86400.0, description="Seconds after which a probe that no check has collected is deleted by a later one"
+    )
+    spare_recent: bool = Field(
+        False,
+        description="Leave probes where they are while deleting them would take the flag \\Recent from other messages",
+    )
     no_recent_message_severity: Severity = Field("critical", description="How bad it is when no message is found")
     junked_severity: Severity = Field("warning", description="How bad it is when the probe is found in the junk folder")
     misplaced_severity: Severity = Field("warning", description="How bad it is when the probe is in another folder")
@@ -152,6 +159,9 @@ class Limits(Section):
     )
     max_wait: Duration = Field(
         300.0, description="Seconds after which a probe that was not found is lost", validate_default=True
+    )
+    max_per_hour: int = Field(
+        600, ge=1, le=3600, description="Messages, retries included, that the loop may send within an hour"
     )
 
     @field_validator("max_wait")

@@ -2,6 +2,7 @@
 
 MailLoopError
 ├── ConfigError     the configuration is wrong; nothing was sent
+├── CheckSkipped    it is not this check's turn, or its sending budget is spent; nothing was sent
 ├── SmtpFailure     the SMTP leg failed, with its stage and the server's reply
 ├── ImapFailure     the IMAP leg failed, with its stage and the server's response code
 └── CheckFailed     a check ended in an error; carries its LoopResult
@@ -41,6 +42,10 @@ class MailLoopError(Exception):
 
 class ConfigError(MailLoopError):
     """The configuration is wrong. The text is one sentence that names file, field and remedy."""
+
+
+class CheckSkipped(MailLoopError):
+    """Nothing was sent: another check of the loop runs, or its sending budget is spent. The text says which."""
 
 
 class SmtpFailure(MailLoopError):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.mail import imap_rows
+from tasks.mail import imap_rows, imap_search
 from tasks.mail.imap_arguments import folder_name, quoted, uid_set
 from tasks.mail.imap_reader import Reply
 from tasks.mail.imap_rows import Folder, Response, Row
@@ -35,6 +36,7 @@ class Selected:
     exists: int
     uidnext: int | None
     uidvalidity: int
+    recent: int = 0
 
 
 class Mailbox:
@@ -48,6 +50,8 @@ class Mailbox:
         self._session = session
         self._idle_refused = False
         self._wire_names: dict[str, bytes] = {}
+        self._spare_recent = session.config.spare_recent
+        self.spared: set[str] = set()  # folders in which a deletion was left undone for others' \\Recent
         self.selected: str | None = None
         self.unreadable = 0  # answers to FETCH that could not be read: what they spoke of has not been looked at
 
@@ -126,6 +130,16 @@ class Mailbox:
         # n:* always includes the last message, whatever its UID.
         return [row for row in await self._fetch("UID FETCH", b"%d:*" % uidnext) if row.uid >= uidnext]
 
+    async def fetch_uids(self, uids: Sequence[int]) -> list[Row]:
+        """The messages with these UIDs, as far as they exist."""
+        return await self._fetch("UID FETCH", uid_set(uids)) if uids else []
+
+    async def search(self, since: datetime | None, before: datetime, field: str, value: str) -> list[int]:
+        """UIDs of messages by day and header field. Servers differ in what they find: see imap_search.criteria()."""
+        arguments = imap_search.criteria(since, before, field, value)
+        reply = await self._session.ask("search", "UID SEARCH", *arguments)
+        return imap_search.found(reply.responses)
+
     async def fetch_body(self, uid: int, limit: int = BODY_OCTETS) -> bytes:
         """The first octets of a whole message; none when it is gone."""
         reply = await self._session.ask("search", "UID FETCH", b"%d" % uid, b"(UID BODY.PEEK[]<0.%d>)" % limit)
@@ -154,14 +168,19 @@ class Mailbox:
             self._idle_refused = not await self._session.idle(seconds)
         return connection.news
 
+    def may_go(self, row: Row) -> bool:
+        """Whether deleting would change anything: without UID EXPUNGE a message stays, flagged as deleted."""
+        return self._can_expunge or r"\DELETED" not in row.flags
+
     async def delete(
         self, folder: str, uidvalidity: int, uids: Sequence[int], is_ours: Callable[[Row], bool]
     ) -> list[int]:
         """Delete those of the messages that are still there and are ours by their headers; returns their UIDs.
 
-        Without UID EXPUNGE they are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too.
+        Without UID EXPUNGE they are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too. SELECT
+        takes \\Recent from all messages (RFC 3501, 2.3.2), so with `spare_recent` nothing is done where others have it.
         """
-        if not uids:
+        if not uids or (self._spare_recent and await self._others_are_recent(folder, uids, is_ours)):
             return []
         session, wanted = self._session, frozenset(uids)
         opened = await self._select("search", "SELECT", folder)
@@ -171,14 +190,26 @@ class Mailbox:
             ours = [row.uid for row in rows if row.uid in wanted and is_ours(row)]
         if ours:
             await session.ask("search", "UID STORE", uid_set(ours), b"+FLAGS.SILENT", rb"(\Deleted)")
-            if session.rev2 or "UIDPLUS" in session.capabilities:
+            if self._can_expunge:
                 await session.ask("search", "UID EXPUNGE", uid_set(ours))
         await self._select("search", "EXAMINE", folder)  # leaves the writable view and expunges nothing
         return ours
 
+    async def _others_are_recent(self, folder: str, uids: Sequence[int], is_ours: Callable[[Row], bool]) -> bool:
+        opened = await self._select("search", "EXAMINE", folder)
+        rows = await self.fetch_uids(uids)
+        ours = sum(r"\RECENT" in row.flags for row in rows if is_ours(row))
+        if opened.recent > ours:
+            self.spared.add(folder)
+        return opened.recent > ours
+
     async def close(self) -> None:
         """Log out if that takes less than a second, and drop the connection in any case. May be called twice."""
         await self._session.close()
+
+    @property
+    def _can_expunge(self) -> bool:
+        return self._session.rev2 or "UIDPLUS" in self._session.capabilities
 
     @property
     def _utf8(self) -> bool:
@@ -197,8 +228,10 @@ class Mailbox:
         about = f"{verb} of {folder!r}"
         reply = await self._session.ask(stage, verb, self._name(folder), about=about, permanent=unlisted)
         self.selected = folder
-        exists, codes = imap_rows.selected(reply.responses)
-        return Selected(exists, codes.get("UIDNEXT"), codes.get("UIDVALIDITY", 0))
+        counts, codes = imap_rows.selected(reply.responses)
+        return Selected(
+            counts.get("EXISTS", 0), codes.get("UIDNEXT"), codes.get("UIDVALIDITY", 0), counts.get("RECENT", 0)
+        )
 
     async def _fetch(self, verb: str, messages: bytes) -> list[Row]:
         reply = await self._session.ask("search", verb, messages, HEADERS)

@@ -214,16 +214,16 @@ def folder(response: Response, utf8: bool = False) -> Folder | None:
     return Folder(decode_name(name.value, utf8), frozenset(attributes), name.value)
 
 
-def selected(responses: Iterable[Response]) -> tuple[int, dict[str, int]]:
-    """What SELECT and EXAMINE tell: the number of messages, and the numbers in response codes such as UIDNEXT."""
-    exists, codes = 0, {}
+def selected(responses: Iterable[Response]) -> tuple[dict[str, int], dict[str, int]]:
+    """What SELECT and EXAMINE tell: counts (EXISTS, RECENT), and the numbers in response codes such as UIDNEXT."""
+    counts, codes = {}, {}
     for response in responses:
-        if (counted := count(response)) is not None and counted[1] == "EXISTS":
-            exists = counted[0]
+        if (counted := count(response)) is not None:
+            counts[counted[1]] = counted[0]
         name, argument, _ = code(response[0].partition(b" ")[2])
         if name is not None and (value := number(argument)) is not None:
             codes[name] = value
-    return exists, codes
+    return counts, codes
 
 
 def status(response: Response) -> dict[bytes, bytes | None] | None:

@@ -48,6 +48,7 @@ class Outcome(StrEnum):
     UNSENT = "unsent"
     UNVERIFIED = "unverified"
     MISCONFIGURED = "misconfigured"
+    SKIPPED = "skipped"
 
 
 class AttemptRecord(BaseModel):

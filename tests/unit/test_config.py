@@ -86,6 +86,8 @@ def test_imap_defaults() -> None:
         "search_subject": "office",
         "max_age_minutes": 30.0,
         "delete_after_check": True,
+        "retention": 86400.0,
+        "spare_recent": False,
         "no_recent_message_severity": "critical",
         "junked_severity": "warning",
         "misplaced_severity": "warning",
@@ -99,7 +101,7 @@ def test_imap_defaults() -> None:
 def test_limits_defaults() -> None:
     """Without limits a delivery is never late, and lost after five minutes."""
     config = loop_config({"name": "office", "smtp": SMTP})
-    assert config.limits == Limits(warn_after=None, max_wait=300.0)
+    assert config.limits == Limits(warn_after=None, max_wait=300.0, max_per_hour=600)
     assert config.imap is None
 
 

@@ -239,7 +239,7 @@ class TestOthers:
 
     def test_selected_collects_what_the_folder_is(self) -> None:
         responses: list[Response] = [(b"3 EXISTS",), (b"0 RECENT",), (b"OK [UIDNEXT 9] x",), (b"OK [UIDVALIDITY 2]",)]
-        assert imap_rows.selected(responses) == (3, {"UIDNEXT": 9, "UIDVALIDITY": 2})
+        assert imap_rows.selected(responses) == ({"EXISTS": 3, "RECENT": 0}, {"UIDNEXT": 9, "UIDVALIDITY": 2})
 
     @pytest.mark.parametrize(
         ("text", "expected"),

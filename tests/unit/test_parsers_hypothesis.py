@@ -182,8 +182,8 @@ def test_what_else_a_server_says_is_read_or_left(response: Response, more: list[
     assert items is None or all(name == name.upper() for name in items)
     counted = imap_rows.count(response)
     assert counted is None or 0 <= counted[0] < 2**32
-    exists, codes = imap_rows.selected([response, *more])
-    assert all(0 <= value < 2**32 for value in (exists, *codes.values()))
+    counts, codes = imap_rows.selected([response, *more])
+    assert all(0 <= value < 2**32 for value in (*counts.values(), *codes.values()))
     name, argument, words = imap_rows.code(response[0])
     assert name is None or (name == name.upper() and 0 < len(name) <= 64)
     assert response[0].endswith(words)

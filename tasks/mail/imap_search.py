@@ -1,0 +1,46 @@
+"""The question and the answer of UID SEARCH, by date and by one of our own header fields: pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from tasks.mail.imap_arguments import quoted
+from tasks.mail.imap_rows import Response, number
+
+MOST_FOUND = 1000  # UIDs taken of one answer, the lowest first
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # no locale's
+
+_SEARCH = re.compile(rb"SEARCH\b([ \d]*)", re.IGNORECASE)
+_ESEARCH = re.compile(rb"ESEARCH\b.*?\bALL ([\d:,]+)", re.IGNORECASE | re.DOTALL)
+
+
+def criteria(since: datetime | None, before: datetime, field: str, value: str) -> Sequence[bytes]:
+    """Messages that came on the day of `since` or later, before the day of `before`, with `value` in a header field.
+
+    The server knows days only, by its own clock and zone (RFC 9051, 6.4.4).
+    """
+    dates = [b"SINCE", _date(since)] if since else []
+    return [*dates, b"BEFORE", _date(before), b"HEADER", field.encode(), quoted(value.encode())]
+
+
+def found(responses: Iterable[Response]) -> list[int]:
+    """The UIDs in a SEARCH response, or in the ESEARCH of IMAP4rev2."""
+    uids: set[int] = set()
+    for response in responses:
+        if match := _SEARCH.match(response[0]):
+            uids.update(uid for text in match[1].split() if (uid := number(text)))
+        elif match := _ESEARCH.match(response[0]):
+            for part in match[1].split(b","):
+                first, _, last = part.partition(b":")
+                ends = sorted(filter(None, (number(first), number(last or first))))
+                if len(ends) == 2:
+                    uids.update(range(ends[0], min(ends[1], ends[0] + MOST_FOUND) + 1))
+        if len(uids) > MOST_FOUND:
+            break
+    return sorted(uids)[:MOST_FOUND]
+
+
+def _date(moment: datetime) -> bytes:
+    return f"{moment.day}-{MONTHS[moment.month - 1]}-{moment.year:04}".encode()

@@ -1,0 +1,129 @@
+"""One running check per loop, and no more messages within an hour than its budget: for all processes of a user.
+
+Each loop has two files: one that is locked while a check of it runs, so that a process that dies lets go of it, and one
+with the times of what it sent.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.mail.config import LoopConfig
+from tasks.mail.errors import CheckSkipped
+from tasks.mail.network import describe_os_error
+from tasks.mail.state import state_home
+
+HOUR = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class Turn:
+    """What one check may send. `loop` is the loop with as many retries as the budget has room for."""
+
+    def __init__(self, loop: LoopConfig, sent: Path | None, notes: tuple[str, ...] = ()) -> None:
+        self.loop = loop
+        self.notes = notes
+        self._sent = sent
+
+    def spend(self) -> None:
+        """One more message is about to be sent: on record before it is, for a process may die at any time."""
+        if self._sent is None:
+            return
+        try:
+            with self._sent.open("a", encoding="ascii") as file:
+                file.write(f"{time.time():.3f}\n")
+        except OSError as error:
+            log.warning("What was sent could not be put on record: %s", describe_os_error(error))
+
+
+@contextmanager
+def turn(loop: LoopConfig) -> Iterator[Turn]:
+    """Hold the turn of `loop`. Raises CheckSkipped while another check of it runs, or when its budget is spent.
+
+    A folder that cannot be written to keeps nobody from checking mail: there is no limit then, and a note says so.
+    """
+    with ExitStack() as held:
+        try:
+            path = state_home() / "loops" / key(loop)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _lock(held, path.with_suffix(".lock"))
+            sent = path.with_suffix(".sent")
+            used = _used(sent)
+        except OSError as error:
+            reason = f"{error.filename or state_home()}: {describe_os_error(error)}"
+            log.warning("The sending budget cannot be kept: %s", reason)
+            mine = Turn(loop, None, (f"The sending budget and the turns of this loop are not kept ({reason}).",))
+        else:
+            mine = _within_budget(loop, sent, used)
+        yield mine
+
+
+def key(loop: LoopConfig) -> str:
+    """The name of the loop's files. Two paths that share a name are two loops."""
+    ends = [loop.name, loop.smtp.host, loop.smtp.port, loop.smtp.from_addr, loop.smtp.to_addr]
+    ends += [loop.imap.host, loop.imap.port, loop.imap.username] if loop.imap else []
+    return f"{loop.name}-{hashlib.sha256(json.dumps(ends).encode()).hexdigest()[:12]}"
+
+
+def _lock(held: ExitStack, path: Path) -> None:
+    """Lock the file, or say who has it."""
+    file = held.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="ascii"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = file.read(100).strip() or "just begun"
+        raise CheckSkipped(
+            f"another check of this loop is running ({holder}): wait for its end, or start it less often"
+        ) from None
+    file.truncate()
+    file.write(f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
+    file.flush()
+
+
+def _used(path: Path) -> int:
+    """How many messages were sent within the last hour; older ones are forgotten.
+
+    One from the future counts: the clock was set back. What cannot be read does not: a process died while it wrote.
+    """
+    now = time.time()
+    try:
+        times = [_number(line) for line in path.read_text(encoding="ascii", errors="replace").splitlines()]
+    except FileNotFoundError:
+        return 0
+    recent = [moment for moment in times if moment > now - HOUR]
+    new = path.with_suffix(".new")
+    new.write_text("".join(f"{min(moment, now):.3f}\n" for moment in recent), encoding="ascii")
+    new.replace(path)
+    return len(recent)
+
+
+def _number(line: str) -> float:
+    try:
+        return float(line)
+    except ValueError:
+        return 0.0
+
+
+def _within_budget(loop: LoopConfig, sent: Path, used: int) -> Turn:
+    budget = loop.limits.max_per_hour
+    room = budget - used
+    if room <= 0:
+        raise CheckSkipped(
+            f"the loop has sent {used} messages within an hour, and its budget (limits.max_per_hour) is {budget}: "
+            "see what starts it so often, or raise the budget"
+        )
+    if room > loop.smtp.retries:
+        return Turn(loop, sent)
+    smtp = loop.smtp.model_copy(update={"retries": room - 1})
+    note = f"Only {room - 1} retries were allowed, for the budget of {budget} messages an hour is nearly spent."
+    return Turn(loop.model_copy(update={"smtp": smtp}), sent, (note,))
