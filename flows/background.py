@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 END_SECONDS = 10.0  # from SIGTERM to SIGKILL
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,13 @@ def start(
 ) -> Background:
     """Start a process in a session of its own, its output in `home/<name>.log`, and put it on record."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / f"{name}.log").open("ab") as log:
+    with (home / f"{name}.log").open("ab") as log, uninterrupted():
         process = subprocess.Popen(  # noqa: S603  # our own programs, with arguments of our own
             argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    process.returncode = 0  # it is meant to outlive this object, which would warn about it
-    background = Background(name, process.pid, _start_time(process.pid) or 0, url)
-    _record(home, name).write_text(json.dumps(asdict(background)), encoding="utf-8")
+        process.returncode = 0  # it is meant to outlive this object, which would warn about it
+        background = Background(name, process.pid, _start_time(process.pid) or 0, url)
+        _record(home, name).write_text(json.dumps(asdict(background)), encoding="utf-8")
     return background
 
 
@@ -60,9 +62,13 @@ def stop(home: Path, name: str, grace: float = END_SECONDS) -> bool:
     False if it was not running.
     """
     background = running(home, name)
-    _record(home, name).unlink(missing_ok=True)
-    if background is None:
-        return False
+    if background is not None:
+        _end(background, grace)
+    _record(home, name).unlink(missing_ok=True)  # only now: should this be interrupted, it can be called again
+    return background is not None
+
+
+def _end(background: Background, grace: float) -> None:
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, END_SECONDS)):
         with suppress(ProcessLookupError):
             os.killpg(background.pid, number)
@@ -70,7 +76,29 @@ def stop(home: Path, name: str, grace: float = END_SECONDS) -> bool:
         while _group_lives(background.pid) and time.monotonic() < until:
             time.sleep(0.05)
     _reap(background.pid)
-    return True
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off the signals that interrupt this process until the block is left.
+
+    Not by blocking them: what is started here would have them blocked as well.
+    """
+    if threading.current_thread() is not threading.main_thread():  # no other one is interrupted
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+    mine = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in mine:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in mine.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 @contextmanager

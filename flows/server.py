@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from flows import background
 from tasks.mail.errors import MailLoopError
@@ -48,9 +49,9 @@ def start_server(home: Path, port: int) -> str:
     """Start a server in `home`, wait until it answers, and return the URL of its API. Raises ServerError."""
     env = os.environ | settings(home, port)
     argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    server = background.start(home, SERVER, argv, env, url=env["PREFECT_API_URL"])
     until = time.monotonic() + START_SECONDS
     try:
+        server = background.start(home, SERVER, argv, env, url=env["PREFECT_API_URL"])
         while not answers(server.url):
             if not server.alive or time.monotonic() > until:
                 raise ServerError(f"the Prefect server did not start: see {home / SERVER}.log")
@@ -73,20 +74,24 @@ def answers(url: str) -> bool:
 @contextmanager
 def private_server(home: Path) -> Iterator[str]:
     """The API of a server in `home`, started if it is not there, ended by the last one that uses it."""
-    users = home / "users.lock"
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        with (home / "users.lock").open("ab") as in_use:
+            yield _joined(home, in_use)
+    finally:
+        end_unused(home)
+
+
+def _joined(home: Path, in_use: BinaryIO) -> str:
+    """The API of the server in `home`, which nobody ends as long as `in_use` is open."""
     with background.locked(home / "start.lock"):
         running = background.running(home, SERVER)
         url = running.url if running and answers(running.url) else ""
         if not url:
             background.stop(home, SERVER)
             url = start_server(home, free_port())
-        in_use = users.open("ab")
         fcntl.flock(in_use, fcntl.LOCK_SH)
-    try:
-        yield url
-    finally:
-        in_use.close()
-        end_unused(home)
+    return url
 
 
 def end_unused(home: Path) -> bool:

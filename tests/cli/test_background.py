@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +61,34 @@ def test_what_it_started_ends_with_it(home: Path) -> None:
         pass
     background.stop(home, "one")
     assert not _runs(int(text))
+
+
+def test_an_interrupt_waits_until_what_was_started_is_on_record(home: Path) -> None:
+    """Else nobody would know of it: here the record is a pipe, so that putting it down takes as long as we like."""
+    record = home / "one.json"
+    home.mkdir()
+    os.mkfifo(record)
+    code = f"""
+import os, pathlib, signal
+from flows import background
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    background.start(pathlib.Path({str(home)!r}), "one", {SLEEP!r}, os.environ)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as starter:
+        children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children")
+        while not children.read_text(encoding="utf-8"):
+            assert starter.poll() is None
+        starter.send_signal(signal.SIGTERM)
+        with open(os.open(record, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as pipe:
+            assert select.select([pipe], [], [], 30)[0]
+            text = pipe.read()
+        assert starter.communicate()[0] == "interrupted\n"
+    record.unlink()
+    record.write_text(text, encoding="utf-8")
+    assert background.stop(home, "one")
 
 
 def test_another_process_with_the_same_number_is_left_alone(home: Path) -> None:
