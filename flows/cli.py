@@ -172,7 +172,7 @@ def run_validate(arguments: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
             worst = BROKEN
         else:
-            say(f"{file}: ok: {_route(config)}")
+            say(one_line(f"{file}: ok: {_route(config)}", None))  # a path may hold anything
     return worst
 
 

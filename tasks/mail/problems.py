@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 OWN = "mail_loop"
+MOST_TOLD = 10  # who got more wrong than this has another kind of file
 
 _SECONDS = "must be a number of seconds {}, without quotes"
 _RULES = {
@@ -40,27 +41,31 @@ def problem(text: str, at: str = "") -> PydanticCustomError:
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str = "", inside: str = "") -> str:
-    """All problems of one input in one text. `inside` is a section that the input is without, being flat."""
+    """The problems of one input in one text. `inside` is a section that the input is without, being flat."""
     found = []
-    for detail in error.errors(include_url=False):
-        if detail["type"] == "default_factory_not_called":  # a consequence of a problem that is listed itself
-            continue
+    # Without those that are consequences of problems that are listed themselves.
+    details = [d for d in error.errors(include_url=False) if d["type"] != "default_factory_not_called"]
+    for detail in details[:MOST_TOLD]:
         path = [*detail["loc"]]
         if at := detail.get("ctx", {}).get("at"):
             path[-1:] = at.split(".")
         text = _sentence(detail, model, path)
-        if inside and path[0] == inside:
+        if inside and path[:1] == [inside]:
             path = path[1:]
         shown = ".".join(_key(part) for part in path)
         found.append(f"{shown}: {text}" if shown else text)
+    if (more := len(details) - MOST_TOLD) > 0:
+        found.append(f"and {more} more")
     return f"{source}: {'; '.join(found)}" if source else "; ".join(found)
 
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel], path: list[int | str]) -> str:
-    field = str(path[-1])
     kind = detail["type"]
     if kind == OWN:
         return str(detail["ctx"]["text"])
+    if kind == "string_unicode":  # the text may be the name of a field, and the path that of its section or empty
+        return "holds half a surrogate pair (\\ud800 to \\udfff), which is no character: remove it"
+    field = str(path[-1])
     if kind == "missing":
         description = _owner(model, path).model_fields[field].description or "a value"
         return f"is required: {description[0].lower()}{description[1:]}"
@@ -79,6 +84,10 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], path: list[int | str
     if kind == "literal_error":
         return "must be one of " + ", ".join(re.findall("'([^']*)'", detail["ctx"]["expected"]))
     if kind == "string_type":
+        if detail["input"] is None:
+            return "must be text, and is empty"
+        if isinstance(detail["input"], list | dict):
+            return "must be one text, not a list or a mapping"
         return "must be text: put it in quotes"
     if kind == "bool_type":
         return "must be true or false, without quotes"

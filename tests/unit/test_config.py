@@ -12,6 +12,27 @@ from pydantic import SecretStr, ValidationError
 
 from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.errors import ConfigError
+from tests.sentences import (
+    ADDRESS,
+    BACKOFF,
+    BLANK,
+    BOOL,
+    CONTROL,
+    DURATION,
+    EHLO,
+    EMPTY,
+    HOST,
+    JITTER,
+    MINUTES,
+    NAME,
+    NONE,
+    PAUSE,
+    PORT,
+    RETRIES,
+    SEVERITY,
+    TEXT,
+    TLS,
+)
 
 SMTP: dict[str, Any] = {
     "host": "mail.example",
@@ -22,25 +43,7 @@ SMTP: dict[str, Any] = {
 IMAP: dict[str, Any] = {"host": "imap.example", "username": "inbox", "password_secret": "inbox-password"}
 SECRET = "hunter2-never-shown"
 
-TEXT = "must be text: put it in quotes"
-CONTROL = "must not contain control characters or line breaks"
-EMPTY = "must not be empty"
-BLANK = "must not begin or end with a blank"
-PORT = "must be a whole number from 1 to 65535, without quotes"
-RETRIES = "must be a whole number from 0 to 1000, without quotes"
-PAUSE = "must be a number of seconds from 0 to 604800, without quotes"
-DURATION = "must be a number of seconds above 0, at most 604800, without quotes"
-BOOL = "must be true or false, without quotes"
-TLS = "must be one of none, starttls, implicit"
-SEVERITY = "must be one of warning, critical"
-BACKOFF = "must be a number from 1 to 100, without quotes"
-JITTER = "must be a number from 0 to 1, without quotes"
-MINUTES = "must be a number of minutes above 0, at most 525600, without quotes"
-NAME = "must be lower-case letters and digits with single hyphens between, at most 63 characters"
 KNOWN = "unknown field; known are name, smtp, imap, limits"
-HOST = "must be a host name or an IP address, without scheme, port or last dot, not "
-EHLO = "must be a host name, or an IP address as [192.0.2.1] or [IPv6:2001:db8::1], not "
-ADDRESS = "must be one address such as probe@example.org, without a display name, not "
 
 
 def smtp(**fields: Any) -> SmtpConfig:
@@ -126,7 +129,7 @@ def test_imap_port_follows_tls(tls: str, port: int) -> None:
     [
         ("host", 5, TEXT),
         ("host", b"mail.example", TEXT),
-        ("host", None, TEXT),
+        ("host", None, NONE),
         ("host", "", EMPTY),
         ("host", "mail.example\n", CONTROL),
         ("host", "smtp://mail.example", HOST + "'smtp://mail.example'"),
@@ -173,7 +176,7 @@ def test_imap_port_follows_tls(tls: str, port: int) -> None:
         ("from_addr", "a@b.example\r\nBcc: c@d.example", CONTROL),
         ("from_addr", "a" * 65 + "@b.example", ADDRESS + repr("a" * 65 + "@b.example")),
         ("to_addr", "nobody", ADDRESS + "'nobody'"),
-        ("to_addr", None, TEXT),
+        ("to_addr", None, NONE),
         ("subject_prefix", "", EMPTY),
         ("subject_prefix", " a", BLANK),
         ("subject_prefix", "a ", BLANK),
@@ -237,7 +240,7 @@ def test_smtp_refuses(field: str, value: object, text: str) -> None:
         ("port", "993", PORT),
         ("tls", "ssl", TLS),
         ("tls_mode", "ssl", None),
-        ("username", None, TEXT),
+        ("username", None, NONE),
         ("username", "a\nb", CONTROL),
         ("folder", "", EMPTY),
         ("folder", "a\r\nb", CONTROL),
