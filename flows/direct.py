@@ -11,6 +11,7 @@ from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import broken, conclude, misconfigured, skipped
 from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.doubt import proved, to_look_for
 from tasks.mail.environment import resolve_from_environment, resolve_inbound_from_environment
 from tasks.mail.errors import CheckSkipped, ConfigError, ImapFailure, SmtpFailure, as_imap_failure
 from tasks.mail.facts import Arrival, Receipt
@@ -53,12 +54,13 @@ async def _loop(mine: Turn) -> LoopResult:
         )
     except SmtpFailure as failure:
         sent = failure
-    if isinstance(sent, Receipt) and loop.imap is not None:
+    if loop.imap is not None and (wanted := to_look_for(sent, probe, attempts, loop.limits.max_wait)):
         try:
             with as_imap_failure():
-                found = await find(probe, loop.imap, sent, loop.limits.max_wait)
+                found = await find(probe, loop.imap, *wanted)
         except ImapFailure as failure:
             found = failure
+        sent, found = proved(sent, wanted[0], found)
     return conclude(loop, probe, attempts, sent, found, notes=mine.notes)
 
 

@@ -9,8 +9,9 @@ from tasks.ending import ended
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude, misconfigured, skipped
 from tasks.mail.config import Limits, SmtpConfig
-from tasks.mail.errors import CheckSkipped, ConfigError
-from tasks.mail.facts import Receipt
+from tasks.mail.doubt import proved, to_look_for
+from tasks.mail.errors import CheckSkipped, ConfigError, ImapFailure
+from tasks.mail.facts import Arrival
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
 from tasks.mail.turns import Turn, turn
@@ -58,7 +59,8 @@ async def _checked(mine: Turn) -> LoopResult:
     await name_this_run(f"{loop.name} {probe.token}")
     attempts = Attempts(mine.spend)
     sent = await send(probe, loop.smtp, attempts)
-    found = None
-    if isinstance(sent, Receipt) and loop.imap is not None:
-        found = await search(sent, probe, loop.imap, loop.limits.max_wait)
+    found: Arrival | ImapFailure | None = None
+    if loop.imap is not None and (wanted := to_look_for(sent, probe, attempts, loop.limits.max_wait)):
+        found = await search(wanted[0], probe, loop.imap, wanted[1])
+        sent, found = proved(sent, wanted[0], found)
     return conclude(loop, probe, attempts, sent, found, this_run(), mine.notes)

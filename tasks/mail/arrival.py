@@ -31,6 +31,7 @@ LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, wha
 OLD_REPORTS = 20  # of those, what may be a bounce but is too old by its date, and is read all the same
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
+COPY_SECONDS = 5.0  # unless an attempt was refused after its message had gone out: then it is likely
 SHORTEST_PAUSE = 0.2  # between two connections, whatever retry_delay says
 
 
@@ -122,12 +123,20 @@ class _Search:
             if not self.detected:
                 await pace.pause(box)
         if self.hits:
+            await self._settle(box, expected, junk)
+        if self.imap.delete_after_check:
+            await self._collect(box, [place.folder for place in (expected, junk, *others) if place])
+
+    async def _settle(self, box: Mailbox, expected: Place, junk: Place | None) -> None:
+        """See whether there is another copy, and wait for one where there is reason to."""
+        until = time.monotonic() + (COPY_SECONDS if self.sent.earlier_copies else 0.0)
+        while True:
             await asyncio.sleep(SETTLE_SECONDS)
             await self._look_at_selected(box, expected)
             if junk:
                 await self._look_aside(box, junk)
-        if self.imap.delete_after_check:
-            await self._collect(box, [place.folder for place in (expected, junk, *others) if place])
+            if len(self.hits) > self.sent.earlier_copies or time.monotonic() >= until:
+                return
 
     async def _places(self, box: Mailbox, known: Places) -> Places:
         """Where to look by what the server lists now; where it refuses to, `known` is enough to go on."""

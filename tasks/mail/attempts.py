@@ -16,6 +16,7 @@ class Attempts:
         """`spend` is called before each attempt."""
         self._spend = spend
         self.count = 0
+        self.bodies = 0  # messages that went out whole and were refused then
         self.errors: list[AttemptError] = []
         self.started = Moment.now()
 
@@ -29,4 +30,5 @@ class Attempts:
     def failed(self, error: SmtpFailure) -> None:
         """The attempt that began last failed, or ended in doubt."""
         progress.tell("smtp", error.stage, error.text)
+        self.bodies += error.body_out
         self.errors.append(AttemptError(self.count, error.error_type, error.smtp_code, error.text, error.stage))

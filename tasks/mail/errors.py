@@ -51,7 +51,8 @@ class CheckSkipped(MailLoopError):
 class SmtpFailure(MailLoopError):
     """The SMTP leg failed in `stage`. `smtp_code` is None where the server gave no reply of its own.
 
-    `stages` holds the seconds of the stages that the last attempt went through.
+    `stages` holds the seconds of the stages that the last attempt went through; `body_out` says that the whole message
+    had gone out by then.
     """
 
     def __init__(self, error_type: ErrorType, stage: str, text: str, smtp_code: int | None = None) -> None:
@@ -61,6 +62,7 @@ class SmtpFailure(MailLoopError):
         self.text = text
         self.smtp_code = smtp_code
         self.stages: dict[str, float] = {}
+        self.body_out = False
 
     @property
     def reply(self) -> str | None:

@@ -71,7 +71,8 @@ class Receipt:
     """What the SMTP leg proved.
 
     `doubt` says what happened when the connection died or fell silent after the final dot: the message may have been
-    accepted, and `accepted` is then only the moment of the doubt. The mailbox decides.
+    accepted, and `accepted` is then only the moment of the doubt. The mailbox decides. `earlier_copies` counts earlier
+    attempts that were refused after their message had gone out whole: a server may have kept it all the same.
     """
 
     probe_id: str
@@ -84,6 +85,7 @@ class Receipt:
     queue_id: str | None = None
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     doubt: SmtpFailure | None = None
+    earlier_copies: int = 0
 
     @property
     def certain(self) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 import ssl
+from dataclasses import replace
 from types import MappingProxyType
 
 from aiosmtplib import SMTPException
@@ -36,7 +37,7 @@ async def attempt(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt
         raise
     if receipt.doubt is not None:
         attempts.failed(receipt.doubt)
-    return receipt
+    return replace(receipt, earlier_copies=attempts.bodies)
 
 
 async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None) -> Receipt:
@@ -59,6 +60,7 @@ async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None)
         if dialogue.client.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
             return dialogue.receipt(started, found.text, doubt=found)
         found.stages = dict(dialogue.stages.seconds)
+        found.body_out = dialogue.client.body_may_be_out
         raise found from None
     finally:
         dialogue.close()

@@ -1,0 +1,45 @@
+"""What to look for after the SMTP leg, and what a look proves about it: pure.
+
+A relay may refuse what it has taken all the same. The message then arrives, and so does the copy of the next attempt.
+"""
+
+from __future__ import annotations
+
+from tasks.mail.attempts import Attempts
+from tasks.mail.errors import ImapFailure, SmtpFailure
+from tasks.mail.facts import Arrival, Moment, Receipt
+from tasks.mail.probe import Probe
+
+REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says it has not taken
+
+
+def to_look_for(
+    sent: Receipt | SmtpFailure, probe: Probe, attempts: Attempts, max_wait: float
+) -> tuple[Receipt, float] | None:
+    """What may be in the mailbox, and the seconds to wait for it; None where nothing can be."""
+    if isinstance(sent, Receipt):
+        return sent, max_wait
+    if not attempts.bodies:
+        return None
+    receipt = Receipt(
+        probe_id=probe.id,
+        token=probe.token,
+        started=attempts.started,
+        accepted=Moment.now(),
+        smtp_code=sent.smtp_code,
+        response=sent.reply or "",
+        enhanced_code=sent.enhanced_code,
+        stages=sent.stages,
+        doubt=sent,
+        earlier_copies=attempts.bodies - 1,
+    )
+    return receipt, min(max_wait, REFUSED_SECONDS)
+
+
+def proved(
+    sent: Receipt | SmtpFailure, looked_for: Receipt, found: Arrival | ImapFailure
+) -> tuple[Receipt | SmtpFailure, Arrival | ImapFailure | None]:
+    """What is known of both legs: only a message that is there outweighs the word of the relay."""
+    if isinstance(sent, Receipt) or (isinstance(found, Arrival) and found.hits):
+        return looked_for, found
+    return sent, None
