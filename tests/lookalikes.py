@@ -92,6 +92,10 @@ LOOK_ALIKES: dict[str, LookAlike] = {
     ),
     "the header in the body": lambda m: letter(b"Subject: x", head_of(m)),
     "the header behind a blank line": lambda m: mail(b"Subject: x\n", m),
+    "the id in the trace, the addresses and the name of a file": lambda m: letter(
+        b"Subject: x\nReceived: from a by b with ESMTP id %s\nReply-To: <%s@example.org>\nList-Id: <%s>\n"
+        b'Content-Type: text/plain; name="X-Mail-Loop-Id: %s"' % ((value(m, b"X-Mail-Loop-Id"),) * 4)
+    ),
     "the id in the subject": lambda m: letter(b"Subject: " + value(m, b"X-Mail-Loop-Id")),
     "a read receipt": lambda m: letter(
         b"Subject: Read: x\nReturn-Path: <>\n"

@@ -37,6 +37,8 @@ def found(responses: Iterable[Response]) -> list[int]:
                 ends = sorted(filter(None, (number(first), number(last or first))))
                 if len(ends) == 2:
                     uids.update(range(ends[0], min(ends[1], ends[0] + MOST_FOUND) + 1))
+                if len(uids) > MOST_FOUND:  # a line of a megabyte holds 50,000 ranges
+                    break
         if len(uids) > MOST_FOUND:
             break
     return sorted(uids)[:MOST_FOUND]

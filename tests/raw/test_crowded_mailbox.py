@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from itertools import cycle, islice
 
 import pytest
@@ -14,8 +12,8 @@ from tasks.mail.config import SmtpConfig
 from tasks.mail.facts import ErrorType
 from tasks.mail.probe import compose
 from tasks.mail.result import Outcome, Status
-from tests.lookalikes import LOOK_ALIKES, letter
-from tests.notices import BOUNCES, DELAYS, head_of
+from tests.crowd import about, broken, huge, others
+from tests.notices import BOUNCES, DELAYS
 from tests.raw.imap import RawImap
 from tests.raw.mailbox import Message
 from tests.raw.server import Line
@@ -25,12 +23,8 @@ from tests.raw.test_imap_faults import nothing_is_left_behind as nothing_is_left
 CROWD = 1000  # messages before the probe, and as many after it
 MOST_OCTETS = 20 * 2**20  # that a check may have fetched in the end, of a mailbox that holds a multiple of it
 SHORT = 0.4
-MEGABYTE, ATTACHMENT = 10**6, 30 * 10**6
 ABOUT = SmtpConfig(
     host="relay.test", from_addr="bob@localhost.test", to_addr="bob@localhost.test", subject_prefix="[loop]"
-)
-ELSEWHERE = SmtpConfig(
-    host="relay.test", from_addr="al@example.org", to_addr="bob@localhost.test", subject_prefix="[loop]"
 )
 
 
@@ -51,69 +45,6 @@ async def crowded() -> AsyncIterator[tuple[Round, Counting]]:
         yield Round(relay, mailbox), mailbox
 
 
-def others() -> Iterator[bytes]:
-    """Mail of other people and of other checks, and all that may be said about those."""
-    for number in range(10):
-        yield letter(b"Subject: hello %d" % number)
-    for name, smtp in (("raw", ABOUT), ("home", ABOUT), ("raw", ELSEWHERE)):
-        yield compose(name, smtp, datetime(2026, 3, 4, tzinfo=UTC)).content
-        probe = compose(name, smtp).content
-        yield probe
-        for about in (LOOK_ALIKES, BOUNCES, DELAYS):
-            for build in about.values():
-                yield build(probe)
-
-
-def about(raw: bytes) -> Iterator[bytes]:
-    """All that may be said about this very probe, but that it has bounced."""
-    for family in (LOOK_ALIKES, DELAYS):
-        for build in family.values():
-            yield build(raw)
-
-
-def broken(raw: bytes) -> Iterator[bytes]:
-    """Mail that is no mail by the book; some of it wants to be a bounce, so that it is read as a whole."""
-    bounce = b"Return-Path: <>\r\nFrom: MAILER-DAEMON\r\n"
-    for head in (b"Subject: \xe4\xf6\xfc\r\n", b"Subject: \xc4\xe3\xba\xc3\r\nFrom: \xff\xfe@\x80\r\n", bounce):
-        yield head + b"\r\n" + bytes(range(256)) * 8
-        yield head + b"Content-Type: text/plain; charset=utf-16\r\n\r\n" + raw.decode().encode("utf-16")
-        yield head + b"Content-Type: text/plain; charset=no-such\r\n\r\n\xff\xfe permanent error\r\n"
-        yield head + b"Content-Type: multipart/report; boundary=\r\n\r\n--\r\n"
-        yield head + b"Content-Type: multipart/report\r\n\r\nno boundary\r\n" + raw
-        yield head + b"Content-Type: multipart/report; boundary=x\r\n\r\n" + b"--x\r\n" * 3000
-        yield head + b"Content-Type: multipart/report; boundary*=\x00''x\r\n\r\n--x\r\n"
-        yield head + b"Content-Transfer-Encoding: base64\r\n\r\n=a=\xff" + base64.encodebytes(raw)
-        yield head + b"Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin 6 \xff\r\n\xff~"
-        yield head + b"".join(b"Content-Type: multipart/a; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(1500))
-        yield head + b"Content-Type: message/rfc822\r\n\r\n" * 1500
-    yield b""
-    yield b"\r\n"
-    yield b"no header at all"
-    yield b" folded from nothing\r\n: no name\r\n\r\n"
-    yield b"Subject: \x00\r\nX-Mail-Loop-Id:\x00\r\n\r\n\x00"
-
-
-def huge(raw: bytes) -> Iterator[bytes]:
-    """Headers of a megabyte, attachments of thirty."""
-    head, big = head_of(raw).replace(b"\n", b"\r\n").rstrip(b"\r\n"), b"x" * MEGABYTE
-    subject = next(line for line in head.split(b"\r\n") if line.startswith(b"Subject: "))
-    folded = b"".join(b"\r\n <%d@example.org>" % number for number in range(MEGABYTE // 20))
-    for field in (b"Subject: ", b"From: MAILER-DAEMON ", b"X-Mail-Loop-Id: ", b"X-Unknown: ", b"Content-Type: a/b; c="):
-        yield field + big + b"\r\n" + subject + b" again\r\n\r\nhello\r\n"
-    yield subject + b"\r\nReferences:" + folded + b"\r\n\r\n" + raw
-    yield b"X-Mail-Loop-Id: another\r\n" * (MEGABYTE // 25) + b"\r\n" + raw
-    yield b'Content-Type: a/b; c="' + b";" * MEGABYTE + b"\r\n\r\n"
-    yield b"Subject: " + b"=?a?q?" * (MEGABYTE // 6) + b"\r\n\r\n"
-    attachment = b"QUJD" * (ATTACHMENT // 4)
-    kind = b"Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n" + attachment
-    for first in (
-        b"From: ann@example.org\r\nSubject: the files",
-        b"Return-Path: <>\r\nSubject: failure notice",
-        subject,
-    ):
-        yield first + b'\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n' + kind + b"\r\n--b--\r\n"
-
-
 @pytest.fixture(scope="module")
 def strange() -> list[bytes]:
     """Made once: it is a lot."""
@@ -131,8 +62,8 @@ async def test_the_probe_is_found_in_a_crowd_and_nothing_else_is_touched(strange
         present: list[Message] = []
 
         def arrive(raw: bytes) -> None:
-            before = [*islice(cycle(others()), CROWD), *strange, *about(raw), *broken(raw)]
-            after = [*about(raw), *islice(cycle(others()), CROWD)]
+            before = [*islice(cycle(others("raw", ABOUT)), CROWD), *strange, *about(raw), *broken(raw)]
+            after = [*about(raw), *islice(cycle(others("raw", ABOUT)), CROWD)]
             present.extend(mailbox.append(text) for text in before)
             mailbox.append(raw)
             present.extend(mailbox.append(text) for text in after)
@@ -151,7 +82,7 @@ async def test_without_the_probe_the_crowd_is_just_a_crowd(strange: list[bytes])
         present: list[Message] = []
 
         def arrive(raw: bytes) -> None:
-            texts = [*islice(cycle(others()), CROWD), *strange, *about(raw), *broken(raw), *huge(raw)]
+            texts = [*islice(cycle(others("raw", ABOUT)), CROWD), *strange, *about(raw), *broken(raw), *huge(raw)]
             present.extend(mailbox.append(text) for text in texts)
 
         way.relay.arrive = arrive

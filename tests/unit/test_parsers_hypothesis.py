@@ -25,16 +25,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.mail import imap_rows, markdown, smtp_replies
+from tasks.mail import imap_rows, imap_search, markdown, smtp_replies
 from tasks.mail.bounce import bounce_of
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config import ImapConfig, SmtpConfig
 from tasks.mail.errors import enhanced_code
 from tasks.mail.facts import ErrorType
 from tasks.mail.imap_arguments import quoted
 from tasks.mail.imap_reader import NotImapError, Reader
-from tasks.mail.imap_rows import Response, Row
+from tasks.mail.imap_rows import Folder, Response, Row
 from tasks.mail.inbound import carries
+from tasks.mail.leftovers import Owner
 from tasks.mail.match import Match, body_has_id, decoded, match
+from tasks.mail.places import MOST_FOLDERS, places
 from tasks.mail.probe import Probe, compose
 from tasks.mail.visible import one_line
 from tests.lookalikes import LOOK_ALIKES
@@ -193,6 +195,54 @@ def test_what_else_a_server_says_is_read_or_left(response: Response, more: list[
     assert len(shown) <= 200
 
 
+SEARCHED = pieces(
+    b"SEARCH ", b"ESEARCH ", b'(TAG "a1") ', b"UID ", b"ALL ", b"1", b":", b",", b"1:4294967295", b" 7 ", b"9" * 9
+)
+
+
+@stable
+@given(st.lists(SEARCHED.map(lambda text: (text,)), max_size=4))
+def test_a_search_finds_few_uids_in_order(responses: list[Response]) -> None:
+    uids = imap_search.found(responses)
+    assert uids == sorted(set(uids))
+    assert len(uids) <= imap_search.MOST_FOUND
+    assert all(0 < uid < 2**32 for uid in uids)
+
+
+@stable
+@given(st.sets(st.integers(1, 2**32 - 1), max_size=40), st.booleans())
+def test_a_search_finds_what_the_server_says(uids: set[int], extended: bool) -> None:
+    listed = sorted(uids)
+    if extended:
+        response = b'ESEARCH (TAG "a1") UID' + (b" ALL " + b",".join(b"%d" % uid for uid in listed) if listed else b"")
+    else:
+        response = b"SEARCH" + b"".join(b" %d" % uid for uid in listed)
+    assert imap_search.found([(response,)]) == listed
+
+
+def test_a_search_that_names_everything_many_times_takes_no_memory() -> None:
+    ranges = b",".join(b"%d:%d" % (first, first + 999) for first in range(1, 50_000_000, 1001))
+    assert len(imap_search.found([(b"ESEARCH UID ALL " + ranges,)])) == imap_search.MOST_FOUND
+
+
+@stable
+@given(
+    st.lists(
+        st.builds(Folder, TEXT, st.frozensets(st.sampled_from(["\\JUNK", "\\SENT", "\\NOSELECT"])), st.just(b"x"))
+    ),
+    st.sampled_from(["INBOX", "Junk", "Archive/Büro"]),
+)
+def test_whatever_folders_there_are_the_expected_one_is_looked_at_and_none_twice(
+    folders: list[Folder], expected: str
+) -> None:
+    imap = ImapConfig(host="imap.test", username="bob", password_secret="x", folder=expected)
+    first, junk, others = places(folders, imap)
+    assert (first.folder, first.optional) == (expected, False)
+    assert len(others) <= MOST_FOLDERS
+    assert expected not in {place.folder for place in [*others, *([junk] if junk else [])]}
+    assert junk is None or junk.folder not in {place.folder for place in others}
+
+
 @stable
 @given(st.binary(max_size=40) | st.from_regex(rb"[ 0-3]?[0-9]-(Jan|FEB|dec|xxx)-[0-9]{4} [0-9:]{8} [+-][0-9]{4}"))
 def test_every_date_is_a_date(value: bytes) -> None:
@@ -238,6 +288,37 @@ def test_no_message_about_another_probe_becomes_ours_by_damage(raw: bytes) -> No
     assert match(raw, PROBE) in {Match.REPORT, Match.NO}
     assert bounce_of(raw, PROBE) is None
     assert not body_has_id(raw, PROBE)
+
+
+OLD = datetime(2026, 1, 1, tzinfo=UTC)
+OWNER = Owner("office", "probe@example.org", OLD + timedelta(days=1))
+
+
+@stable
+@given(MAIL | mutated(ABOUT_PROBE, MAIL))
+def test_nothing_is_taken_for_an_old_probe_of_ours_without_all_its_signs(raw: bytes) -> None:
+    """What is, is deleted."""
+    row = Row(1, 1, OLD, raw)
+    if OWNER.owns(row):
+        for sign in (
+            rb"x-mail-loop-id:\s*[0-9a-f]{32}\s",
+            rb"x-mail-loop-name:",
+            rb"auto-submitted:",
+            rb"subject:",
+            rb"from:",
+        ):
+            assert re.search(rb"(?i)(?:\A|[\r\n])" + sign, raw)
+    assert not OWNER.owns(replace(row, internaldate=OWNER.before))
+    assert not replace(OWNER, loop="home").owns(Row(1, 1, OLD, PROBE.content))
+
+
+@pytest.mark.parametrize("name", [name for name in (*BOUNCES, *DELAYS, *LOOK_ALIKES) if name != "another id forged"])
+def test_nothing_about_an_old_probe_is_taken_for_one(name: str) -> None:
+    """A forgery that has every sign of a probe of this loop is one: nothing secret tells them apart."""
+    assert OWNER.owns(Row(1, 1, OLD, PROBE.content))
+    for family in (BOUNCES, DELAYS, LOOK_ALIKES):
+        if name in family:
+            assert not OWNER.owns(Row(1, 1, OLD, family[name](PROBE.content)))
 
 
 @stable
