@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
+    from flows import automation  # not above: `stop` needs no Prefect
+
     home = home.absolute()
     env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
@@ -30,6 +33,7 @@ def serve(home: Path, port: int) -> int:
     deploying = {name: value for name, value in env.items() if name != "MAIL_LOOP_HOME"}
     _prefect(deploying, "work-pool", "create", POOL, "--type", "process", "--overwrite")
     _prefect(deploying, "--no-prompt", "deploy", "--all")
+    asyncio.run(automation.ensure(env["PREFECT_API_URL"]))
     if background.running(home, WORKER) is None:
         argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         background.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)

@@ -1,4 +1,7 @@
-"""How a flow run ends: the verdict is told first, then recorded, then made the run's final state."""
+"""How a flow run ends: the verdict is told first, then recorded, then made the run's final state.
+
+In between, after the verdict, the run looks after what killed runs left on record.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from tasks.mail.report import line
 from tasks.mail.result import LoopResult, Status
 from tasks.parameters import configuration_of
 from tasks.publish import publish
+from tasks.remains import clear_remains
 from tasks.states import final_state
 
 # Whoever started the run in this process may listen here: the verdict then reaches him whatever becomes of Prefect.
@@ -27,4 +31,5 @@ async def ended(result: LoopResult, config: LoopConfig | InboundConfig | None = 
     if (tell := listener.get()) is not None:
         tell(result)
     await publish(result, configuration_of(config))
+    await clear_remains(result.loop)
     return final_state(result)

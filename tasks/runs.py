@@ -7,6 +7,8 @@ import logging
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
 from prefect.runtime import deployment, flow_run
 
 NAME_SECONDS = 5.0  # Prefect's own client would try for minutes
@@ -17,6 +19,12 @@ log = logging.getLogger(__name__)
 def this_run() -> str | None:
     """The id of the flow run, None outside of one."""
     return flow_run.id or None
+
+
+def as_begun() -> FlowRun | None:
+    """The flow run as the server described it when it began, None outside of one."""
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
 
 
 def of_a_deployment() -> bool:

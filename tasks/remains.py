@@ -1,0 +1,122 @@
+"""What killed runs of a loop left on record: flow runs and task runs that are "Running" for good.
+
+Prefect's server itself never ends them. A run of the same loop does, where the evidence is beyond doubt: a live run
+sends heartbeats, every 180 s unless it is told to do so more often, and this one has fallen silent. All times compared
+are the server's own. Should a live run have been cut off from the server for so long, it corrects the record when it
+ends, for Prefect lets a final state follow "Crashed".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterId,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterId,
+    FlowRunFilterName,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from prefect.states import Cancelled, Crashed
+
+from tasks.runs import as_begun
+
+QUIET = timedelta(minutes=15)  # five of the rarest heartbeats
+LONGEST = timedelta(days=8)  # a run without any heartbeat on record is left alone for so long: max_wait allows a week
+SECONDS = 5.0  # the verdict is told by then, and the run waits for no more than this
+MOST = 20  # runs looked at
+
+UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+FINAL = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+WAITING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]  # a task run between two attempts is scheduled
+
+log = logging.getLogger(__name__)
+
+
+async def clear_remains(loop: str) -> None:
+    """Mark what dead runs of this flow and `loop` left as over. What goes wrong is logged, and that is all."""
+    if (run := as_begun()) is None or run.state is None:
+        return
+    try:
+        async with asyncio.timeout(SECONDS), get_client() as client:
+            for dead in await _dead_runs(client, run, loop, run.state.timestamp):
+                # What it had begun first: should this be cut short, the run is found again.
+                await _end_task_runs(client, run, loop, FlowRunFilter(id=FlowRunFilterId(any_=[dead.id])))
+                await client.set_flow_run_state(dead.id, _ended(dead))
+                log.warning("The earlier run %s was killed: marked as crashed.", dead.name)
+            # Prefect learns of task runs by events, some time later: what ended just now may not be on record yet.
+            before = FlowRunFilterEndTime(before_=run.state.timestamp - QUIET)
+            final = FlowRunFilter(name=FlowRunFilterName(like_=loop), state=_in(FINAL), end_time=before)
+            await _end_task_runs(client, run, loop, final)
+    except Exception as error:
+        log.warning("Whether killed runs are still on record as running is not known: %s", type(error).__name__)
+
+
+async def _dead_runs(client: PrefectClient, run: FlowRun, loop: str, now: datetime) -> list[FlowRun]:
+    """Unfinished runs of the loop that give no sign of life."""
+    found = await client.read_flow_runs(
+        flow_filter=_flow_of(run),
+        flow_run_filter=FlowRunFilter(name=FlowRunFilterName(like_=loop), state=_in(UNFINISHED)),
+        limit=MOST,
+    )
+    others = (other for other in found if other.id != run.id and _is_of(other, loop))
+    return [other for other in others if await _is_silent(client, other, now)]
+
+
+async def _is_silent(client: PrefectClient, run: FlowRun, now: datetime) -> bool:
+    if run.state is None or run.state.timestamp > now - QUIET:
+        return False
+    heartbeats = EventFilter(
+        resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
+        event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
+    )
+    newest = (await client.read_events(heartbeats, limit=1)).events
+    return newest[0].received < now - QUIET if newest else run.state.timestamp < now - LONGEST
+
+
+async def _end_task_runs(client: PrefectClient, run: FlowRun, loop: str, of: FlowRunFilter) -> None:
+    """Mark the unfinished task runs of these flow runs as crashed."""
+    found = await client.read_task_runs(
+        flow_filter=_flow_of(run),
+        flow_run_filter=of,
+        task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=WAITING))),
+        limit=MOST,
+    )
+    ended = {task_run.flow_run_id for task_run in found if task_run.flow_run_id is not None}
+    ours = {flow_run_id for flow_run_id in ended if _is_of(await client.read_flow_run(flow_run_id), loop)}
+    for task_run in found:
+        if task_run.flow_run_id in ours:
+            state: State[Any] = Crashed(message="The process of its flow run was killed.")
+            await client.set_task_run_state(task_run.id, state)
+
+
+def _flow_of(run: FlowRun) -> FlowFilter:
+    return FlowFilter(id=FlowFilterId(any_=[run.flow_id]))
+
+
+def _in(types: list[StateType]) -> FlowRunFilterState:
+    return FlowRunFilterState(type=FlowRunFilterStateType(any_=types))
+
+
+def _is_of(run: FlowRun, loop: str) -> bool:
+    """The server compares only a part of a name. A run whose loop has the default name is named after it."""
+    return bool(run.parameters.get("name", run.name) == loop)
+
+
+def _ended(run: FlowRun) -> State[Any]:
+    message = "The process was killed: it has sent no heartbeat for a long time."
+    if run.state is not None and run.state.type is StateType.CANCELLING:  # may become nothing else
+        return Cancelled(message=message)
+    return Crashed(message=message)
