@@ -41,7 +41,7 @@ class Turn:
             return
         try:
             with self._sent.open("a", encoding="ascii") as file:
-                file.write(f"{time.time():.3f}\n")
+                file.write(f"{time.time():.6f}\n")
         except OSError as error:
             log.warning("What was sent could not be put on record: %s", describe_os_error(error))
 
@@ -102,7 +102,7 @@ def _used(path: Path) -> int:
         return 0
     recent = [moment for moment in times if moment > now - HOUR]
     new = path.with_suffix(".new")
-    new.write_text("".join(f"{min(moment, now):.3f}\n" for moment in recent), encoding="ascii")
+    new.write_text("".join(f"{min(moment, now):.6f}\n" for moment in recent), encoding="ascii")
     new.replace(path)
     return len(recent)
 
