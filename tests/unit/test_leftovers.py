@@ -51,6 +51,7 @@ def test_one_that_is_young_or_has_no_date_is_left_alone(arrived: datetime) -> No
         (b"MIME-Version", b"In-Reply-To: <x@y>\r\nMIME-Version"),
         (b"text/plain", b"multipart/report"),
     ],
+    ids=lambda text: text.replace(PROBE.token.encode(), b"token").decode(),  # the same in each process of a test run
 )
 def test_whatever_else_differs_is_not_ours_to_delete(field: bytes, instead: bytes) -> None:
     assert field in HEADERS
