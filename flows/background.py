@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tasks.mail.state import make_private
+
 END_SECONDS = 10.0  # from SIGTERM to SIGKILL
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -36,7 +38,7 @@ def start(
     home: Path, name: str, argv: Sequence[str], env: Mapping[str, str], url: str = "", cwd: Path | None = None
 ) -> Background:
     """Start a process in a session of its own, its output in `home/<name>.log`, and put it on record."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_private(home)
     with (home / f"{name}.log").open("ab") as log, uninterrupted():
         process = subprocess.Popen(  # noqa: S603  # our own programs, with arguments of our own
             argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -104,7 +106,7 @@ def uninterrupted() -> Iterator[None]:
 @contextmanager
 def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Hold a lock on `path` (fcntl.flock): processes take turns, and one that dies lets go of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     with path.open("ab") as file:
         fcntl.flock(file, how)
         yield

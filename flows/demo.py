@@ -33,7 +33,7 @@ LEGS = {"smtp": "sending", "imap": "looking for it"}
 def demo(home: Path, *, keep: bool = False) -> int:
     """Run one check and say what it found; returns its exit code. With `keep` both servers stay up."""
     home = home.absolute()
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     end_demo(home)
     try:
         with console.status("starting a mail system of our own"):

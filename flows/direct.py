@@ -17,6 +17,7 @@ from tasks.mail.errors import CheckSkipped, ConfigError, ImapFailure, SmtpFailur
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, conclude_inbound, find_recent
 from tasks.mail.probe import compose
+from tasks.mail.redaction import secrets_of
 from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
 from tasks.mail.turns import Turn, turn
@@ -53,13 +54,13 @@ async def _loop(mine: Turn) -> LoopResult:
             loop.smtp.retry_delays(),
         )
     except SmtpFailure as failure:
-        sent = failure
+        sent = failure.alone()
     if loop.imap is not None and (wanted := to_look_for(sent, probe, attempts, loop.limits.max_wait)):
         try:
-            with as_imap_failure():
+            with as_imap_failure(secrets_of(loop.imap)):
                 found = await find(probe, loop.imap, *wanted)
         except ImapFailure as failure:
-            found = failure
+            found = failure.alone()
         sent, found = proved(sent, wanted[0], found)
     return conclude(loop, probe, attempts, sent, found, notes=mine.notes)
 
@@ -68,13 +69,18 @@ async def _inbound(inbound: InboundConfig) -> LoopResult:
     found: Recent | ImapFailure
     try:
         found = await _retrying(
-            lambda: find_recent(inbound),
+            lambda: _look(inbound),
             lambda error: isinstance(error, ImapFailure) and not error.permanent,
             [inbound.imap.retry_delay] * inbound.imap.retries,
         )
     except ImapFailure as failure:
-        found = failure
+        found = failure.alone()
     return conclude_inbound(inbound, found)
+
+
+async def _look(inbound: InboundConfig) -> Recent:
+    with as_imap_failure(secrets_of(inbound.imap)):
+        return await find_recent(inbound)
 
 
 async def _retrying(

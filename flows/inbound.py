@@ -11,7 +11,7 @@ from tasks.mail.errors import ConfigError
 from tasks.mail.inbound import conclude_inbound
 from tasks.mail.result import LoopResult
 from tasks.parameters import check_flow, inbound_of
-from tasks.runs import this_run
+from tasks.runs import this_run, to_its_end
 from tasks.search import look
 
 
@@ -23,8 +23,9 @@ async def inbound_check(imap: ImapConfig, name: str = "inbound") -> LoopResult |
         imap: The mailbox, with search_subject: the text that the subject must carry.
         name: Name of the check, a slug. Messages of a loop of the same name are deleted once found.
     """
-    try:
-        inbound = await inbound_of(name, imap)
-    except ConfigError as error:
-        return await ended(misconfigured(str(name), str(error), this_run()))
-    return await ended(conclude_inbound(inbound, await look(inbound), this_run()), inbound)
+    with to_its_end():
+        try:
+            inbound = await inbound_of(name, imap)
+        except ConfigError as error:
+            return await ended(misconfigured(str(name), str(error), this_run()))
+        return await ended(conclude_inbound(inbound, await look(inbound), this_run()), inbound)

@@ -16,7 +16,7 @@ from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
 from tasks.mail.turns import Turn, turn
 from tasks.parameters import OptionalImap, check_flow, loop_of
-from tasks.runs import name_this_run, this_run
+from tasks.runs import name_this_run, this_run, to_its_end
 from tasks.search import search
 from tasks.send import send
 
@@ -40,17 +40,18 @@ async def mail_loop_check(
         imap: The mailbox that it should arrive in. Without one, the check ends when the relay has accepted the message.
         limits: How long the message may take, in seconds.
     """
-    try:
-        loop = await loop_of(name, smtp, imap, limits)
-    except ConfigError as error:
-        return await ended(misconfigured(str(name), str(error), this_run()))
+    with to_its_end():
+        try:
+            loop = await loop_of(name, smtp, imap, limits)
+        except ConfigError as error:
+            return await ended(misconfigured(str(name), str(error), this_run()))
 
-    try:
-        with turn(loop) as mine:
-            result = await _checked(mine)
-    except CheckSkipped as reason:
-        result = skipped(loop.name, str(reason), this_run())
-    return await ended(result, loop)
+        try:
+            with turn(loop) as mine:
+                result = await _checked(mine)
+        except CheckSkipped as reason:
+            result = skipped(loop.name, str(reason), this_run())
+        return await ended(result, loop)
 
 
 async def _checked(mine: Turn) -> LoopResult:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from flows import background
 from tasks.mail.errors import MailLoopError
+from tasks.mail.state import make_private
 
 SERVER = "server"
 START_SECONDS = 120.0  # the first start makes the database; a slow disk takes its time
@@ -74,7 +75,7 @@ def answers(url: str) -> bool:
 @contextmanager
 def private_server(home: Path) -> Iterator[str]:
     """The API of a server in `home`, started if it is not there, ended by the last one that uses it."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_private(home)
     try:
         with (home / "users.lock").open("ab") as in_use:
             yield _joined(home, in_use)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import traceback
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
@@ -49,7 +50,7 @@ async def _check_all(
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
         async with gate:
             try:
-                result = await check(config)
+                return await check(config, show)
             except Exception as error:
                 traceback.print_exc()
                 result = broken(config.name, error)
@@ -61,20 +62,26 @@ async def _check_all(
         await records_written(results)
 
 
-async def check(config: LoopConfig | InboundConfig) -> LoopResult:
-    """Run one check as a flow run. Its verdict counts from the moment it is told, whatever becomes of Prefect then."""
+async def check(
+    config: LoopConfig | InboundConfig, show: Callable[[LoopResult], None] = lambda result: None
+) -> LoopResult:
+    """Run one check as a flow run.
+
+    Its verdict counts, and goes to `show`, from the moment it is told, whatever becomes of Prefect then.
+    """
     told: asyncio.Future[LoopResult] = asyncio.get_running_loop().create_future()
     listener.set(told.set_result)
     run = asyncio.create_task(_flow_run(config))
     first: tuple[asyncio.Future[Any], ...] = (run, told)
     try:
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        result = told.result() if told.done() else await result_of(await run)
+        show(result)
         await asyncio.wait({run}, timeout=RECORD_SECONDS)
-        if not told.done():
-            return await result_of(await run)
-        if not run.done() or run.exception() is not None:
-            log.warning("Prefect could not record the end of %s.", config.name)
-        return told.result()
+        if not run.done() or run.cancelled() or run.exception() is not None:
+            # Not to the log: a terminal does not show Prefect's, and the server is not there to take it.
+            print(f"{config.name}: note: Prefect could not record the end of this check", file=sys.stderr)
+        return result
     finally:
         run.cancel()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -33,13 +34,14 @@ async def _section(section: Section, field: str) -> Section:
     password = block or from_environment(secret)
     if password is None:
         raise missing(field, f"{why} and no environment variable {variable(secret)}")
-    return with_password(section, password)
+    return with_password(section, field, password)
 
 
 async def _from_block(secret: str) -> tuple[str | None, str]:
     """The value of the Secret block, or None and why there is none."""
     try:
-        block: Secret[Any] = await Secret.aload(secret)
+        async with asyncio.timeout(BLOCK_SECONDS):
+            block: Secret[Any] = await Secret.aload(secret)
     except ValueError:
         return None, f"no Prefect Secret block {secret!r}"
     except Exception as error:

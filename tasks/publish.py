@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import anyio
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
 
-from tasks.mail.report import markdown
+from tasks.mail.network import describe_os_error
+from tasks.mail.report import line, markdown
 from tasks.mail.result import LoopResult
+from tasks.mail.state import make_private, state_home
 
 EVENT = "mail-loop.checked"
 PUBLISH_SECONDS = 20.0
+UNPUBLISHED = "unpublished.log"
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +27,19 @@ def artifact_key(loop: str) -> str:
     return f"mail-loop-{loop}"
 
 
+def _keep(result: LoopResult) -> None:
+    """Say a verdict that Prefect does not take where it can be found: nobody sees what a worker's run prints."""
+    path = state_home() / UNPUBLISHED
+    try:
+        make_private(path.parent)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line(result)}\n")
+    except OSError as error:
+        log.error("The verdict on %s could not be kept in %s: %s", result.loop, path, describe_os_error(error))
+
+
 async def publish(result: LoopResult, configuration: Mapping[str, Mapping[str, object]]) -> None:
-    """Write the record of `result`. Whatever goes wrong here is logged, and changes no verdict."""
+    """Write the record of `result`. What goes wrong here is logged, the verdict with it, and changes no verdict."""
     try:
         with anyio.fail_after(PUBLISH_SECONDS):
             await acreate_markdown_artifact(
@@ -35,6 +50,7 @@ async def publish(result: LoopResult, configuration: Mapping[str, Mapping[str, o
             )
     except Exception as error:
         log.error("The artifact of %s could not be written: %s", result.loop, type(error).__name__)
+        _keep(result)
     try:
         emit_event(
             EVENT,

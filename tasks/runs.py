@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
+import anyio
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
@@ -30,6 +33,17 @@ def as_begun() -> FlowRun | None:
 def of_a_deployment() -> bool:
     """Whether a deployment made this run: its parameters are then stored and shown as they were given."""
     return deployment.id is not None
+
+
+@contextmanager
+def to_its_end() -> Iterator[None]:
+    """Keep Prefect from giving up a check that has begun.
+
+    It does so when it cannot renew the lease that a deployment's concurrency limit takes: as soon as its API is gone,
+    and without a word about the mail. A signal, and who cancels the run with one, ends the check as before.
+    """
+    with anyio.CancelScope(shield=True):
+        yield
 
 
 async def name_this_run(name: str) -> None:

@@ -13,6 +13,8 @@ from tasks.mail.errors import ImapFailure, as_imap_failure
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, find_recent
 from tasks.mail.probe import Probe
+from tasks.mail.redaction import secrets_of
+from tasks.mail.visible import unlinked
 from tasks.states import finding
 
 
@@ -20,10 +22,10 @@ from tasks.states import finding
 async def find_probe(receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float) -> Arrival | State[object]:
     """Look for the message that `receipt` speaks of. It waits by itself, so Prefect has nothing to retry."""
     try:
-        with as_imap_failure():
+        with as_imap_failure(secrets_of(imap)):
             return await find(probe, imap, receipt, max_wait)
     except ImapFailure as failure:
-        return Failed(message=f"At {failure.stage}: {failure}", data=failure)
+        return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
 
 
 async def search(receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float) -> Arrival | ImapFailure:
@@ -46,10 +48,10 @@ def may_change(task: Task[..., object], task_run: TaskRun, state: State[object])
 async def look_for_recent(inbound: InboundConfig) -> Recent | State[object]:
     """Look once for a fresh message; each run of the task is one look."""
     try:
-        with as_imap_failure():
+        with as_imap_failure(secrets_of(inbound.imap)):
             return await find_recent(inbound)
     except ImapFailure as failure:
-        return Failed(message=f"At {failure.stage}: {failure}", data=failure)
+        return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
 
 
 async def look(inbound: InboundConfig) -> Recent | ImapFailure:

@@ -13,6 +13,7 @@ from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import Receipt
 from tasks.mail.probe import Probe
 from tasks.mail.smtp import attempt
+from tasks.mail.visible import unlinked
 from tasks.states import finding
 
 
@@ -35,7 +36,9 @@ async def send_probe(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Rece
     try:
         return await attempt(probe, smtp, attempts)
     except SmtpFailure as failure:
-        return Failed(message=f"Attempt {attempts.count}, at {failure.stage}: {failure}", data=failure)
+        return Failed(
+            message=unlinked(f"Attempt {attempts.count}, at {failure.stage}: {failure}"), data=failure.alone()
+        )
 
 
 async def send(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SmtpFailure:

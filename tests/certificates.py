@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +29,17 @@ class ServerTls(NamedTuple):
 def good(folder: Path) -> ServerTls:
     """Valid for localhost and 127.0.0.1."""
     return _issued(folder, *HOSTS)
+
+
+def old_tls(folder: Path) -> ServerTls:
+    """Valid, on a server with nothing newer than TLS 1.1."""
+    old = good(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        old.context.minimum_version = ssl.TLSVersion.TLSv1
+        old.context.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.context.set_ciphers("ALL:@SECLEVEL=0")
+    return old
 
 
 def wrong_name(folder: Path) -> ServerTls:

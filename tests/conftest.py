@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.clock import Clock
 from tests.servers import LAB_NEEDS, require
 
 # By fixture: the programs behind it, and how to get them.
 NEEDS = {
     "lab": LAB_NEEDS,
+    "set_clock": (["faketime"], "faketime is needed: make servers"),
     "chromium": (["chromium"], "Chromium is needed: make servers"),
 }
 
@@ -28,3 +31,9 @@ def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture
+def set_clock(tmp_path: Path) -> Clock:
+    """A clock that can be set; where faketime is missing the test is skipped before it comes to this."""
+    return Clock(tmp_path / "clock")

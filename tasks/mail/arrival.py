@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from tasks.mail import progress
 from tasks.mail.bounce import bounce_of
-from tasks.mail.collect import collect, collect_leftovers
+from tasks.mail.collect import collect, collect_leftovers, earliest_now
 from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt
@@ -39,16 +39,18 @@ async def find(probe: Probe, imap: ImapConfig, sent: Receipt, max_wait: float) -
     """Look for the probe until it, or its bounce, is found, or `max_wait` seconds after the acceptance.
 
     Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, else
-    when the time is over. An Arrival without hits means that a complete look at the end of the time found nothing.
+    when the time is over, and a last connection, begun only then, has failed as well. An Arrival without hits means
+    that a complete look at the end of the time found nothing.
     """
-    search = _Search(probe, imap, sent, max(imap.retention, max_wait))
+    search = _Search(probe, imap, sent, timedelta(seconds=max(imap.retention, max_wait)))
     deadline = sent.accepted.monotonic + max_wait
     while True:
         opened = time.monotonic()
         try:
             return await search.on_one_connection(deadline)
         except ImapFailure as failure:
-            if failure.permanent or time.monotonic() >= deadline:
+            # One that fails as the time ends may have been dead for long: what there is by then, another has to see.
+            if failure.permanent or opened >= deadline:
                 raise
             progress.tell("imap", failure.stage, f"{failure}; trying again")
         pause = max(imap.retry_delay - (time.monotonic() - opened), SHORTEST_PAUSE)
@@ -70,7 +72,7 @@ class _Search:
     probe: Probe
     imap: ImapConfig
     sent: Receipt
-    retention: float
+    retention: timedelta
     seen: dict[str, _Seen] = field(default_factory=dict)
     hits: dict[tuple[str, int, int], Hit] = field(default_factory=dict)
     bounce: Bounce | None = None
@@ -81,7 +83,8 @@ class _Search:
 
     async def on_one_connection(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed."""
-        box = await Mailbox.open(self.imap, until=deadline + min(self.imap.timeout, GRACE))
+        until = max(deadline, time.monotonic()) + min(self.imap.timeout, GRACE)
+        box = await Mailbox.open(self.imap, until)
         try:
             await self._watch(box, deadline)
             unreadable = self.unreadable + box.unreadable
@@ -252,7 +255,8 @@ class _Search:
             self._note(note)
         looked_at = [folder for folder in folders if folder in self.seen]
         others = [folder for folder in folders if folder not in self.seen]
-        for note in await collect_leftovers(box, self.probe, hits, self.retention, looked_at, others):
+        now = earliest_now(self.sent.started, hits)
+        for note in await collect_leftovers(box, self.probe, now - self.retention, looked_at, others):
             self._note(note)
 
 

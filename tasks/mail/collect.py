@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import Hit
+from tasks.mail.facts import Hit, Moment
 from tasks.mail.imap import Mailbox
 from tasks.mail.leftovers import Leftover, Owner, is_thorough, remove
 from tasks.mail.match import Match, match
@@ -28,14 +28,13 @@ async def collect(box: Mailbox, probe: Probe, hits: Sequence[Hit]) -> Iterable[s
 async def collect_leftovers(
     box: Mailbox,
     probe: Probe,
-    hits: Sequence[Hit],
-    retention: float,
+    before: datetime,
     looked_at: Sequence[str],
     others: Sequence[str],
 ) -> Iterable[str]:
     """Delete the old probes in the folders that were looked at, now and then in the others as well; returns notes.
 
-    `retention`: seconds after its arrival that a probe is left alone, for a check may still wait for it.
+    A probe that came later than `before` is left alone, for a check may still wait for it.
     Whatever goes wrong here is a note, too: it changes nothing about this run's message.
     """
     unreadable = box.unreadable
@@ -43,7 +42,7 @@ async def collect_leftovers(
     folders = [*looked_at, *others] if thorough else looked_at
     try:
         async with asyncio.timeout(LEFTOVERS_SECONDS):
-            removed = await remove(box, folders, Owner.of(probe, _now(hits) - timedelta(seconds=retention)), thorough)
+            removed = await remove(box, folders, Owner.of(probe, before), thorough)
     except (ImapFailure, TimeoutError) as failure:
         return [f"Whether earlier probes were left behind could not be seen: {failure or 'it took too long'}."]
     finally:
@@ -51,9 +50,10 @@ async def collect_leftovers(
     return [*_told(removed), *_spared(box)]
 
 
-def _now(hits: Sequence[Hit]) -> datetime:
-    """By the mail server's clock where it is behind: what is old by both clocks is old."""
-    return min([datetime.now(UTC), *(hit.internaldate for hit in hits)])
+def earliest_now(started: Moment, hits: Sequence[Hit]) -> datetime:
+    """Now by the clock that is furthest behind, ours or the mail server's, set or not: what is old by all is old."""
+    now = Moment.now()
+    return min([now.utc, started.utc_at(now), *(hit.internaldate for hit in hits)])
 
 
 def _told(removed: Sequence[Leftover]) -> Iterator[str]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
 
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, ErrorType, Moment, Receipt
+from tasks.mail.facts import Arrival, ErrorType, Receipt
 from tasks.mail.probe import Probe
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
-from tasks.mail.verdict import clock_skew, delivery_seconds, first_arrival, judge
+from tasks.mail.verdict import clock_skew, clock_step, delivery_seconds, first_arrival, judge
 from tasks.mail.visible import one_line
 
 
@@ -42,7 +41,7 @@ def conclude(
         facts |= {"imap_stages": found.stages}
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
         facts |= _found(sent, found)
-        notes += found.notes + _skew_note(sent, found)
+        notes += found.notes + _clock_note(sent, found)
     return LoopResult(
         loop=loop.name,
         status=verdict.status,
@@ -124,7 +123,7 @@ def _sent(sent: Receipt) -> dict[str, object]:
         "response_message": sent.response,
         "enhanced_code": sent.enhanced_code,
         "queue_id": sent.queue_id,
-        "accepted_at": sent.accepted.utc if sent.certain else None,
+        "accepted_at": sent.started.utc_at(sent.accepted) if sent.certain else None,
         "send_seconds": sent.accepted.since(sent.started),
         "smtp_stages": dict(sent.stages),
     }
@@ -135,7 +134,7 @@ def _found(sent: Receipt, found: Arrival) -> dict[str, object]:
     if not found.hits and found.bounce is None:
         return facts
     facts |= {
-        "detected_at": wall_clock(sent.started, found.detected),
+        "detected_at": sent.started.utc_at(found.detected),
         "total_seconds": found.detected.since(sent.started),
     }
     if found.hits:
@@ -152,12 +151,11 @@ def _found(sent: Receipt, found: Arrival) -> dict[str, object]:
     return facts
 
 
-def wall_clock(start: Moment, later: Moment) -> datetime:
-    """When `later` was, by the clock of `start`: a clock that was set in between would tell another story."""
-    return start.utc + timedelta(seconds=later.since(start))
-
-
-def _skew_note(sent: Receipt, found: Arrival) -> tuple[str, ...]:
+def _clock_note(sent: Receipt, found: Arrival) -> tuple[str, ...]:
+    """A clock that is not to be trusted. Where it is this machine's, nothing is said of the mail server's."""
+    if step := clock_step(sent, found):
+        jump = f"{'forward' if step > 0 else 'back'} by {abs(step):.0f} s"
+        return (f"This machine's clock jumped {jump} during the check; the times here do not follow it.",)
     if not (skew := clock_skew(sent, found)):
         return ()
     way = "fast" if skew > 0 else "slow"

@@ -23,8 +23,10 @@ def from_environment(secret: str) -> str | None:
     return os.environ.get(variable(secret)) or None
 
 
-def with_password(section: Section, password: str) -> Section:
-    """The section with its password in place of the secret's name."""
+def with_password(section: Section, field: str, password: str) -> Section:
+    """The section with its password in place of the secret's name. Raises ConfigError where it is no text."""
+    if any("\ud800" <= character <= "\udfff" for character in password):  # what Python makes of other octets
+        raise ConfigError(f"{field}.password_secret: the value of {section.password_secret} is not UTF-8")
     return section.model_copy(update={"password": SecretStr(password), "password_secret": None})
 
 
@@ -53,4 +55,4 @@ def _section(section: Section, field: str) -> Section:
             f"{field}.password_secret: there is no environment variable {variable(secret)}, "
             "and without Prefect no Secret block is looked for: set the variable"
         )
-    return with_password(section, password)
+    return with_password(section, field, password)

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tasks.mail.facts import ErrorType
-from tasks.mail.visible import one_line
+from tasks.mail.redaction import line_without, told
+from tasks.mail.visible import unlinked
 
 if TYPE_CHECKING:
     from tasks.mail.result import LoopResult
@@ -35,9 +36,14 @@ def enhanced_code(text: str) -> str | None:
 class MailLoopError(Exception):
     """Base of every error that this project raises on purpose."""
 
+    def alone(self) -> Self:
+        """The error as a finding, without the way to it: frames, causes and contexts hold passwords in clear."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
+
     def __repr__(self) -> str:
         """Its text: Prefect writes the repr of a failed attempt's error into the log."""
-        return f"{type(self).__name__}: {self}"
+        return unlinked(f"{type(self).__name__}: {self}")
 
 
 class ConfigError(MailLoopError):
@@ -106,15 +112,18 @@ class ImapFailure(MailLoopError):
 
 
 @contextmanager
-def as_imap_failure() -> Iterator[None]:
-    """Make an error that nobody foresaw a failure of the IMAP leg: what the SMTP leg proved is not lost with it."""
+def as_imap_failure(secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Make an error that nobody foresaw a failure of the IMAP leg: what the SMTP leg proved is not lost with it.
+
+    `secrets` (see redaction) are kept out of its text and out of the log.
+    """
     try:
         yield
     except MailLoopError:
         raise
     except Exception as error:
-        log.exception("The IMAP leg failed in a way that it should not.")
-        text = one_line(f"{type(error).__name__}: {error}")
+        log.error("The IMAP leg failed in a way that it should not.\n%s", told(error, secrets))
+        text = line_without(secrets, f"{type(error).__name__}: {error}")
         raise ImapFailure(ErrorType.UNEXPECTED, "search", text, permanent=True) from None
 
 

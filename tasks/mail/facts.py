@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -53,6 +53,10 @@ class Moment:
     def since(self, earlier: Moment) -> float:
         """Seconds from `earlier` to this moment; a clock that was set in between does not matter."""
         return self.monotonic - earlier.monotonic
+
+    def utc_at(self, later: Moment) -> datetime:
+        """When `later` was, by the clock as it went at this moment: had it been set in between, it would mislead."""
+        return self.utc + timedelta(seconds=later.since(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from tasks.mail.facts import ErrorType
 from tasks.mail.imap_reader import NotImapError, Reader, Reply
 from tasks.mail.imap_rows import Response, code, count, readable
 from tasks.mail.network import describe_os_error, describe_tls_error
+from tasks.mail.redaction import code_without, line_without
 
 
 class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
@@ -36,7 +37,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         self.exists = 0  # messages in the selected folder
         self.news = False  # the server has said how many there are since the owner last looked
         self.closed = asyncio.Event()
-        self.secrets: tuple[bytes, ...] = ()
+        self.secrets: tuple[str, ...] = ()
         self._deaf = tls_first  # whatever arrives before the handshake is not the server's word
         self._end: ImapFailure | None = None
         self._bye: bytes | None = None
@@ -120,6 +121,8 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         if command is not None:
             command._exception = self.failure()
             command._event.set()
+            command._resp_lines.clear()  # the traceback of the error keeps the command, and with it all that was sent
+        self._reader = Reader()
         self._idle_event.set()
         self._stirred.set()
         if self.transport is not None:
@@ -132,9 +135,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
 
     def words(self, text: bytes) -> str:
         """A server's words for people, without the password, should the server echo it."""
-        for secret in self.secrets:
-            text = text.replace(secret, b"***")
-        return readable(text)
+        return readable(text, secrets=self.secrets)
 
     # -- overrides ----------------------------------------------------------------------------------------------------
 
@@ -156,7 +157,8 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         logging_out = self.busy and self.pending_sync_command.name == "LOGOUT"
         if self._bye is not None and not logging_out:  # not before the answers that came with it
             bye, _, words = code(self._bye)
-            self.die(ErrorType.CONNECTION, f"the server ended the connection: {self.words(words) or 'BYE'}", bye)
+            said = f"the server ended the connection: {self.words(words) or 'BYE'}"
+            self.die(ErrorType.CONNECTION, said, code_without(self.secrets, bye))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Upstream lets commands wait for a connection that is gone."""
@@ -164,7 +166,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         if isinstance(error, ssl.SSLError):
             self.die(ErrorType.TLS, describe_tls_error(error, self.host))
         elif error is not None:
-            words = describe_os_error(error) if isinstance(error, OSError) else str(error)
+            words = describe_os_error(error) if isinstance(error, OSError) else line_without(self.secrets, str(error))
             self.die(ErrorType.CONNECTION, f"the connection was lost: {words}")
         else:
             self.die(ErrorType.CONNECTION, "the server closed the connection")

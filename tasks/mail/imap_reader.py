@@ -10,7 +10,7 @@ from tasks.mail.imap_rows import Response
 
 LONGEST_LINE = LARGEST_LITERAL = 2**20
 MOST_RESPONSES = 200_000  # to one command; a folder of 100,000 messages that is emptied sends that many EXPUNGEs
-MOST_OCTETS = 64 * 2**20  # to one command
+MOST_OCTETS = 32 * 2**20  # to one command; the headers of a batch of messages may be 13 MB
 
 _LITERAL = re.compile(rb"\{(\d{1,20})\}$")
 _STATUS = re.compile(rb"\* (?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)

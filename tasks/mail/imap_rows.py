@@ -7,17 +7,18 @@ Whatever does not read as expected yields None, never an exception.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 
 from tasks.mail.imap_arguments import decode_name
-from tasks.mail.visible import one_line
+from tasks.mail.redaction import line_without
 
 Response = tuple[bytes, ...]
 
 MOST_TOKENS = 10_000
+MOST_TOLD = 4096  # octets of a line that may have a million
 UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A quoted string without an end takes the rest for good: to try again from each quote would take quadratic time.
@@ -240,6 +241,6 @@ def code(text: bytes) -> tuple[str | None, bytes, bytes]:
     return match[1].decode("ascii", "replace").upper(), match[2] or b"", match[3]
 
 
-def readable(text: bytes, limit: int = 200) -> str:
-    """A server's words for people."""
-    return one_line(text[: 4 * limit].decode("utf-8", "replace"), limit)
+def readable(text: bytes, limit: int = 200, secrets: Sequence[str] = ()) -> str:
+    """A server's words for people, without `secrets` (see redaction)."""
+    return line_without(secrets, text[:MOST_TOLD].decode("utf-8", "replace"), limit)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from tasks.mail import imap_rows, network
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import ErrorType
-from tasks.mail.imap_arguments import quoted, strings
+from tasks.mail.imap_arguments import strings
 from tasks.mail.imap_connection import Connection
 from tasks.mail.imap_reader import Reply
+from tasks.mail.redaction import code_without, secrets_of
 from tasks.mail.stages import Stages
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Session:
         self.tls: network.TlsSession | None = None
         self.capabilities: frozenset[str] = frozenset()
         self.connection = Connection(config.host, tls_first=config.tls == "implicit")
+        self.connection.secrets = secrets_of(config)  # from the greeting on: an earlier login may be quoted in it
         self._stages = Stages("imap", config.timeout)
 
     @property
@@ -168,7 +170,6 @@ class Session:
         await self._ask_capabilities("login")
         user, secret = username.encode(), password.encode()
         plain = b64encode(b"\0" + user + b"\0" + secret)
-        self.connection.secrets = tuple(s for s in (plain, quoted(secret)[1:-1], secret) if len(s) >= 4)
         if b"\0" in user + secret:
             raise _failure(
                 ErrorType.AUTH, "login", "the user name or the password holds a NUL, which IMAP cannot carry"
@@ -199,7 +200,13 @@ class Session:
         name, _, _ = imap_rows.code(reply.text)
         words = self.connection.words(reply.text) or reply.status
         permanent = name in PERMANENT_CODES or (permanent and name not in TEMPORARY_CODES)
-        return ImapFailure(kind, stage, f"the server refused {about}: {words}", code=name, permanent=permanent)
+        return ImapFailure(
+            kind,
+            stage,
+            f"the server refused {about}: {words}",
+            code=code_without(self.connection.secrets, name),
+            permanent=permanent,
+        )
 
     @asynccontextmanager
     async def _step(self, stage: str, awaited: str) -> AsyncIterator[None]:

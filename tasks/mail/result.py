@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.mail.facts import ErrorType, Placement
-from tasks.mail.visible import printable
+from tasks.mail.visible import printable, unlinked
 
 
 def _utc(moment: datetime) -> datetime:
@@ -21,6 +21,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 Text = Annotated[str, AfterValidator(printable)]  # strangers' text may hold what no JSON, terminal or log can carry
+Sentence = Annotated[Text, AfterValidator(unlinked)]
 Moment = Annotated[datetime, AfterValidator(_utc)]
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 4))]  # finer than that is noise
 
@@ -68,10 +69,10 @@ class LoopResult(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True)
 
-    loop: str
+    loop: Text
     status: Status
     outcome: Outcome
-    sentence: Text = Field(description="The verdict in one sentence that a person can act on.")
+    sentence: Sentence = Field(description="The verdict in one sentence that a person can act on.")
     leg: str | None = Field(None, description="The leg that failed: smtp or imap.")
     stage: str | None = Field(None, description="The stage of that leg.")
     error_type: ErrorType | None = None

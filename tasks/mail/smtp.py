@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import ssl
 from dataclasses import replace
@@ -17,10 +16,11 @@ from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import SmtpFailure, enhanced_code
 from tasks.mail.facts import ErrorType, Moment, Receipt
 from tasks.mail.probe import Probe
+from tasks.mail.redaction import line_without, secrets_of, told, without
 from tasks.mail.smtp_connection import Connection
 from tasks.mail.smtp_replies import failure, queue_id
 from tasks.mail.stages import Stages
-from tasks.mail.visible import one_line
+from tasks.mail.visible import one_line, unlinked
 
 QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 
@@ -49,22 +49,21 @@ async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None)
     dialogue = _Dialogue(probe, smtp)
     started = started or Moment.now()
     try:
-        response = await dialogue.run()
+        return dialogue.receipt(started, await dialogue.run())
+    except SmtpFailure:
+        raise
     except Exception as error:
-        if isinstance(error, SmtpFailure):
-            raise
         found = failure(dialogue.stages.current, error, smtp.host, smtp.timeout, dialogue.secrets)
         if found.error_type is ErrorType.UNEXPECTED:
-            log.exception("The SMTP leg failed in a way that it should not.")
+            log.error("The SMTP leg failed in a way that it should not.\n%s", told(error, dialogue.secrets))
         # Only a 4yz or 5yz reply says for certain that a body was not accepted.
         if dialogue.client.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
             return dialogue.receipt(started, found.text, doubt=found)
         found.stages = dict(dialogue.stages.seconds)
         found.body_out = dialogue.client.body_may_be_out
-        raise found from None
     finally:
         dialogue.close()
-    return dialogue.receipt(started, response)
+    raise found  # outside the except clause: the frames of its context would hold the password
 
 
 class _Dialogue:
@@ -80,10 +79,8 @@ class _Dialogue:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no text may show, in the forms that it goes over the wire in."""
-        plain = f"\0{self.smtp.username}\0{self.password}"
-        encoded = (base64.b64encode(text.encode()).decode() for text in (self.password, plain))
-        return (self.password, *encoded) if self.password else ()
+        """What no text may show, whatever the relay repeats."""
+        return secrets_of(self.smtp)
 
     async def run(self) -> str:
         """The whole dialogue; returns the text of the reply to the final dot."""
@@ -174,16 +171,17 @@ class _Dialogue:
             async with asyncio.timeout(QUIT_SECONDS):
                 await self.client.quit()
         except (SMTPException, OSError, TimeoutError) as error:
-            log.info("QUIT failed after the message was accepted: %s", one_line(str(error)))
+            log.info("QUIT failed after the message was accepted: %s", unlinked(line_without(self.secrets, str(error))))
 
     def receipt(self, started: Moment, response: str, doubt: SmtpFailure | None = None) -> Receipt:
+        response = without(self.secrets, response)
         return Receipt(
             probe_id=self.probe.id,
             token=self.probe.token,
             started=started,
             accepted=self.stages.ended,
             smtp_code=None if doubt else 250,
-            response=one_line(response),
+            response=line_without(self.secrets, response),
             enhanced_code=enhanced_code(response),
             queue_id=None if doubt else queue_id(response),
             stages=MappingProxyType(dict(self.stages.seconds)),

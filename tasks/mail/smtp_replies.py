@@ -18,6 +18,7 @@ from aiosmtplib import (
 from tasks.mail import network
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import ErrorType
+from tasks.mail.redaction import line_without
 from tasks.mail.smtp_connection import OutOfStep
 from tasks.mail.visible import one_line
 
@@ -32,9 +33,6 @@ QUEUE_ID = (
     re.compile(r" \d{6,12} ([\w.-]{1,64}) - gsmtp", re.ASCII),
 )
 MALFORMED = "Malformed SMTP response line: "  # aiosmtplib's words
-HIDDEN = "********"
-SHORTEST_SECRET = 4  # a shorter one would be given away by the holes it leaves
-BASE64_WORD = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 
 
 def queue_id(text: str) -> str | None:
@@ -54,7 +52,7 @@ def reply(error: BaseException) -> tuple[int | None, str]:
 def failure(stage: str, error: BaseException, host: str, timeout: float, secrets: Sequence[str] = ()) -> SmtpFailure:
     """Say what `error`, raised in `stage`, means. `timeout` is the bound of the stage in seconds."""
     code, said = reply(error)
-    text = one_line(without(secrets, said))
+    text = line_without(secrets, said)
     if code is not None:
         return SmtpFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
     if isinstance(error, SMTPResponseException):
@@ -104,19 +102,6 @@ def _lost(error: OSError) -> str:
     if isinstance(cause, SMTPServerDisconnected):
         return "the relay closed the connection"
     return f"the connection failed: {one_line(network.describe_os_error(cause))}"
-
-
-def without(secrets: Sequence[str], text: str) -> str:
-    """`text` with `secrets` blotted out: a relay may quote the command that it did not understand, or a part of it."""
-
-    def blot(word: re.Match[str]) -> str:
-        return HIDDEN if any(word[0] in secret or secret in word[0] for secret in long) else word[0]
-
-    # The longest first: in base64 one may hold the other.
-    long = sorted((secret for secret in secrets if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)
-    for secret in long:
-        text = text.replace(secret, HIDDEN)
-    return BASE64_WORD.sub(blot, text) if long else text
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

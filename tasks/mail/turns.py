@@ -20,9 +20,10 @@ from pathlib import Path
 from tasks.mail.config import LoopConfig
 from tasks.mail.errors import CheckSkipped
 from tasks.mail.network import describe_os_error
-from tasks.mail.state import state_home
+from tasks.mail.state import make_private, state_home
 
 HOUR = 3600.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Turn:
             return
         try:
             with self._sent.open("a", encoding="ascii") as file:
-                file.write(f"{time.time():.6f}\n")
+                file.write(f"{time.time():.6f} {_since_boot()}\n")
         except OSError as error:
             log.warning("What was sent could not be put on record: %s", describe_os_error(error))
 
@@ -55,7 +56,8 @@ def turn(loop: LoopConfig) -> Iterator[Turn]:
     with ExitStack() as held:
         try:
             path = state_home() / "loops" / key(loop)
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (state_home(), path.parent):
+                make_private(folder)
             _lock(held, path.with_suffix(".lock"))
             sent = path.with_suffix(".sent")
             used = _used(sent)
@@ -93,18 +95,40 @@ def _lock(held: ExitStack, path: Path) -> None:
 def _used(path: Path) -> int:
     """How many messages were sent within the last hour; older ones are forgotten.
 
-    One from the future counts: the clock was set back. What cannot be read does not: a process died while it wrote.
+    What was sent since this machine was started is dated by a clock that nobody sets. Of what was sent before, one from
+    the future counts: the clock was set back. What cannot be read does not: a process died while it wrote.
     """
-    now = time.time()
     try:
-        times = [_number(line) for line in path.read_text(encoding="ascii", errors="replace").splitlines()]
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     except FileNotFoundError:
         return 0
-    recent = [moment for moment in times if moment > now - HOUR]
+    recent = [line for line in map(_not_in_future, lines) if _age(line) < HOUR]
     new = path.with_suffix(".new")
-    new.write_text("".join(f"{min(moment, now):.6f}\n" for moment in recent), encoding="ascii")
+    new.write_text("".join(f"{line}\n" for line in recent), encoding="ascii")
     new.replace(path)
     return len(recent)
+
+
+def _since_boot() -> str:
+    """Which start of this machine it is, and the seconds since then, sleep included. Only Linux tells."""
+    try:
+        return f"{BOOT_ID.read_text(encoding='ascii').strip()} {time.clock_gettime(time.CLOCK_BOOTTIME):.6f}"
+    except (AttributeError, OSError):
+        return ""
+
+
+def _not_in_future(line: str) -> str:
+    moment, *since_boot = line.split() or ["0"]
+    return " ".join([f"{min(_number(moment), time.time()):.6f}", *since_boot])
+
+
+def _age(line: str) -> float:
+    """Seconds since a message was sent."""
+    moment, *since_boot = line.split()
+    boot, *now = _since_boot().split() or [""]
+    if len(since_boot) == 2 and since_boot[0] == boot:
+        return _number(now[0]) - _number(since_boot[1])
+    return time.time() - _number(moment)
 
 
 def _number(line: str) -> float:

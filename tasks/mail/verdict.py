@@ -10,9 +10,11 @@ from typing import Literal
 from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Hit, Placement, Receipt
+from tasks.mail.redaction import secrets_of, without
 from tasks.mail.result import Outcome, Status
 
 INTERNALDATE_GRAIN = timedelta(seconds=1)  # it is cut off to the whole second, so the truth lies up to one later
+CLOCK_SLACK = 2 * INTERNALDATE_GRAIN  # two clocks that are no further apart are not told to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def delivery_seconds(sent: Receipt, found: Arrival) -> float:
     elapsed = found.detected.since(sent.accepted)
     if clock_skew(sent, found) or not found.hits:
         return elapsed
-    by_server = first_arrival(found).internaldate + INTERNALDATE_GRAIN - sent.accepted.utc
+    by_server = first_arrival(found).internaldate + INTERNALDATE_GRAIN - sent.started.utc_at(sent.accepted)
     return max(0.0, min(elapsed, by_server.total_seconds()))
 
 
@@ -68,13 +70,19 @@ def clock_skew(sent: Receipt, found: Arrival) -> float:
     """Seconds by which the mail server's clock is recognisably off: positive if it is fast; 0.0 if it may be right."""
     if not found.hits:
         return 0.0
-    arrived, slack = first_arrival(found).internaldate, 2 * INTERNALDATE_GRAIN
-    earliest, latest = sent.started.utc, sent.started.utc + timedelta(seconds=found.detected.since(sent.started))
-    if arrived < earliest - slack:
+    arrived = first_arrival(found).internaldate
+    earliest, latest = sent.started.utc, sent.started.utc_at(found.detected)
+    if arrived < earliest - CLOCK_SLACK:
         return (arrived - earliest).total_seconds()
-    if arrived > latest + slack:
+    if arrived > latest + CLOCK_SLACK:
         return (arrived - latest).total_seconds()
     return 0.0
+
+
+def clock_step(sent: Receipt, found: Arrival) -> float:
+    """Seconds by which this machine's clock was set during the check: positive if forward; 0.0 if it just went on."""
+    step = found.detected.utc - sent.started.utc_at(found.detected)
+    return step.total_seconds() if abs(step) > CLOCK_SLACK else 0.0
 
 
 def first_arrival(found: Arrival) -> Hit:
@@ -184,7 +192,8 @@ def _arrived(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) 
 
 def _bounced(smtp: SmtpConfig, bounce: Bounce) -> Verdict:
     by = bounce.remote_mta or bounce.reporting_mta or "a mail server"
-    reason = " ".join(part for part in (bounce.status, bounce.diagnostic) if part) or "no reason given"
+    told = " ".join(part for part in (bounce.status, bounce.diagnostic) if part)
+    reason = without(secrets_of(smtp), told) or "no reason given"  # the relay knows the password
     sentence = f"The message to {smtp.to_addr} bounced at {by} ({reason}): ask the postmaster there."
     return Verdict(Status.ERROR, Outcome.BOUNCED, sentence, "imap", "search", ErrorType.BOUNCED, reason)
 

@@ -17,7 +17,10 @@ from flows.serve import WORKER, serve
 from flows.server import SERVER, free_port, settings, start_server
 from tasks.mail.addresses import slug
 from tasks.sandbox import Sandbox
+from tests.prefect.browser import chromium, page, ui
 from tests.prefect.records import PASSWORD, USER, Records
+
+__all__ = ["chromium", "page", "ui"]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -101,6 +101,10 @@ class Scene:
         self.smtp.held = self.imap.held = ""
         self.smtp.deliver = self.imap.append
 
+    def deliver_late(self) -> None:
+        """Let the message that is waited for arrive."""
+        self.imap.append(self.smtp.messages[0])
+
     @property
     def is_reached(self) -> bool:
         match self.phase:
@@ -187,8 +191,8 @@ async def until(done: Callable[[], bool | Awaitable[bool]], failure: str) -> Non
         raise AssertionError(failure) from None
 
 
-async def deployment_on(pool: str) -> UUID:
-    """The staging deployment, once more, on a work pool of its own."""
+async def deployment_on(pool: str, changes: Mapping[str, Any] | None = None, **options: Any) -> UUID:
+    """The staging deployment, once more, on a work pool of its own; with `changes` of its job variables."""
     async with get_client() as client:
         known = await client.read_deployment_by_name("mail-loop-check/staging")
         mother = await client.read_work_pool(str(known.work_pool_name))
@@ -201,9 +205,10 @@ async def deployment_on(pool: str) -> UUID:
             entrypoint=known.entrypoint,
             pull_steps=known.pull_steps,
             work_pool_name=pool,
-            job_variables=known.job_variables,
+            job_variables=known.job_variables | dict(changes or {}),
             parameter_openapi_schema=known.parameter_openapi_schema,
             enforce_parameter_schema=True,
+            **options,
         )
 
 

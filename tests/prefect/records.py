@@ -133,7 +133,7 @@ def places_of(secret: str, home: Path) -> list[str]:
     """Where a secret stands in clear or in base64: columns of the database, files under `home`."""
     needles = {secret.encode(), *_base64(secret.encode())}
     return [
-        *(where for where, data in _columns(home / "prefect.db") if any(needle in data for needle in needles)),
+        *(where for where, data in columns(home / "prefect.db") if any(needle in data for needle in needles)),
         *(
             str(path.relative_to(home))
             for path in home.rglob("*")
@@ -148,7 +148,8 @@ def _base64(secret: bytes) -> Iterator[bytes]:
         yield base64.b64encode(b"\0" * shift + secret)[4 if shift else 0 : -4]
 
 
-def _columns(database: Path) -> Iterator[tuple[str, bytes]]:
+def columns(database: Path) -> Iterator[tuple[str, bytes]]:
+    """Every value in the database, with its table and column."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:

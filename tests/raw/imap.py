@@ -28,14 +28,15 @@ class Session(Line):
 class RawImap(RawServer):
     """A mailbox that behaves unless the script says otherwise; in scripted replies `{tag}` stands for the tag.
 
-    Phases: greeting, and the verbs in `phases`; fetch, store and expunge cover their UID forms too. Folders are plain
-    lists of messages that a test may change at any time. As on real servers, an open folder is shown as it was at the
-    last SELECT, EXAMINE, NOOP or IDLE. A scripted OK to STARTTLS without a TLS context is followed by silence.
+    Phases: greeting, handshake, idling (what is said unasked once IDLE has begun; by default nothing), and the verbs in
+    `phases`; fetch, store and expunge cover their UID forms too. Folders are plain lists of messages that a test may
+    change at any time. As on real servers, an open folder is shown as it was at the last SELECT, EXAMINE, NOOP or IDLE.
+    A scripted OK to STARTTLS without a TLS context is followed by silence.
     """
 
     phases = frozenset(
-        {"greeting", "capability", "starttls", "authenticate", "login", "list", "examine", "select", "status", "noop"}
-        | {"fetch", "idle", "done", "store", "expunge", "logout"}
+        {"greeting", "capability", "starttls", "handshake", "authenticate", "login", "list", "examine", "select"}
+        | {"status", "noop", "fetch", "idle", "idling", "done", "store", "expunge", "logout"}
     )
 
     def __init__(
@@ -61,14 +62,23 @@ class RawImap(RawServer):
 
     def append(self, raw: bytes, folder: str = "INBOX", internaldate: datetime | None = None) -> Message:
         """Deliver a message, and tell the clients that wait in IDLE."""
-        messages = self.folders[folder]
+        message = self.put(raw, folder, internaldate)
+        self.announce(folder)
+        return message
+
+    def put(self, raw: bytes, folder: str = "INBOX", internaldate: datetime | None = None) -> Message:
+        """Deliver a message, and tell nobody."""
         message = Message(self._next_uid(folder), raw, internaldate or datetime.now(UTC))
-        messages.append(message)
+        self.folders[folder].append(message)
+        return message
+
+    def announce(self, folder: str = "INBOX") -> None:
+        """Tell the clients that wait in IDLE how many messages there are."""
+        messages = self.folders[folder]
         for session in self._sessions:
             if session.idling and not session.over and session.folder == folder:
                 session.view = list(messages)
                 session.writer.write(b"* %d EXISTS\r\n" % len(messages))
-        return message
 
     def _next_uid(self, folder: str) -> int:
         uids = [message.uid for message in self.folders.get(folder, [])]
@@ -88,6 +98,8 @@ class RawImap(RawServer):
                 if uid:
                     verb, _, argument = argument.partition(" ")
                     verb = verb.upper()
+                if not session.encrypted:
+                    self.in_clear.add(verb)
                 secret = verb in ("LOGIN", "AUTHENTICATE")
                 self.log.append(f"{verb} ***" if secret else command)
                 await self._perform(session, tag.encode(), verb.lower(), argument, uid)
@@ -115,7 +127,7 @@ class RawImap(RawServer):
                     if self.tls is None:
                         await session.suffer(SILENCE)
                     else:
-                        await session.start_tls(self.tls)
+                        await self.secure(session, self.tls)
             case "authenticate":
                 await self._authenticate(session, tag, argument)
             case "login":
@@ -195,9 +207,15 @@ class RawImap(RawServer):
     async def _idle(self, session: Session, tag: bytes) -> None:
         session.idling = True
         try:
-            if (await self.reply(session, "idle", b"+ idling\r\n" + self._refresh(session), tag)).startswith(b"+"):
-                self.log.append((await session.read()).decode("utf-8", "replace"))
-                session.idling = False
-                await self.reply(session, "done", tag + b" OK done\r\n", tag)
+            said = await self.reply(session, "idle", b"+ idling\r\n" + self._refresh(session), tag)
+            if not said.startswith(b"+"):
+                return
+            if self.script.get("idling"):
+                said += await self.reply(session, "idling", b"* OK still here\r\n", tag)
+            if b"\n" + tag + b" " in said:
+                return  # the server has ended it
+            self.log.append((await session.read()).decode("utf-8", "replace"))
+            session.idling = False
+            await self.reply(session, "done", tag + b" OK done\r\n", tag)
         finally:
             session.idling = False

@@ -10,6 +10,7 @@ import ssl
 import struct
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, NoReturn, Self
 
@@ -25,8 +26,40 @@ class Fault(enum.Enum):
 
 DROP, CLOSE, SILENCE, DEFAULT = Fault.DROP, Fault.CLOSE, Fault.SILENCE, Fault.DEFAULT
 
-Action = bytes | Fault
-"""The bytes of a reply, as they go on the wire, or a fault."""
+
+@dataclass(frozen=True)
+class Part:
+    """The first bytes of the right reply, and then a fault."""
+
+    size: int
+    then: Fault
+
+
+@dataclass(frozen=True)
+class Slow:
+    """The right reply, byte by byte with a pause (seconds) before each."""
+
+    pause: float
+
+
+@dataclass(frozen=True)
+class Endless:
+    """The same bytes again and again, without a pause, for as long as the client takes them."""
+
+    chunk: bytes
+    first: bytes = b""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """The right reply and, in the same packet, what nobody asked for."""
+
+    before: bytes = b""
+    behind: bytes = b""
+
+
+Action = bytes | Fault | Part | Slow | Endless | Extra
+"""The bytes of a reply, as they go on the wire, a fault, or something in between."""
 
 
 class Gone(Exception):
@@ -64,6 +97,11 @@ class Line:
         self.writer.write(data)
         await self.writer.drain()
 
+    async def write_slowly(self, data: bytes, pause: float) -> None:
+        for byte in data:
+            await asyncio.sleep(pause)
+            await self.write(bytes([byte]))
+
     async def suffer(self, fault: Fault) -> NoReturn:
         """End this connection as `fault` says."""
         self.over = True
@@ -85,8 +123,10 @@ class Line:
 class RawServer:
     """A server on 127.0.0.1 that follows a script: phase -> action, or a list of actions that are used up one by one.
 
-    `tls` allows STARTTLS, with `implicit` it is TLS from the first byte. `log` has every command line of all
-    connections, without its IMAP tag and without secrets; `credentials` has what clients logged in with.
+    `tls` allows STARTTLS, with `implicit` it is TLS from the first byte; the phase `handshake` stands for what is said
+    instead of a ServerHello. `log` has every command line of all connections, without its IMAP tag and without secrets;
+    `credentials` has what clients logged in with, `in_clear` the verbs that came without TLS, and `played` the phases
+    in which the script had its way.
     """
 
     phases: ClassVar[frozenset[str]]
@@ -108,6 +148,8 @@ class RawServer:
         self.connections = 0
         self.log: list[str] = []
         self.credentials: list[tuple[str, str]] = []
+        self.in_clear: set[str] = set()
+        self.played: set[str] = set()
         self._errors: list[Exception] = []
         self._lines: dict[asyncio.Task[None], Line] = {}
 
@@ -115,7 +157,7 @@ class RawServer:
         """Change one phase of the script."""
         if phase not in self.phases:
             raise ValueError(f"no such phase: {phase}")
-        self.script[phase] = action if isinstance(action, bytes | Fault) else list(action)
+        self.script[phase] = list(action) if isinstance(action, Sequence) and not isinstance(action, bytes) else action
 
     def count(self, command: str) -> int:
         """How many commands began with `command`."""
@@ -137,11 +179,35 @@ class RawServer:
         action = self.script.get(phase, DEFAULT)
         if isinstance(action, list):
             action = action.pop(0) if action else DEFAULT
-        if isinstance(action, Fault) and action is not DEFAULT:
-            await line.suffer(action)
+        if action is not DEFAULT:
+            self.played.add(phase)
         sent = action.replace(b"{tag}", tag) if isinstance(action, bytes) else default
-        await line.write(sent)
+        match action:
+            case Part(size, then):
+                await line.write(default[:size])
+                await line.suffer(then)
+            case Slow(pause):
+                await line.write_slowly(default, pause)
+            case Endless(chunk, first):
+                await line.write(first)
+                while True:
+                    await line.write(chunk)
+                    await asyncio.sleep(0)  # a client that reads as fast as we write would let nobody else run
+            case Extra(before, behind):
+                await line.write(before + default + behind)
+            case Fault.DROP | Fault.CLOSE | Fault.SILENCE:
+                await line.suffer(action)
+            case _:
+                await line.write(sent)
         return sent
+
+    async def secure(self, line: Line, context: ssl.SSLContext) -> None:
+        """Do the handshake of TLS, or what the script says."""
+        if self.script.get("handshake"):
+            await line.reader.read(1)  # the client has begun
+            await self.reply(line, "handshake", b"")
+            await line.suffer(SILENCE)
+        await line.start_tls(context)
 
     @abstractmethod
     async def converse(self, line: Line) -> None:
@@ -174,7 +240,7 @@ class RawServer:
         try:
             with contextlib.suppress(Gone, OSError, EOFError):
                 if self.implicit and self.tls:
-                    await line.start_tls(self.tls)
+                    await self.secure(line, self.tls)
                 await self.converse(line)
         except Exception as failure:  # a client that this server does not understand is for its test to see
             self._errors.append(failure)

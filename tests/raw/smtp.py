@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from tests.raw.server import SILENCE, Action, Line, RawServer
+from tests.raw.server import CLOSE, SILENCE, Action, Line, RawServer
 
 
 class RawSmtp(RawServer):
     """Accepts everything that the script does not change. `messages` has what was sent up to the final dot.
 
-    Phases: banner, ehlo, starttls, auth (the last reply), mail, rcpt, data, eod (after the dot), rset, quit. A scripted
-    220 to STARTTLS without a TLS context is followed by silence.
+    Phases: banner, ehlo, starttls, handshake, auth (the last reply), mail, rcpt, data, body (while it comes: what is
+    said then is the last word), eod (after the dot), rset, quit. A scripted 220 to STARTTLS without a TLS context is
+    followed by silence. `deliver` gets each message as soon as it is complete, whatever is answered then.
     """
 
-    phases = frozenset({"banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "eod", "rset", "quit"})
+    phases = frozenset(
+        {"banner", "ehlo", "starttls", "handshake", "auth", "mail", "rcpt", "data", "body", "eod", "rset", "quit"}
+    )
 
     def __init__(
         self,
@@ -29,6 +32,7 @@ class RawSmtp(RawServer):
         super().__init__(script, tls=tls, implicit=implicit)
         self.extensions = extensions
         self.messages: list[bytes] = []
+        self.deliver: Callable[[bytes], object] = lambda message: None
 
     async def say(self, unasked: bytes) -> None:
         """Write to every open connection, whatever is going on there."""
@@ -42,6 +46,8 @@ class RawSmtp(RawServer):
             verb, _, argument = command.partition(" ")
             verb = verb.upper()
             self.log.append(f"AUTH {argument.split(' ')[0]} ***" if verb == "AUTH" else command)
+            if not line.encrypted:
+                self.in_clear.add(verb)
             match verb:
                 case "EHLO" | "HELO":
                     await self.reply(line, "ehlo", self._greeting(line))
@@ -77,7 +83,7 @@ class RawSmtp(RawServer):
             if self.tls is None:
                 await line.suffer(SILENCE)
             else:
-                await line.start_tls(self.tls)
+                await self.secure(line, self.tls)
 
     async def _authenticate(self, line: Line, argument: str) -> None:
         mechanism, _, initial = argument.partition(" ")
@@ -97,6 +103,12 @@ class RawSmtp(RawServer):
         lines = []
         while (text := await line.read()) != b".":
             lines.append(text.removeprefix(b".") + b"\r\n")
+            if len(lines) == 1 and await self.reply(line, "body", b""):
+                # Closed with something unread it would be a reset, and that may overtake what was said.
+                while await line.read() != b".":
+                    pass
+                await line.suffer(CLOSE)
         self.messages.append(b"".join(lines))
+        self.deliver(self.messages[-1])
         number = len(self.messages)
         await self.reply(line, "eod", f"250 2.0.0 Ok: queued as RAW{number:04}\r\n".encode())

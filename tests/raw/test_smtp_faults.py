@@ -34,7 +34,7 @@ from tests.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, Line
 from tests.raw.smtp import RawSmtp
 
 PASSWORD = "canary-Gr\u00fc\u00dfe:42"  # base64 of it, alone or in PLAIN, is a secret too
-FAULTS: dict[str, Action] = {
+FAULTS: dict[str, bytes | Fault] = {
     "4xx": b"451 4.3.0 not now\r\n",
     "5xx": b"554 5.0.0 never\r\n",
     "drop": DROP,
@@ -415,7 +415,7 @@ async def test_a_refused_connection_is_tried_once() -> None:
 class BrokenTls(RawSmtp):
     """Asks for the handshake, and then does something else."""
 
-    def __init__(self, action: Action) -> None:
+    def __init__(self, action: bytes | Fault) -> None:
         super().__init__(extensions=("STARTTLS", "AUTH PLAIN"))
         self.action = action
 

@@ -63,3 +63,10 @@ def test_the_configuration_of_the_readme_is_valid_and_has_fifteen_lines_or_so(tm
 def test_the_links_of_the_readme_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_tests_that_stand_behind_a_promise_exist() -> None:
+    security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(tests/[^`]*)`", security))
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).is_file()] == []

@@ -22,8 +22,9 @@ from aiosmtplib import (
 
 from tasks.mail.errors import enhanced_code
 from tasks.mail.facts import ErrorType
+from tasks.mail.redaction import without
 from tasks.mail.smtp_connection import OutOfStep
-from tasks.mail.smtp_replies import failure, queue_id, reply, without
+from tasks.mail.smtp_replies import failure, queue_id, reply
 from tasks.mail.visible import one_line
 
 CLOSED = "the relay closed the connection"

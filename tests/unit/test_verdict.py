@@ -10,7 +10,7 @@ from tasks.mail.config import LoopConfig, loop_config
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Hit, Moment, Placement, Receipt
 from tasks.mail.result import Outcome, Status
-from tasks.mail.verdict import clock_skew, delivery_seconds, judge
+from tasks.mail.verdict import clock_skew, clock_step, delivery_seconds, judge
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 Change = dict[str, object]
@@ -166,6 +166,17 @@ def test_clock_skew_is_recognised_in_both_directions_and_not_within_the_grain() 
     assert clock_skew(sent(), arrival(hit(at=-600), seen=2)) == pytest.approx(-600)
     assert clock_skew(sent(), arrival(hit(at=-1), seen=2)) == 0.0
     assert clock_skew(sent(), arrival()) == 0.0
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_clock_of_ours_that_is_set_is_recognised_and_moves_no_time(step: float) -> None:
+    """Once between the start and the acceptance, once between the acceptance and the arrival."""
+    set_early = Receipt("f" * 32, "ffffff", moment(0), Moment(moment(1 + step).utc, moment(1).monotonic))
+    seen = Arrival((hit(at=2),), None, Moment(moment(4.5 + step).utc, moment(4.5).monotonic))
+    for receipt in (set_early, sent()):
+        assert clock_step(receipt, seen) == pytest.approx(step)
+        assert delivery_seconds(receipt, seen) == pytest.approx(2.0)
+    assert clock_step(sent(), arrival(hit(at=2))) == clock_step(sent(), arrival(seen=9)) == 0.0
 
 
 def test_the_first_copy_in_the_expected_folder_says_where_and_when() -> None:
