@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR := .mail-loop
 PORT ?= 4200
+# Most tests wait for servers most of the time, so a few more than there are cores do well.
+JOBS ?= 3
+TABLE ?= ci-output/faults.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint servers serve stop lock clean
+.PHONY: help demo test faults lint servers serve stop lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -15,14 +18,17 @@ demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves
 	@$(BIN)/mail-loop demo --home $(HOME_DIR)/demo $(if $(KEEP),--keep)
 
 test: $(VENV)/.ready ## all tests that can run here (REQUIRE_SERVERS=1: all, or fail)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too)
+	@FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
 
 lint: $(VENV)/.ready ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-servers: ## install Postfix, Dovecot, Postgrey and Chromium from Debian, for the tests
+servers: ## install Postfix, Dovecot, Postgrey, Chromium and faketime from Debian, for the tests
 	@.ci/servers
 
 serve: $(VENV)/.ready ## a Prefect server, a worker and the deployments (PORT=4200)

@@ -1,0 +1,42 @@
+"""The ground of the matrix, and its table at the end of the run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import table
+from tests.faults.cells import Ground, Measured
+
+MEASURED = pytest.StashKey[list[Measured]]()
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """One for all cells: making certificates and starting servers is not what they measure."""
+    ground = Ground(tmp_path_factory.mktemp("ground"))
+    yield ground
+    ground.close()
+
+
+@pytest.fixture(scope="session")
+def measured(request: pytest.FixtureRequest) -> list[Measured]:
+    """All that was measured so far."""
+    return request.config.stash.setdefault(MEASURED, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show the table, and write it down where FAULTS_TABLE says."""
+    path = os.environ.get("FAULTS_TABLE")
+    found = config.stash.get(MEASURED, [])
+    if not path or not found:
+        return
+    terminalreporter.section("fault matrix")
+    terminalreporter.write_line(table.text(found))
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(table.placed(table.markdown(found), file), encoding="utf-8")
+    terminalreporter.write_line(f"The same in Markdown: {file}")
