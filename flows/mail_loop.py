@@ -56,7 +56,7 @@ async def mail_loop_check(
 
 async def _checked(mine: Turn) -> LoopResult:
     loop = mine.loop
-    probe = compose(loop.name, loop.smtp)
+    probe = compose(loop.name, loop.smtp, run=this_run())
     await name_this_run(f"{loop.name} {probe.token}")
     attempts = Attempts(mine.spend)
     sent = await send(probe, loop.smtp, attempts)

@@ -30,6 +30,6 @@ async def ended(result: LoopResult, config: LoopConfig | InboundConfig | None = 
     log.log(logging.INFO if result.status is Status.OK else logging.WARNING, "%s", line(result))
     if (tell := listener.get()) is not None:
         tell(result)
-    await publish(result, configuration_of(config))
+    await publish(result, configuration_of(config), config.limits if isinstance(config, LoopConfig) else None)
     await clear_remains(result.loop)
     return final_state(result)

@@ -10,6 +10,7 @@ import anyio
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
 
+from tasks.mail.config import Limits
 from tasks.mail.network import describe_os_error
 from tasks.mail.report import line, markdown
 from tasks.mail.result import LoopResult
@@ -38,12 +39,14 @@ def _keep(result: LoopResult) -> None:
         log.error("The verdict on %s could not be kept in %s: %s", result.loop, path, describe_os_error(error))
 
 
-async def publish(result: LoopResult, configuration: Mapping[str, Mapping[str, object]]) -> None:
+async def publish(
+    result: LoopResult, configuration: Mapping[str, Mapping[str, object]], limits: Limits | None = None
+) -> None:
     """Write the record of `result`. What goes wrong here is logged, the verdict with it, and changes no verdict."""
     try:
         with anyio.fail_after(PUBLISH_SECONDS):
             await acreate_markdown_artifact(
-                markdown(result, configuration),
+                markdown(result, configuration, limits),
                 key=artifact_key(result.loop),
                 # The UI takes it for Markdown in some places and for text in others: no word of a server's in it.
                 description=f"{result.loop}: {result.status} ({result.outcome})",

@@ -18,7 +18,7 @@ from tasks.mail.bounce import bounce_of
 from tasks.mail.collect import collect, collect_leftovers, earliest_now
 from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt
+from tasks.mail.facts import Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt, first_of
 from tasks.mail.imap import MOST_WALKED, Mailbox
 from tasks.mail.imap_rows import Row
 from tasks.mail.match import HEADERS, Match, body_has_id, match
@@ -80,6 +80,7 @@ class _Search:
     notes: list[str] = field(default_factory=list)
     unreadable: int = 0  # answers that could not be read, on connections that are over
     old_reports: int = 0  # read so far
+    message: bytes = b""  # the copy that decides, as it lies in the mailbox
 
     async def on_one_connection(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed."""
@@ -100,7 +101,15 @@ class _Search:
             self.unreadable += box.unreadable
             await box.close()
         hits = sorted(self.hits.values(), key=lambda hit: (hit.folder, hit.uid))
-        return Arrival(tuple(hits), self.bounce, self.detected or Moment.now(), box.stages, tuple(self.notes))
+        return Arrival(
+            hits=tuple(hits),
+            bounce=self.bounce,
+            detected=self.detected or Moment.now(),
+            stages=box.stages,
+            notes=tuple(self.notes),
+            message=self.message,
+            tls=box.tls,
+        )
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:
         expected, junk, others = await self._places(box, places([], self.imap))
@@ -127,6 +136,7 @@ class _Search:
                 await pace.pause(box)
         if self.hits:
             await self._settle(box, expected, junk)
+            await self._read_message(box)
         if self.imap.delete_after_check:
             await self._collect(box, [place.folder for place in (expected, junk, *others) if place])
 
@@ -140,6 +150,18 @@ class _Search:
                 await self._look_aside(box, junk)
             if len(self.hits) > self.sent.earlier_copies or time.monotonic() >= until:
                 return
+
+    async def _read_message(self, box: Mailbox) -> None:
+        """The whole of the copy that decides: it tells how it came here."""
+        first = first_of(list(self.hits.values()))
+        try:
+            if box.selected != first.folder:
+                await box.examine(first.folder)
+            self.message = await box.fetch_body(first.uid)
+        except ImapFailure as failure:
+            if not box.alive:
+                raise
+            self._note(f"How the message came is not known, for it could not be read: {failure}.")
 
     async def _places(self, box: Mailbox, known: Places) -> Places:
         """Where to look by what the server lists now; where it refuses to, `known` is enough to go on."""

@@ -18,6 +18,7 @@ class Attempts:
         self.count = 0
         self.bodies = 0  # messages that went out whole and were refused then
         self.errors: list[AttemptError] = []
+        self.times: list[tuple[float, float]] = []  # begun and ended, in seconds since the first one began
         self.started = Moment.now()
 
     def begin(self) -> None:
@@ -26,6 +27,12 @@ class Attempts:
             self.started = Moment.now()
         self._spend()
         self.count += 1
+        now = Moment.now().since(self.started)
+        self.times.append((now, now))
+
+    def ended(self) -> None:
+        """The attempt that began last is over, however it ended."""
+        self.times[-1] = (self.times[-1][0], Moment.now().since(self.started))
 
     def failed(self, error: SmtpFailure) -> None:
         """The attempt that began last failed, or ended in doubt."""

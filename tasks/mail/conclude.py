@@ -8,9 +8,12 @@ from tasks.mail.attempts import Attempts
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, ErrorType, Receipt
-from tasks.mail.probe import Probe
+from tasks.mail.journey.journey import Journey, Known, journey
+from tasks.mail.journey.record import journey_record, tls_records
+from tasks.mail.probe import Probe, checksum
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
-from tasks.mail.verdict import clock_skew, clock_step, delivery_seconds, first_arrival, judge
+from tasks.mail.times import clock_skew, clock_step, delivery_seconds
+from tasks.mail.verdict import judge
 from tasks.mail.visible import one_line
 
 
@@ -24,7 +27,8 @@ def conclude(
     notes: tuple[str, ...] = (),
 ) -> LoopResult:
     """Judge a check and write down everything its steps returned. `notes` go before theirs."""
-    verdict = judge(loop, sent, found, attempts.errors)
+    way = _journey(loop, probe, sent, found)
+    verdict = judge(loop, sent, found, attempts.errors, way)
     facts: dict[str, object] = {}
     notes = configuration_notes(loop.smtp, loop.imap) + notes
     if isinstance(sent, Receipt):
@@ -42,6 +46,9 @@ def conclude(
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
         facts |= _found(sent, found)
         notes += found.notes + _clock_note(sent, found)
+    if isinstance(sent, Receipt):
+        legs = {"smtp": sent.tls, "imap": found.tls if isinstance(found, Arrival) else None}
+        facts |= {"tls": tls_records(legs, sent.started.utc)}
     return LoopResult(
         loop=loop.name,
         status=verdict.status,
@@ -60,10 +67,27 @@ def conclude(
         from_=probe.from_addr,
         to=probe.to_addr,
         sent_at=attempts.started.utc,
-        notes=notes,
+        notes=verdict.notes + notes,
         flow_run_id=flow_run_id,
+        journey=journey_record(way) if way else None,
+        attempt_times=tuple(attempts.times),
         **facts,
     )
+
+
+def _journey(
+    loop: LoopConfig, probe: Probe, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None
+) -> Journey | None:
+    if loop.imap is None or not (isinstance(sent, Receipt) and isinstance(found, Arrival) and found.message):
+        return None
+    known = Known(
+        sent=sent.started.utc,
+        detected=sent.started.utc_at(found.detected),
+        accepted=sent.started.utc_at(sent.accepted) if sent.certain else None,
+        internaldate=found.first.internaldate,
+        checksum=checksum(probe.content.partition(b"\r\n\r\n")[2]),
+    )
+    return journey(found.message, known, loop.imap.authserv_id)
 
 
 def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> LoopResult:
@@ -138,7 +162,7 @@ def _found(sent: Receipt, found: Arrival) -> dict[str, object]:
         "total_seconds": found.detected.since(sent.started),
     }
     if found.hits:
-        first = first_arrival(found)
+        first = found.first
         facts |= {
             "arrived_at": first.internaldate,
             "delivery_seconds": delivery_seconds(sent, found),

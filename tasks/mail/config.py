@@ -27,6 +27,7 @@ from tasks.mail.sections import Section, Strict, login_rules, without_password
 
 Tls = Literal["none", "starttls", "implicit"]
 Severity = Literal["warning", "critical"]
+AuthResult = Literal["pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"]
 
 LONGEST_RETRY_DELAY = 3600.0
 MOST_RETRY_DELAYS = 50  # as many as Prefect takes; it repeats the last one for the retries beyond
@@ -89,6 +90,17 @@ class SmtpConfig(Section):
         return delays
 
 
+class Expect(Section):
+    """What the receiver must find of the sender's authentication (RFC 8601), method by method."""
+
+    model_config = ConfigDict(title="Expected authentication")
+
+    spf: AuthResult | None = Field(None, title="SPF", description="Result that SPF must have, such as pass")
+    dkim: AuthResult | None = Field(None, title="DKIM", description="Result that DKIM must have, such as pass")
+    dmarc: AuthResult | None = Field(None, title="DMARC", description="Result that DMARC must have, such as pass")
+    arc: AuthResult | None = Field(None, title="ARC", description="Result that ARC must have, such as pass")
+
+
 class ImapConfig(Section):
     """The mailbox that a probe should arrive in."""
 
@@ -127,6 +139,14 @@ class ImapConfig(Section):
     no_recent_message_severity: Severity = Field("critical", description="How bad it is when no message is found")
     junked_severity: Severity = Field("warning", description="How bad it is when the probe is found in the junk folder")
     misplaced_severity: Severity = Field("warning", description="How bad it is when the probe is in another folder")
+    authserv_id: Text | None = Field(
+        None,
+        description="Name under which the receiver states the authentication (RFC 8601); if left out the top-most one",
+    )
+    expect: Expect = Field(
+        default_factory=Expect, description="What the receiver must find of SPF, DKIM, DMARC and ARC, where it matters"
+    )
+    drift_severity: Severity = Field("warning", description="How bad it is when the authentication is not as expected")
     junk_folder: Text | None = Field(None, description="Name of the junk folder; if left out it is found by itself")
     timeout: Duration = Field(30.0, description="Seconds that one step of the IMAP dialogue may take")
     retries: Retries = Field(2, description="Further attempts of an inbound check that found nothing")
@@ -159,6 +179,9 @@ class Limits(Section):
     )
     max_wait: Duration = Field(
         300.0, description="Seconds after which a probe that was not found is lost", validate_default=True
+    )
+    cert_warn_days: int = Field(
+        14, ge=0, le=3650, description="Days before the end of a server's certificate from which on it is a warning"
     )
     max_per_hour: int = Field(
         600, ge=1, le=3600, description="Messages, retries included, that the loop may send within an hour"

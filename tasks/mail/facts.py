@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tasks.mail.errors import SmtpFailure
+    from tasks.mail.network import TlsSession
 
 
 class ErrorType(StrEnum):
@@ -90,6 +91,7 @@ class Receipt:
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     doubt: SmtpFailure | None = None
     earlier_copies: int = 0
+    tls: TlsSession | None = None
 
     @property
     def certain(self) -> bool:
@@ -121,10 +123,26 @@ class Bounce:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What the IMAP leg proved: the copies found, or the bounce; with neither, that a complete look found nothing."""
+    """What the IMAP leg proved: the copies found, or the bounce; with neither, that a complete look found nothing.
+
+    `message` is the copy that decides, as it lies in the mailbox, its first octets at least; empty where it could not
+    be read.
+    """
 
     hits: tuple[Hit, ...]
     bounce: Bounce | None
     detected: Moment
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    message: bytes = b""
+    tls: TlsSession | None = None
+
+    @property
+    def first(self) -> Hit:
+        """The copy that decides where and when: the earliest in the expected folder, else the earliest elsewhere."""
+        return first_of(self.hits)
+
+
+def first_of(hits: Sequence[Hit]) -> Hit:
+    """See Arrival.first."""
+    return min(hits, key=lambda hit: (list(Placement).index(hit.placement), hit.internaldate, hit.uid))

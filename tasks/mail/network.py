@@ -8,14 +8,16 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohappyeyeballs import AddrInfoType, start_connection
+
+from tasks.mail.visible import one_line
 
 Found = TypeVar("Found")
 
@@ -24,11 +26,12 @@ STAGGER = 0.25  # seconds before the next address is tried beside the one that h
 
 @dataclass(frozen=True, slots=True)
 class TlsSession:
-    """What was agreed with the server. `not_after` ends its certificate, and is None where that was not verified."""
+    """What was agreed with the server. Of its certificate nothing is known where that was not verified."""
 
     protocol: str
     cipher: str
-    not_after: datetime | None
+    issuer: str = ""
+    not_after: datetime | None = None
 
 
 @lru_cache(maxsize=64)
@@ -47,15 +50,24 @@ def ssl_context(ca_file: str | None, verify: bool) -> ssl.SSLContext:
 
 def tls_session(tls: ssl.SSLObject | ssl.SSLSocket) -> TlsSession:
     """The facts of an established session."""
-    not_after = (tls.getpeercert() or {}).get("notAfter")
+    certificate: Mapping[str, Any] = tls.getpeercert() or {}
+    not_after = certificate.get("notAfter")
     cipher = tls.cipher()
     return TlsSession(
         protocol=tls.version() or "",
         cipher=cipher[0] if cipher else "",
+        issuer=_name(certificate.get("issuer", ())),
         not_after=datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC)
         if isinstance(not_after, str)
         else None,
     )
+
+
+def _name(distinguished: Sequence[Sequence[tuple[str, str]]]) -> str:
+    """The part of a distinguished name that people know it by."""
+    parts = dict(pair for part in distinguished for pair in part)
+    names = (parts.get(kind) for kind in ("organizationName", "commonName", "organizationalUnitName"))
+    return one_line(next((name for name in names if name), ""))
 
 
 def describe_tls_error(error: Exception, host: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,14 +45,15 @@ class Probe:
         return not (self.from_addr + self.to_addr).isascii()
 
 
-def compose(loop: str, smtp: SmtpConfig, now: datetime | None = None) -> Probe:
-    """Compose the probe of a run, once: every attempt sends the same message."""
+def compose(loop: str, smtp: SmtpConfig, now: datetime | None = None, run: str | None = None) -> Probe:
+    """Compose the probe of a run, once: every attempt sends the same message. `run` is the id of the flow run."""
     now = (now or datetime.now(UTC)).astimezone(UTC)
     probe_id = secrets.token_hex(16)
     sent = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     subject = f"{smtp.subject_prefix} {sent} {probe_id[:TOKEN_LENGTH]}"
     message_id = f"<{probe_id}@{smtp.from_addr.rpartition('@')[2]}>"
 
+    body = BODY.format(loop=loop, sent=sent, id=probe_id).replace("\n", "\r\n")
     headers = {
         "From": smtp.from_addr,
         "To": smtp.to_addr,
@@ -60,6 +62,8 @@ def compose(loop: str, smtp: SmtpConfig, now: datetime | None = None) -> Probe:
         "Message-ID": message_id,
         "X-Mail-Loop-Id": probe_id,
         "X-Mail-Loop-Name": loop,
+        **({"X-Mail-Loop-Run": run} if run else {}),
+        "X-Mail-Loop-Body": checksum(body.encode()),
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",
         "MIME-Version": "1.0",
@@ -67,7 +71,6 @@ def compose(loop: str, smtp: SmtpConfig, now: datetime | None = None) -> Probe:
         "Content-Transfer-Encoding": "7bit",
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    body = BODY.format(loop=loop, sent=sent, id=probe_id).replace("\n", "\r\n")
 
     return Probe(
         id=probe_id,
@@ -78,6 +81,15 @@ def compose(loop: str, smtp: SmtpConfig, now: datetime | None = None) -> Probe:
         message_id=message_id,
         content=f"{head}\r\n{body}".encode(),
     )
+
+
+def checksum(body: bytes) -> str:
+    """What tells whether a body was changed on the way; white space at the end of a line or of the text is no change.
+
+    Servers may take that away, or add it (RFC 6376, 3.4.4, for the same reason).
+    """
+    lines = [line.rstrip() for line in body.splitlines()]
+    return hashlib.sha256(b"\n".join(lines).rstrip()).hexdigest()
 
 
 def _encoded(prefix: str, rest: str) -> str:

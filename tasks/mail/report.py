@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from tasks.mail.config import Limits
+from tasks.mail.journey.tables import sections
 from tasks.mail.markdown import code, escape, table
+from tasks.mail.picture.svg import alt, data_uri, svg
+from tasks.mail.picture.timeline import Timeline, hop_bars, of_result
 from tasks.mail.result import LoopResult
 from tasks.mail.visible import one_line
 
@@ -35,15 +39,19 @@ def stage_times(result: LoopResult) -> list[str]:
     return [f"{leg}: " + ", ".join(f"{stage} {ms(t)}" for stage, t in stages.items()) for leg, stages in legs if stages]
 
 
-def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object]]) -> str:
-    """The artifact: verdict first, then times, attempts, where it landed, and the redacted configuration."""
+def markdown(
+    result: LoopResult, configuration: Mapping[str, Mapping[str, object]], limits: Limits | None = None
+) -> str:
+    """The artifact: verdict and picture first, then a table for each thing that may matter, and the configuration."""
     parts = [
         f"**{result.status}: {result.outcome}**",
         escape(result.sentence),
+        *_picture(result, limits),
         *(f"> {escape(note)}" for note in result.notes),
-        "### Times",
-        table(_times(result), ("", "")),
     ]
+    if result.attempts:
+        parts += ["### Attempts", table(_attempts(result), ("attempt", "stage", "outcome", "reply"))]
+    parts += [*sections(result), "### Times", table(_times(result), ("", ""))]
     if result.smtp_stages or result.imap_stages:
         rows = [
             (escape(leg), escape(stage), ms(value))
@@ -51,8 +59,6 @@ def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object
             for stage, value in stages.items()
         ]
         parts += ["### Stages", table(rows, ("leg", "stage", "time"))]
-    if result.attempts:
-        parts += ["### Attempts", table(_attempts(result), ("attempt", "stage", "outcome", "reply"))]
     if found := _landing(result):
         parts += ["### Where it landed", table(found, ("", ""))]
     parts += ["### The message", table(_message(result), ("", ""))]
@@ -64,6 +70,16 @@ def markdown(result: LoopResult, configuration: Mapping[str, Mapping[str, object
     if fields:
         parts += ["### Configuration", table(fields, ("field", "value"))]
     return "\n\n".join(parts) + "\n"
+
+
+def timeline(result: LoopResult, limits: Limits | None = None) -> Timeline:
+    """What the pictures of a result show."""
+    return of_result(result, limits or Limits(), hop_bars(result), result.attempt_times)
+
+
+def _picture(result: LoopResult, limits: Limits | None) -> list[str]:
+    drawn = timeline(result, limits)
+    return [f"![{escape(alt(drawn))}]({data_uri(svg(drawn))})"] if drawn.bars else []
 
 
 def _as_written(value: object) -> object:

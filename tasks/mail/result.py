@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.mail.facts import ErrorType, Placement
+from tasks.mail.journey.record import JourneyRecord, TlsRecord
 from tasks.mail.visible import printable, unlinked
 
 
@@ -104,6 +105,11 @@ class LoopResult(BaseModel):
     copies: int = 0
     matched_uids: tuple[int, ...] = ()
     latest_internaldate: Moment | None = None
+    journey: JourneyRecord | None = Field(None, description="What the message tells of its way.")
+    tls: dict[str, TlsRecord] = Field(default_factory=dict, description="What was agreed, by leg.")
+    attempt_times: tuple[tuple[Seconds, Seconds], ...] = Field(
+        (), description="When each attempt began and ended, in seconds since the first one began."
+    )
     notes: tuple[Text, ...] = Field((), description="What a reader should know beside the verdict.")
     flow_run_id: str | None = None
 

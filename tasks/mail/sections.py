@@ -36,12 +36,8 @@ class Section(Strict):
 
     def redacted(self) -> dict[str, object]:
         """What is in force, for reports: no absent fields, and no password."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return {
-            name: "********" if isinstance(value, SecretStr) else value
-            for name, value in values.items()
-            if value is not None
-        }
+        values = {name: _redacted(getattr(self, name)) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if value not in (None, "")}
 
     @model_serializer(mode="wrap")
     def _without_absent_password(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -50,6 +46,14 @@ class Section(Strict):
         if values.get("password", "") is None:
             del values["password"]
         return values
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return "********"
+    if isinstance(value, Section):
+        return ", ".join(f"{name}: {inner}" for name, inner in value.redacted().items())
+    return value
 
 
 def login_rules(secret_name: str | None, info: ValidationInfo) -> str | None:

@@ -35,6 +35,8 @@ async def attempt(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt
     except SmtpFailure as error:
         attempts.failed(error)
         raise
+    finally:
+        attempts.ended()
     if receipt.doubt is not None:
         attempts.failed(receipt.doubt)
     return replace(receipt, earlier_copies=attempts.bodies)
@@ -74,6 +76,7 @@ class _Dialogue:
         self.smtp = smtp
         self.stages = Stages("smtp", smtp.timeout)
         self.password = smtp.password.get_secret_value() if smtp.password else ""
+        self.tls: network.TlsSession | None = None
         # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
         self.client = Connection(smtp.host, smtp.ehlo_name or network.own_name(), timeout=2 * smtp.timeout)
 
@@ -90,6 +93,7 @@ class _Dialogue:
             await self.client.ehlo()
         if self.smtp.tls == "starttls":
             await self._starttls(context)
+        self.tls = self.client.tls_session()
         if self.smtp.username is not None:
             async with self.stages("auth"):
                 await self._authenticate()
@@ -186,6 +190,7 @@ class _Dialogue:
             queue_id=None if doubt else queue_id(response),
             stages=MappingProxyType(dict(self.stages.seconds)),
             doubt=doubt,
+            tls=self.tls,
         )
 
     def close(self) -> None:

@@ -14,6 +14,8 @@ import ssl
 from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException, SMTPResponse, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 
+from tasks.mail.network import TlsSession, tls_session
+
 READY = 220
 DATA_COMMAND = b"DATA\r\n"
 MOST_KEPT = 65536  # bytes; aiosmtplib refuses a reply of half that size, so what is longer is surplus anyway
@@ -106,6 +108,11 @@ class Connection(SMTP):
         response = await self.line.read_response(self.timeout)
         if response.code != READY:
             raise SMTPConnectResponseError(response.code, response.message)
+
+    def tls_session(self) -> TlsSession | None:
+        """What was agreed on, None in clear."""
+        tls = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
+        return tls_session(tls) if tls is not None else None
 
     def begin_data(self) -> None:
         """From now on, whatever is written that is not the DATA command is taken for the body."""

@@ -10,7 +10,8 @@ from tasks.mail.config import LoopConfig, loop_config
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Hit, Moment, Placement, Receipt
 from tasks.mail.result import Outcome, Status
-from tasks.mail.verdict import clock_skew, clock_step, delivery_seconds, judge
+from tasks.mail.times import clock_skew, clock_step, delivery_seconds
+from tasks.mail.verdict import judge
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 Change = dict[str, object]

@@ -1,0 +1,91 @@
+"""What is not as it should be with mail that gets through: it makes an ok a warning, before mail stops. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from tasks.mail.config import ImapConfig, LoopConfig
+from tasks.mail.facts import Arrival, Receipt
+from tasks.mail.journey.authentication import drift
+from tasks.mail.journey.filters import Rating, is_near
+from tasks.mail.journey.journey import Journey
+from tasks.mail.judgement import Verdict
+from tasks.mail.network import TlsSession
+from tasks.mail.result import Status
+
+REMEDIES = {
+    "spf": "see whether the sender's SPF record names the servers that send its mail",
+    "dkim": "see the signer and its key in the DNS, and what changes messages on the way",
+    "dmarc": "see the sender's DMARC record, and whether SPF or DKIM passes for the domain in From",
+    "arc": "see which server on the way breaks the chain",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """`words`: half a sentence, with what to do. `critical`: configured to be an error."""
+
+    words: str
+    critical: bool = False
+
+
+def concerns(loop: LoopConfig, sent: Receipt, found: Arrival | None, journey: Journey | None) -> tuple[Concern, ...]:
+    """The worst first."""
+    listed = [*_certificates(loop, sent, found)]
+    if loop.imap is not None and journey is not None:
+        listed += [*_drifts(loop.imap, journey), *_ratings(journey)]
+    return tuple(sorted(listed, key=lambda concern: not concern.critical))
+
+
+def tempered(verdict: Verdict, listed: Sequence[Concern]) -> Verdict:
+    """A verdict that all is well, with what is not."""
+    if not listed:
+        return verdict
+    first, *others = listed
+    more = f" (and {len(others)} more, in the notes)" if others else ""
+    return replace(
+        verdict,
+        status=Status.ERROR if first.critical else Status.WARNING,
+        sentence=f"{verdict.sentence.removesuffix('.')}, but {first.words}{more}.",
+        notes=tuple(f"{other.words[0].upper()}{other.words[1:]}." for other in others),
+    )
+
+
+def _certificates(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Iterator[Concern]:
+    now, days = sent.started.utc, loop.limits.cert_warn_days
+    legs: list[tuple[str, TlsSession | None]] = [(f"{loop.smtp.host}:{loop.smtp.port}", sent.tls)]
+    if loop.imap is not None and found is not None:
+        legs.append((f"{loop.imap.host}:{loop.imap.port}", found.tls))
+    for server, tls in legs:
+        if tls is not None and tls.not_after is not None and tls.not_after - now < timedelta(days=days):
+            yield Concern(f"the certificate of {server} expires {_in(tls.not_after, now)}: renew it")
+
+
+def _in(end: datetime, now: datetime) -> str:
+    left = (end - now) // timedelta(days=1)
+    when = "within a day" if left < 1 else "in a day" if left == 1 else f"in {left} days"
+    return f"{when}, on {end.astimezone(UTC):%Y-%m-%d}"
+
+
+def _drifts(imap: ImapConfig, journey: Journey) -> Iterator[Concern]:
+    expected = imap.expect.model_dump(exclude_none=True)
+    whose = f" (as stated by {journey.authentication.authserv_id})" if journey.authentication.authserv_id else ""
+    for one in drift(journey.authentication, expected):
+        yield Concern(f"{one.words}{whose}: {REMEDIES[one.method]}", imap.drift_severity == "critical")
+
+
+def _ratings(journey: Journey) -> Iterator[Concern]:
+    for rating in journey.filters:
+        if is_near(rating):
+            yield Concern(f"{rated(rating)}, which is near to junk: see what it holds against the message")
+
+
+def rated(rating: Rating) -> str:
+    """What a spam filter thought, in half a sentence."""
+    score = f" scored it {rating.score:g}" if rating.score is not None else " rated it"
+    limit = f" of {rating.junks_at:g}" if rating.junks_at is not None else ""
+    did = f" ({rating.action})" if rating.action else ""
+    named = [reason.name + ("" if reason.score is None else f" {reason.score:g}") for reason in rating.reasons]
+    return f"{rating.filter}{score}{limit}{did}" + (f", for {', '.join(named[:3])}" if named else "")

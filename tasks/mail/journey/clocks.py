@@ -1,0 +1,126 @@
+"""How long a message took from hop to hop, by servers' clocks that may be wrong: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tasks.mail.journey.hops import Hop
+from tasks.mail.journey.skew import GRAIN, TOLERANCE, Reckoning, reckon
+
+NOTABLE = 1.0  # seconds that a step must take to be called slow
+NAMELESS = {"", "localhost", "localhost.localdomain"}  # each may be another server
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One hop in time; all numbers are seconds.
+
+    `delay` is the time since the dated hop before it (for the first, since the sending), spent there or on the way. It
+    is None where it cannot be told, and else right within the grain of the dates plus `margin`. `skew` is by how much
+    this server's clock is off at least: positive if it is fast, 0.0 if it may be right. `apart` is by how much its
+    clock and that of the earlier server `against` differ at least, where it cannot be told which of them is off.
+    `slow` is said of a step that took more than a second, and more than half of the time from sending to detection.
+    """
+
+    hop: Hop
+    delay: float | None = None
+    margin: float = 0.0
+    skew: float = 0.0
+    apart: float = 0.0
+    against: str = ""
+    slow: bool = False
+
+    @property
+    def noteworthy(self) -> bool:
+        return self.slow or self.skew != 0 or self.apart > 0
+
+
+def steps(
+    hops: Sequence[Hop],
+    *,
+    sent: datetime,
+    detected: datetime,
+    accepted: datetime | None = None,
+    internaldate: datetime | None = None,
+) -> tuple[Step, ...]:
+    """The steps of a message: one for each of its `hops`, oldest first as those are.
+
+    `sent`, `accepted` (the relay's 250) and `detected` are by our own clock, `internaldate` is by the mail server's.
+    Some servers date a message from its MAIL command, so `sent` must not be later than that.
+    """
+
+    def since(moment: datetime) -> float:
+        return (moment - sent).total_seconds()
+
+    dated = [(hop, hop.at) for hop in hops if hop.at is not None]
+    reckoning = reckon(
+        [name if (name := hop.by.lower()) not in NAMELESS else place for place, (hop, _) in enumerate(dated)],
+        [since(at) for _, at in dated],
+        max(0.0, since(detected)),
+        None if accepted is None else since(accepted),
+        None if internaldate is None else since(internaldate),
+    )
+    timed = _timed([hop for hop, _ in dated], reckoning)
+    return tuple(Step(hop) if hop.at is None else next(timed) for hop in hops)
+
+
+def slowest(steps: Sequence[Step]) -> Step | None:
+    """The step that took most of the time; None if no single one did."""
+    return next((step for step in steps if step.slow), None)
+
+
+def own_skew(steps: Sequence[Step]) -> float:
+    """By how many seconds our own clock is off at least, positive if it is fast: where several servers agree on it."""
+    dated = [step for step in steps if step.hop.at is not None]
+    skews, servers = {step.skew for step in dated}, {step.hop.by.lower() for step in dated}
+    return 0.0 - skews.pop() if len(skews) == 1 and len(servers) > 1 else 0.0
+
+
+def _timed(dated: Sequence[Hop], reckoning: Reckoning) -> Iterator[Step]:
+    """The steps of the hops that have a date."""
+    delays, clocks = _delays(reckoning), reckoning.clocks
+    for place, hop in enumerate(dated):
+        delay, clock = delays.get(place), clocks[place]
+        margin = 0.0
+        if delay is not None and not _same_clock(reckoning, place):
+            margin = clock.margin + (clocks[place - 1].margin if place else 0.0)
+        apart, against = _apart(dated, reckoning, place)
+        slow = delay is not None and delay - margin > max(NOTABLE, reckoning.whole / 2)
+        yield Step(hop, delay, margin, clock.skew, apart, against, slow)
+
+
+def _same_clock(reckoning: Reckoning, place: int) -> bool:
+    """Whether the date before this one is by the same clock."""
+    return place > 0 and reckoning.clocks[place] is reckoning.clocks[place - 1]
+
+
+def _delays(reckoning: Reckoning) -> dict[int, float]:
+    """The time before each date, where it can be told. Whatever dates say, no more is given out than there was.
+
+    What one clock has measured is the surest, so it comes first.
+    """
+    dates, times = reckoning.dates, reckoning.times
+    measured = {place: dates[place] - dates[place - 1] for place in range(len(dates)) if _same_clock(reckoning, place)}
+    between = {
+        place: time - (times[place - 1] if place else 0.0)
+        for place, time in sorted(times.items())
+        if place not in measured and (not place or place - 1 in times)
+    }
+    left, delays = reckoning.whole, dict[int, float]()
+    for place, delay in [*measured.items(), *between.items()]:
+        delays[place] = max(0.0, min(delay, left))
+        left -= delays[place]
+    return delays
+
+
+def _apart(dated: Sequence[Hop], reckoning: Reckoning, place: int) -> tuple[float, str]:
+    """How far behind an earlier hop this one is, where it is in doubt whose clock is off, and that hop's server."""
+    rivals = reckoning.clocks[place].rivals
+    earlier = [other for other in range(place) if reckoning.clocks[other] in rivals]
+    if not earlier:
+        return 0.0, ""
+    first = max(earlier, key=lambda other: reckoning.dates[other])
+    apart = reckoning.dates[first] - reckoning.dates[place] - GRAIN
+    return (apart, dated[first].by) if apart > TOLERANCE else (0.0, "")

@@ -1,0 +1,178 @@
+"""What one header field of a spam filter says. Pure.
+
+None of these fields has a standard; they are read as the filters' own documents and real mail have them. What is not
+understood is left out, nothing is ever an error, and time is linear in the length, whatever a stranger wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tasks.mail.visible import one_line
+
+NUMBER = r"([-+]?[0-9]{1,6}(?:\.[0-9]{1,6})?)(?![0-9]|\.[0-9])"
+FIRST_NUMBER = re.compile(NUMBER)
+YES_OR_NO = re.compile(r"\s*(yes|no|true|false)\b", re.IGNORECASE)
+SCORE = re.compile(rf"\b(?:score|hits)=\s?{NUMBER}", re.IGNORECASE)
+REQUIRED = re.compile(rf"\brequired=\s?{NUMBER}", re.IGNORECASE)
+# Exim's and SpamAssassin's report: (1.2 points, 5.0 required), (-1.9 / 5.0 requ)
+TOTAL = re.compile(rf"\(\s?{NUMBER} (?:points,|/) {NUMBER} requ")
+NAME = r"([A-Z][A-Z0-9_]{0,63}+)"
+RULE = re.compile(rf"\b{NAME}(?:={NUMBER})?(?!\w)")
+RULE_AND_SCORE = re.compile(rf"\b{NAME}[=( ]{NUMBER}")
+LISTED = re.compile(rf"(?<![\w.])(-?[0-9]{{1,6}}\.[0-9]{{1,6}}) {NAME}(?= |$)")
+RSPAMD_TOTAL = re.compile(rf"(?:[\w-]{{1,40}}:)? ?(True|False) \[ ?{NUMBER} ?/ ?{NUMBER} ?\]", re.IGNORECASE)
+OPTIONS = re.compile(r"\[[^\[\]]*\]")  # of a symbol of rspamd; they may hold anything
+LEVELS = re.compile(rf"\b(?:TAG|QUARANTINE|KILL)_LEVEL=\s?{NUMBER}")
+OFF = 1000.0  # Barracuda's level that is never reached
+PAIR = re.compile(r"\b(\w{1,40})=([\w.-]{1,80})")
+LEVEL = re.compile(r"-?\d{1,2}", re.ASCII)
+BCL = re.compile(r"\s*BCL:(\d{1,2})(?!\d)", re.ASCII)
+
+SPAM_SCL = 5.0  # Exchange: 5 and 6 are spam, 7 to 9 are so for sure
+SPAM_SFV = {"SPM", "SKS", "SKB", "BLK"}
+HAM_SFV = {"NSPM", "SKN", "SKA", "SKI", "SKQ", "SFE"}
+NOT_JUNKED = {"no action", "greylist"}
+JUNKED = {"add header", "rewrite subject", "reject", "quarantine", "discard"}
+PROOFPOINT_KINDS = ("spam", "phish", "malware", "bulk", "suspect", "impostor", "adult")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A rule that matched, and by how much it moved the score; None where the filter does not say."""
+
+    name: str
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a field says; what it is silent about is None or empty."""
+
+    score: float | None = None
+    threshold: float | None = None
+    spam: bool | None = None
+    reasons: tuple[Reason, ...] = ()
+    action: str = ""
+
+
+Reader = Callable[[str], Said | None]  # of a value in one line; None: the field is not the receiver's, or says nothing
+
+
+def status(text: str) -> Said:
+    """X-Spam-Status of SpamAssassin, Amavis and rspamd."""
+    rules = re.split(r" (?:autolearn|version)=", text.partition("tests=")[2], maxsplit=1)[0]
+    return Said(_number(SCORE, text), _number(REQUIRED, text), _yes(text), _rules(RULE, rules.partition("]")[0]))
+
+
+def report(text: str) -> Said:
+    """A list of rules with their scores, in front of them or behind."""
+    total = TOTAL.search(text)
+    listed = [Reason(found[2], float(found[1])) for found in LISTED.finditer(text)]
+    return Said(
+        score=float(total[1]) if total else None,
+        threshold=float(total[2]) if total else None,
+        reasons=tuple(listed) or _rules(RULE_AND_SCORE, text),
+    )
+
+
+def score(text: str) -> Said:
+    """A score alone, perhaps with a bar behind it."""
+    return Said(score=_number(FIRST_NUMBER, text))
+
+
+def level(text: str) -> Said:
+    """A bar as long as the score: `***`, `++`, `--`; `/` is about zero."""
+    bar = text.strip()
+    sign = {"*": 1, "+": 1, "s": 1, "-": -1, "/": 0}.get(bar[:1])
+    return Said() if sign is None or bar.strip(bar[0]) else Said(score=float(sign * len(bar)))
+
+
+def flag(text: str) -> Said:
+    return Said(spam=_yes(text))
+
+
+def rspamd_result(text: str) -> Said | None:
+    """X-Spamd-Result. Its threshold is that of rejection, and False says only that it was not reached."""
+    total = RSPAMD_TOTAL.match(text)
+    if total is None:
+        return None
+    rules = _rules(RULE_AND_SCORE, OPTIONS.sub(" ", text[total.end() :]))
+    return Said(float(total[2]), float(total[3]), total[1].lower() == "true", rules)
+
+
+def rspamd_action(text: str) -> Said:
+    action = text.strip().lower()
+    return Said(spam=False if action in NOT_JUNKED else True if action in JUNKED else None, action=one_line(action, 60))
+
+
+def forefront(text: str) -> Said | None:
+    """X-Forefront-Antispam-Report of Exchange, unless it is of the service that sent the message (DIR:OUT)."""
+    parts = (part.partition(":") for part in reversed(text.split(";")))  # so that the first of a name stays
+    said = {key.strip().upper(): value.strip().upper() for key, _, value in parts}
+    if said.get("DIR") == "OUT":
+        return None
+    scl, verdict, category = organization_scl(said.get("SCL", "")), said.get("SFV", ""), said.get("CAT", "NONE")
+    spam = True if verdict in SPAM_SFV else False if verdict in HAM_SFV else scl.spam
+    names = [f"CAT:{category}"] if category not in ("", "NONE") else []
+    names += [f"SFV:{verdict}"] if verdict not in ("", "NSPM") else []
+    return Said(scl.score, scl.threshold, spam, tuple(Reason(one_line(name, 60)) for name in names))
+
+
+def organization_scl(text: str) -> Said:
+    """The spam confidence level, -1 to 9."""
+    found = LEVEL.fullmatch(text.strip())
+    return Said(float(found[0]), SPAM_SCL, float(found[0]) >= SPAM_SCL) if found else Said()
+
+
+def bulk(text: str) -> Said:
+    """X-Microsoft-Antispam: the bulk complaint level."""
+    found = BCL.match(text)
+    return Said(reasons=(Reason("BCL", float(found[1])),) if found else ())
+
+
+def mailbox_delivery(text: str) -> Said:
+    """X-Microsoft-Antispam-Mailbox-Delivery: where the mailbox put the message."""
+    found = re.search(r"\bdest:(\w{1,10})", text)
+    return Said(action={"J": "junk folder", "I": "inbox"}.get(found[1], f"dest:{found[1]}") if found else "")
+
+
+def barracuda(text: str) -> Said:
+    """X-Barracuda-Spam-Status; the threshold is the lowest of its levels that is in use."""
+    levels = [value for value in (float(found[1]) for found in LEVELS.finditer(text)) if value < OFF]
+    rules = _rules(RULE, text.partition("tests=")[2])
+    return Said(_number(SCORE, text), min(levels, default=None), _yes(text), rules)
+
+
+def proofpoint(text: str) -> Said | None:
+    """X-Proofpoint-Spam-Details, from 0 to 100, unless it is of the service that sent the message."""
+    said: dict[str, str] = dict(reversed(PAIR.findall(text)))
+    rule = said.get("rule", "")
+    if not rule or "outbound" in (rule, said.get("policy"), said.get("route")) or rule.startswith("outbound"):
+        return None
+    spam = False if rule.endswith("notspam") else True if rule.endswith("spam") else None
+    scores = [(kind, _number(FIRST_NUMBER, said.get(f"{kind}score", "0"))) for kind in PROOFPOINT_KINDS]
+    total = _number(FIRST_NUMBER, said.get("score", ""))
+    return Said(total, None, spam, tuple(Reason(kind, value) for kind, value in scores if value), one_line(rule, 60))
+
+
+def amazon(text: str) -> Said:
+    verdict = text.strip().upper()
+    return Said(spam={"PASS": False, "FAIL": True}.get(verdict), action=one_line(verdict.lower(), 60))
+
+
+def _rules(pattern: re.Pattern[str], text: str) -> tuple[Reason, ...]:
+    pairs: Iterable[tuple[str, str | None]] = ((found[1], found[2]) for found in pattern.finditer(text))
+    return tuple(Reason(name, None if number is None else float(number)) for name, number in pairs)
+
+
+def _yes(text: str) -> bool | None:
+    found = YES_OR_NO.match(text)
+    return found[1].lower() in ("yes", "true") if found else None
+
+
+def _number(pattern: re.Pattern[str], text: str) -> float | None:
+    found = pattern.search(text)
+    return float(found[1]) if found else None

@@ -1,0 +1,246 @@
+"""The servers that a message went through, from its Received fields (RFC 5321 4.4, RFC 5322 3.6.7): pure.
+
+Each server writes them in its own way, and a stranger may have written any of them: what cannot be read is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_tz
+from ipaddress import IPv6Address, ip_address
+
+from tasks.mail.visible import one_line, printable
+
+LONGEST_VALUE = 4096  # characters of a field that is read; honest ones have a few hundred
+KEYWORDS = {"from", "by", "via", "with", "id", "for", "tls", "envelope-from"}
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+# Blanks are single by then, and every repetition is bounded or cannot begin twice: the time is linear in the text.
+MARK = re.compile(r"\\.|[()]")
+WORD = re.compile(r"<[^<>]*>|[^ ();<]+|[^ ]")
+HELO = re.compile(r"(?:^|\s)(?:HELO|EHLO)[ =](\S+)", re.IGNORECASE)
+ZONE = r"(?:[.,]\d{1,9})? ?(?P<zone>[+-]\d\d:?\d\d(?!\d)|[A-Z]{1,5}(?![A-Z\d]))?"
+TIME = rf"(?P<hour>\d\d?) ?: ?(?P<minute>\d\d)(?: ?: ?(?P<second>\d\d))?(?!\d){ZONE}"
+DATE = re.compile(
+    rf"(?<!\d)(?P<day>\d\d?)[ -]?(?P<month>{'|'.join(MONTHS)})[ -]?(?P<year>\d{{4}}|\d\d) {TIME}",
+    re.ASCII | re.IGNORECASE,
+)
+ISO_DATE = re.compile(  # SendGrid
+    rf"(?<![\d-])(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)[ T]{TIME}", re.ASCII | re.IGNORECASE
+)
+TLS = (
+    re.compile(r"using (?P<version>(?:TLS|SSL)\S*) with cipher (?P<cipher>\S+)", re.IGNORECASE),  # Postfix, Dovecot
+    re.compile(r"version=(?P<version>[^\s,]+),? cipher=(?P<cipher>[^\s,]+)", re.IGNORECASE),  # Sendmail, Exchange
+    re.compile(r"cipher=(?P<cipher>[^\s,]+),? version=(?P<version>[^\s,]+)", re.IGNORECASE),  # Haraka until 2.8
+    re.compile(r"TLS: ?(?P<version>[^\s,]+),\w+,(?P<cipher>[^\s,]+)", re.IGNORECASE),  # Courier
+    re.compile(r"(?P<version>TLS[v\d][\w.]*)(?::(?P<cipher>[^\s:]+)\S*)?$", re.IGNORECASE),  # Exim, OpenSMTPD
+    re.compile(r"(?P<version>)(?P<cipher>[A-Z\d][\w-]*) encrypted$"),  # qmail
+)
+VERSION = re.compile(r"(TLS|SSL)v?(\d)(?:[._](\d))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What one server said of taking the message, "" and None where it did not; each text is one printable line.
+
+    `from_` is the name that the client gave of itself (HELO), or else by which the server calls it. `peer` is the
+    client as the server saw it: `reverse.name [address]`, or one of both. `tls` says version and cipher; a server
+    that tells neither may still say ESMTPS in `with_`. `at` is UTC, cut off to the second. `raw` is the whole field
+    (cut where it is absurdly long). Where `parsed` is false, `raw` is all there is.
+    """
+
+    raw: str
+    from_: str = ""
+    peer: str = ""
+    by: str = ""
+    with_: str = ""
+    id: str = ""
+    for_: str = ""
+    tls: str = ""
+    at: datetime | None = None
+    parsed: bool = False
+
+
+def hops(received: Sequence[str]) -> tuple[Hop, ...]:
+    """The hops of a message, oldest first, from its Received values as they stand, topmost first."""
+    return tuple(_hop(value) for value in reversed(received))
+
+
+def queue_ids(hops: Sequence[Hop]) -> tuple[tuple[str, str], ...]:
+    """What to look for in whose log: (host, queue id), each once, in the order of `hops`.
+
+    Exchange writes its version where others write the id.
+    """
+    ids = ((hop.by, hop.id) for hop in hops if not hop.with_.lower().startswith(("microsoft smtp server", "mapi")))
+    return tuple(dict.fromkeys((host, number) for host, number in ids if host and number))
+
+
+@dataclass(slots=True)
+class _Clause:
+    """What stands behind a keyword."""
+
+    words: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+
+    @property
+    def first(self) -> str:
+        return self.words[0].strip("<>,") if self.words else ""
+
+
+def _hop(value: str) -> Hop:
+    if len(value) > LONGEST_VALUE:
+        return Hop(one_line(value[: LONGEST_VALUE + 1], LONGEST_VALUE))
+    raw = one_line(_utf8(value), None)
+    clauses, top, comments = _clauses(raw)
+    none = _Clause()
+    client, by, with_ = (clauses.get(keyword, none) for keyword in ("from", "by", "with"))
+    ironport = with_.first.partition("/TLS/")[2]
+    from_, peer = _client(client)
+    if not from_ and (before := clauses[""].comments) and before[0].startswith("from "):
+        from_ = before[0].removeprefix("from ")  # a user of the same machine, as Sendmail writes it
+    hop = Hop(
+        raw,
+        from_=one_line(from_),
+        peer=one_line(peer),
+        by=one_line(_by(by)),
+        with_=one_line(" ".join(with_.words[:3])),
+        id=one_line(clauses.get("id", none).first),
+        for_=one_line(clauses.get("for", none).first),
+        tls=one_line(_tls(comments, clauses.get("tls", none).first) or ironport),
+        at=_date(top),
+        parsed=True,
+    )
+    read = hop.at is not None or (hop.by and (hop.from_ or hop.with_ or hop.id))
+    return hop if read else Hop(raw)
+
+
+def _utf8(value: str) -> str:
+    """8-bit octets are UTF-8 (RFC 6532), which the standard library gives as surrogates."""
+    try:
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return printable(value)
+
+
+def _words(text: str) -> Iterator[tuple[str, bool]]:
+    """The words of a field, and its outermost comments (True) without their parentheses.
+
+    A parenthesis that has no other half stands for itself, so that it does not swallow the rest.
+    """
+    ends, begun = dict[int, int](), list[int]()
+    for mark in MARK.finditer(text):
+        if mark[0] == "(":
+            begun.append(mark.start())
+        elif mark[0] == ")" and begun:
+            ends[begun.pop()] = mark.end()
+    place = 0
+    while word := WORD.search(text, place):
+        if end := ends.get(word.start()):
+            yield text[word.end() : end - 1], True
+            place = end
+        else:
+            place = word.end()
+            if word[0] not in "()":
+                yield word[0], False
+
+
+def _clauses(text: str) -> tuple[dict[str, _Clause], str, list[str]]:
+    """The clauses by keyword, the first of each, and "" for what stands before; all outside of comments; all comments.
+
+    What follows `from` is the client's word, though it were a keyword.
+    """
+    clauses = {"": _Clause()}
+    clause, top, comments = clauses[""], [], []
+    for word, comment in _words(text):
+        if comment:
+            clause.comments.append(word)
+            comments.append(word)
+            continue
+        top.append(word)
+        if word == ";":
+            clause = _Clause()
+        elif word.lower() in KEYWORDS and (clause is not clauses.get("from") or clause.words):
+            clause = _Clause()
+            clauses.setdefault(word.lower(), clause)
+        else:
+            clause.words.append(word)
+    return clauses, " ".join(top), comments
+
+
+def _client(clause: _Clause) -> tuple[str, str]:
+    """What the client called itself, and what the server saw."""
+    called = clause.words[0] if clause.words else ""
+    helo, name, address = "", "", ""
+    for comment in clause.comments:
+        if said := HELO.search(comment):
+            helo = helo or said[1]
+            comment = comment[: said.start()]  # a HELO may be an address too
+        words = comment.split(maxsplit=2)[:2]
+        seen = next((place for place, word in enumerate(words) if _address(word)), None)
+        if seen is not None and not address:
+            address, name = _address(words[seen]), words[0].rpartition("@")[2] if seen else ""
+    if not address:
+        places = clause.words[1:3] if not called.startswith("[") and not helo else clause.words[:3]
+        address = next(filter(None, map(_address, places)), "")
+    if helo and not name and not _address(called):
+        name = called
+    name = "" if name.lower() == "unknown" or "=" in name else name.rstrip(".")
+    return (helo or called), f"{name} [{address}]" if name and address else name or (address and f"[{address}]")
+
+
+def _address(word: str) -> str:
+    """The IP address that a word such as `[192.0.2.7]:25` or `user@192.0.2.7` is, else ""."""
+    text = word.rpartition("@")[2][:80].strip(",")
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    text = text[5:] if text.lower().startswith("ipv6:") else text
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return ""
+    return str((isinstance(address, IPv6Address) and address.ipv4_mapped) or address)
+
+
+def _by(clause: _Clause) -> str:
+    """The server's name. One that calls itself localhost may say in a comment which one it is, as amavis does."""
+    name = clause.first.rstrip(".")
+    if name.lower() == "localhost":
+        pairs = (comment.split(maxsplit=2)[:2] for comment in clause.comments)
+        return next((pair[0] for pair in pairs if len(pair) == 2 and _address(pair[1])), name)
+    return name
+
+
+def _tls(comments: Sequence[str], cipher: str) -> str:
+    """Version and cipher, from a comment or from `tls` with its `cipher` (RFC 8314)."""
+    for comment in comments:
+        if found := next(filter(None, (form.match(comment) for form in TLS)), None):
+            version, cipher = found["version"], cipher or found["cipher"] or ""
+            if known := VERSION.fullmatch(version):
+                version = f"{known[1].upper()}v{known[2]}" + (f".{known[3]}" if known[3] else "")
+            return f"{version} {cipher}".strip()
+    return cipher
+
+
+def _date(text: str) -> datetime | None:
+    """The last date in a text. Without a zone, or in an unknown one, it is taken for UTC (RFC 5322 4.3)."""
+    found = [*DATE.finditer(text)] or [*ISO_DATE.finditer(text)]
+    if not found:
+        return None
+    date = found[-1].groupdict(default="0")
+    year, month = int(date["year"]), date["month"].title()
+    if len(date["year"]) == 2:
+        year += 2000 if year < 50 else 1900
+    if year < 1900:  # RFC 5322 3.3 knows none
+        return None
+    day, hour, minute, second = (int(date[part]) for part in ("day", "hour", "minute", "second"))
+    zone = parsedate_tz(f"1 Jan 2000 00:00:00 {date['zone'].replace(':', '')}")
+    east = timedelta(seconds=(zone and zone[9]) or 0)
+    try:
+        number = MONTHS.index(month) + 1 if month in MONTHS else int(month)
+        local = datetime(year, number, day, hour, minute, min(second, 59), tzinfo=timezone(east))  # 60: a leap second
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,92 @@
+"""The journey of a message, as its own header and body tell it: pure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email import message_from_bytes
+from email.message import Message
+
+from tasks.mail.journey.authentication import Authentication, authentication
+from tasks.mail.journey.body import Body, body_of
+from tasks.mail.journey.clocks import Step, slowest, steps
+from tasks.mail.journey.filters import Rating, filters
+from tasks.mail.journey.hops import Hop, hops
+from tasks.mail.match import POLICY
+from tasks.mail.visible import one_line
+
+OURS = ("X-Mail-Loop-Id", "X-Mail-Loop-Name")
+MOST_HOPS = 60  # a message may claim to have had any number
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What we know of a message ourselves, by our own clock but for `internaldate`. See clocks.steps()."""
+
+    sent: datetime
+    detected: datetime
+    accepted: datetime | None = None
+    internaldate: datetime | None = None
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """What a message tells of its way. `stripped` are those of our own header fields that did not arrive."""
+
+    steps: tuple[Step, ...]
+    authentication: Authentication
+    filters: tuple[Rating, ...]
+    body: Body
+    stripped: tuple[str, ...]
+
+    @property
+    def slowest(self) -> Step | None:
+        """The step that took most of the time, if a single one did."""
+        return slowest(self.steps)
+
+    def before(self, step: Step) -> Step | None:
+        """The step before this one."""
+        place = self.steps.index(step)
+        return self.steps[place - 1] if place else None
+
+
+def journey(raw: bytes, known: Known | None = None, authserv_id: str | None = None) -> Journey | None:
+    """Read a message; None where it cannot be parsed.
+
+    Without `known` its own dates are all there is to go by: from the earliest to the latest of them.
+    """
+    try:
+        message = message_from_bytes(raw, policy=POLICY)
+        fields = [(name, str(value)) for name, value in message.items()]
+        body = body_of(message, known.checksum if known else None)
+    except Exception as error:  # the standard library's parser raises many things, RecursionError among them
+        log.info("A message could not be parsed: %s", one_line(f"{type(error).__name__}: {error}"))
+        return None
+    way = hops([value for name, value in fields if name.lower() == "received"][:MOST_HOPS])
+    return Journey(
+        steps=_steps(way, known),
+        authentication=authentication(fields, authserv_id),
+        filters=filters(fields),
+        body=body,
+        stripped=_stripped(message) if known else (),
+    )
+
+
+def _steps(way: Sequence[Hop], known: Known | None) -> tuple[Step, ...]:
+    if known is None:
+        dates = [hop.at for hop in way if hop.at is not None]
+        if not dates:
+            return tuple(map(Step, way))
+        known = Known(min(dates), max(dates) + timedelta(seconds=1))
+    return steps(
+        way, sent=known.sent, detected=known.detected, accepted=known.accepted, internaldate=known.internaldate
+    )
+
+
+def _stripped(message: Message) -> tuple[str, ...]:
+    return tuple(name for name in OURS if message.get(name) is None)

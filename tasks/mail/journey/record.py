@@ -1,0 +1,162 @@
+"""The journey of a message as a result tells it, and JSON with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tasks.mail.journey.clocks import Step
+from tasks.mail.journey.filters import Rating
+from tasks.mail.journey.journey import Journey
+from tasks.mail.network import TlsSession
+from tasks.mail.visible import one_line, printable
+
+Text = Annotated[str, AfterValidator(printable)]
+Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]
+
+
+class Record(BaseModel):
+    """Frozen; its names in JSON may be words that Python keeps to itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True)
+
+
+class HopRecord(Record):
+    """One Received field, and the time that went by before it (see clocks.Step); all that is not known is empty."""
+
+    from_: Text = Field("", alias="from")
+    by: Text = ""
+    with_: Text = Field("", alias="with")
+    id: Text = ""
+    for_: Text = Field("", alias="for")
+    peer: Text = ""
+    tls: Text = ""
+    at: datetime | None = None
+    delay_seconds: Seconds | None = None
+    margin_seconds: Seconds = 0.0
+    skew_seconds: Seconds = 0.0
+    apart_seconds: Seconds = 0.0
+    against: Text = ""
+    slow: bool = False
+    raw: Text | None = Field(None, description="The field as it stands, where it could not be read.")
+
+
+class TlsRecord(Record):
+    """What was agreed with one server."""
+
+    protocol: Text
+    cipher: Text
+    issuer: Text = ""
+    not_after: datetime | None = None
+    days_left: int | None = None
+
+
+class MethodRecord(Record):
+    """One result of one authentication method."""
+
+    method: Text
+    result: Text
+    reason: Text = ""
+    properties: dict[Text, Text] = Field(default_factory=dict)
+
+
+class AuthenticationRecord(Record):
+    """What the receiver states of SPF, DKIM, DMARC and ARC; `assumed`: its name was not configured."""
+
+    authserv_id: Text
+    assumed: bool
+    methods: tuple[MethodRecord, ...] = ()
+    ignored: int = Field(0, description="Authentication-Results of others, which are not believed.")
+
+
+class FilterRecord(Record):
+    """What one spam filter thought; `certain`: it stands where only the receiver writes."""
+
+    filter: Text
+    score: float | None = None
+    threshold: float | None = None
+    spam: bool | None = None
+    action: Text = ""
+    reasons: dict[Text, float | None] = Field(default_factory=dict)
+    certain: bool = False
+
+
+class JourneyRecord(Record):
+    """What a message tells of its way."""
+
+    hops: tuple[HopRecord, ...] = ()
+    authentication: AuthenticationRecord | None = None
+    filters: tuple[FilterRecord, ...] = ()
+    body: Text = "unknown"
+    stripped: tuple[Text, ...] = ()
+
+
+def journey_record(journey: Journey) -> JourneyRecord:
+    found = journey.authentication
+    methods = tuple(
+        MethodRecord(method=m.method, result=m.result, reason=m.reason, properties=dict(m.properties))
+        for m in found.methods
+    )
+    return JourneyRecord(
+        hops=tuple(map(_hop, journey.steps)),
+        authentication=AuthenticationRecord(
+            authserv_id=found.authserv_id, assumed=found.assumed, methods=methods, ignored=found.ignored
+        )
+        if found.believed or found.ignored
+        else None,
+        filters=tuple(map(_filter, journey.filters)),
+        body=journey.body.value,
+        stripped=journey.stripped,
+    )
+
+
+def tls_records(legs: Mapping[str, TlsSession | None], now: datetime) -> dict[str, TlsRecord]:
+    """By leg, for those that were encrypted."""
+    return {leg: _tls(session, now) for leg, session in legs.items() if session is not None}
+
+
+def _tls(session: TlsSession, now: datetime) -> TlsRecord:
+    left = None if session.not_after is None else (session.not_after - now).days
+    return TlsRecord(
+        protocol=session.protocol,
+        cipher=session.cipher,
+        issuer=session.issuer,
+        not_after=session.not_after,
+        days_left=left,
+    )
+
+
+def _hop(step: Step) -> HopRecord:
+    hop = step.hop
+    return HopRecord(
+        from_=hop.from_,
+        by=hop.by,
+        with_=hop.with_,
+        id=hop.id,
+        for_=hop.for_,
+        peer=hop.peer,
+        tls=hop.tls,
+        at=None if hop.at is None else hop.at.astimezone(UTC),
+        delay_seconds=step.delay,
+        margin_seconds=step.margin,
+        skew_seconds=step.skew,
+        apart_seconds=step.apart,
+        against=step.against,
+        slow=step.slow,
+        raw=None if hop.parsed else one_line(hop.raw),
+    )
+
+
+def _filter(rating: Rating) -> FilterRecord:
+    return FilterRecord(
+        filter=rating.filter,
+        score=rating.score,
+        threshold=rating.threshold,
+        spam=rating.spam,
+        action=rating.action,
+        reasons={reason.name: reason.score for reason in rating.reasons},
+        certain=rating.certain,
+    )

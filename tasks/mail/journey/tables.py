@@ -1,0 +1,106 @@
+"""The journey of a message as Markdown tables: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.mail.journey.record import FilterRecord, HopRecord, JourneyRecord
+from tasks.mail.markdown import code, escape, table
+from tasks.mail.picture.scale import duration
+from tasks.mail.result import LoopResult
+
+Row = tuple[str, ...]
+
+
+def sections(result: LoopResult) -> list[str]:
+    """One table each for hops, authentication, filters and TLS, as far as there is anything to show."""
+    parts: list[str] = []
+    if (journey := result.journey) is not None:
+        if journey.hops:
+            hops = [_hop(number, hop) for number, hop in enumerate(journey.hops, start=1)]
+            parts += ["### Hops", table(hops, ("", "from", "by", "with", "queue id", "TLS", "time", "took", "clock"))]
+        parts += _authentication(journey)
+        if journey.filters:
+            ratings = [_filter(rating) for rating in journey.filters]
+            parts += ["### Spam filters", table(ratings, ("filter", "score", "threshold", "spam", "reasons"))]
+        parts += ["### On the way", table(list(_changes(journey)), ("", ""))]
+    if result.tls:
+        sessions = [
+            (
+                escape(leg),
+                code(tls.protocol),
+                code(tls.cipher),
+                code(tls.issuer),
+                f"{tls.not_after:%Y-%m-%d}" if tls.not_after else "not verified",
+                "" if tls.days_left is None else str(tls.days_left),
+            )
+            for leg, tls in result.tls.items()
+        ]
+        parts += ["### TLS", table(sessions, ("leg", "protocol", "cipher", "issuer", "expires", "days left"))]
+    return parts
+
+
+def _hop(number: int, hop: HopRecord) -> Row:
+    if hop.raw is not None:
+        return (str(number), code(hop.raw), "", "", "", "", "", "", "")
+    took = "" if hop.delay_seconds is None else duration(hop.delay_seconds)
+    about = "about " if hop.margin_seconds else ""
+    return (
+        str(number),
+        code(" ".join(part for part in (hop.from_, f"({hop.peer})" if hop.peer else "") if part)),
+        code(hop.by),
+        code(hop.with_),
+        code(hop.id),
+        code(hop.tls),
+        f"{hop.at:%Y-%m-%d %H:%M:%S} UTC" if hop.at else "",
+        f"**{about}{took}**" if hop.slow else f"{about if took else ''}{took}",
+        escape(clock(hop)),
+    )
+
+
+def clock(hop: HopRecord) -> str:
+    """What is to be said of the clock of a hop."""
+    if hop.skew_seconds:
+        return f"{duration(abs(hop.skew_seconds))} {'fast' if hop.skew_seconds > 0 else 'slow'} at least"
+    if hop.apart_seconds:
+        return f"{duration(hop.apart_seconds)} apart from {hop.against}, one of both is off"
+    return ""
+
+
+def _authentication(journey: JourneyRecord) -> list[str]:
+    if (found := journey.authentication) is None:
+        return []
+    rows = [
+        (
+            escape(m.method),
+            f"**{escape(m.result)}**",
+            code(", ".join(f"{k}={v}" for k, v in m.properties.items())),
+            code(m.reason),
+        )
+        for m in found.methods
+    ]
+    whose = f"As stated by {code(found.authserv_id) or 'a server without a name'}"
+    whose += ", the top-most, as none is configured" if found.assumed else ""
+    ignored = f"; {found.ignored} of others ignored" if found.ignored else ""
+    return [
+        "### Authentication",
+        f"{whose}{ignored}.",
+        *([table(rows, ("method", "result", "of", "reason"))] if rows else []),
+    ]
+
+
+def _filter(rating: FilterRecord) -> Row:
+    reasons = ", ".join(name + ("" if score is None else f" {score:g}") for name, score in rating.reasons.items())
+    return (
+        escape(rating.filter + ("" if rating.certain else " (may be another's)")),
+        "" if rating.score is None else f"{rating.score:g}",
+        "" if rating.threshold is None else f"{rating.threshold:g}",
+        {True: "yes", False: "no", None: ""}[rating.spam],
+        code(reasons),
+    )
+
+
+def _changes(journey: JourneyRecord) -> Iterator[Row]:
+    yield ("body", escape(journey.body))
+    if journey.stripped:
+        yield ("header fields removed", code(", ".join(journey.stripped)))

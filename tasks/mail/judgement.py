@@ -1,0 +1,52 @@
+"""What a judgement is made of: a verdict, and the phrases that its sentences share. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.mail.config import SmtpConfig
+from tasks.mail.errors import ImapFailure, SmtpFailure
+from tasks.mail.facts import ErrorType, Receipt
+from tasks.mail.result import Outcome, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a check ended, and one sentence a person can act on."""
+
+    status: Status
+    outcome: Outcome
+    sentence: str
+    leg: Literal["smtp", "imap"] | None = None
+    stage: str | None = None
+    error_type: ErrorType | None = None
+    error_msg: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def said(failure: SmtpFailure | ImapFailure) -> str:
+    return f"at {failure.stage}: {failure.text.rstrip('.')}"
+
+
+def severity(configured: Literal["warning", "critical"]) -> Status:
+    return Status.WARNING if configured == "warning" else Status.ERROR
+
+
+def queued(sent: Receipt) -> str:
+    return f" as {sent.queue_id}" if sent.queue_id else ""
+
+
+def follow(smtp: SmtpConfig, sent: Receipt) -> str:
+    """Where to go on: the relay's log is the first place that knows more."""
+    return f"; follow {sent.queue_id} in the log of {smtp.host}" if sent.queue_id else f"; see the log of {smtp.host}"
+
+
+def settled(sent: Receipt) -> str:
+    return "" if sent.doubt is None else f" (never confirmed: {sent.doubt.text}; in doubt, settled by arrival)"
+
+
+def took(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:.0f} s"

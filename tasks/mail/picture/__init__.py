@@ -1,0 +1,1 @@
+"""The picture of a run: what took how long, to scale, as SVG and as text."""

@@ -1,0 +1,112 @@
+"""Where words stand in the picture, so that none stands on another. Pure geometry, in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tasks.mail.picture.scale import Scale, clamp, duration
+from tasks.mail.picture.timeline import LANES, Bar, Timeline
+from tasks.mail.picture.words import ems, fit, shown
+
+LEAST = 3.0  # pixels of the shortest bar
+SMALL = 12.0  # font size of all but the title
+BETWEEN, SWATCH = 16.0, 14.0  # between two captions; before the caption of a bar that is not just a step
+MOST_WORDS = 300  # characters of the headline
+BESIDE = 5.0  # between the line of a mark and its label
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A label and its value, from `x` on at most, on line `line`, counted from 0; with `ends` they end at `right`."""
+
+    x: float
+    line: int
+    label: str
+    value: str = ""
+    kind: str = "step"
+    strong: bool = False
+    ends: bool = False
+
+    @property
+    def width(self) -> float:
+        """As wide as they can be, the swatch included."""
+        text = f"{self.label}{' ' if self.value and self.label else ''}{self.value}"
+        return SMALL * ems(text, bold=self.strong) + (SWATCH if self.kind != "step" else 0.0)
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width
+
+
+def edges(bars: Sequence[Bar], scale: Scale) -> list[tuple[float, float]]:
+    """Left and right of each bar of a row: visible, however short it is, and not on its neighbours."""
+    least = min(LEAST, (scale.right - scale.left) / 2 / len(bars))
+    found, free = [], scale.left
+    for bar in bars:
+        left = max(scale.at(clamp(bar.start)), free)
+        free = max(scale.at(clamp(bar.end)), left + least)
+        found.append((left, free))
+    limit = scale.right
+    for index in reversed(range(len(found))):
+        right = min(found[index][1], limit)
+        limit = min(found[index][0], right - least)
+        found[index] = (limit, right)
+    return found
+
+
+def captions(
+    bars: Sequence[Bar], places: Sequence[tuple[float, float]], left: float, right: float, foremost: Bar | None
+) -> list[Words]:
+    """What the bars of a row are: below the first if there is room, and on as many lines as it takes."""
+    lines: list[list[Words]] = [[]]
+    for bar in bars:
+        words = _caption(bar, right - left, strong=bar is foremost)
+        x = lines[-1][-1].right + BETWEEN if lines[-1] else left
+        if lines[-1] and x + words.width > right:
+            lines.append([])
+            x = left
+        lines[-1].append(replace(words, x=x, line=len(lines) - 1))
+    (start, end), first = places[0], lines[0][0]
+    if len(bars) == 1 and bars[0].kind == "step" and start + first.width > right:
+        return [replace(first, x=max(left, end - first.width), ends=end - first.width >= left)]
+    shift = max(0.0, min(start - left, *(right - line[-1].right for line in lines)))
+    return [replace(words, x=words.x + shift) for line in lines for words in line]
+
+
+def _caption(bar: Bar, room: float, *, strong: bool) -> Words:
+    bare = Words(0.0, 0, "", fit(shown(bar.text), room / SMALL / 2, bold=strong), bar.kind, strong)
+    left = (room - bare.width) / SMALL - ems(" ", bold=strong)
+    return replace(bare, label=fit(shown(bar.label), left, bold=strong))
+
+
+def marks(timeline: Timeline, scale: Scale, right: float) -> list[Words]:
+    """The labels of the marks inside the picture: to the right of their lines if there is room, else to the left."""
+    labels: list[Words] = []
+    for mark in timeline.inside:
+        place = scale.at(clamp(mark.at))
+        words = Words(place + BESIDE, 0, fit(shown(mark.label), (right - scale.left) / SMALL / 2))
+        if words.right > right:
+            words = replace(words, x=place - BESIDE - words.width, ends=True)
+        labels.append(_free(words, labels))
+    return labels
+
+
+def _free(words: Words, others: Sequence[Words]) -> Words:
+    """The words on the first line that has room for them."""
+    taken = {o.line for o in others if o.x < words.right + BETWEEN / 2 and words.x < o.right + BETWEEN / 2}
+    return replace(words, line=next(line for line in range(len(others) + 1) if line not in taken))
+
+
+def alternative(timeline: Timeline) -> str:
+    """The whole picture in words, on one line."""
+    sentences = [shown(timeline.title), shown(timeline.headline, MOST_WORDS)]
+    for lane, name in LANES.items():
+        bars = [f"{shown(bar.label)} {shown(bar.text)}".strip() for bar in timeline.bars if bar.lane == lane]
+        sentences += [f"{name}: {', '.join(bars)}"] if bars else []
+    marks = [*timeline.inside, *timeline.beyond]
+    sentences += [
+        ", ".join(f"{shown(mark.label)} at {duration(mark.at)}" for mark in marks if mark.kind == "moment"),
+        ", ".join(shown(mark.label) for mark in marks if mark.kind == "limit"),
+    ]
+    return " ".join(f"{sentence}." for sentence in sentences if sentence)

@@ -1,0 +1,143 @@
+"""The picture as lines of text, for a terminal and for what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.mail.picture.scale import SHORTEST, clamp, duration, tick, ticks
+from tasks.mail.picture.timeline import LANES, Bar, Timeline
+from tasks.mail.picture.words import ELLIPSIS, columns, fit_columns, shown
+
+WIDEST = 120  # columns: on more, eyes lose the line
+LANE, GAP = 6, 2  # columns of the lane's name, and before the words behind a bar
+LEAST = 10  # columns of the bars: with fewer, they are left out
+TICK = 9  # columns for each tick
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What bars, marks and cut words are drawn with."""
+
+    bars: Mapping[str, str]
+    moment: str
+    limit: str
+    ellipsis: str
+    arrow: str
+
+
+BLOCKS = Signs({"step": "█", "slow": "█", "failed": "▚", "waiting": "░"}, "│", "┊", ELLIPSIS, "→")
+ASCII = Signs({"step": "=", "slow": "#", "failed": "x", "waiting": "."}, "|", ":", "~", "->")
+COLOURS = {"step": "36", "slow": "1;33", "failed": "1;31", "waiting": "2"}
+BOLD, FAINT = "1", "2"
+
+Part = tuple[str, str]  # words, and their colour: the parameter of an ANSI sequence
+
+
+def text(timeline: Timeline, width: int = 80, *, colour: bool = False, ascii_only: bool = False) -> list[str]:
+    """Lines of at most `width` columns; with `ascii_only`, nothing that any stream could not carry."""
+    page = _Page(timeline, max(min(width, WIDEST), 0), ASCII if ascii_only else BLOCKS)
+    return [page.line(parts, colour) for parts in page.lines()]
+
+
+class _Page:
+    """One drawing: how many columns there are, and for what."""
+
+    def __init__(self, timeline: Timeline, width: int, signs: Signs) -> None:
+        self.timeline, self.width, self.signs = timeline, width, signs
+        self.end = max(timeline.end, SHORTEST)
+        self.values = GAP + max((columns(self.value(bar)) for bar in timeline.bars), default=0)
+        labels = 1 + max((columns(self.clean(bar.label)) for bar in timeline.bars), default=0)
+        self.labels = max(min(labels, (width - LANE - self.values) // 2), 1)
+        self.plot = width - LANE - self.labels - self.values
+        if self.plot < LEAST:
+            self.labels, self.plot = max(min(labels, width - LANE - self.values), 1), 0
+
+    def lines(self) -> Iterator[Sequence[Part]]:
+        yield [(self.clean(self.timeline.title), BOLD)]
+        yield [(self.clean(self.timeline.headline), "")]
+        if not self.timeline.bars:
+            return
+        lane, foremost = None, self.timeline.foremost
+        for row in self.timeline.rows:
+            for bar in row:
+                name, lane = "" if bar.lane == lane else LANES[bar.lane], bar.lane
+                strong = BOLD if bar is foremost else ""
+                label = self.fit(self.clean(bar.label), self.labels - 1)
+                padding = " " * (self.labels - columns(label))
+                yield [(name.ljust(LANE), FAINT), (label + padding, strong), *self.bar(bar), (self.value(bar), strong)]
+        if self.plot:
+            yield [(" " * (LANE + self.labels), ""), (self.axis(), FAINT)]
+        yield from self.notes()
+
+    def bar(self, bar: Bar) -> Iterator[Part]:
+        """The bar itself, to scale but for its one column at the least, among the lines of the marks."""
+        if not self.plot:
+            return
+        cells = [" "] * self.plot
+        for mark in self.timeline.inside:
+            cells[self.column(mark.at)] = self.signs.moment if mark.kind == "moment" else self.signs.limit
+        left = self.column(bar.start)
+        right = max(left + 1, round(clamp(bar.end) / self.end * self.plot))
+        yield "".join(cells[:left]), FAINT
+        yield self.signs.bars[bar.kind] * (right - left), COLOURS[bar.kind]
+        yield "".join(cells[right:]) + " " * GAP, FAINT
+
+    def axis(self) -> str:
+        """Round times, each in the middle below its column."""
+        line = ""
+        for at in ticks(self.end, max(self.plot // TICK, 2)):
+            label = tick(at)
+            start = max(self.column(at) - len(label) // 2, 0)
+            if start > len(line) or not line:
+                line = line.ljust(start) + label
+        return line
+
+    def notes(self) -> Iterator[Sequence[Part]]:
+        """What the lines of the marks are, and the limits that are too far away to be drawn."""
+        inside, beyond = self.timeline.inside, self.timeline.beyond
+        moments = [f"{self.clean(mark.label)} at {duration(mark.at)}" for mark in inside if mark.kind == "moment"]
+        limits = [self.clean(mark.label) for mark in [*inside, *beyond] if mark.kind == "limit"]
+        if beyond:
+            limits[-1] += f" {self.signs.arrow}"
+        for sign, notes in ((self.signs.moment, moments), (self.signs.limit, limits)):
+            for line in self.wrap(notes, self.width - 2):
+                yield [(f"{sign} {line}", FAINT)]
+
+    @staticmethod
+    def wrap(notes: Sequence[str], width: int) -> Iterator[str]:
+        """The notes on as few lines as they fit on."""
+        line = ""
+        for note in notes:
+            if line and columns(f"{line}, {note}") > width:
+                yield f"{line},"
+                line = ""
+            line = f"{line}, {note}" if line else note
+        if line:
+            yield line
+
+    def column(self, at: float) -> int:
+        return min(int(clamp(at) / self.end * self.plot), self.plot - 1)
+
+    def clean(self, words: str) -> str:
+        """One line that is safe to print, in what the stream can carry."""
+        words = shown(words)
+        if self.signs is ASCII:
+            words = words.replace(ELLIPSIS, ASCII.ellipsis).encode("ascii", "backslashreplace").decode()
+        return words
+
+    def value(self, bar: Bar) -> str:
+        """Its time; and its kind, where the time does not speak of it."""
+        return self.clean(bar.text) + (" (slow)" if bar.kind == "slow" else "")
+
+    def fit(self, words: str, room: int) -> str:
+        return fit_columns(words, room).replace(ELLIPSIS, self.signs.ellipsis)
+
+    def line(self, parts: Sequence[Part], colour: bool) -> str:
+        """The parts in their colours, as far as the line reaches."""
+        left, found = self.width, ""
+        for words, code in parts:
+            words = self.fit(words, left)
+            left -= columns(words)
+            found += f"\x1b[{code}m{words}\x1b[0m" if colour and code and words.strip() else words
+        return found.rstrip()

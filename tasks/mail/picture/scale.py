@@ -1,0 +1,99 @@
+"""Time to scale: durations in words, round ticks, and where a moment lies on a line of given length."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+SHORTEST, LONGEST = 1e-5, 1e9  # seconds that a picture may span
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+STEPS = (
+    *(factor * 10.0**power for power in range(-7, 1) for factor in (1, 2, 5)),
+    *(10.0, 20.0, 30.0, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE),
+    *(HOUR, 2 * HOUR, 6 * HOUR, 12 * HOUR),
+    *(factor * 10.0**power * DAY for power in range(5) for factor in (1, 2, 5)),
+)
+
+
+def clamp(seconds: float) -> float:
+    """A time that can be drawn."""
+    return min(max(seconds, 0.0), LONGEST)
+
+
+def duration(seconds: float) -> str:
+    """A duration for people, to two or three digits: `1.2 ms`, `350 ms`, `2.3 s`, `37 min`, `1 h 12 min`."""
+    seconds = clamp(seconds)
+    if seconds < 0.9995:
+        return f"{_short(seconds * 1000, 9.95)} ms"
+    if seconds < 99.95 and seconds != MINUTE:
+        return f"{_short(seconds, 99.95)} s"
+    for unit, name, part, part_name in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1.0, "s")):
+        if seconds >= unit - part / 2:
+            whole, rest = divmod(round(seconds / part), round(unit / part))
+            return f"{whole} {name} {rest} {part_name}" if rest else f"{whole} {name}"
+    raise AssertionError(seconds)
+
+
+def _short(value: float, one_decimal_below: float) -> str:
+    return f"{value:.1f}".removesuffix(".0") if value < one_decimal_below else f"{value:.0f}"
+
+
+def ticks(end: float, most: int) -> list[float]:
+    """Round moments from 0 to `end`, at most `most` of them besides 0."""
+    step = next((step for step in STEPS if end / step <= most), STEPS[-1])
+    return [step * number for number in range(int(end / step * (1 + 1e-9)) + 1)]
+
+
+def tick(seconds: float) -> str:
+    """A tick in words, exact."""
+    if seconds == 0:
+        return "0"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.6g} ms"
+    return duration(seconds) if seconds % MINUTE == 0 else f"{seconds:.6g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where moments lie. Proportional, but for a least distance between any two that matter."""
+
+    moments: Sequence[float]
+    places: Sequence[float]
+
+    @classmethod
+    def of(cls, moments: Iterable[float], end: float, left: float, width: float, least: float) -> Scale:
+        """A scale from 0 to `end` over `width`; these moments are `least` apart, or as far as half of it allows."""
+        end = max(clamp(end), SHORTEST)
+        inner = sorted({moment for moment in map(clamp, moments) if 0 < moment < end})
+        known = [0.0, *(b for a, b in pairwise([0.0, *inner]) if b - a > end * 1e-9), end]
+        spans = [b - a for a, b in pairwise(known)]
+        widths = _widths(spans, width, min(least, width / 2 / len(spans)))
+        return cls(known, [left + place for place in accumulate(widths, initial=0.0)])
+
+    def at(self, moment: float) -> float:
+        """The place of a moment; before the first and after the last it is theirs."""
+        index = min(max(bisect_right(self.moments, moment), 1), len(self.moments) - 1)
+        (a, b), (left, right) = self.moments[index - 1 : index + 1], self.places[index - 1 : index + 1]
+        return left + (right - left) * min(max((moment - a) / (b - a), 0.0), 1.0)
+
+    @property
+    def left(self) -> float:
+        return self.places[0]
+
+    @property
+    def right(self) -> float:
+        return self.places[-1]
+
+
+def _widths(spans: Sequence[float], width: float, least: float) -> list[float]:
+    """Widths that add up to `width`: in proportion to the spans, and none under `least`."""
+    small: set[int] = set()
+    while True:
+        rest = sum(span for index, span in enumerate(spans) if index not in small)
+        each = (width - least * len(small)) / rest
+        more = {index for index, span in enumerate(spans) if index not in small and span * each < least}
+        if not more:
+            return [least if index in small else span * each for index, span in enumerate(spans)]
+        small |= more
