@@ -12,13 +12,16 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
+from flows.arguments import loop, port, positive, since
+from flows.files import route, with_max_wait
+from tasks.blame.ends import Planned
+from tasks.blame.files import load_any, planned
+from tasks.blame.pattern import blame
 from tasks.mail.addresses import slug
 from tasks.mail.conclude import misconfigured
-from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.errors import ConfigError, MailLoopError
-from tasks.mail.files import load
 from tasks.mail.report import line
 from tasks.mail.result import LoopResult
 from tasks.mail.state import state_home
@@ -36,6 +39,7 @@ first steps:
   mail-loop demo                  see a whole check work, on a mail system of its own
   mail-loop validate my.yaml      is the configuration right? (sends nothing)
   mail-loop check my.yaml         run it
+  mail-loop history               what the runs of the last 7 days have found
 
 a configuration, my.yaml:
   smtp:
@@ -56,7 +60,13 @@ of several files the worst."""
 CHECK = """\
 Runs the check of each file, all at the same time, as Prefect flow runs: on the server
 that is configured, else on a private one that is started for as long as it takes.
-A file holds a loop (smtp and imap), one half of it, or NyxMon's check.data."""
+A file holds a loop (smtp and imap), one half of it, a matrix of loops (senders and
+receivers), or NyxMon's check.data. Of several loops, the last line says which relay or
+mailbox their failures point to, where they do."""
+
+HISTORY = """\
+Availability, delivery times, outages with their cause, placement: from the runs that
+Prefect holds, on the server that is configured, else on the private one."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -77,9 +87,15 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="run the checks of FILE...", description=CHECK, formatter_class=raw)
     check.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
     check.add_argument("--json", action="store_true", help="one JSON object per check on stdout, all else on stderr")
-    check.add_argument("--max-wait", type=_positive, metavar="S", help="seconds to wait, instead of limits.max_wait")
+    check.add_argument("--max-wait", type=positive, metavar="S", help="seconds to wait, instead of limits.max_wait")
     check.add_argument("--direct", action="store_true", help="without Prefect: no server, no record of the run")
     check.set_defaults(run=run_check)
+
+    history = commands.add_parser("history", help="say what the checks of the last days found", description=HISTORY)
+    history.add_argument("--loop", type=loop, metavar="NAME", help="this loop only")
+    history.add_argument("--since", type=since, default="7d", help="how far back: 90m, 24h, 7d, 4w (%(default)s)")
+    history.add_argument("--html", type=Path, metavar="FILE", help="write it as one HTML page, too")
+    history.set_defaults(run=run_history)
 
     validate = commands.add_parser("validate", help="say whether FILE... are right; sends nothing")
     validate.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
@@ -91,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=run_demo)
 
     serve = commands.add_parser("serve", help="start a Prefect server, a worker and the deployments of this folder")
-    serve.add_argument("--port", type=_port, default=4200, help="of the Prefect server, on loopback (%(default)s)")
+    serve.add_argument("--port", type=port, default=4200, help="of the Prefect server, on loopback (%(default)s)")
     serve.add_argument("--home", type=Path, default=state_home() / "serve", help="folder for its state (%(default)s)")
     serve.set_defaults(run=run_serve)
 
@@ -145,32 +161,35 @@ def run_check(arguments: argparse.Namespace) -> int:
             for note in result.notes:
                 print(f"{result.loop}: note: {one_line(note, None)}", file=sys.stderr)
 
-    configs = []
+    checks: list[Planned] = []
     for file in arguments.files:
         try:
-            configs.append(_with_max_wait(load(file), arguments.max_wait))
+            checks += planned(load_any(file))
         except ConfigError as error:
             show(misconfigured(slug(Path(file).stem) or "unnamed", str(error)))
-    if not configs:
+    if not checks:
         return worst
+    configs = [with_max_wait(check.config, arguments.max_wait) for check in checks]
     if arguments.direct:
         from flows.direct import check_all
 
-        asyncio.run(check_all(configs, show))
+        results = asyncio.run(check_all(configs, show))
     else:
         _quieten_prefect()
         from flows.through_prefect import check_all as check_all_through_prefect
 
-        check_all_through_prefect(configs, state_home(), show)
+        results = check_all_through_prefect(configs, state_home(), show)
+    if shown := blame(checks, results):
+        say(f"pattern: {shown}", sys.stderr if arguments.json else sys.stdout)
     return worst
 
 
-def say(text: str) -> None:
+def say(text: str, file: TextIO | None = None) -> None:
     """Print a line. A reader that has seen enough (`| head -1`) does not end the checks that still run."""
     try:
-        print(text, flush=True)
+        print(text, file=file, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
 
 
 def run_validate(arguments: argparse.Namespace) -> int:
@@ -178,13 +197,21 @@ def run_validate(arguments: argparse.Namespace) -> int:
     worst = 0
     for file in arguments.files:
         try:
-            config = load(file)
+            config = load_any(file)
         except ConfigError as error:
             print(error, file=sys.stderr)
             worst = BROKEN
         else:
-            say(one_line(f"{file}: ok: {_route(config)}", None))  # a path may hold anything
+            say(one_line(f"{file}: ok: {route(config)}", None))  # a path may hold anything
     return worst
+
+
+def run_history(arguments: argparse.Namespace) -> int:
+    """`mail-loop history`: 0 if the history could be read, whatever it tells."""
+    _quieten_prefect()
+    from flows.history import history
+
+    return history(state_home(), arguments.loop, arguments.since, arguments.html, say)
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
@@ -206,44 +233,6 @@ def run_stop(arguments: argparse.Namespace) -> int:
     from flows.serve import stop
 
     return stop(arguments.home or [state_home() / "demo", state_home() / "serve"])
-
-
-def _positive(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
-    return seconds
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
-    return int(text)
-
-
-def _with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> LoopConfig | InboundConfig:
-    """The loop with another limit; a message that comes after it is lost, so none can be late beyond it."""
-    if seconds is None:
-        return config
-    if isinstance(config, InboundConfig):
-        print(f"{config.name}: note: --max-wait does not apply to an inbound check", file=sys.stderr)
-        return config
-    warn_after = config.limits.warn_after
-    limits = {"max_wait": seconds, "warn_after": min(warn_after, seconds) if warn_after is not None else None}
-    return config.model_copy(update={"limits": config.limits.model_copy(update=limits)})
-
-
-def _route(config: LoopConfig | InboundConfig) -> str:
-    """Where the mail of a configuration goes, in a few words."""
-    mailbox = (
-        f"{config.imap.username} at {config.imap.host}:{config.imap.port}" if config.imap else "nowhere looked for"
-    )
-    if isinstance(config, InboundConfig):
-        return f"inbound check {config.name}: {mailbox}, {config.imap.folder}"
-    return f"loop {config.name}: {config.smtp.host}:{config.smtp.port} -> {config.smtp.to_addr} -> {mailbox}"
 
 
 def _quieten_prefect() -> None:

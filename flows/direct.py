@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from flows.gates import Gates
 from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import broken, conclude, misconfigured, skipped
@@ -21,6 +22,8 @@ from tasks.mail.redaction import secrets_of
 from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
 from tasks.mail.turns import Turn, turn
+
+AT_ONCE = 100
 
 Found = TypeVar("Found")
 
@@ -99,10 +102,16 @@ async def _retrying(
     return await step()
 
 
-async def check_all(configs: Sequence[LoopConfig | InboundConfig], show: Callable[[LoopResult], None]) -> None:
+async def check_all(
+    configs: Sequence[LoopConfig | InboundConfig], show: Callable[[LoopResult], None]
+) -> list[LoopResult]:
     """Run all checks concurrently; `show` gets each result as soon as it is there."""
+    gates = Gates(AT_ONCE)
 
-    async def one(config: LoopConfig | InboundConfig) -> None:
-        show(await check(config))
+    async def one(config: LoopConfig | InboundConfig) -> LoopResult:
+        async with gates.passed(config):
+            result = await check(config)
+        show(result)
+        return result
 
-    await asyncio.gather(*(one(config) for config in configs))
+    return await asyncio.gather(*(one(config) for config in configs))

@@ -12,7 +12,7 @@ from tasks.mail.config import Limits, SmtpConfig
 from tasks.mail.doubt import proved, to_look_for
 from tasks.mail.errors import CheckSkipped, ConfigError, ImapFailure
 from tasks.mail.facts import Arrival
-from tasks.mail.probe import compose
+from tasks.mail.probe import Probe, compose
 from tasks.mail.result import LoopResult
 from tasks.mail.turns import Turn, turn
 from tasks.parameters import OptionalImap, check_flow, loop_of
@@ -48,16 +48,17 @@ async def mail_loop_check(
 
         try:
             with turn(loop) as mine:
-                result = await _checked(mine)
+                probe = compose(loop.name, loop.smtp, run=this_run())
+                await name_this_run(f"{loop.name} {probe.token}")
+                result = await checked(mine, probe)
         except CheckSkipped as reason:
             result = skipped(loop.name, str(reason), this_run())
         return await ended(result, loop)
 
 
-async def _checked(mine: Turn) -> LoopResult:
+async def checked(mine: Turn, probe: Probe) -> LoopResult:
+    """Send the probe, look for it, and judge: one loop, within the flow run that we are in."""
     loop = mine.loop
-    probe = compose(loop.name, loop.smtp, run=this_run())
-    await name_this_run(f"{loop.name} {probe.token}")
     attempts = Attempts(mine.spend)
     sent = await send(probe, loop.smtp, attempts)
     found: Arrival | ImapFailure | None = None

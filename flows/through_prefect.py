@@ -6,12 +6,8 @@ import asyncio
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
-from contextvars import copy_context
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +15,11 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State
 from prefect.logging.handlers import APILogHandler
-from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
+from flows.api import api, in_a_thread
+from flows.gates import Gates
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
-from flows.server import ServerError, private_server
 from tasks.ending import listener
 from tasks.mail.conclude import broken
 from tasks.mail.config import InboundConfig, LoopConfig
@@ -36,19 +32,21 @@ RECORD_SECONDS = 30.0  # how long to wait until the server has written what happ
 log = logging.getLogger(__name__)
 
 
-def check_all(configs: Sequence[LoopConfig | InboundConfig], home: Path, show: Callable[[LoopResult], None]) -> None:
+def check_all(
+    configs: Sequence[LoopConfig | InboundConfig], home: Path, show: Callable[[LoopResult], None]
+) -> list[LoopResult]:
     """Run all checks concurrently; `show` gets each result as soon as it is there. Raises ServerError."""
-    with _api(home) as private:
-        _in_a_thread(lambda: _check_all(configs, private, show))
+    with api(home, "start it, correct PREFECT_API_URL, or do without Prefect with --direct") as private:
+        return in_a_thread(lambda: _check_all(configs, private, show))
 
 
 async def _check_all(
     configs: Sequence[LoopConfig | InboundConfig], private: bool, show: Callable[[LoopResult], None]
-) -> None:
-    gate = asyncio.Semaphore(AT_ONCE)
+) -> list[LoopResult]:
+    gates = Gates(AT_ONCE)
 
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
-        async with gate:
+        async with gates.passed(config):
             try:
                 return await check(config, show)
             except Exception as error:
@@ -60,6 +58,7 @@ async def _check_all(
     results = await asyncio.gather(*(one(config) for config in configs))
     if private:
         await records_written(results)
+    return results
 
 
 async def check(
@@ -102,47 +101,6 @@ async def result_of(state: State[Any]) -> LoopResult:
     if isinstance(found, BaseException):
         raise found
     raise TypeError(f"the flow run ended {state.name} without a result")
-
-
-@contextmanager
-def _api(home: Path) -> Iterator[bool]:
-    """The configured API, else a private one; yields whether it is private. Raises ServerError."""
-    if url := get_current_settings().api.url:
-        if error := asyncio.run(_health()):
-            raise ServerError(
-                f"the Prefect server at {url} does not answer ({type(error).__name__}): start it, correct "
-                "PREFECT_API_URL, or do without Prefect with --direct"
-            )
-        yield False
-        return
-    with private_server(home) as url, temporary_settings({PREFECT_API_URL: url}):
-        yield True
-
-
-async def _health() -> Exception | None:
-    try:
-        async with get_client() as client:
-            return await client.api_healthcheck()
-    except Exception as error:
-        return error
-
-
-def _in_a_thread(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run asyncio beside the main thread, which stays free to be interrupted.
-
-    In the main thread Prefect takes SIGTERM for itself, and would go on for a minute.
-    """
-    context = copy_context()  # the settings of this run are in it
-    ended: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            ended.set_result(asyncio.run(work()))
-        except BaseException as error:
-            ended.set_exception(error)
-
-    Thread(target=context.run, args=(run,), daemon=True).start()
-    ended.result()
 
 
 async def records_written(results: Sequence[LoopResult]) -> None:

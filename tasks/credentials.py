@@ -18,16 +18,17 @@ log = logging.getLogger(__name__)
 
 async def resolve(loop: LoopConfig) -> LoopConfig:
     """The loop with all its passwords in place. Raises ConfigError where one is nowhere to be found."""
-    smtp = await _section(loop.smtp, "smtp")
+    smtp = await resolve_section(loop.smtp, "smtp")
     return loop.model_copy(update={"smtp": smtp, "imap": await resolve_imap(loop.imap) if loop.imap else None})
 
 
 async def resolve_imap(imap: ImapConfig) -> ImapConfig:
     """The same for a mailbox alone."""
-    return await _section(imap, "imap")
+    return await resolve_section(imap, "imap")
 
 
-async def _section(section: Section, field: str) -> Section:
+async def resolve_section(section: Section, field: str) -> Section:
+    """One section with its password in place; `field` is what it is called in the error."""
     if (secret := section.password_secret) is None:
         return section
     block, why = await _from_block(secret)

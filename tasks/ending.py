@@ -27,9 +27,15 @@ log = logging.getLogger(__name__)
 
 async def ended(result: LoopResult, config: LoopConfig | InboundConfig | None = None) -> State[object]:
     """Tell and record `result`, and turn it into the final state. `config` is None where it was wrong."""
+    await recorded(result, config)
+    await clear_remains(result.loop)
+    return final_state(result)
+
+
+async def recorded(result: LoopResult, config: LoopConfig | InboundConfig | None = None) -> LoopResult:
+    """Tell `result` and record it: of a run with many loops, each."""
     log.log(logging.INFO if result.status is Status.OK else logging.WARNING, "%s", line(result))
     if (tell := listener.get()) is not None:
         tell(result)
     await publish(result, configuration_of(config), config.limits if isinstance(config, LoopConfig) else None)
-    await clear_remains(result.loop)
-    return final_state(result)
+    return result

@@ -9,6 +9,8 @@ from prefect import Flow
 from pydantic import Field
 
 from tasks import credentials
+from tasks.blame.files import check_ca_files as check_matrix_ca_files
+from tasks.blame.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.config import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.errors import ConfigError
 from tasks.mail.files import check_ca_files
@@ -25,7 +27,8 @@ OptionalImap = Annotated[
 ]
 
 HIDDEN = "********"
-SHOWN = frozenset({*SmtpConfig.model_fields, *ImapConfig.model_fields, *Limits.model_fields}) - {"password"}
+SHOWN = frozenset({*SmtpConfig.model_fields, *Receiver.model_fields, *Limits.model_fields}) - {"password"}
+SIDES = ("senders", "receivers")  # of a matrix: sections under names
 
 
 class CheckFlow(Flow[P, R]):
@@ -37,7 +40,9 @@ class CheckFlow(Flow[P, R]):
 
     def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """What Prefect stores and shows of a run: of a section, the fields that it is known to have."""
-        return {name: _shown(value) for name, value in super().serialize_parameters(parameters).items()}
+        given = super().serialize_parameters(parameters)
+        show = dict.fromkeys(SIDES, _side) | {"without": lambda names: names}
+        return {name: show.get(name, _shown)(value) for name, value in given.items()}
 
 
 def check_flow(fn: Callable[P, R]) -> CheckFlow[P, R]:
@@ -52,6 +57,12 @@ def _shown(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
     return {field: content if field in SHOWN else HIDDEN for field, content in value.items()}
+
+
+def _side(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return HIDDEN
+    return {name: _shown(section) if isinstance(section, Mapping) else HIDDEN for name, section in value.items()}
 
 
 async def loop_of(name: object, smtp: object, imap: object, limits: object) -> LoopConfig:
@@ -69,6 +80,21 @@ async def inbound_of(name: object, imap: object) -> InboundConfig:
     check_ca_files(inbound)
     _refuse_clear_passwords({"imap": inbound.imap.password})
     return inbound.model_copy(update={"imap": await credentials.resolve_imap(inbound.imap)})
+
+
+async def matrix_of(name: object, senders: object, receivers: object, limits: object, without: object) -> Matrix:
+    """The same for a matrix."""
+    given = {"name": name, "senders": senders, "receivers": receivers, "limits": limits, "without": without}
+    matrix = matrix_config({field: value for field, value in given.items() if value is not None})
+    check_matrix_ca_files(matrix)
+    _refuse_clear_passwords({where: section.password for where, section in matrix.sections().items()})
+    resolve = credentials.resolve_section
+    return matrix.model_copy(
+        update={
+            "senders": {key: await resolve(sender, f"senders.{key}") for key, sender in matrix.senders.items()},
+            "receivers": {key: await resolve(mailbox, f"receivers.{key}") for key, mailbox in matrix.receivers.items()},
+        }
+    )
 
 
 def configuration_of(config: LoopConfig | InboundConfig | None) -> dict[str, Mapping[str, object]]:

@@ -1,4 +1,4 @@
-"""The record of a check in Prefect: one Markdown artifact and one event."""
+"""The record of a check in Prefect: one Markdown artifact, which carries the whole result, and one event."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import anyio
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
 
+from tasks.history.record import embedded
 from tasks.mail.config import Limits
 from tasks.mail.network import describe_os_error
 from tasks.mail.report import line, markdown
@@ -46,7 +47,7 @@ async def publish(
     try:
         with anyio.fail_after(PUBLISH_SECONDS):
             await acreate_markdown_artifact(
-                markdown(result, configuration, limits),
+                f"{markdown(result, configuration, limits)}\n{embedded(result)}\n",
                 key=artifact_key(result.loop),
                 # The UI takes it for Markdown in some places and for text in others: no word of a server's in it.
                 description=f"{result.loop}: {result.status} ({result.outcome})",

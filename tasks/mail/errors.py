@@ -5,7 +5,8 @@ MailLoopError
 ├── CheckSkipped    it is not this check's turn, or its sending budget is spent; nothing was sent
 ├── SmtpFailure     the SMTP leg failed, with its stage and the server's reply
 ├── ImapFailure     the IMAP leg failed, with its stage and the server's response code
-└── CheckFailed     a check ended in an error; carries its LoopResult
+├── CheckFailed     a check ended in an error; carries its LoopResult
+└── MatrixFailed    a loop of a matrix ended in an error; carries the LoopResult of each
 """
 
 from __future__ import annotations
@@ -133,3 +134,11 @@ class CheckFailed(MailLoopError):
     def __init__(self, result: LoopResult) -> None:
         super().__init__(result.sentence)
         self.result = result
+
+
+class MatrixFailed(MailLoopError):
+    """A matrix with a loop whose status is error. `results` are those of all its loops, the text is what they show."""
+
+    def __init__(self, results: tuple[LoopResult, ...], text: str) -> None:
+        super().__init__(text)
+        self.results = results

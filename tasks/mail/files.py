@@ -17,11 +17,19 @@ LARGEST = 64 * 1024
 
 def load(path: str | Path) -> LoopConfig | InboundConfig:
     """The check that the file at `path` describes; a failure is a ConfigError that begins with the path as given."""
+    return check_of(path, *read(path))
+
+
+def read(path: str | Path) -> tuple[str, dict[str, object]]:
+    """What an error about the file at `path` begins with, and the fields in it."""
     source = str(path) or "."
     if not source.isprintable():  # it could move a cursor, or forge a line of a log
         source = quoted(source)
-    data = _mapping(Path(path), source)
-    folder = Path(path).absolute().parent
+    return source, _mapping(Path(path), source)
+
+
+def check_of(path: str | Path, source: str, data: dict[str, object]) -> LoopConfig | InboundConfig:
+    """The check that these fields describe; `path` gives it a name, and a folder to its relative paths."""
     inside = ""
     if not {"smtp", "imap"} & data.keys():
         inside = "smtp" if "from_addr" in data else "imap" if "search_subject" in data else ""
@@ -34,10 +42,7 @@ def load(path: str | Path) -> LoopConfig | InboundConfig:
         name = {"name": data.pop("name")} if "name" in data else {}
         data = {**name, inside: data}
     data.setdefault("name", slug(Path(path).stem))
-    for section in ("smtp", "imap"):
-        fields = data.get(section)
-        if isinstance(fields, dict) and isinstance(ca_file := fields.get("ca_file"), str) and ca_file:
-            data[section] = {**fields, "ca_file": str(folder / ca_file)}
+    data |= {section: beside(path, data[section]) for section in ("smtp", "imap") if section in data}
 
     config: LoopConfig | InboundConfig
     if "smtp" in data:
@@ -48,6 +53,13 @@ def load(path: str | Path) -> LoopConfig | InboundConfig:
     return config
 
 
+def beside(path: str | Path, section: object) -> object:
+    """The section with a relative `ca_file` made absolute: it is relative to the file at `path`."""
+    if isinstance(section, dict) and isinstance(ca_file := section.get("ca_file"), str) and ca_file:
+        return {**section, "ca_file": str(Path(path).absolute().parent / ca_file)}
+    return section
+
+
 def check_ca_files(config: LoopConfig | InboundConfig, source: str = "", inside: str = "") -> None:
     """Raise ConfigError unless every `ca_file` can be read and holds certificates."""
     sections: dict[str, SmtpConfig | ImapConfig | None] = {"imap": config.imap}
@@ -55,13 +67,14 @@ def check_ca_files(config: LoopConfig | InboundConfig, source: str = "", inside:
         sections = {"smtp": config.smtp, **sections}
     problems = []
     for name, section in sections.items():
-        if section and section.ca_file and (text := _ca_problem(section.ca_file)):
+        if section and section.ca_file and (text := ca_problem(section.ca_file)):
             problems.append(f"ca_file: {text}" if name == inside else f"{name}.ca_file: {text}")
     if problems:
         raise ConfigError(f"{source}: {'; '.join(problems)}" if source else "; ".join(problems))
 
 
-def _ca_problem(ca_file: str) -> str:
+def ca_problem(ca_file: str) -> str:
+    """What is wrong with a `ca_file`, empty where nothing is."""
     try:
         if not stat.S_ISREG(Path(ca_file).stat().st_mode):  # opening a named pipe would wait for ever
             return f"must be a PEM file, and {quoted(ca_file)} is no regular file"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 OWN = "mail_loop"
+KEY = "[key]"  # what pydantic adds to a path where the key of a mapping is wrong
 MOST_TOLD = 10  # who got more wrong than this has another kind of file
 
 _SECONDS = "must be a number of seconds {}, without quotes"
@@ -33,6 +34,9 @@ _RULES = {
     "max_age_minutes": "must be a number of minutes above 0, at most 525600, without quotes",
     "retry_backoff": "must be a number from 1 to 100, without quotes",
     "retry_jitter": "must be a number from 0 to 1, without quotes",
+    "senders": "must be a mapping of your names to sections smtp",
+    "receivers": "must be a mapping of your names to sections imap, each with its address",
+    "without": "must be a mapping of names of senders to lists of names of receivers",
 }
 
 
@@ -53,7 +57,7 @@ def explain(error: ValidationError, model: type[BaseModel], source: str = "", in
         text = _sentence(detail, model, path)
         if inside and path[:1] == [inside]:
             path = path[1:]
-        shown = ".".join(_key(part) for part in path)
+        shown = ".".join(_key(part) for part in path if part != KEY)
         found.append(f"{shown}: {text}" if shown else text)
     if (more := len(details) - MOST_TOLD) > 0:
         found.append(f"and {more} more")
@@ -71,13 +75,13 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], path: list[int | str
         description = _owner(model, path).model_fields[field].description or "a value"
         return f"is required: {description[0].lower()}{description[1:]}"
     if kind in ("extra_forbidden", "invalid_key"):
-        known = list(_owner(model, path).model_fields)
+        known = [name for name, info in _owner(model, path).model_fields.items() if not info.exclude]
         near = difflib.get_close_matches(field, known, n=1)
         return "unknown field; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
     if kind == "model_type":
         first = next(iter(_owner(model, [*path, ""]).model_fields))
         return f"must be a mapping of fields such as {first}"
-    if field == "name":
+    if field in ("name", KEY):
         given = detail["input"]
         near_name = slug(given)[:SLUG_LENGTH].strip("-") if isinstance(given, str) else ""
         remedy = f"; did you mean {near_name}?" if near_name else ""
@@ -90,6 +94,8 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], path: list[int | str
         if isinstance(detail["input"], list | dict):
             return "must be one text, not a list or a mapping"
         return "must be text: put it in quotes"
+    if kind == "list_type":
+        return "must be a list of texts, such as [own, outside]"
     if kind == "bool_type":
         return "must be true or false, without quotes"
     return _RULES.get(field, "has a value that is not allowed")
@@ -108,6 +114,10 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _owner(model: type[BaseModel], path: list[int | str]) -> type[BaseModel]:
     """The model that has, or should have, the last field of `path`."""
-    for part in path[:-1]:
-        model = next(_models(model.model_fields[str(part)].annotation))
+    parts = iter(path[:-1])
+    for part in parts:
+        annotation = model.model_fields[str(part)].annotation
+        model = next(_models(annotation))
+        if get_origin(annotation) is dict:
+            next(parts, None)  # the name that it stands under
     return model

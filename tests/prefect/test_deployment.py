@@ -27,6 +27,7 @@ from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, parameters,
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+CHECKS = [one for one in DEPLOYMENTS if one["entrypoint"] != "flows/history.py:loop_history"]
 NAMES = ["mail-loop-check/production", "mail-loop-check/staging", "inbound-check/staging"]
 REASON = "a deployment never holds a password in clear: name a Prefect Secret block in password_secret"
 PATIENCE = 90.0  # seconds until a worker must have run a flow, on a busy machine
@@ -49,7 +50,7 @@ async def ended(run: FlowRun) -> FlowRun:
     return now
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=NAMES)
+@pytest.mark.parametrize("deployment", CHECKS, ids=NAMES)
 def test_an_entrypoint_loads_and_its_parameters_are_a_valid_configuration(
     deployment: dict[str, Any], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,23 @@ def test_what_mail_is_knows_no_prefect_and_nothing_above_it(path: Path) -> None:
     assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
 
 
+@pytest.mark.parametrize("path", room("tasks", "history"), ids=str)
+def test_a_history_is_reckoned_without_prefect(path: Path) -> None:
+    assert not reaches(path, "prefect")
+    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
+
+
+@pytest.mark.parametrize("path", room("tasks", "blame"), ids=str)
+def test_who_is_to_blame_is_found_without_prefect(path: Path) -> None:
+    assert not reaches(path, "prefect")
+    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
+
+
+@pytest.mark.parametrize("path", room("tasks", "mail"), ids=str)
+def test_a_check_knows_nothing_of_other_checks(path: Path) -> None:
+    assert not reaches(path, "tasks.blame")
+
+
 @pytest.mark.parametrize("path", room("tasks"), ids=str)
 def test_tasks_know_no_flows(path: Path) -> None:
     assert not reaches(path, "flows")

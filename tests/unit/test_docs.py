@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from tasks.blame.files import load_any
+from tasks.blame.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
-from tasks.mail.files import load
 from tasks.mail.result import LoopResult, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,13 +52,26 @@ def test_the_readme_explains_every_outcome(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_examples_are_valid(path: Path) -> None:
-    load(path)
+    load_any(path)
+
+
+@pytest.mark.parametrize(("model", "name"), [*((Matrix, name) for name in Matrix.model_fields), (Receiver, "address")])
+def test_the_reference_has_every_field_of_a_matrix(model: type[BaseModel], name: str) -> None:
+    description = re.escape(model.model_fields[name].description or "")
+    assert re.search(rf"^\| `{name}` \| [^|]* \| {description} \|$", REFERENCE, re.MULTILINE)
+
+
+def test_the_deployment_of_the_reference_is_the_matrix_of_the_examples() -> None:
+    (block,) = re.findall(r"```yaml\n(- entrypoint.*?)```", REFERENCE, re.DOTALL)
+    anchors = "- &pool {}\n- &one_at_a_time {}\n"
+    deployment = yaml.safe_load(anchors + block)[-1]
+    assert matrix_config(deployment["parameters"]) == load_any(ROOT / "examples" / "matrix.yaml")
 
 
 def test_the_configuration_of_the_readme_is_valid_and_has_fifteen_lines_or_so(tmp_path: Path) -> None:
     (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "my.yaml").write_text(block, encoding="utf-8")
-    load(tmp_path / "my.yaml")
+    load_any(tmp_path / "my.yaml")
     assert len(block.splitlines()) <= 15
 
 

@@ -12,16 +12,16 @@ import pytest
 
 from tasks.mail.config import SmtpConfig
 from tasks.mail.match import HEADERS, Match, body_has_id, decoded, match
-from tasks.mail.probe import Probe, compose
+from tasks.mail.probe import Probe, checksum, compose
 
 WHEN = datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC)
 
 
 def probe_of(prefix: str = "[mail-loop]", now: datetime | None = WHEN, **fields: str) -> Probe:
     addresses = {"from_addr": "probe@example.org", "to_addr": "inbox@example.net", **fields}
-    return compose(
-        "office", SmtpConfig.model_validate({"host": "relay.test", "subject_prefix": prefix, **addresses}), now
-    )
+    run = addresses.pop("run", None)
+    smtp = SmtpConfig.model_validate({"host": "relay.test", "subject_prefix": prefix, **addresses})
+    return compose("office", smtp, now, run)
 
 
 def parsed(probe: Probe) -> EmailMessage:
@@ -42,12 +42,33 @@ def test_a_probe_has_exactly_these_headers() -> None:
         ("Message-ID", f"<{probe.id}@example.org>"),
         ("X-Mail-Loop-Id", probe.id),
         ("X-Mail-Loop-Name", "office"),
+        ("X-Mail-Loop-Body", checksum(probe.content.partition(b"\r\n\r\n")[2])),
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
         ("MIME-Version", "1.0"),
         ("Content-Type", 'text/plain; charset="us-ascii"'),
         ("Content-Transfer-Encoding", "7bit"),
     ]
+
+
+def test_a_run_of_prefect_is_named_in_the_header() -> None:
+    run = "0b2f0f5e-6a0e-4b1e-9d0a-1c2d3e4f5a6b"
+    assert parsed(probe_of(run=run))["X-Mail-Loop-Run"] == run
+
+
+@pytest.mark.parametrize(
+    ("body", "same"),
+    [
+        (b"a\r\nb\r\n", True),
+        (b"a\nb", True),
+        (b"a  \r\nb\t\r\n\r\n", True),
+        (b"a\r\nb\r\n-- \r\nscanned\r\n", False),
+        (b"a\r\n\r\nb\r\n", False),
+        (b" a\r\nb\r\n", False),
+    ],
+)
+def test_the_checksum_takes_white_space_at_an_end_for_no_change(body: bytes, same: bool) -> None:
+    assert (checksum(body) == checksum(b"a\r\nb\r\n")) is same
 
 
 def test_the_body_is_readable_and_holds_the_id() -> None:

@@ -1,0 +1,57 @@
+"""The Prefect API that a command talks to: the one that is configured, else that of a private server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+from flows.server import ServerError, private_server
+
+T = TypeVar("T")
+
+
+@contextmanager
+def api(home: Path, remedy: str = "start it, or correct PREFECT_API_URL") -> Iterator[bool]:
+    """The configured API, else a private one; yields whether it is private. `remedy` ends the ServerError."""
+    if url := get_current_settings().api.url:
+        if error := asyncio.run(_health()):
+            raise ServerError(f"the Prefect server at {url} does not answer ({type(error).__name__}): {remedy}")
+        yield False
+        return
+    with private_server(home) as url, temporary_settings({PREFECT_API_URL: url}):
+        yield True
+
+
+async def _health() -> Exception | None:
+    try:
+        async with get_client() as client:
+            return await client.api_healthcheck()
+    except Exception as error:
+        return error
+
+
+def in_a_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run asyncio beside the main thread, which stays free to be interrupted.
+
+    In the main thread Prefect takes SIGTERM for itself, and would go on for a minute.
+    """
+    context = copy_context()  # the settings of this run are in it
+    ended: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(asyncio.run(work()))
+        except BaseException as error:
+            ended.set_exception(error)
+
+    Thread(target=context.run, args=(run,), daemon=True).start()
+    return ended.result()

@@ -1,0 +1,46 @@
+"""What the options of the command line may be."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from tasks.history.window import duration
+from tasks.mail.addresses import SLUG, quoted
+from tasks.mail.errors import ConfigError
+
+
+def positive(text: str) -> float:
+    """A number of seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return seconds
+
+
+def port(text: str) -> int:
+    """A TCP port."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
+def since(text: str) -> str:
+    """A length of time, as it stands."""
+    try:
+        duration(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("since: ")) from None
+    return text
+
+
+def loop(text: str) -> str:
+    """The name of a loop."""
+    if not re.fullmatch(SLUG, text):
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is not lower-case letters and digits with single hyphens between"
+        )
+    return text

@@ -1,0 +1,34 @@
+"""The files that the command line is given: their checks, told what they are, and run for as long as it says."""
+
+from __future__ import annotations
+
+import sys
+
+from tasks.blame.matrix import Matrix
+from tasks.mail.config import InboundConfig, LoopConfig
+
+
+def with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> LoopConfig | InboundConfig:
+    """The loop with another limit; a message that comes after it is lost, so none can be late beyond it."""
+    if seconds is None:
+        return config
+    if isinstance(config, InboundConfig):
+        print(f"{config.name}: note: --max-wait does not apply to an inbound check", file=sys.stderr)
+        return config
+    warn_after = config.limits.warn_after
+    limits = {"max_wait": seconds, "warn_after": min(warn_after, seconds) if warn_after is not None else None}
+    return config.model_copy(update={"limits": config.limits.model_copy(update=limits)})
+
+
+def route(config: LoopConfig | InboundConfig | Matrix) -> str:
+    """Where the mail of a configuration goes, in a few words."""
+    if isinstance(config, Matrix):
+        loops = len(config.pairs())
+        ends = f"{', '.join(config.senders)} -> {', '.join(config.receivers)}"
+        return f"matrix {config.name}: {ends} ({loops} {'loops' if loops > 1 else 'loop'})"
+    mailbox = (
+        f"{config.imap.username} at {config.imap.host}:{config.imap.port}" if config.imap else "nowhere looked for"
+    )
+    if isinstance(config, InboundConfig):
+        return f"inbound check {config.name}: {mailbox}, {config.imap.folder}"
+    return f"loop {config.name}: {config.smtp.host}:{config.smtp.port} -> {config.smtp.to_addr} -> {mailbox}"

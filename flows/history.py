@@ -1,0 +1,186 @@
+"""The history of the loops, from the runs that Prefect holds: read, reckoned, and told as text, artifact or page."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import httpx
+from prefect import flow
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterType,
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+)
+from prefect.client.schemas.objects import Artifact, FlowRun, State
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
+from prefect.settings import get_current_settings
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from flows.api import api, in_a_thread
+from flows.inbound import inbound_check
+from flows.loop_matrix import loop_matrix
+from flows.mail_loop import mail_loop_check
+from flows.server import ServerError
+from tasks.history import artifact, page, text
+from tasks.history.checks import Check, loop_name, of_result, of_state
+from tasks.history.figures import Figures, histories
+from tasks.history.record import extracted
+from tasks.history.tables import in_short
+from tasks.history.window import SINCE, Window, window
+from tasks.mail.addresses import SLUG
+from tasks.mail.errors import ConfigError
+from tasks.publish import artifact_key
+
+FLOWS = [mail_loop_check.name, inbound_check.name, loop_matrix.name]
+PAGE = 200  # what a server gives at the most at a time, unless it is configured otherwise
+UNDER_WAY = timedelta(hours=1)  # a run that has not ended is not held against the coverage until it is older
+
+ELSEWHERE = (
+    "mail-loop: note: no PREFECT_API_URL is set, so this is about the private server that `mail-loop check` starts; "
+    "for the server of `mail-loop serve` or another, set it"
+)
+
+
+@flow(name="loop-history", flow_run_name="history {since}", validate_parameters=False, persist_result=False, retries=0)
+async def loop_history(
+    loop: Annotated[str, Field(pattern=SLUG)] | None = None, since: Annotated[str, Field(pattern=SINCE)] = "7d"
+) -> list[Figures] | State[object]:
+    """Say in an artifact what the checks of a period found: availability, delivery times, outages and drift.
+
+    Args:
+        loop: Name of the loop, whose artifacts line up under mail-loop-history-<name>; without one all loops, under
+            mail-loop-history.
+        since: How far to look back, such as 90m, 24h, 7d or 4w.
+    """
+    try:
+        period = window(str(since), datetime.now(UTC))
+    except ConfigError as error:
+        return Failed(name="Misconfigured", message=str(error), data=error)
+    history = await read(period, loop)
+    await acreate_markdown_artifact(
+        artifact.markdown(history, period),
+        key=artifact_key(f"history-{loop}" if loop else "history"),
+        description=in_short(history, period),
+    )
+    return Completed(message=in_short(history, period), data=history)
+
+
+def history(home: Path, loop: str | None, since: str, html: Path | None, say: Callable[[str], None]) -> int:
+    """`mail-loop history`: as text through `say`, and as a page in the file `html`. Raises ServerError, ConfigError."""
+    period = window(since, datetime.now(UTC))
+    with api(home) as private:
+        url = get_current_settings().api.url
+        try:
+            found = in_a_thread(lambda: read(period, loop))
+        except httpx.HTTPError as error:
+            raise ServerError(
+                f"the runs could not be read from the Prefect server at {url} ({type(error).__name__}): "
+                "see its log, and try again"
+            ) from None
+    if private and not found:
+        print(ELSEWHERE, file=sys.stderr)
+    for line in text.lines(found, period):
+        say(line)
+    if html is not None:
+        try:
+            html.write_text(page.page(found, period), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--html: cannot write {html} ({error.strerror}): check the path") from None
+    return 0
+
+
+async def read(period: Window, loop: str | None = None) -> list[Figures]:
+    """The figures of each loop, or of one, from what the configured API holds."""
+    checks: list[Check] = []
+    async with get_client() as client:
+        async for runs in _runs(client, period):
+            wanted = {run.id: run for run in runs if _counts(run, period) and _may_be_of(run, loop)}
+            if wanted:
+                artifacts = await _artifacts(client, list(wanted))
+                found = (check for run in wanted.values() for check in _checks(run, artifacts[run.id]))
+                checks += [check for check in found if loop in (None, check.loop)]
+    return histories(checks, period)
+
+
+async def _runs(client: PrefectClient, period: Window) -> AsyncIterator[list[FlowRun]]:
+    """The runs of our checks, page by page, in an order that no two runs share; each of them once."""
+    seen: set[UUID] = set()
+    offset = 0
+    while True:
+        runs = await client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=FLOWS)),
+            flow_run_filter=FlowRunFilter(
+                expected_start_time=FlowRunFilterExpectedStartTime(after_=period.start, before_=period.end)
+            ),
+            sort=FlowRunSort.ID_DESC,
+            limit=PAGE,
+            offset=offset,
+        )
+        yield [run for run in runs if run.id not in seen]
+        if len(runs) < PAGE:
+            return
+        seen |= {run.id for run in runs}  # runs that are made meanwhile push others on to the next page
+        offset += PAGE
+
+
+async def _artifacts(client: PrefectClient, runs: list[UUID]) -> dict[UUID, list[Artifact]]:
+    """The reports of these runs, by run: a run that was retried in the UI has several."""
+    found: dict[UUID, dict[UUID, Artifact]] = defaultdict(dict)
+    offset = 0
+    while True:
+        artifacts = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(
+                flow_run_id=ArtifactFilterFlowRunId(any_=runs), type=ArtifactFilterType(any_=["markdown"])
+            ),
+            sort=ArtifactSort.ID_DESC,
+            limit=PAGE,
+            offset=offset,
+        )
+        for one in artifacts:
+            if one.flow_run_id is not None:
+                found[one.flow_run_id][one.id] = one
+        if len(artifacts) < PAGE:
+            return defaultdict(list, {run: list(ones.values()) for run, ones in found.items()})
+        offset += PAGE
+
+
+def _checks(run: FlowRun, artifacts: list[Artifact]) -> list[Check]:
+    """What a run found: one check for each result that it has on record, else one by its state."""
+    began = run.start_time or run.expected_start_time or datetime.now(UTC)
+    at = datetime.fromtimestamp(began.timestamp(), UTC)  # Prefect's own kind of datetime does not divide
+    read = ((one.key, extracted(one.data)) for one in artifacts)
+    results = [result for key, result in read if result is not None and key == artifact_key(result.loop)]
+    if results:
+        return [of_result(result, at) for result in results]
+    state = run.state
+    kind, name, message = (state.type.value, state.name or "", state.message) if state else ("PENDING", "", None)
+    return [of_state(_loop(run), at, kind, name, message)]
+
+
+def _may_be_of(run: FlowRun, loop: str | None) -> bool:
+    """Whether a run may have checked the loop: one of a matrix checks many."""
+    return loop in (None, _loop(run)) or "senders" in run.parameters
+
+
+def _loop(run: FlowRun) -> str:
+    """The loop that a run is of: the parameter `name`, which only an inbound check may leave out."""
+    return loop_name(run.parameters.get("name", "inbound"))
+
+
+def _counts(run: FlowRun, period: Window) -> bool:
+    """Whether a run has ended, or should have by now."""
+    ended = run.state is not None and run.state.is_final()
+    return ended or (run.expected_start_time or period.end) < period.end - UNDER_WAY

@@ -1,0 +1,79 @@
+"""Every sender to every receiver, as one Prefect flow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from prefect.client.schemas.objects import State
+from pydantic.json_schema import SkipJsonSchema
+
+from flows.gates import Gates
+from flows.mail_loop import checked
+from tasks.blame.matrix import Receiver, Sender
+from tasks.ending import ended, recorded
+from tasks.mail.conclude import broken, misconfigured, skipped
+from tasks.mail.config import Limits, LoopConfig
+from tasks.mail.errors import CheckSkipped, ConfigError
+from tasks.mail.probe import compose
+from tasks.mail.redaction import secrets_of, told
+from tasks.mail.result import LoopResult
+from tasks.mail.turns import turn
+from tasks.matrix import matrix_ended, matrix_name
+from tasks.parameters import check_flow, matrix_of
+from tasks.runs import this_run, to_its_end
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 30  # loops of one run: waiting costs little, and those of one relay or mailbox are few of them
+
+
+@check_flow
+async def loop_matrix(
+    name: str,
+    senders: dict[str, Sender],
+    receivers: dict[str, Receiver],
+    limits: Limits | SkipJsonSchema[None] = None,
+    without: dict[str, list[str]] | SkipJsonSchema[None] = None,
+) -> tuple[LoopResult, ...] | State[object]:
+    """Send a message from every sender to every receiver, and say what all the results together show.
+
+    The final state is named after the worst outcome. An error raises MatrixFailed, whose `results` are those of all
+    loops; otherwise they are returned.
+
+    Args:
+        name: Name of the matrix, a slug such as office; the artifacts of its loops line up under
+            mail-loop-<name>-<sender>-<receiver>, its own under mail-loop-matrix-<name>.
+        senders: The relays, each under a name of yours: fields as of a loop's smtp, without to_addr.
+        receivers: The mailboxes, each under a name of yours: fields as of a loop's imap, with their address.
+        limits: How long a message may take, in seconds.
+        without: What is left out: for a sender the receivers that it does not send to.
+    """
+    with to_its_end():
+        try:
+            matrix = await matrix_of(name, senders, receivers, limits, without)
+            loops = matrix.loops()
+        except ConfigError as error:
+            return await ended(misconfigured(matrix_name(name), str(error), this_run()))
+
+        gates = Gates(AT_ONCE)
+
+        async def one(loop: LoopConfig) -> LoopResult:
+            async with gates.passed(loop):
+                return await recorded(await _one_of_many(loop), loop)
+
+        results = await asyncio.gather(*map(one, loops.values()))
+        return await matrix_ended(matrix.name, dict(zip(loops, results, strict=True)))
+
+
+async def _one_of_many(loop: LoopConfig) -> LoopResult:
+    """Check one loop. Whatever becomes of it, the others go on."""
+    try:
+        with turn(loop) as mine:
+            return await checked(mine, compose(loop.name, loop.smtp, run=this_run()))
+    except CheckSkipped as reason:
+        return skipped(loop.name, str(reason), this_run())
+    except Exception as error:
+        secrets = [*secrets_of(loop.smtp), *(secrets_of(loop.imap) if loop.imap else ())]
+        log.error("The check of %s failed.\n%s", loop.name, told(error, secrets))
+        return broken(loop.name, error).model_copy(update={"flow_run_id": this_run()})

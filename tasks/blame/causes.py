@@ -1,0 +1,104 @@
+"""What explains which paths are bad and which are good: the fewest relays, mailboxes or pairs, if that is unique. Pure.
+
+A relay or a mailbox is only ever a cause if nothing good goes through it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+
+Cell = tuple[str, str]  # sender and receiver
+End = tuple[int, str]  # 0 and the sender, or 1 and the receiver
+
+SENDER, RECEIVER = 0, 1
+MOST = 3  # who needs more causes than this has no pattern, but many troubles
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why `cells` are bad: one end alone, or (both are given) the way between the two.
+
+    `own` are the cells that no other cause explains. `controls` are the good cells that clear what is not blamed; where
+    there are none, the cause is only the simplest one.
+    """
+
+    sender: str | None
+    receiver: str | None
+    own: tuple[Cell, ...]
+    controls: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """The explanation. `alone` are bad cells whose two ends have no other path: nothing tells those apart."""
+
+    causes: tuple[Cause, ...]
+    alone: tuple[Cell, ...]
+
+
+def causes(bad: Iterable[Cell], good: Iterable[Cell]) -> Causes | None:
+    """The smallest explanation of all that is bad by nothing that is good; None where there is none, or another one.
+
+    All that is told is in the order in which the cells were given.
+    """
+    bad, good = tuple(dict.fromkeys(bad)), tuple(dict.fromkeys(good))
+    if {*bad} & {*good}:
+        return None  # the same path is both
+    fine: set[End] = set(chain.from_iterable(map(_ends, good)))
+    pairs, certain, open_cells = [], set[End](), []
+    for cell in bad:
+        suspects = [end for end in _ends(cell) if end not in fine]
+        if not suspects:
+            pairs.append(cell)
+        elif len(suspects) == 1:
+            certain.add(suspects[0])
+        else:
+            open_cells.append(cell)
+    open_cells = [cell for cell in open_cells if not certain & set(_ends(cell))]
+    degrees = Counter(chain.from_iterable(map(_ends, open_cells)))
+    alone = [cell for cell in open_cells if all(degrees[end] == 1 for end in _ends(cell))]
+    covers = _covers([cell for cell in open_cells if cell not in alone], MOST)
+    smallest = [cover for cover in covers if len(cover) == min(map(len, covers))]
+    if len(smallest) != 1:
+        return None
+    known = certain | smallest[0]
+    ends = [
+        end for side in (SENDER, RECEIVER) for end in dict.fromkeys(_ends(cell)[side] for cell in bad) if end in known
+    ]
+    if (not pairs and not ends) or len(pairs) + len(ends) + len(alone) > MOST:
+        return None
+    found = [_of_end(end, {*ends} - {end}, bad, good) for end in ends] + [_of_pair(cell, good) for cell in pairs]
+    return Causes(tuple(found), tuple(alone))
+
+
+def _ends(cell: Cell) -> tuple[End, End]:
+    return (SENDER, cell[SENDER]), (RECEIVER, cell[RECEIVER])
+
+
+def _covers(cells: list[Cell], most: int) -> set[frozenset[End]]:
+    """Sets of at most `most` ends that touch every cell, all the smallest ones among them."""
+    if not cells:
+        return {frozenset()}
+    if most == 0:
+        return set()
+    return {
+        cover | {end}
+        for end in _ends(cells[0])
+        for cover in _covers([cell for cell in cells if end not in _ends(cell)], most - 1)
+    }
+
+
+def _of_end(end: End, others: set[End], bad: tuple[Cell, ...], good: tuple[Cell, ...]) -> Cause:
+    side, name = end
+    own = tuple(cell for cell in bad if cell[side] == name and not others & set(_ends(cell)))
+    across = {cell[1 - side] for cell in own}
+    controls = tuple(cell for cell in good if cell[1 - side] in across)
+    return Cause(name if side == SENDER else None, name if side == RECEIVER else None, own, controls)
+
+
+def _of_pair(pair: Cell, good: tuple[Cell, ...]) -> Cause:
+    controls = tuple(cell for cell in good if cell[SENDER] == pair[SENDER] or cell[RECEIVER] == pair[RECEIVER])
+    return Cause(*pair, (pair,), controls)

@@ -1,0 +1,111 @@
+"""The calendar of outcomes: what the checks found, hour by hour or, over many weeks, day by day. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tasks.history.checks import Check
+from tasks.history.window import Window
+from tasks.history.words import MONTHS, count
+from tasks.mail.result import Status
+
+HOURLY = timedelta(days=35)  # up to here a day has a row of hours
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class Mark(StrEnum):
+    """What is said of an hour or a day: the worst that its checks found. The value is its sign in a text."""
+
+    OK = "·"
+    WARNING = "!"
+    ERROR = "x"
+    SILENT = "?"
+    EMPTY = " "
+
+
+MEANINGS = {
+    Mark.OK: "mail gets through",
+    Mark.WARNING: "a warning",
+    Mark.ERROR: "mail does not get through",
+    Mark.SILENT: "no verdict",
+    Mark.EMPTY: "no check",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An hour or a day, UTC."""
+
+    start: datetime
+    mark: Mark
+    outcomes: tuple[tuple[str, int], ...]
+
+    @property
+    def text(self) -> str:
+        """What happened in it, in words."""
+        checks = sum(number for _, number in self.outcomes)
+        return f"{count(checks, 'check')}: {', '.join(f'{number} {outcome}' for outcome, number in self.outcomes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Rows of cells: a row is a day of hours, or, where `by_day`, a weekday over the weeks. None: not in the period."""
+
+    by_day: bool
+    rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
+    columns: tuple[str, ...]
+
+
+def calendar(checks: Sequence[Check], window: Window) -> Calendar:
+    """The calendar of one loop's checks."""
+    by_day = window.length > HOURLY
+    grain = DAY if by_day else HOUR
+    inside: dict[datetime, list[Check]] = defaultdict(list)
+    for check in checks:
+        inside[_floor(check.at, by_day)].append(check)
+    first = _floor(min([window.start, *inside]), by_day)
+
+    def cell(start: datetime) -> Cell | None:
+        if not first <= start <= window.end:
+            return None
+        outcomes = Counter(check.outcome for check in inside[start]) if start in inside else Counter[str]()
+        return Cell(start, _mark(inside.get(start, [])), tuple(outcomes.most_common()))
+
+    midnight = _floor(first, True)
+    if by_day:
+        monday = midnight - DAY * midnight.weekday()
+        weeks = [monday + 7 * DAY * number for number in range((window.end - monday) // (7 * DAY) + 1)]
+        return Calendar(
+            True,
+            tuple((day, tuple(cell(week + DAY * number) for week in weeks)) for number, day in enumerate(WEEKDAYS)),
+            tuple(_month(week) for week in weeks),
+        )
+    days = [midnight + DAY * number for number in range((window.end - midnight) // DAY + 1)]
+    return Calendar(
+        False,
+        tuple((f"{day:%Y-%m-%d}", tuple(cell(day + grain * hour) for hour in range(24))) for day in days),
+        tuple(f"{hour:02}" for hour in range(24)),
+    )
+
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def _mark(checks: Sequence[Check]) -> Mark:
+    statuses = {check.status for check in checks}
+    marks = ((Status.ERROR, Mark.ERROR), (Status.WARNING, Mark.WARNING), (Status.OK, Mark.OK), (None, Mark.SILENT))
+    return next((mark for status, mark in marks if status in statuses), Mark.EMPTY)
+
+
+def _floor(moment: datetime, to_day: bool) -> datetime:
+    whole = moment.replace(minute=0, second=0, microsecond=0)
+    return whole.replace(hour=0) if to_day else whole
+
+
+def _month(week: datetime) -> str:
+    """The name of a month over the first week that begins in it."""
+    return MONTHS[week.month - 1] if week.day <= 7 else ""

@@ -1,0 +1,47 @@
+"""The period that a history is about: pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tasks.history.words import minute
+from tasks.mail.errors import ConfigError
+
+SINCE = r"^[1-9][0-9]{0,6}[mhdw]$"
+LONGEST = timedelta(weeks=520)
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def duration(text: str) -> timedelta:
+    """A length of time such as 90m, 24h, 7d or 4w. Raises ConfigError."""
+    if re.fullmatch(SINCE, text):
+        length = timedelta(**{UNITS[text[-1]]: int(text[:-1])})
+        if length <= LONGEST:
+            return length
+    raise ConfigError(f"since: must be a length of time such as 90m, 24h, 7d or 4w, at most 520w, not {text[:40]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start` to `end`, both UTC."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+    @property
+    def middle(self) -> datetime:
+        return self.start + self.length / 2
+
+    def __str__(self) -> str:
+        return f"{minute(self.start)} to {minute(self.end)} UTC"
+
+
+def window(since: str, now: datetime) -> Window:
+    """The period that began `since` ago and ends now. Raises ConfigError."""
+    return Window(now - duration(since), now)

@@ -1,0 +1,116 @@
+"""The result that an artifact carries: it comes back as it was, is never shown, and cannot be forged by a server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from tasks.history.record import CLOSE, OPEN, embedded, extracted
+from tasks.mail.report import markdown
+from tasks.mail.result import LoopResult, Outcome, Status
+from tests.unit.test_report import RESULT
+
+HOSTILE = [
+    "-->",
+    "--!>",
+    "--",
+    "->",
+    "---- -- ->",
+    "<!-- mail-loop-result {} -->",
+    f"\n{OPEN}{{}}{CLOSE}\n",
+    "</script><!--",
+    "\\u002d\\",
+    '"}',
+    "&gt;",
+    "\x00\x1b[2J\u202e\ud800",
+    "`",
+    "| a |",
+]
+FORGED = LoopResult(loop="office", status=Status.OK, outcome=Outcome.DELIVERED, sentence="All is well.")
+
+
+def artifact(result: LoopResult) -> str:
+    """As tasks/publish.py writes it."""
+    return f"{markdown(result, {})}\n{embedded(result)}\n"
+
+
+def saying(text: str) -> LoopResult:
+    """A result in which a stranger has his say wherever he can."""
+    said = dict.fromkeys(("sentence", "error_msg", "response_message", "queue_id", "folder", "subject", "to"), text)
+    return LoopResult.model_validate(RESULT.model_dump() | said | {"notes": (text, text)})
+
+
+def test_a_result_comes_back_as_it_was() -> None:
+    assert extracted(artifact(RESULT)) == RESULT
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_comes_back_as_it_was_and_ends_nothing(text: str) -> None:
+    result = saying(text)
+    assert extracted(artifact(result)) == result
+    inside = embedded(result)[len(OPEN) : -len(CLOSE)]
+    assert inside.isascii()
+    assert inside.isprintable()
+    assert not any(ending in inside for ending in ("<", ">", "&", "--"))
+
+
+@given(st.text(st.characters(codec=None)))
+def test_any_text_comes_back_as_it_was(text: str) -> None:
+    result = saying(text)
+    assert extracted(artifact(result)) == result
+
+
+@pytest.mark.parametrize("text", ["plain", *HOSTILE])
+def test_it_is_an_html_comment_to_markdown(text: str) -> None:
+    """Nothing of it is shown: the report renders as it does without it."""
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table"])
+    result = saying(text)
+    assert parser.render(artifact(result)) == parser.render(markdown(result, {})) + embedded(result) + "\n"
+
+
+def test_a_server_that_says_a_record_forges_none() -> None:
+    """Where the real one is missing, the one in a reply does not take its place."""
+    result = saying(f"250 ok\n{embedded(FORGED)}\n")
+    assert extracted(markdown(result, {})) is None
+    assert extracted(markdown(result, {}).rstrip() + f" {embedded(FORGED)}") is None
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        None,
+        7,
+        {"a": 1},
+        "",
+        "**ok: delivered**\n\nMail gets through.\n",
+        f"{OPEN}{CLOSE}",
+        f"{OPEN}{{}}{CLOSE}",
+        f"{OPEN}[]{CLOSE}",
+        f"{OPEN}null{CLOSE}",
+        f"{OPEN}{{'a'}}{CLOSE}",
+        f"{OPEN}{'[' * 100_000}{CLOSE}",
+        embedded(RESULT)[:-20],
+        embedded(RESULT).replace('"delivered"', '"teleported"'),
+        embedded(RESULT).replace('"sent_at":"2026', '"sent_at":"2o26'),
+        embedded(RESULT) + "\n\nand a word after it",
+    ],
+    ids=range(15),
+)
+def test_an_older_or_damaged_artifact_carries_none(damaged: object) -> None:
+    assert extracted(damaged) is None
+
+
+def test_fields_of_a_later_version_are_ignored() -> None:
+    fields = json.loads(embedded(RESULT)[len(OPEN) : -len(CLOSE)]) | {"authentication": {"dkim": "pass"}}
+    assert extracted(f"{OPEN}{json.dumps(fields)}{CLOSE}") == RESULT
+
+
+def test_fields_that_an_earlier_version_lacked_have_their_defaults() -> None:
+    fields = json.loads(embedded(RESULT)[len(OPEN) : -len(CLOSE)])
+    del fields["notes"], fields["copies"]
+    found = extracted(f"{OPEN}{json.dumps(fields)}{CLOSE}")
+    assert found == RESULT.model_copy(update={"notes": (), "copies": 0})
