@@ -10,15 +10,15 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from tasks.mail import progress
-from tasks.mail.bounce import bounce_of
+from tasks.mail.bounce import bounce_of, delay_of
 from tasks.mail.collect import collect, collect_leftovers, earliest_now
 from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt, first_of
+from tasks.mail.facts import FAILED, Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt, first_of
 from tasks.mail.imap import MOST_WALKED, Mailbox
 from tasks.mail.imap_rows import Row
 from tasks.mail.match import HEADERS, Match, body_has_id, match
@@ -76,6 +76,7 @@ class _Search:
     seen: dict[str, _Seen] = field(default_factory=dict)
     hits: dict[tuple[str, int, int], Hit] = field(default_factory=dict)
     bounce: Bounce | None = None
+    delay: Bounce | None = None  # the last one: it tells most of where the probe is now
     detected: Moment | None = None
     notes: list[str] = field(default_factory=list)
     unreadable: int = 0  # answers that could not be read, on connections that are over
@@ -109,6 +110,7 @@ class _Search:
             notes=tuple(self.notes),
             message=self.message,
             tls=box.tls,
+            delay=self.delay,
         )
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:
@@ -236,7 +238,7 @@ class _Search:
             if kind is Match.PERHAPS and body_has_id(await self._body(box, place, row), self.probe):
                 kind = Match.COPY
             if kind is Match.REPORT and self.bounce is None and self._is_worth_reading(row, final):
-                self.bounce = bounce_of(await self._body(box, place, row), self.probe)
+                self._read_report(await self._body(box, place, row), place, row)
             if kind in {Match.OWN, Match.COPY} and not _is_senders_copy(place, row):
                 own = kind is Match.OWN
                 hit = Hit(place.folder, place.placement, seen.uidvalidity, row.uid, row.internaldate, own)
@@ -245,6 +247,17 @@ class _Search:
                 self.detected = Moment.now()
             # Only now: a message whose body was not read before the connection was lost is looked at again.
             seen.uidnext = max(seen.uidnext, row.uid + 1)
+
+    def _read_report(self, raw: bytes, place: Place, row: Row) -> None:
+        """Take the bounce of the probe, or the notice that it is delayed."""
+        if (notice := bounce_of(raw, self.probe) or delay_of(raw, self.probe)) is None:
+            return
+        mailbox = f"{self.imap.username} at {self.imap.host}"
+        notice = replace(notice, mailbox=mailbox, folder=place.folder, arrived=row.internaldate)
+        if notice.action == FAILED:
+            self.bounce = notice
+        elif self.delay is None or self.delay.arrived is None or self.delay.arrived <= row.internaldate:
+            self.delay = notice
 
     async def _body(self, box: Mailbox, place: Place, row: Row) -> bytes:
         """The body of a message; none where the server refuses it, for one bad message must not shut the mailbox."""

@@ -1,4 +1,4 @@
-"""Bounces, as delivery status notifications (RFC 3464) or in plain text: does one report our probe as failed? Pure."""
+"""Notices that our probe bounced or is delayed, as status notifications (RFC 3464) or in plain text: pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from collections.abc import Iterator, Sequence
 from email import message_from_bytes
 from email.message import Message
 
-from tasks.mail.facts import Bounce
-from tasks.mail.match import HEADERS, POLICY, comes_as_bounce, decoded, has_ids, own_parts, text_of
+from tasks.mail.facts import DELAYED, FAILED, Bounce
+from tasks.mail.match import (
+    HEADERS,
+    POLICY,
+    comes_as_bounce,
+    decoded,
+    has_ids,
+    is_autoreply,
+    own_parts,
+    text_of,
+)
 from tasks.mail.probe import Probe
 from tasks.mail.visible import one_line
 
@@ -30,8 +39,15 @@ TRYING = re.compile(
     r"\bdelay|\bwarning\b|\bnot yet\b|\bstill trying\b|\bwill (?:be retried|retry|try again|keep|continue)\b",
     re.IGNORECASE,
 )
-REPLY = re.compile(r"(?:^[ \t]*|[:'] ?)(5\d\d[ -].*)", re.MULTILINE)
-STATUS = re.compile(r"(?:\b5\d\d[ -]|\(#)(5\.\d{1,3}\.\d{1,3})\b")
+# What reads like an SMTP reply, and the enhanced code in it, by what it is the reason for.
+REPLY = {
+    FAILED: re.compile(r"(?:^[ \t]*|[:'] ?)(5\d\d[ -].*)", re.MULTILINE),
+    DELAYED: re.compile(r"(?:^[ \t]*|[:'] ?)(4\d\d[ -].*)", re.MULTILINE),
+}
+STATUS = {
+    FAILED: re.compile(r"(?:\b5\d\d[ -]|\(#)(5\.\d{1,3}\.\d{1,3})\b"),
+    DELAYED: re.compile(r"(?:\b4\d\d[ -]|\(#)(4\.\d{1,3}\.\d{1,3})\b"),
+}
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +57,23 @@ def bounce_of(raw: bytes, probe: Probe) -> Bounce | None:
 
     A report of a delay is none: the relay is still trying.
     """
+    return _notice_of(raw, probe, FAILED)
+
+
+def delay_of(raw: bytes, probe: Probe) -> Bounce | None:
+    """The notice in the message `raw` that `probe` is delayed; None if it says anything else."""
+    return _notice_of(raw, probe, DELAYED)
+
+
+def _notice_of(raw: bytes, probe: Probe, action: str) -> Bounce | None:
     try:
-        return _bounce_of(message_from_bytes(raw, policy=POLICY), probe)
+        return _notice_in(message_from_bytes(raw, policy=POLICY), probe, action)
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A delivery report could not be parsed: %s", type(error).__name__)
         return None
 
 
-def _bounce_of(report: Message, probe: Probe) -> Bounce | None:
+def _notice_in(report: Message, probe: Probe, action: str) -> Bounce | None:
     if not comes_as_bounce(report):
         return None
     # Only the report's own parts: a returned message may itself have the probe, or a report on it, attached.
@@ -60,35 +85,49 @@ def _bounce_of(report: Message, probe: Probe) -> Bounce | None:
     if report.get_content_type() == "multipart/report" or any(
         part.get_content_type() in STATUS_TYPES for part in parts
     ):
-        return _from_status([group for part in parts for group in _status_groups(part)])
-    return _from_text(report, notice)
+        return _from_status([group for part in parts for group in _status_groups(part)], action)
+    return _from_text(report, notice) if action == FAILED else _delay_from_text(report, notice)
 
 
-def _from_status(groups: Sequence[Message]) -> Bounce | None:
-    failed = next((group for group in groups if _action(group) == "failed"), None)
-    if failed is None:
+def _from_status(groups: Sequence[Message], action: str) -> Bounce | None:
+    told = next((group for group in groups if _action(group) == action), None)
+    if told is None:
         return None
-    reporting = next((group for group in groups if group.get("Reporting-MTA")), failed)
+    reporting = next((group for group in groups if group.get("Reporting-MTA")), told)
     return Bounce(
-        status=one_line(decoded(failed.get("Status"))),
-        diagnostic=_typed(failed.get("Diagnostic-Code")),
-        recipient=_typed(failed.get("Final-Recipient")),
+        status=one_line(decoded(told.get("Status"))),
+        diagnostic=_typed(told.get("Diagnostic-Code")),
+        recipient=_typed(told.get("Final-Recipient")),
         reporting_mta=_typed(reporting.get("Reporting-MTA")),
-        remote_mta=_typed(failed.get("Remote-MTA")),
+        remote_mta=_typed(told.get("Remote-MTA")),
+        action=action,
     )
 
 
 def _from_text(report: Message, notice: str) -> Bounce | None:
-    """What a notice for people says; its reason is what reads like an SMTP reply."""
+    """What a notice for people says."""
     if TRYING.search(f"{decoded(report.get('Subject'))}\n{notice}") or not GIVEN_UP.search(notice):
         return None
-    reply, status = REPLY.search(notice), STATUS.search(notice)
+    return _in_words(report, notice, FAILED)
+
+
+def _delay_from_text(report: Message, notice: str) -> Bounce | None:
+    """The same of a delay. Who is away may write of delays and warnings, too."""
+    if is_autoreply(report) or not TRYING.search(f"{decoded(report.get('Subject'))}\n{notice}"):
+        return None
+    return _in_words(report, notice, DELAYED)
+
+
+def _in_words(report: Message, notice: str, action: str) -> Bounce:
+    """The reason is what reads like an SMTP reply."""
+    reply, status = REPLY[action].search(notice), STATUS[action].search(notice)
     return Bounce(
         status=status[1] if status else "",
         diagnostic=one_line(reply[1]) if reply else "",
         recipient=one_line(decoded(report.get("X-Failed-Recipients"))),
         reporting_mta="",
         remote_mta="",
+        action=action,
     )
 
 

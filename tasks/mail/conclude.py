@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from tasks.mail import returned
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
@@ -44,8 +45,8 @@ def conclude(
     if isinstance(found, ImapFailure):
         facts |= {"imap_stages": found.stages}
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
-        facts |= _found(sent, found)
-        notes += found.notes + _clock_note(sent, found)
+        facts |= _found(sent, found) | {"bounce": returned.record(loop, found)}
+        notes += (*returned.notes(loop, found), *found.notes, *_clock_note(sent, found))
     if isinstance(sent, Receipt):
         legs = {"smtp": sent.tls, "imap": found.tls if isinstance(found, Arrival) else None}
         facts |= {"tls": tls_records(legs, sent.started.utc)}

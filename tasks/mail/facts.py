@@ -32,6 +32,9 @@ class ErrorType(StrEnum):
     UNEXPECTED = "unexpected_error"
 
 
+FAILED, DELAYED = "failed", "delayed"  # actions of a delivery status notification
+
+
 class Placement(StrEnum):
     """Where a probe was found, relative to the folder that is expected to receive it."""
 
@@ -112,19 +115,27 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A delivery status notification (RFC 3464) that reports the probe as failed."""
+    """A delivery status notification (RFC 3464) on the probe. `action`: failed, or delayed while it is still tried.
+
+    `mailbox` and `folder` say where it was found, `arrived` when it came, by the clock of that server.
+    """
 
     status: str
     diagnostic: str
     recipient: str
     reporting_mta: str
     remote_mta: str
+    action: str = FAILED
+    mailbox: str = ""
+    folder: str = ""
+    arrived: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """What the IMAP leg proved: the copies found, or the bounce; with neither, that a complete look found nothing.
 
+    `delay` is the last notice that the probe is still being tried; it proves neither.
     `message` is the copy that decides, as it lies in the mailbox, its first octets at least; empty where it could not
     be read.
     """
@@ -136,6 +147,7 @@ class Arrival:
     notes: tuple[str, ...] = ()
     message: bytes = b""
     tls: TlsSession | None = None
+    delay: Bounce | None = None
 
     @property
     def first(self) -> Hit:

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 GATEWAY_TAGS = re.compile(r"(\[[^\]]{1,40}\]\s*)*")
 DAEMON = re.compile(r"\bmailer-daemon\b", re.IGNORECASE)
 NO_RETURN_PATH = re.compile(r"<\s*(mailer-daemon(@[^>]*)?)?>", re.IGNORECASE)  # some write their own name for none
+BULK = ("bulk", "junk", "list", "auto_reply")  # how autoresponders marked what they send before RFC 3834
 LONGEST_VALUE = 4096  # characters of a header field; the standard library takes time quadratic in them
 
 
@@ -130,6 +131,12 @@ def comes_as_bounce(message: Message) -> bool:
     """Whether it comes as bounces do. So do some answers of autoresponders (RFC 3834)."""
     unanswerable = any(NO_RETURN_PATH.fullmatch(value) for value in _values(message, "Return-Path"))
     return unanswerable or is_report(message) or DAEMON.search(decoded(message.get("From"))) is not None
+
+
+def is_autoreply(message: Message) -> bool:
+    """What somebody's autoresponder sent. Mail servers may mark their notices in the same way."""
+    marked = is_answer(message) or any(value.lower() in BULK for value in _values(message, "Precedence"))
+    return marked and not is_report(message) and DAEMON.search(decoded(message.get("From"))) is None
 
 
 def is_answer(message: Message) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tasks.mail.config import Limits
+from tasks.mail.facts import FAILED
 from tasks.mail.journey.tables import sections
 from tasks.mail.markdown import code, escape, table
 from tasks.mail.picture.svg import alt, data_uri, svg
 from tasks.mail.picture.timeline import Timeline, hop_bars, of_result
-from tasks.mail.result import LoopResult
+from tasks.mail.result import BounceRecord, LoopResult
 from tasks.mail.visible import one_line
 
 
@@ -61,6 +62,9 @@ def markdown(
         parts += ["### Stages", table(rows, ("leg", "stage", "time"))]
     if found := _landing(result):
         parts += ["### Where it landed", table(found, ("", ""))]
+    if result.bounce is not None:
+        headline = "### The bounce" if result.bounce.action == FAILED else "### The notice of a delay"
+        parts += [headline, table(_bounce(result.bounce), ("", ""))]
     parts += ["### The message", table(_message(result), ("", ""))]
     fields = [
         (escape(f"{section}.{name}"), code(_as_written(value)))
@@ -121,6 +125,21 @@ def _landing(result: LoopResult) -> list[tuple[str, ...]]:
         ("copies", str(result.copies)),
         ("UIDs", ", ".join(str(uid) for uid in result.matched_uids)),
     ]
+
+
+def _bounce(bounce: BounceRecord) -> list[tuple[str, ...]]:
+    rows = (
+        ("action", code(bounce.action)),
+        ("status", code(bounce.status)),
+        ("diagnostic", code(bounce.diagnostic)),
+        ("recipient", code(bounce.recipient)),
+        ("reporting server", code(bounce.reporting_mta)),
+        ("remote server", code(bounce.remote_mta)),
+        ("found in", code(bounce.folder)),
+        ("of the mailbox", code(bounce.mailbox)),
+        ("arrived, by that server's clock", moment(bounce.arrived_at)),
+    )
+    return [row for row in rows if row[1]]
 
 
 def _message(result: LoopResult) -> list[tuple[str, ...]]:

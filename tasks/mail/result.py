@@ -65,6 +65,22 @@ class AttemptRecord(BaseModel):
     stage: str
 
 
+class BounceRecord(BaseModel):
+    """What a delivery status notification (RFC 3464) said of the message; what it did not say is empty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Text = Field(description="failed, or delayed: the server was still trying.")
+    status: Text = Field("", description="The enhanced status code (RFC 3463).")
+    diagnostic: Text = Field("", description="The reply of the remote server.")
+    recipient: Text = Field("", description="Whom the message could not be delivered to.")
+    reporting_mta: Text = Field("", description="The server that wrote the notification.")
+    remote_mta: Text = Field("", description="The server that it could not hand the message to.")
+    mailbox: Text = Field("", description="The mailbox in which the notification was found.")
+    folder: Text = Field("", description="Its folder.")
+    arrived_at: Moment | None = Field(None, description="Its INTERNALDATE.")
+
+
 class LoopResult(BaseModel):
     """What one check found. Times are UTC, durations in seconds; None where a check did not come that far."""
 
@@ -105,6 +121,7 @@ class LoopResult(BaseModel):
     copies: int = 0
     matched_uids: tuple[int, ...] = ()
     latest_internaldate: Moment | None = None
+    bounce: BounceRecord | None = Field(None, description="What the bounce said, or the last notice of a delay.")
     journey: JourneyRecord | None = Field(None, description="What the message tells of its way.")
     tls: dict[str, TlsRecord] = Field(default_factory=dict, description="What was agreed, by leg.")
     attempt_times: tuple[tuple[Seconds, Seconds], ...] = Field(

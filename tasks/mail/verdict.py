@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.mail import returned
 from tasks.mail.arrived import arrived
 from tasks.mail.concerns import concerns, tempered
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
@@ -11,7 +12,7 @@ from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Receipt
 from tasks.mail.journey.journey import Journey
 from tasks.mail.judgement import Verdict, follow, queued, said, severity
-from tasks.mail.redaction import secrets_of, without
+from tasks.mail.redaction import line_without
 from tasks.mail.result import Outcome, Status
 
 
@@ -32,12 +33,12 @@ def judge(
     if found.hits:
         return arrived(loop, loop.imap, sent, found, journey)
     if found.bounce is not None:
-        return _bounced(loop.smtp, found.bounce)
+        return _bounced(loop, found.bounce)
     if sent.doubt is not None:
         return _in_doubt(
             loop.smtp, sent.doubt, f"and it did not arrive within {loop.limits.max_wait:g} s, so it was not accepted"
         )
-    return _lost(loop, loop.imap, sent)
+    return _lost(loop, loop.imap, sent, found.delay)
 
 
 def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
@@ -116,19 +117,24 @@ def unreadable(imap: ImapConfig, failure: ImapFailure) -> str:
     )
 
 
-def _bounced(smtp: SmtpConfig, bounce: Bounce) -> Verdict:
-    by = bounce.remote_mta or bounce.reporting_mta or "a mail server"
-    told = " ".join(part for part in (bounce.status, bounce.diagnostic) if part)
-    reason = without(secrets_of(smtp), told) or "no reason given"  # the relay knows the password
-    sentence = f"The message to {smtp.to_addr} bounced at {by} ({reason}): ask the postmaster there."
+def _bounced(loop: LoopConfig, bounce: Bounce) -> Verdict:
+    hidden = returned.secrets(loop)
+    by = line_without(hidden, bounce.remote_mta or bounce.reporting_mta) or "a mail server"
+    reason = returned.reason(bounce, hidden) or "no reason given"
+    sentence = f"The message to {loop.smtp.to_addr} bounced at {by} ({reason}): ask the postmaster there."
     return Verdict(Status.ERROR, Outcome.BOUNCED, sentence, "imap", "search", ErrorType.BOUNCED, reason)
 
 
-def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt) -> Verdict:
+def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, delay: Bounce | None) -> Verdict:
     text = f"not found in the mailbox of {imap.username} at {imap.host} within {loop.limits.max_wait:g} s"
     sentence = (
         f"Mail does not arrive: {loop.smtp.host} accepted the message{queued(sent)}, but it was {text}"
-        f"{follow(loop.smtp, sent)}."
+        f"{_waits(loop, delay)}{follow(loop.smtp, sent)}."
     )
     status = severity(imap.no_recent_message_severity)
     return Verdict(status, Outcome.LOST, sentence, "imap", "search", ErrorType.NO_MESSAGE, text)
+
+
+def _waits(loop: LoopConfig, delay: Bounce | None) -> str:
+    """Where a message waits that is not lost for good."""
+    return f"; {returned.still_trying(delay, returned.secrets(loop)).rstrip('.')}" if delay else ""

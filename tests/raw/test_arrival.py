@@ -502,6 +502,49 @@ async def test_a_bounce_ends_the_wait() -> None:
         assert len(way.mailbox.messages) == 1
     assert (result.status, result.outcome) == (Status.ERROR, Outcome.BOUNCED)
     assert result.error_msg == "5.1.1 550 5.1.1 No such user"
+    assert result.bounce is not None
+    assert (result.bounce.action, result.bounce.recipient) == ("failed", "bob@localhost.test")
+    assert (result.bounce.mailbox, result.bounce.folder) == ("bob at 127.0.0.1", "INBOX")
+    assert result.bounce.arrived_at is not None
+
+
+async def test_a_bounce_in_junk_ends_the_wait() -> None:
+    async with around() as way:
+        way.relay.arrive = lambda raw: way.mailbox.append(report(raw), "Junk")
+        result = await way.check()
+    assert (result.outcome, result.bounce and result.bounce.folder) == (Outcome.BOUNCED, "Junk")
+
+
+async def test_the_last_notice_of_a_delay_is_the_one_on_record() -> None:
+    """Whichever lies first; the message is looked for all the same."""
+    now = datetime.now(UTC)
+    for ages in ((20, 10), (10, 20)):
+        async with around() as way:
+
+            def arrive(raw: bytes, way: Round = way, ages: tuple[int, int] = ages) -> None:
+                for age in ages:
+                    text = report(raw, "delayed").replace(b"No such user", b"after %d" % age)
+                    way.mailbox.append(text, internaldate=now - timedelta(seconds=age))
+
+            way.relay.arrive = arrive
+            result = await way.check(SHORT)
+        assert (result.outcome, result.bounce and result.bounce.action) == (Outcome.LOST, "delayed")
+        assert result.bounce is not None
+        assert result.bounce.diagnostic == "550 5.1.1 after 10"
+        assert notes(result) == ["Delayed: edge.test says that it is still trying: 5.1.1 550 5.1.1 after 10."]
+
+
+async def test_a_message_that_comes_after_the_notice_of_its_delay_is_found() -> None:
+    async with around() as way:
+
+        def arrive(raw: bytes) -> None:
+            way.mailbox.append(report(raw, "delayed"))
+            asyncio.get_running_loop().call_later(0.3, way.mailbox.append, raw)
+
+        way.relay.arrive = arrive
+        result = await way.check()
+    assert_found(result)
+    assert any("still trying" in note for note in result.notes)
 
 
 async def test_a_clock_far_behind_does_not_hide_a_bounce() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.mail.bounce import bounce_of
+from tasks.mail.bounce import bounce_of, delay_of
 from tasks.mail.config import SmtpConfig
-from tasks.mail.facts import Bounce
+from tasks.mail.facts import DELAYED, Bounce
 from tasks.mail.match import Match, match
 from tasks.mail.probe import Probe, compose
+from tests.lookalikes import LOOK_ALIKES
+from tests.notices import BOUNCES, DELAYS, mail
 
 
 def probe_of(to_addr: str = "nobody@example.net") -> Probe:
@@ -270,3 +272,47 @@ def test_the_type_before_a_diagnostic_is_left_out(value: str, shown: str) -> Non
     found = bounce_of(report("\n".join([*lines, f"Diagnostic-Code: {value}", ""])), PROBE)
     assert found is not None
     assert found.diagnostic == shown
+
+
+def delayed(status: str, diagnostic: str, recipient: str, reporting: str = "", remote: str = "") -> Bounce:
+    return Bounce(status, diagnostic, recipient, reporting, remote, DELAYED)
+
+
+WHO = "nobody@example.net"
+DELAYS_TOLD: dict[str, Bounce | None] = {
+    "postfix": delayed("4.4.1", "451 4.7.1 Greylisted", WHO, "mx.example.org", "mail.example.net"),
+    "sendmail": delayed("4.4.7", "550 5.1.1 No such user", WHO, "sendmail.example.org", "mail.example.net"),
+    "exim, text only": delayed("4.7.1", "451 4.7.1 Greylisted", WHO),
+    "exim, text only, plain subject": delayed("4.7.1", "451 4.7.1 Greylisted", WHO),
+    "gmail, text only": delayed("", "", WHO),
+    "qmail's words, nothing said of the end": None,
+}
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_a_delay_is_told_with_all_that_the_notice_says(name: str) -> None:
+    """Whether anybody still tries must be said, else it is neither a bounce nor a delay."""
+    assert delay_of(DELAYS[name](PROBE.content), PROBE) == DELAYS_TOLD[name]
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_the_delay_of_another_message_is_none_of_the_probe(name: str) -> None:
+    assert delay_of(DELAYS[name](OTHER.content), PROBE) is None
+
+
+@pytest.mark.parametrize("name", BOUNCES)
+def test_a_bounce_is_no_delay(name: str) -> None:
+    assert delay_of(BOUNCES[name](PROBE.content), PROBE) is None
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_what_is_about_the_probe_otherwise_is_no_delay(name: str) -> None:
+    assert delay_of(LOOK_ALIKES[name](PROBE.content), PROBE) is None
+
+
+@pytest.mark.parametrize("mark", [b"Auto-Submitted: auto-replied", b"In-Reply-To: <a@b>", b"Precedence: bulk"])
+def test_an_autoresponder_that_writes_of_delays_reports_none(mark: bytes) -> None:
+    """It may come without a return path, as notices do, and quote what it answers."""
+    text = b"Answers are delayed until Monday.\n\n" + PROBE.content
+    assert delay_of(mail(b"Return-Path: <>\nFrom: ann@example.org\n" + mark, b"", text), PROBE) is None
+    assert delay_of(mail(b"Return-Path: <>\nFrom: MAILER-DAEMON@example.org\n" + mark, b"", text), PROBE) is not None

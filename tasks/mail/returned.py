@@ -1,0 +1,56 @@
+"""What was returned to the sender: a bounce or the notice of a delay, in words and as a record. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tasks.mail.config import LoopConfig
+from tasks.mail.facts import Arrival, Bounce
+from tasks.mail.redaction import line_without, secrets_of
+from tasks.mail.result import BounceRecord
+
+
+def reason(bounce: Bounce, secrets: Sequence[str]) -> str:
+    """Why, in the words of the server; empty where it said nothing. A relay knows the password, and may repeat it."""
+    return line_without(secrets, " ".join(part for part in (bounce.status, bounce.diagnostic) if part))
+
+
+def still_trying(delay: Bounce, secrets: Sequence[str]) -> str:
+    """Half a sentence about a delay: who still tries, to reach whom, and why it does not work."""
+    told = ": ".join(part for part in (line_without(secrets, delay.remote_mta), reason(delay, secrets)) if part)
+    who = line_without(secrets, delay.reporting_mta) or "the relay"
+    return f"{who} says that it is still trying" + (f": {told}" if told else "")
+
+
+def secrets(loop: LoopConfig) -> tuple[str, ...]:
+    """What no server on the way may make us say."""
+    sections = (loop.smtp, loop.imap)
+    return tuple(secret for section in sections if section is not None for secret in secrets_of(section))
+
+
+def record(loop: LoopConfig, found: Arrival) -> BounceRecord | None:
+    """The bounce for the result; without one, the last notice of a delay."""
+    if (bounce := found.bounce or found.delay) is None:
+        return None
+    hidden = secrets(loop)
+    return BounceRecord(
+        action=bounce.action,
+        status=line_without(hidden, bounce.status),
+        diagnostic=line_without(hidden, bounce.diagnostic),
+        recipient=line_without(hidden, bounce.recipient),
+        reporting_mta=line_without(hidden, bounce.reporting_mta),
+        remote_mta=line_without(hidden, bounce.remote_mta),
+        mailbox=bounce.mailbox,
+        folder=bounce.folder,
+        arrived_at=bounce.arrived,
+    )
+
+
+def notes(loop: LoopConfig, found: Arrival) -> Iterator[str]:
+    """What the verdict does not say of it."""
+    hidden = secrets(loop)
+    if found.hits and found.bounce is not None:
+        why = reason(found.bounce, hidden) or "no reason given"
+        yield f"A bounce came as well ({why}): the address may have more than one recipient."
+    elif found.delay is not None:
+        yield f"Delayed: {still_trying(found.delay, hidden).rstrip('.')}."
