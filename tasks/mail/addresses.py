@@ -9,6 +9,7 @@ import unicodedata
 import idna
 from email_validator import EmailNotValidError, validate_email
 
+LONGEST_LOCAL, LONGEST_ADDRESS = 64, 254  # octets (RFC 5321, 4.5.3.1)
 SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SLUG_LENGTH = 63
 
@@ -76,10 +77,19 @@ def mail_address(value: str) -> str:
         # The domain has its own check, as email-validator refuses .test, .local and localhost.
         checked = validate_email(f"{local}@example.org", check_deliverability=False, strict=True)
         address = f"{checked.local_part}@{_domain(domain)}"
-        if len(address.encode()) > 254:
+        if len(address.encode()) > LONGEST_ADDRESS:
             raise ValueError(value)
     except (EmailNotValidError, ValueError):
         raise ValueError(
             f"must be one address such as probe@example.org, without a display name, not {quoted(value)}"
         ) from None
     return address
+
+
+def with_detail(address: str, detail: str) -> str:
+    """The same mailbox by another address (RFC 5233): local+detail@domain. Raises ValueError if that is too long."""
+    local, _, domain = address.rpartition("@")
+    local = f"{local}+{detail}"
+    if len(local.encode()) > LONGEST_LOCAL or len(f"{local}@{domain}".encode()) > LONGEST_ADDRESS:
+        raise ValueError(address)
+    return f"{local}@{domain}"

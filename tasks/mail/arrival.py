@@ -250,7 +250,8 @@ class _Search:
 
     def _read_report(self, raw: bytes, place: Place, row: Row) -> None:
         """Take the bounce of the probe, or the notice that it is delayed."""
-        if (notice := bounce_of(raw, self.probe) or delay_of(raw, self.probe)) is None:
+        fresh = not self._is_old(row)
+        if (notice := bounce_of(raw, self.probe, fresh) or delay_of(raw, self.probe, fresh)) is None:
             return
         mailbox = f"{self.imap.username} at {self.imap.host}"
         notice = replace(notice, mailbox=mailbox, folder=place.folder, arrived=row.internaldate)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from email import message_from_bytes
 from email.message import Message
+from email.utils import getaddresses
 
 from tasks.mail.facts import DELAYED, FAILED, Bounce
 from tasks.mail.match import (
@@ -16,6 +17,7 @@ from tasks.mail.match import (
     decoded,
     has_ids,
     is_autoreply,
+    may_be_from,
     own_parts,
     text_of,
 )
@@ -39,6 +41,14 @@ TRYING = re.compile(
     r"\bdelay|\bwarning\b|\bnot yet\b|\bstill trying\b|\bwill (?:be retried|retry|try again|keep|continue)\b",
     re.IGNORECASE,
 )
+NOTHING_ELSE = re.compile(rf"{GIVEN_UP.pattern}|\bfailure\b", re.IGNORECASE)  # in the subject of an empty notice
+ADDRESSED = (
+    "To",
+    "Delivered-To",
+    "X-Original-To",
+    "Envelope-To",
+)  # whom a message came to; the last three by its server
+
 # What reads like an SMTP reply, and the enhanced code in it, by what it is the reason for.
 REPLY = {
     FAILED: re.compile(r"(?:^[ \t]*|[:'] ?)(5\d\d[ -].*)", re.MULTILINE),
@@ -52,41 +62,49 @@ STATUS = {
 log = logging.getLogger(__name__)
 
 
-def bounce_of(raw: bytes, probe: Probe) -> Bounce | None:
+def bounce_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
     """The bounce of `probe` in the message `raw`; None if it reports on something else, or does not report a failure.
 
-    A report of a delay is none: the relay is still trying.
+    A report of a delay is none: the relay is still trying. `fresh`: it came after the probe was sent; else the address
+    that it came to, six digits of the id, is not enough to make it the probe's.
     """
-    return _notice_of(raw, probe, FAILED)
+    return _notice_of(raw, probe, FAILED, fresh)
 
 
-def delay_of(raw: bytes, probe: Probe) -> Bounce | None:
+def delay_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
     """The notice in the message `raw` that `probe` is delayed; None if it says anything else."""
-    return _notice_of(raw, probe, DELAYED)
+    return _notice_of(raw, probe, DELAYED, fresh)
 
 
-def _notice_of(raw: bytes, probe: Probe, action: str) -> Bounce | None:
+def _notice_of(raw: bytes, probe: Probe, action: str, fresh: bool) -> Bounce | None:
     try:
-        return _notice_in(message_from_bytes(raw, policy=POLICY), probe, action)
+        return _notice_in(message_from_bytes(raw, policy=POLICY), probe, action, fresh)
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A delivery report could not be parsed: %s", type(error).__name__)
         return None
 
 
-def _notice_in(report: Message, probe: Probe, action: str) -> Bounce | None:
+def _notice_in(report: Message, probe: Probe, action: str, fresh: bool) -> Bounce | None:
     if not comes_as_bounce(report):
         return None
     # Only the report's own parts: a returned message may itself have the probe, or a report on it, attached.
     parts = list(own_parts(report))
     notice, quoted = _notice(parts)
     originals = [original for part in parts for original in _originals(part)] or quoted
+    by_address = False
     if not any(has_ids(original, probe) for original in originals):
-        return None
+        by_address = fresh and not any(_is_another(original, probe) for original in originals)
+        by_address = by_address and _came_to(report, probe)
+        if not by_address:
+            return None
     if report.get_content_type() == "multipart/report" or any(
         part.get_content_type() in STATUS_TYPES for part in parts
     ):
         return _from_status([group for part in parts for group in _status_groups(part)], action)
-    return _from_text(report, notice) if action == FAILED else _delay_from_text(report, notice)
+    # Without a word of the probe in it, it may be what an autoresponder sent; and who is away writes of delays, too.
+    if (by_address or action == DELAYED) and is_autoreply(report):
+        return None
+    return _from_text(report, notice, action, by_address)
 
 
 def _from_status(groups: Sequence[Message], action: str) -> Bounce | None:
@@ -104,22 +122,15 @@ def _from_status(groups: Sequence[Message], action: str) -> Bounce | None:
     )
 
 
-def _from_text(report: Message, notice: str) -> Bounce | None:
-    """What a notice for people says."""
-    if TRYING.search(f"{decoded(report.get('Subject'))}\n{notice}") or not GIVEN_UP.search(notice):
+def _from_text(report: Message, notice: str, action: str, by_address: bool) -> Bounce | None:
+    """What a notice for people says; its reason is what reads like an SMTP reply."""
+    subject = decoded(report.get("Subject"))
+    trying = TRYING.search(f"{subject}\n{notice}") is not None
+    given_up = GIVEN_UP.search(notice) is not None
+    if by_address:  # then there may be no more than a subject
+        given_up |= (GIVEN_UP if notice.strip() else NOTHING_ELSE).search(subject) is not None
+    if not (trying if action == DELAYED else given_up and not trying):
         return None
-    return _in_words(report, notice, FAILED)
-
-
-def _delay_from_text(report: Message, notice: str) -> Bounce | None:
-    """The same of a delay. Who is away may write of delays and warnings, too."""
-    if is_autoreply(report) or not TRYING.search(f"{decoded(report.get('Subject'))}\n{notice}"):
-        return None
-    return _in_words(report, notice, DELAYED)
-
-
-def _in_words(report: Message, notice: str, action: str) -> Bounce:
-    """The reason is what reads like an SMTP reply."""
     reply, status = REPLY[action].search(notice), STATUS[action].search(notice)
     return Bounce(
         status=status[1] if status else "",
@@ -129,6 +140,21 @@ def _in_words(report: Message, notice: str, action: str) -> Bounce:
         remote_mta="",
         action=action,
     )
+
+
+def _came_to(report: Message, probe: Probe) -> bool:
+    """Whether it came to the address that this probe alone was sent from."""
+    if not probe.verp:
+        return False
+    values = [str(value) for name in ADDRESSED for value in report.get_all(name, [])]
+    readable = [value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for value in values]
+    addresses = getaddresses([" ".join(value.split()) for value in readable])
+    return any(address.casefold() == probe.envelope_from.casefold() for _, address in addresses)
+
+
+def _is_another(original: Message, probe: Probe) -> bool:
+    """Whether what was returned without the ids of the probe has those of another message, or another sender."""
+    return any(name in original for name in ("X-Mail-Loop-Id", "Message-ID")) or not may_be_from(original, probe)
 
 
 def _notice(parts: Sequence[Message]) -> tuple[str, list[Message]]:

@@ -66,6 +66,7 @@ def conclude(
         subject=probe.subject,
         message_id=probe.message_id,
         from_=probe.from_addr,
+        envelope_from=probe.envelope_from,
         to=probe.to_addr,
         sent_at=attempts.started.utc,
         notes=verdict.notes + notes,

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from tasks.mail.addresses import LONGEST_ADDRESS, LONGEST_LOCAL, with_detail
 from tasks.mail.errors import ConfigError
 from tasks.mail.fields import Address, Duration, EhloName, Host, Password, Pause, Port, Retries, Slug, Subject, Text
 from tasks.mail.problems import explain, problem
@@ -29,6 +30,7 @@ Tls = Literal["none", "starttls", "implicit"]
 Severity = Literal["warning", "critical"]
 AuthResult = Literal["pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"]
 
+TOKEN_LENGTH = 6  # hex digits of a probe's id: enough to tell runs apart by eye; a match always takes the whole id
 LONGEST_RETRY_DELAY = 3600.0
 MOST_RETRY_DELAYS = 50  # as many as Prefect takes; it repeats the last one for the retries beyond
 
@@ -77,8 +79,26 @@ class SmtpConfig(Section):
     ehlo_name: EhloName | None = Field(
         None, title="EHLO name", description="Name given in EHLO; if left out, that of the machine"
     )
+    verp: bool = Field(
+        False,
+        title="VERP",
+        description="Send each probe from local+token@domain, so that a bounce is known by the address it comes to",
+    )
 
     _login_rules = field_validator("password_secret")(login_rules)
+
+    @field_validator("verp")
+    @classmethod
+    def _has_room(cls, verp: bool, info: ValidationInfo) -> bool:
+        if verp and (from_addr := info.data.get("from_addr")):
+            try:
+                with_detail(from_addr, "0" * TOKEN_LENGTH)
+            except ValueError:
+                raise problem(
+                    f"needs a shorter from_addr: with +token before the @, {LONGEST_LOCAL} octets there and "
+                    f"{LONGEST_ADDRESS} in all are the most"
+                ) from None
+        return verp
 
     def retry_delays(self) -> list[float]:
         """Seconds before each further attempt, jitter included, in the form that Prefect takes."""

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tasks.mail.config import TOKEN_LENGTH
 from tasks.mail.errors import ImapFailure
 from tasks.mail.imap import Mailbox
 from tasks.mail.imap_rows import UNKNOWN_DATE, Row
 from tasks.mail.match import HEADERS, decoded, is_answer, is_report
-from tasks.mail.probe import TOKEN_LENGTH, Probe
+from tasks.mail.probe import Probe
 
 PROBE_ID = re.compile(r"[0-9a-f]{32}")
 WINDOW = timedelta(days=31)  # how far back an ordinary look goes, for a server's sake

@@ -67,7 +67,7 @@ def match(headers: bytes, probe: Probe) -> Match:
             return Match.OWN if _values(message, "X-Mail-Loop-Name") == {probe.loop} else Match.COPY
         if has_ids(message, probe):
             return Match.COPY
-        if _has_subject(message, probe) and _may_be_from(message, probe):
+        if _has_subject(message, probe) and may_be_from(message, probe):
             return Match.PERHAPS
     return Match.REPORT if comes_as_bounce(message) else Match.NO
 
@@ -83,7 +83,7 @@ def _has_subject(message: Message, probe: Probe) -> bool:
     return bool(ours) and not rest and GATEWAY_TAGS.fullmatch(tags) is not None
 
 
-def _may_be_from(message: Message, probe: Probe) -> bool:
+def may_be_from(message: Message, probe: Probe) -> bool:
     """Whether the sender is the probe's, at least in words: a list may put `by way of` and its own address there."""
     sender = decoded(message.get("From")).casefold()
     return not sender or probe.from_addr.casefold() in sender

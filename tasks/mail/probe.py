@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime
 
-from tasks.mail.config import SmtpConfig
-
-TOKEN_LENGTH = 6  # hex digits: enough to tell runs apart by eye; a match always takes the whole id
+from tasks.mail.addresses import with_detail
+from tasks.mail.config import TOKEN_LENGTH, SmtpConfig
 
 BODY = """\
 This message was sent by Mail Loop Check to see whether mail gets through.
@@ -25,7 +24,10 @@ Probe: {id}
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One composed message. `id` is random (32 hex digits), `token` its first six, `content` what goes on the wire."""
+    """One composed message. `id` is random (32 hex digits), `token` its first six, `content` what goes on the wire.
+
+    With `verp` its envelope has a sender of its own.
+    """
 
     id: str
     loop: str
@@ -34,10 +36,16 @@ class Probe:
     subject: str
     message_id: str
     content: bytes
+    verp: bool = False
 
     @property
     def token(self) -> str:
         return self.id[:TOKEN_LENGTH]
+
+    @property
+    def envelope_from(self) -> str:
+        """Whom a bounce goes to."""
+        return with_detail(self.from_addr, self.token) if self.verp else self.from_addr
 
     @property
     def needs_smtputf8(self) -> bool:
@@ -80,6 +88,7 @@ def compose(loop: str, smtp: SmtpConfig, now: datetime | None = None, run: str |
         subject=subject,
         message_id=message_id,
         content=f"{head}\r\n{body}".encode(),
+        verp=smtp.verp,
     )
 
 

@@ -150,6 +150,7 @@ def _message(result: LoopResult) -> list[tuple[str, ...]]:
         ("probe id", result.probe_id),
         ("Message-ID", result.message_id),
         ("from", result.from_),
+        ("envelope sender", result.envelope_from if result.envelope_from != result.from_ else None),
         ("to", result.to),
         ("queue id at the relay", result.queue_id),
     )

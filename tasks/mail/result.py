@@ -106,6 +106,7 @@ class LoopResult(BaseModel):
     subject: Text | None = None
     message_id: Text | None = None
     from_: Text | None = Field(None, alias="from")
+    envelope_from: Text | None = Field(None, description="The sender to whom a bounce goes; differs with smtp.verp.")
     to: Text | None = None
     sent_at: Moment | None = Field(None, description="When the first attempt began.")
     accepted_at: Moment | None = Field(None, description="When the relay accepted the message.")

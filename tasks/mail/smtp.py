@@ -98,7 +98,7 @@ class _Dialogue:
             async with self.stages("auth"):
                 await self._authenticate()
         async with self.stages("mail"):
-            await self.client.mail(self.probe.from_addr, options=self._mail_options(), encoding=self._encoding)
+            await self.client.mail(self.probe.envelope_from, options=self._mail_options(), encoding=self._encoding)
         async with self.stages("rcpt"):
             await self.client.rcpt(self.probe.to_addr, encoding=self._encoding)
         async with self.stages("data"):

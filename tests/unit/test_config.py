@@ -76,6 +76,7 @@ def test_smtp_defaults() -> None:
         "retry_backoff": 1.0,
         "retry_jitter": 0.0,
         "verify": True,
+        "verp": False,
     }
 
 
@@ -223,7 +224,8 @@ def test_imap_port_follows_tls(tls: str, port: int) -> None:
             "zzz",
             "x",
             "unknown field; known are host, tls, port, username, password, password_secret, from_addr, to_addr, "
-            "subject_prefix, timeout, retries, retry_delay, retry_backoff, retry_jitter, ca_file, verify, ehlo_name",
+            "subject_prefix, timeout, retries, retry_delay, retry_backoff, retry_jitter, ca_file, verify, ehlo_name, "
+            "verp",
         ),
     ],
 )

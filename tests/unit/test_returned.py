@@ -129,7 +129,7 @@ def test_a_message_that_arrived_and_bounced_has_arrived_and_the_bounce_is_told()
 def test_no_password_that_a_server_writes_into_a_notice_is_told() -> None:
     """The relay knows it; the diagnostic of its bounce is its own text."""
     for notice in (BOUNCE, DELAY):
-        hostile = replace(notice, **dict.fromkeys(("status", "diagnostic", "recipient"), PASSWORD))
+        hostile = replace(notice, status=PASSWORD, diagnostic=f"550 {PASSWORD}", recipient=PASSWORD)
         hostile = replace(hostile, remote_mta=f"mx {PASSWORD}", reporting_mta=f"{PASSWORD} mx")
         for found in (arrival(bounce=hostile), arrival(delay=hostile), arrival(HIT, bounce=hostile)):
             result = concluded(found)
