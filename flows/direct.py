@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from flows.gates import Gates
-from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import broken, conclude, misconfigured, skipped
 from tasks.mail.config import InboundConfig, LoopConfig
@@ -18,10 +17,11 @@ from tasks.mail.errors import CheckSkipped, ConfigError, ImapFailure, SmtpFailur
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, conclude_inbound, find_recent
 from tasks.mail.probe import compose
-from tasks.mail.redaction import secrets_of
+from tasks.mail.redaction import secrets_of, secrets_of_all
 from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
 from tasks.mail.turns import Turn, turn
+from tasks.mail.watch import watch
 
 AT_ONCE = 100
 
@@ -58,10 +58,10 @@ async def _loop(mine: Turn) -> LoopResult:
         )
     except SmtpFailure as failure:
         sent = failure.alone()
-    if loop.imap is not None and (wanted := to_look_for(sent, probe, attempts, loop.limits.max_wait)):
+    if wanted := to_look_for(loop, sent, probe, attempts):
         try:
-            with as_imap_failure(secrets_of(loop.imap)):
-                found = await find(probe, loop.imap, *wanted)
+            with as_imap_failure(secrets_of_all(loop.imap, loop.bounce_mailbox)):
+                found = await watch(probe, loop.imap, loop.bounce_mailbox, *wanted)
         except ImapFailure as failure:
             found = failure.alone()
         sent, found = proved(sent, wanted[0], found)

@@ -31,4 +31,6 @@ def route(config: LoopConfig | InboundConfig | Matrix) -> str:
     )
     if isinstance(config, InboundConfig):
         return f"inbound check {config.name}: {mailbox}, {config.imap.folder}"
-    return f"loop {config.name}: {config.smtp.host}:{config.smtp.port} -> {config.smtp.to_addr} -> {mailbox}"
+    back = config.bounce_mailbox
+    bounces = f", bounces to {back.username} at {back.host}:{back.port}" if back else ""
+    return f"loop {config.name}: {config.smtp.host}:{config.smtp.port} -> {config.smtp.to_addr} -> {mailbox}{bounces}"

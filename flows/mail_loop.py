@@ -15,7 +15,7 @@ from tasks.mail.facts import Arrival
 from tasks.mail.probe import Probe, compose
 from tasks.mail.result import LoopResult
 from tasks.mail.turns import Turn, turn
-from tasks.parameters import OptionalImap, check_flow, loop_of
+from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, loop_of
 from tasks.runs import name_this_run, this_run, to_its_end
 from tasks.search import search
 from tasks.send import send
@@ -27,6 +27,7 @@ async def mail_loop_check(
     smtp: SmtpConfig,
     imap: OptionalImap = None,
     limits: Limits | SkipJsonSchema[None] = None,  # all its fields have defaults: the form needs no choice of none
+    bounce_mailbox: OptionalBounceMailbox = None,
 ) -> LoopResult | State[object]:
     """Send a message through a relay, find that very message in a mailbox, and say whether mail gets through.
 
@@ -39,10 +40,11 @@ async def mail_loop_check(
         smtp: The relay that the message is handed to.
         imap: The mailbox that it should arrive in. Without one, the check ends when the relay has accepted the message.
         limits: How long the message may take, in seconds.
+        bounce_mailbox: The mailbox of the sender, where bounces go, if it is another one.
     """
     with to_its_end():
         try:
-            loop = await loop_of(name, smtp, imap, limits)
+            loop = await loop_of(name, smtp, imap, limits, bounce_mailbox)
         except ConfigError as error:
             return await ended(misconfigured(str(name), str(error), this_run()))
 
@@ -62,7 +64,7 @@ async def checked(mine: Turn, probe: Probe) -> LoopResult:
     attempts = Attempts(mine.spend)
     sent = await send(probe, loop.smtp, attempts)
     found: Arrival | ImapFailure | None = None
-    if loop.imap is not None and (wanted := to_look_for(sent, probe, attempts, loop.limits.max_wait)):
-        found = await search(wanted[0], probe, loop.imap, wanted[1])
+    if wanted := to_look_for(loop, sent, probe, attempts):
+        found = await search(wanted[0], probe, loop.imap, wanted[1], loop.bounce_mailbox)
         sent, found = proved(sent, wanted[0], found)
     return conclude(loop, probe, attempts, sent, found, this_run(), mine.notes)

@@ -88,7 +88,8 @@ async def check(
 async def _flow_run(config: LoopConfig | InboundConfig) -> State[Any]:
     if isinstance(config, InboundConfig):
         return await inbound_check(config.imap, config.name, return_state=True)
-    return await mail_loop_check(config.name, config.smtp, config.imap, config.limits, return_state=True)
+    sections = (config.smtp, config.imap, config.limits, config.bounce_mailbox)
+    return await mail_loop_check(config.name, *sections, return_state=True)
 
 
 async def result_of(state: State[Any]) -> LoopResult:

@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 async def resolve(loop: LoopConfig) -> LoopConfig:
     """The loop with all its passwords in place. Raises ConfigError where one is nowhere to be found."""
     smtp = await resolve_section(loop.smtp, "smtp")
-    return loop.model_copy(update={"smtp": smtp, "imap": await resolve_imap(loop.imap) if loop.imap else None})
+    imap = await resolve_imap(loop.imap) if loop.imap else None
+    bounces = await resolve_section(loop.bounce_mailbox, "bounce_mailbox") if loop.bounce_mailbox else None
+    return loop.model_copy(update={"smtp": smtp, "imap": imap, "bounce_mailbox": bounces})
 
 
 async def resolve_imap(imap: ImapConfig) -> ImapConfig:

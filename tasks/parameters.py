@@ -14,6 +14,7 @@ from tasks.blame.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.config import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.errors import ConfigError
 from tasks.mail.files import check_ca_files
+from tasks.mail.mailboxes import BounceMailbox
 from tasks.runs import of_a_deployment
 
 P = ParamSpec("P")
@@ -21,13 +22,13 @@ R = TypeVar("R")
 
 # Prefect's server tells an error inside a union by repeating the input. Beside the union, the rule that refuses a
 # password tells it by the name of the field.
-OptionalImap = Annotated[
-    ImapConfig | None,
-    Field(json_schema_extra={"propertyNames": ImapConfig.model_json_schema()["propertyNames"]}),
-]
+_BESIDE_THE_UNION = Field(json_schema_extra={"propertyNames": ImapConfig.model_json_schema()["propertyNames"]})
+OptionalImap = Annotated[ImapConfig | None, _BESIDE_THE_UNION]
+OptionalBounceMailbox = Annotated[BounceMailbox | None, _BESIDE_THE_UNION]
 
 HIDDEN = "********"
-SHOWN = frozenset({*SmtpConfig.model_fields, *Receiver.model_fields, *Limits.model_fields}) - {"password"}
+SECTIONS = (SmtpConfig, Receiver, Limits, BounceMailbox)
+SHOWN = frozenset(field for section in SECTIONS for field in section.model_fields) - {"password"}
 SIDES = ("senders", "receivers")  # of a matrix: sections under names
 
 
@@ -65,12 +66,15 @@ def _side(value: object) -> object:
     return {name: _shown(section) if isinstance(section, Mapping) else HIDDEN for name, section in value.items()}
 
 
-async def loop_of(name: object, smtp: object, imap: object, limits: object) -> LoopConfig:
+async def loop_of(
+    name: object, smtp: object, imap: object, limits: object, bounce_mailbox: object = None
+) -> LoopConfig:
     """The loop that the parameters describe, passwords in place. Raises ConfigError."""
-    given = {"name": name, "smtp": smtp, "imap": imap, "limits": limits}
+    given = {"name": name, "smtp": smtp, "imap": imap, "limits": limits, "bounce_mailbox": bounce_mailbox}
     loop = loop_config({field: value for field, value in given.items() if value is not None})
     check_ca_files(loop)
-    _refuse_clear_passwords({"smtp": loop.smtp.password, "imap": loop.imap.password if loop.imap else None})
+    sections = {"smtp": loop.smtp, "imap": loop.imap, "bounce_mailbox": loop.bounce_mailbox}
+    _refuse_clear_passwords({name: section.password for name, section in sections.items() if section is not None})
     return await credentials.resolve(loop)
 
 

@@ -7,30 +7,43 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
-from tasks.mail.arrival import find
 from tasks.mail.config import ImapConfig, InboundConfig
 from tasks.mail.errors import ImapFailure, as_imap_failure
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, find_recent
+from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.probe import Probe
-from tasks.mail.redaction import secrets_of
+from tasks.mail.redaction import secrets_of, secrets_of_all
 from tasks.mail.visible import unlinked
+from tasks.mail.watch import watch
 from tasks.states import finding
 
 
 @task(task_run_name="search {probe.loop} {receipt.token}", cache_policy=NO_CACHE, persist_result=False, retries=0)
-async def find_probe(receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float) -> Arrival | State[object]:
-    """Look for the message that `receipt` speaks of. It waits by itself, so Prefect has nothing to retry."""
+async def find_probe(
+    receipt: Receipt,
+    probe: Probe,
+    imap: ImapConfig | None,
+    max_wait: float,
+    bounce_mailbox: BounceMailbox | None = None,
+) -> Arrival | State[object]:
+    """Look for the message of `receipt`, or for its bounce. It waits by itself, so Prefect has nothing to retry."""
     try:
-        with as_imap_failure(secrets_of(imap)):
-            return await find(probe, imap, receipt, max_wait)
+        with as_imap_failure(secrets_of_all(imap, bounce_mailbox)):
+            return await watch(probe, imap, bounce_mailbox, receipt, max_wait)
     except ImapFailure as failure:
         return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
 
 
-async def search(receipt: Receipt, probe: Probe, imap: ImapConfig, max_wait: float) -> Arrival | ImapFailure:
+async def search(
+    receipt: Receipt,
+    probe: Probe,
+    imap: ImapConfig | None,
+    max_wait: float,
+    bounce_mailbox: BounceMailbox | None = None,
+) -> Arrival | ImapFailure:
     """Run the task, and take out what it found."""
-    state = await find_probe(receipt, probe, imap, max_wait, return_state=True)  # type: ignore[misc]  # see send()
+    state = await find_probe(receipt, probe, imap, max_wait, bounce_mailbox, return_state=True)  # type: ignore[misc]  # see send()
     return await finding(state, Arrival, ImapFailure)
 
 

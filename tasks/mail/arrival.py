@@ -42,19 +42,7 @@ async def find(probe: Probe, imap: ImapConfig, sent: Receipt, max_wait: float) -
     when the time is over, and a last connection, begun only then, has failed as well. An Arrival without hits means
     that a complete look at the end of the time found nothing.
     """
-    search = _Search(probe, imap, sent, timedelta(seconds=max(imap.retention, max_wait)))
-    deadline = sent.accepted.monotonic + max_wait
-    while True:
-        opened = time.monotonic()
-        try:
-            return await search.on_one_connection(deadline)
-        except ImapFailure as failure:
-            # One that fails as the time ends may have been dead for long: what there is by then, another has to see.
-            if failure.permanent or opened >= deadline:
-                raise
-            progress.tell("imap", failure.stage, f"{failure}; trying again")
-        pause = max(imap.retry_delay - (time.monotonic() - opened), SHORTEST_PAUSE)
-        await asyncio.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+    return await Search(probe, imap, sent, max_wait).run(sent.accepted.monotonic + max_wait)
 
 
 @dataclass(slots=True)
@@ -66,13 +54,19 @@ class _Seen:
 
 
 @dataclass
-class _Search:
-    """What is known of the mailbox so far; it outlives the connections it was learned on."""
+class Search:
+    """What is known of the mailbox so far; it outlives the connections it was learned on.
+
+    With `reports_only` neither the probe nor other folders are looked for: it is the mailbox that bounces go to.
+    """
 
     probe: Probe
     imap: ImapConfig
     sent: Receipt
-    retention: timedelta
+    max_wait: float
+    reports_only: bool = False
+    looked: asyncio.Event = field(default_factory=asyncio.Event)  # set once all that was there has been looked at
+    trouble: ImapFailure | None = None  # of the last connection, as long as no other has done better
     seen: dict[str, _Seen] = field(default_factory=dict)
     hits: dict[tuple[str, int, int], Hit] = field(default_factory=dict)
     bounce: Bounce | None = None
@@ -83,7 +77,22 @@ class _Search:
     old_reports: int = 0  # read so far
     message: bytes = b""  # the copy that decides, as it lies in the mailbox
 
-    async def on_one_connection(self, deadline: float) -> Arrival:
+    async def run(self, deadline: float) -> Arrival:
+        """Look until something is found or the deadline (monotonic seconds) has passed: see find()."""
+        while True:
+            opened = time.monotonic()
+            try:
+                return await self._on_one_connection(deadline)
+            except ImapFailure as failure:
+                self.trouble = failure
+                # One that fails as the time ends may have been dead for long: another has to see what there is by then.
+                if failure.permanent or opened >= deadline:
+                    raise
+                progress.tell("imap", failure.stage, f"{failure}; trying again")
+            pause = max(self.imap.retry_delay - (time.monotonic() - opened), SHORTEST_PAUSE)
+            await asyncio.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+
+    async def _on_one_connection(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed."""
         until = max(deadline, time.monotonic()) + min(self.imap.timeout, GRACE)
         box = await Mailbox.open(self.imap, until)
@@ -129,6 +138,8 @@ class _Search:
                     await self._look_aside(box, place)
             if last and not self.detected:
                 await self._last_look(box, [expected, junk] if junk else [expected])
+            self.looked.set()
+            self.trouble = None
             if last:
                 break
             if not self.detected and box.selected != expected.folder:
@@ -168,7 +179,8 @@ class _Search:
     async def _places(self, box: Mailbox, known: Places) -> Places:
         """Where to look by what the server lists now; where it refuses to, `known` is enough to go on."""
         try:
-            return places(await box.folders(), self.imap)
+            expected, junk, others = places(await box.folders(), self.imap)
+            return expected, junk, [] if self.reports_only else others
         except ImapFailure as failure:
             if not box.alive:
                 raise
@@ -235,6 +247,8 @@ class _Search:
         """Take from `rows` what concerns the probe, and remember how far they reach."""
         for row in rows:
             kind = match(row.headers, self.probe)
+            if self.reports_only and kind is not Match.REPORT:
+                kind = Match.NO
             if kind is Match.PERHAPS and body_has_id(await self._body(box, place, row), self.probe):
                 kind = Match.COPY
             if kind is Match.REPORT and self.bounce is None and self._is_worth_reading(row, final):
@@ -292,7 +306,8 @@ class _Search:
         looked_at = [folder for folder in folders if folder in self.seen]
         others = [folder for folder in folders if folder not in self.seen]
         now = earliest_now(self.sent.started, hits)
-        for note in await collect_leftovers(box, self.probe, now - self.retention, looked_at, others):
+        retention = timedelta(seconds=max(self.imap.retention, self.max_wait))
+        for note in await collect_leftovers(box, self.probe, now - retention, looked_at, others):
             self._note(note)
 
 

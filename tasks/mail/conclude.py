@@ -11,6 +11,7 @@ from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, ErrorType, Receipt
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record, tls_records
+from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.probe import Probe, checksum
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
 from tasks.mail.times import clock_skew, clock_step, delivery_seconds
@@ -31,7 +32,7 @@ def conclude(
     way = _journey(loop, probe, sent, found)
     verdict = judge(loop, sent, found, attempts.errors, way)
     facts: dict[str, object] = {}
-    notes = configuration_notes(loop.smtp, loop.imap) + notes
+    notes = configuration_notes(loop.smtp, loop.imap, loop.bounce_mailbox) + notes
     if isinstance(sent, Receipt):
         facts |= _sent(sent)
     else:
@@ -130,10 +131,12 @@ def broken(name: str, error: BaseException) -> LoopResult:
     )
 
 
-def configuration_notes(smtp: SmtpConfig | None, imap: ImapConfig | None) -> tuple[str, ...]:
+def configuration_notes(
+    smtp: SmtpConfig | None, imap: ImapConfig | None, bounce_mailbox: BounceMailbox | None = None
+) -> tuple[str, ...]:
     """What a configuration gives up, said in every report."""
     notes = []
-    for leg, config in (("smtp", smtp), ("imap", imap)):
+    for leg, config in (("smtp", smtp), ("imap", imap), ("bounce_mailbox", bounce_mailbox)):
         if config is None:
             continue
         if not config.verify and config.tls != "none":

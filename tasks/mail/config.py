@@ -17,16 +17,15 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from tasks.mail.addresses import LONGEST_ADDRESS, LONGEST_LOCAL, with_detail
 from tasks.mail.errors import ConfigError
 from tasks.mail.fields import Address, Duration, EhloName, Host, Password, Pause, Port, Retries, Slug, Subject, Text
+from tasks.mail.mailboxes import BounceMailbox, MailboxConfig, Tls
 from tasks.mail.problems import explain, problem
 from tasks.mail.sections import Section, Strict, login_rules, without_password
 
-Tls = Literal["none", "starttls", "implicit"]
 Severity = Literal["warning", "critical"]
 AuthResult = Literal["pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"]
 
@@ -35,7 +34,6 @@ LONGEST_RETRY_DELAY = 3600.0
 MOST_RETRY_DELAYS = 50  # as many as Prefect takes; it repeats the last one for the retries beyond
 
 SMTP_PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "implicit": 465}
-IMAP_PORTS: dict[Tls, int] = {"none": 143, "starttls": 143, "implicit": 993}
 
 
 class SmtpConfig(Section):
@@ -121,26 +119,11 @@ class Expect(Section):
     arc: AuthResult | None = Field(None, title="ARC", description="Result that ARC must have, such as pass")
 
 
-class ImapConfig(Section):
+class ImapConfig(MailboxConfig):
     """The mailbox that a probe should arrive in."""
 
-    model_config = ConfigDict(title="IMAP", json_schema_extra=without_password)
+    model_config = ConfigDict(title="IMAP")
 
-    host: Host = Field(description="Host name or IP address of the IMAP server")
-    tls: Tls = Field(
-        "implicit", title="TLS", description="Encryption: none, starttls, or implicit (TLS from the first byte)"
-    )
-    port: Port = Field(
-        default_factory=lambda data: IMAP_PORTS[data.get("tls", "implicit")],
-        description="TCP port; if left out 993 for implicit, 143 for starttls and none",
-    )
-    username: Text = Field(description="Name to log in with")
-    password: Password | None = Field(None, description="Password in clear, for local use only", repr=False)
-    password_secret: Text | None = Field(
-        None,
-        description="Name of the Prefect Secret block (or environment variable) with the password",
-        validate_default=True,
-    )
     folder: Text = Field("INBOX", description="Folder that the probe is expected in")
     search_subject: Subject | None = Field(
         None, description="Text that the subject must contain; in a loop it is the subject prefix if left out"
@@ -168,25 +151,8 @@ class ImapConfig(Section):
     )
     drift_severity: Severity = Field("warning", description="How bad it is when the authentication is not as expected")
     junk_folder: Text | None = Field(None, description="Name of the junk folder; if left out it is found by itself")
-    timeout: Duration = Field(30.0, description="Seconds that one step of the IMAP dialogue may take")
     retries: Retries = Field(2, description="Further attempts of an inbound check that found nothing")
     retry_delay: Pause = Field(10.0, description="Seconds before a further attempt or a new connection")
-    ca_file: Text | None = Field(
-        None, title="CA file", description="PEM file of certificate authorities to trust instead of the system's"
-    )
-    verify: bool = Field(True, description="Whether the server's certificate is verified")
-
-    _login_rules = field_validator("password_secret")(login_rules)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_tls_mode(cls, data: object) -> object:
-        if not isinstance(data, dict) or "tls_mode" not in data:
-            return data
-        rest = {key: value for key, value in data.items() if key != "tls_mode"}
-        if rest.setdefault("tls", data["tls_mode"]) != data["tls_mode"]:
-            raise problem("tls and tls_mode are two names of one field and differ: keep one of them")
-        return rest
 
 
 class Limits(Section):
@@ -217,12 +183,15 @@ class Limits(Section):
 
 
 class LoopConfig(Strict):
-    """One checked path. Without `imap` it ends when the server has accepted the probe."""
+    """One checked path. Without `imap` it ends when the server has accepted the probe, and no bounce came in time."""
 
     name: Slug = Field(description="Name of the loop, such as office-to-gmail")
     smtp: SmtpConfig = Field(description="The relay that a probe is handed to")
     imap: ImapConfig | None = Field(None, description="The mailbox that a probe should arrive in")
     limits: Limits = Field(default_factory=Limits, description="How long a probe may take")
+    bounce_mailbox: BounceMailbox | None = Field(
+        None, description="The sender's mailbox, where bounces are found; only if it is another one than imap"
+    )
 
     @field_validator("imap")
     @classmethod
@@ -268,7 +237,7 @@ def validated(model: type[Model], data: Mapping[str, object], source: str = "", 
 
 
 def loop_config(data: Mapping[str, object], source: str = "") -> LoopConfig:
-    """A loop from its fields; `smtp`, `imap` and `limits` may be models already. `source` begins the error text."""
+    """A loop from its fields; its sections may be models already. `source` begins the error text."""
     return validated(LoopConfig, data, source)
 
 

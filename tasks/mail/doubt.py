@@ -6,6 +6,7 @@ A relay may refuse what it has taken all the same. The message then arrives, and
 from __future__ import annotations
 
 from tasks.mail.attempts import Attempts
+from tasks.mail.config import LoopConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, Moment, Receipt
 from tasks.mail.probe import Probe
@@ -14,12 +15,12 @@ REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says it
 
 
 def to_look_for(
-    sent: Receipt | SmtpFailure, probe: Probe, attempts: Attempts, max_wait: float
+    loop: LoopConfig, sent: Receipt | SmtpFailure, probe: Probe, attempts: Attempts
 ) -> tuple[Receipt, float] | None:
-    """What may be in the mailbox, and the seconds to wait for it; None where nothing can be."""
+    """What may be in the mailboxes, and the seconds to wait for it; None where nothing can be."""
     if isinstance(sent, Receipt):
-        return sent, max_wait
-    if not attempts.bodies:
+        return (sent, loop.limits.max_wait) if loop.imap or loop.bounce_mailbox else None
+    if not (attempts.bodies and loop.imap):
         return None
     receipt = Receipt(
         probe_id=probe.id,
@@ -33,7 +34,7 @@ def to_look_for(
         doubt=sent,
         earlier_copies=attempts.bodies - 1,
     )
-    return receipt, min(max_wait, REFUSED_SECONDS)
+    return receipt, min(loop.limits.max_wait, REFUSED_SECONDS)
 
 
 def proved(

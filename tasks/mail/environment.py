@@ -9,8 +9,9 @@ from pydantic import SecretStr
 
 from tasks.mail.config import ImapConfig, InboundConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ConfigError
+from tasks.mail.mailboxes import BounceMailbox
 
-Section = TypeVar("Section", SmtpConfig, ImapConfig)
+Section = TypeVar("Section", SmtpConfig, ImapConfig, BounceMailbox)
 
 
 def variable(secret: str) -> str:
@@ -39,7 +40,8 @@ def resolve_from_environment(loop: LoopConfig) -> LoopConfig:
     """The loop with all its passwords, taken from the environment alone. Raises ConfigError."""
     smtp = _section(loop.smtp, "smtp")
     imap = _section(loop.imap, "imap") if loop.imap else None
-    return loop.model_copy(update={"smtp": smtp, "imap": imap})
+    bounces = _section(loop.bounce_mailbox, "bounce_mailbox") if loop.bounce_mailbox else None
+    return loop.model_copy(update={"smtp": smtp, "imap": imap, "bounce_mailbox": bounces})
 
 
 def resolve_inbound_from_environment(inbound: InboundConfig) -> InboundConfig:

@@ -8,9 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.mail.addresses import quoted, slug
-from tasks.mail.config import ImapConfig, InboundConfig, LoopConfig, SmtpConfig, validated
+from tasks.mail.config import InboundConfig, LoopConfig, SmtpConfig, validated
 from tasks.mail.errors import ConfigError
 from tasks.mail.formats import PARSERS, values
+from tasks.mail.mailboxes import MailboxConfig
 
 LARGEST = 64 * 1024
 
@@ -42,7 +43,8 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> LoopConf
         name = {"name": data.pop("name")} if "name" in data else {}
         data = {**name, inside: data}
     data.setdefault("name", slug(Path(path).stem))
-    data |= {section: beside(path, data[section]) for section in ("smtp", "imap") if section in data}
+    sections = ("smtp", "imap", "bounce_mailbox")
+    data |= {section: beside(path, data[section]) for section in sections if section in data}
 
     config: LoopConfig | InboundConfig
     if "smtp" in data:
@@ -62,9 +64,9 @@ def beside(path: str | Path, section: object) -> object:
 
 def check_ca_files(config: LoopConfig | InboundConfig, source: str = "", inside: str = "") -> None:
     """Raise ConfigError unless every `ca_file` can be read and holds certificates."""
-    sections: dict[str, SmtpConfig | ImapConfig | None] = {"imap": config.imap}
+    sections: dict[str, SmtpConfig | MailboxConfig | None] = {"imap": config.imap}
     if isinstance(config, LoopConfig):
-        sections = {"smtp": config.smtp, **sections}
+        sections = {"smtp": config.smtp, **sections, "bounce_mailbox": config.bounce_mailbox}
     problems = []
     for name, section in sections.items():
         if section and section.ca_file and (text := ca_problem(section.ca_file)):

@@ -15,10 +15,9 @@ from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import ErrorType, Moment, Placement
 from tasks.mail.imap import Mailbox
 from tasks.mail.imap_rows import Row
-from tasks.mail.judgement import severity
+from tasks.mail.judgement import severity, unreadable
 from tasks.mail.match import HEADERS, comes_as_bounce, decoded, is_answer
 from tasks.mail.result import LoopResult, Outcome, Status
-from tasks.mail.verdict import unreadable
 
 # What mail programs put in front of the subject that they answer or forward, in the commonest languages.
 ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)

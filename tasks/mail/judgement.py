@@ -8,6 +8,7 @@ from typing import Literal
 from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import ErrorType, Receipt
+from tasks.mail.mailboxes import BounceMailbox, MailboxConfig
 from tasks.mail.result import Outcome, Status
 
 
@@ -50,3 +51,20 @@ def took(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> str:
+    """The half sentence about a mailbox that could not be read, with the remedy."""
+    bounces = isinstance(mailbox, BounceMailbox)
+    section = "bounce_mailbox" if bounces else "imap"
+    remedy = {
+        ErrorType.AUTH: f"check {section}.username and its password",
+        ErrorType.TLS: f"check its certificate and {section}.tls",
+        ErrorType.IMAP: f"see the server's log, and check {section}.folder",
+        ErrorType.UNEXPECTED: "see the log of this run",
+    }.get(failure.error_type, "see whether the server is up and its port open")
+    so = "so no bounce would have been seen" if bounces else "which says nothing about the mail"
+    return (
+        f"the {'bounce ' if bounces else ''}mailbox of {mailbox.username} at {mailbox.host}:{mailbox.port} "
+        f"could not be read ({said(failure)}), {so}: {remedy}."
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tasks.mail.config import LoopConfig
 from tasks.mail.facts import Arrival, Bounce
-from tasks.mail.redaction import line_without, secrets_of
+from tasks.mail.redaction import line_without, secrets_of_all
 from tasks.mail.result import BounceRecord
 
 
@@ -24,8 +24,7 @@ def still_trying(delay: Bounce, secrets: Sequence[str]) -> str:
 
 def secrets(loop: LoopConfig) -> tuple[str, ...]:
     """What no server on the way may make us say."""
-    sections = (loop.smtp, loop.imap)
-    return tuple(secret for section in sections if section is not None for secret in secrets_of(section))
+    return secrets_of_all(loop.smtp, loop.imap, loop.bounce_mailbox)
 
 
 def record(loop: LoopConfig, found: Arrival) -> BounceRecord | None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from tasks.mail import returned
 from tasks.mail.arrived import arrived
-from tasks.mail.concerns import concerns, tempered
+from tasks.mail.concerns import Concern, concerns, tempered
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Receipt
 from tasks.mail.journey.journey import Journey
-from tasks.mail.judgement import Verdict, follow, queued, said, severity
+from tasks.mail.judgement import Verdict, follow, queued, said, severity, unreadable
+from tasks.mail.mailboxes import MailboxConfig
 from tasks.mail.redaction import line_without
 from tasks.mail.result import Outcome, Status
 
@@ -26,14 +27,17 @@ def judge(
     """Judge one check from what its steps returned. `found` is None where nothing was looked for."""
     if isinstance(sent, SmtpFailure):
         return _not_sent(loop.smtp, sent, max(len(errors), 1))
-    if loop.imap is None or found is None:
-        return _outbound_only(loop, sent)
+    mailbox = loop.imap or loop.bounce_mailbox
+    if found is None or mailbox is None:
+        return _outbound_only(loop, sent, None)
     if isinstance(found, ImapFailure):
-        return _unreadable(loop.smtp, loop.imap, sent, found)
-    if found.hits:
+        return _unreadable(loop.smtp, mailbox, sent, found)
+    if found.hits and loop.imap is not None:
         return arrived(loop, loop.imap, sent, found, journey)
     if found.bounce is not None:
         return _bounced(loop, found.bounce)
+    if loop.imap is None:
+        return _outbound_only(loop, sent, found)
     if sent.doubt is not None:
         return _in_doubt(
             loop.smtp, sent.doubt, f"and it did not arrive within {loop.limits.max_wait:g} s, so it was not accepted"
@@ -72,12 +76,18 @@ def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
     return Verdict(Status.ERROR, outcome, sentence, "smtp", failure.stage, failure.error_type, failure.text)
 
 
-def _outbound_only(loop: LoopConfig, sent: Receipt) -> Verdict:
+def _outbound_only(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Verdict:
+    """Without the recipient's mailbox; `found` is what there was in the mailbox for bounces, if that was looked at."""
+    within = f"no bounce came within {loop.limits.max_wait:g} s" if found is not None else ""
     if sent.doubt is not None:
-        return _in_doubt(loop.smtp, sent.doubt, "and no mailbox is configured that could tell whether it was accepted")
-    relay = f"{loop.smtp.host}:{loop.smtp.port}"
-    sentence = f"The relay {relay} accepted the message{queued(sent)}; whether it arrives was not looked at."
-    return tempered(Verdict(Status.OK, Outcome.DELIVERED, sentence), concerns(loop, sent, None, None))
+        rest = "and no mailbox is configured that could tell whether it was accepted"
+        return _in_doubt(loop.smtp, sent.doubt, rest + (f" ({within})" if within else ""))
+    accepted = f"The relay {loop.smtp.host}:{loop.smtp.port} accepted the message{queued(sent)}"
+    sentence = f"{accepted}{f', and {within}' if within else ''}; whether it arrives was not looked at."
+    listed = concerns(loop, sent, None, None)
+    if found is not None and found.delay is not None:
+        listed = (Concern(f"{returned.still_trying(found.delay, returned.secrets(loop)).rstrip('.')}"), *listed)
+    return tempered(Verdict(Status.OK, Outcome.DELIVERED, sentence), listed)
 
 
 def _in_doubt(smtp: SmtpConfig, doubt: SmtpFailure, rest: str) -> Verdict:
@@ -88,32 +98,18 @@ def _in_doubt(smtp: SmtpConfig, doubt: SmtpFailure, rest: str) -> Verdict:
     return Verdict(Status.ERROR, Outcome.UNSENT, sentence, "smtp", doubt.stage, doubt.error_type, doubt.text)
 
 
-def _unreadable(smtp: SmtpConfig, imap: ImapConfig, sent: Receipt, failure: ImapFailure) -> Verdict:
+def _unreadable(smtp: SmtpConfig, mailbox: MailboxConfig, sent: Receipt, failure: ImapFailure) -> Verdict:
     accepted = f"The relay {smtp.host}:{smtp.port} accepted the message{queued(sent)}"
     if sent.doubt is not None:
         accepted = f"The relay {smtp.host}:{smtp.port} took the message but never confirmed it ({sent.doubt.text})"
     return Verdict(
         Status.ERROR,
         Outcome.UNVERIFIED,
-        f"{accepted}, but {unreadable(imap, failure)}",
+        f"{accepted}, but {unreadable(mailbox, failure)}",
         "imap",
         failure.stage,
         failure.error_type,
         failure.text,
-    )
-
-
-def unreadable(imap: ImapConfig, failure: ImapFailure) -> str:
-    """The half sentence about a mailbox that could not be read, with the remedy."""
-    remedy = {
-        ErrorType.AUTH: "check imap.username and its password",
-        ErrorType.TLS: "check its certificate and imap.tls",
-        ErrorType.IMAP: "see the server's log, and check imap.folder",
-        ErrorType.UNEXPECTED: "see the log of this run",
-    }.get(failure.error_type, "see whether the server is up and its port open")
-    return (
-        f"the mailbox of {imap.username} at {imap.host}:{imap.port} could not be read ({said(failure)}), "
-        f"which says nothing about the mail: {remedy}."
     )
 
 

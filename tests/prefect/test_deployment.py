@@ -84,13 +84,14 @@ async def test_an_inbound_check_by_the_worker_takes_its_password_from_a_secret_b
     assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state
 
 
-@pytest.mark.parametrize("section", ["smtp", "imap"])
+@pytest.mark.parametrize("section", ["smtp", "imap", "bounce_mailbox"])
 @pytest.mark.parametrize("other", [{}, {"pot": 1}, {"port": "x"}, {"password_secret": None}], ids=str)
 async def test_a_clear_password_is_refused_by_the_server_and_repeated_nowhere(
     deployed: str, box: Sandbox, home: Path, section: str, other: dict[str, Any]
 ) -> None:
     """Also where there are other errors beside it."""
     given = parameters(box, "refused")
+    given["bounce_mailbox"] = dict(given["imap"])
     del given[section]["password_secret"]
     given[section] |= {"password": CANARY, **other}
     with pytest.raises(PrefectHTTPStatusError) as refused:
@@ -98,7 +99,7 @@ async def test_a_clear_password_is_refused_by_the_server_and_repeated_nowhere(
     answer = refused.value.response.text
     assert CANARY not in answer
     assert refused.value.response.status_code == 409
-    if section == "imap" or not other.keys() & {"pot", "port"}:
+    if section != "smtp" or not other.keys() & {"pot", "port"}:
         assert REASON in answer
     assert places_of(CANARY, home) == []
 
@@ -115,10 +116,14 @@ async def test_a_clear_password_in_a_deployment_is_refused_by_the_server(deploye
     assert places_of(CANARY, home) == []
 
 
-async def test_an_unenforced_deployment_with_a_clear_password_sends_nothing(deployed: str, box: Sandbox) -> None:
+@pytest.mark.parametrize("section", ["smtp", "imap", "bounce_mailbox"])
+async def test_an_unenforced_deployment_with_a_clear_password_sends_nothing(
+    deployed: str, box: Sandbox, section: str
+) -> None:
     given = parameters(box, "unenforced")
-    del given["smtp"]["password_secret"]
-    given["smtp"]["password"] = CANARY
+    given["bounce_mailbox"] = dict(given["imap"])
+    del given[section]["password_secret"]
+    given[section]["password"] = CANARY
     async with get_client() as client:
         flow_id = (await client.read_deployment_by_name("mail-loop-check/staging")).flow_id
         found = await client.read_deployment_by_name("mail-loop-check/staging")
@@ -134,7 +139,7 @@ async def test_an_unenforced_deployment_with_a_clear_password_sends_nothing(depl
     assert run.state is not None
     assert (run.state.type, run.state.name) == ("FAILED", "Misconfigured")
     assert run.state.message is not None
-    assert "smtp.password: a deployment never holds a password in clear" in run.state.message
+    assert f"{section}.password: a deployment never holds a password in clear" in run.state.message
     assert box.commands == []
 
 

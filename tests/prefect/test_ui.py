@@ -11,6 +11,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 
 from flows.mail_loop import mail_loop_check
 from tasks.mail.config import ImapConfig, Limits, SmtpConfig
+from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.result import LoopResult
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.browser import SCREENSHOTS
@@ -48,7 +49,7 @@ async def test_the_form_explains_its_fields_and_has_no_password_box(ui: str, pag
         deployment = await client.read_deployment_by_name("mail-loop-check/staging")
     await page.goto(f"{ui}/deployments/deployment/{deployment.id}/run")
     await expect(page.get_by_text("The relay that the message is handed to.")).to_be_visible()
-    for section in (SmtpConfig, ImapConfig, Limits):
+    for section in (SmtpConfig, ImapConfig, Limits, BounceMailbox):
         for field, about in section.model_fields.items():
             descriptions = page.get_by_text(str(about.description), exact=True)
             if field == "password":

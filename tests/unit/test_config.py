@@ -12,6 +12,7 @@ from pydantic import SecretStr, ValidationError
 
 from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.errors import ConfigError
+from tasks.mail.mailboxes import BounceMailbox
 from tests.sentences import (
     ADDRESS,
     BACKOFF,
@@ -41,9 +42,10 @@ SMTP: dict[str, Any] = {
     "subject_prefix": "[mail-loop] office",
 }
 IMAP: dict[str, Any] = {"host": "imap.example", "username": "inbox", "password_secret": "inbox-password"}
+BOUNCES: dict[str, Any] = {"host": "imap.sender.example", "username": "probe", "password_secret": "sender-password"}
 SECRET = "hunter2-never-shown"
 
-KNOWN = "unknown field; known are name, smtp, imap, limits"
+KNOWN = "unknown field; known are name, smtp, imap, limits, bounce_mailbox"
 
 
 def smtp(**fields: Any) -> SmtpConfig:
@@ -469,6 +471,57 @@ def test_search_subject_disagrees(search: str) -> None:
         f"loop.yaml: imap.search_subject: '{search}' is not part of smtp.subject_prefix '[mail-loop] office', "
         "so no probe would match it: leave it out"
     )
+
+
+def bounces(**fields: Any) -> BounceMailbox:
+    config = loop_config({"name": "a", "smtp": SMTP, "bounce_mailbox": {**BOUNCES, **fields}})
+    assert config.bounce_mailbox is not None
+    return config.bounce_mailbox
+
+
+def test_bounce_mailbox_defaults() -> None:
+    """A host and a login are enough; it needs no mailbox of the recipient beside it."""
+    assert bounces().redacted() == {
+        **BOUNCES,
+        "tls": "implicit",
+        "port": 993,
+        "folder": "INBOX",
+        "timeout": 30.0,
+        "verify": True,
+    }
+    assert bounces(tls_mode="starttls").port == 143
+    assert loop_config({"name": "a", "smtp": SMTP}).bounce_mailbox is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("host", "a b", HOST + "'a b'"),
+        ("username", None, NONE),
+        ("password", SECRET, "must not be set together with password_secret: keep one of them"),
+        ("password_secret", "", EMPTY),
+        ("timeout", 0, DURATION),
+        ("folder", "", EMPTY),
+        ("fodler", "x", "unknown field; did you mean folder?"),
+        (
+            "delete_after_check",
+            True,
+            "unknown field; known are host, tls, port, username, password, password_secret, "
+            "folder, timeout, ca_file, verify",
+        ),
+    ],
+)
+def test_bounce_mailbox_refuses(field: str, value: object, text: str) -> None:
+    """The rules of the other mailbox hold, and what makes no sense here is no field: nothing is deleted in it."""
+    said = refusal(lambda: bounces(**{field: value}))
+    assert said == f"bounce_mailbox.{field}: {text}"
+    assert SECRET not in said
+
+
+def test_an_inbound_check_has_no_bounce_mailbox() -> None:
+    """It sends nothing, so nothing can bounce."""
+    data = {"name": "a", "imap": {**IMAP, "search_subject": "x"}, "bounce_mailbox": BOUNCES}
+    assert refusal(lambda: inbound_config(data)) == "bounce_mailbox: unknown field; known are name, imap"
 
 
 def test_inbound_needs_a_search() -> None:

@@ -12,13 +12,14 @@ from pydantic_core import PydanticUndefined
 
 from tasks.blame.files import load_any
 from tasks.blame.matrix import Matrix, Receiver, matrix_config
-from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
+from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig
+from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.result import LoopResult, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTIONS: list[type[BaseModel]] = [SmtpConfig, ImapConfig, LoopConfig.model_fields["limits"].annotation]  # type: ignore[list-item]
+SECTIONS: list[type[BaseModel]] = [SmtpConfig, ImapConfig, Limits, BounceMailbox]
 
 
 def row(name: str, model: type[BaseModel]) -> str:

@@ -376,6 +376,13 @@ def test_ca_file_is_beside_the_configuration(tmp_path: Path) -> None:
     assert config.smtp.ca_file == str(tmp_path / "etc/ca.pem")
     assert config.imap.ca_file == str(tmp_path / "etc/../etc/ca.pem")
     absolute = str(tmp_path / "etc/ca.pem")
+    content["bounce_mailbox"] = {"host": "imap.example", "username": "a", "password": "b", "ca_file": "ca.pem"}
+    config = load(write("etc/a.json", json.dumps(content)))
+    assert isinstance(config, LoopConfig)
+    assert config.bounce_mailbox is not None
+    assert config.bounce_mailbox.ca_file == str(tmp_path / "etc/ca.pem")
+    content["bounce_mailbox"]["ca_file"] = "none.pem"
+    assert "bounce_mailbox.ca_file: cannot read" in refusal(write("etc/a.json", json.dumps(content)))
     flat = load(write("b.json", json.dumps({**NYXMON_IMAP, "ca_file": absolute})))
     assert flat.imap is not None
     assert flat.imap.ca_file == absolute

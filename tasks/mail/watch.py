@@ -1,0 +1,155 @@
+"""Two mailboxes at once: the one that the probe should arrive in, and the sender's, where its bounce would come.
+
+Each has a connection of its own. Nothing that becomes of the second one delays or spoils what the first one says: its
+failure is a note. A bounce there ends the wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tasks.mail import progress
+from tasks.mail.arrival import Search, find
+from tasks.mail.config import ImapConfig
+from tasks.mail.errors import ImapFailure, as_imap_failure
+from tasks.mail.facts import Arrival, Bounce, ErrorType, Moment, Receipt
+from tasks.mail.judgement import unreadable
+from tasks.mail.mailboxes import BounceMailbox, MailboxConfig
+from tasks.mail.probe import Probe
+from tasks.mail.redaction import secrets_of
+
+FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
+LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was not found
+ONCE_MORE = 5.0  # seconds for another look for the probe, once its bounce has come
+
+
+async def watch(
+    probe: Probe, imap: ImapConfig | None, bounce_mailbox: BounceMailbox | None, sent: Receipt, max_wait: float
+) -> Arrival:
+    """Look for the probe in `imap` as find() does, and for its bounce in `bounce_mailbox`; one of them may be missing.
+
+    Raises the ImapFailure of `imap`, or of `bounce_mailbox` where that is all there is.
+    """
+    deadline = sent.accepted.monotonic + max_wait
+    if bounce_mailbox is None:
+        if imap is None:
+            raise ValueError("there is no mailbox to look into")
+        return await find(probe, imap, sent, max_wait)
+    bounces = Search(probe, _searched(bounce_mailbox), sent, max_wait, reports_only=True)
+    if imap is None:
+        return await bounces.run(deadline)
+    return await _Watch(Search(probe, imap, sent, max_wait), bounces, bounce_mailbox).run(deadline)
+
+
+def _searched(mailbox: BounceMailbox) -> ImapConfig:
+    """A mailbox in which nothing is deleted, for nothing in it is ours: the relay wrote its bounces."""
+    fields = {name: getattr(mailbox, name) for name in MailboxConfig.model_fields}
+    return ImapConfig.model_validate({**fields, "delete_after_check": False})
+
+
+class _Watch:
+    """Both searches of one check."""
+
+    def __init__(self, search: Search, bounces: Search, mailbox: BounceMailbox) -> None:
+        self.search = search
+        self.bounces = bounces
+        self.mailbox = mailbox
+
+    async def run(self, deadline: float) -> Arrival:
+        """What both have found, as soon as one of them is enough."""
+        main = asyncio.create_task(self.search.run(deadline))
+        beside = asyncio.create_task(self._beside(deadline))
+        try:
+            await asyncio.wait({main, beside}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._has_bounced():
+                await asyncio.wait({main})
+            if not await _is_over(main, self.search, 0.0):
+                # The message counts for more than its bounce: one of several recipients may have it.
+                main = asyncio.create_task(self.search.run(time.monotonic()))
+                await _is_over(main, self.search, ONCE_MORE)
+            await self._wait_for(beside, main)
+            return self._together(main, beside)
+        finally:
+            main.cancel()
+            beside.cancel()
+            await asyncio.gather(main, beside, return_exceptions=True)
+
+    async def _beside(self, deadline: float) -> Arrival:
+        progress.listener.set(None)  # the search for the probe is what is shown
+        with as_imap_failure(secrets_of(self.mailbox)):
+            return await self.bounces.run(deadline)
+
+    def _has_bounced(self) -> bool:
+        return self.bounces.bounce is not None
+
+    async def _wait_for(self, beside: asyncio.Task[Arrival], main: asyncio.Task[Arrival]) -> None:
+        """Give the bounce mailbox a moment, and a longer one where all depends on it."""
+        if self._has_bounced() or self.search.bounce is not None:
+            return
+        if _failure(main) is None and not self.search.hits:
+            await asyncio.wait({beside}, timeout=LAST_LOOK)
+            return
+        looked = asyncio.create_task(self.bounces.looked.wait())
+        await asyncio.wait({beside, looked}, timeout=FIRST_LOOK, return_when=asyncio.FIRST_COMPLETED)
+        looked.cancel()
+
+    def _together(self, main: asyncio.Task[Arrival], beside: asyncio.Task[Arrival]) -> Arrival:
+        """The findings of both in one. Raises the ImapFailure of the search, unless a bounce says more."""
+        failure = _failure(main)
+        if failure is not None and not self._has_bounced():
+            raise failure
+        found = Arrival((), None, Moment.now(), stages=failure.stages) if failure else main.result()
+        return replace(
+            found,
+            bounce=found.bounce or self.bounces.bounce,
+            delay=_later(found.delay or self.search.delay, self.bounces.delay),
+            detected=found.detected if found.hits or found.bounce else self.bounces.detected or found.detected,
+            notes=(*found.notes, *self._notes(failure, _failure(beside) or self.bounces.trouble)),
+        )
+
+    def _notes(self, failure: ImapFailure | None, trouble: ImapFailure | None) -> Iterator[str]:
+        if failure is not None:
+            yield f"Whether the message arrived all the same is not known: {unreadable(self.search.imap, failure)}"
+        if self._has_bounced():
+            return
+        where = f"The bounce mailbox of {self.mailbox.username} at {self.mailbox.host}:{self.mailbox.port}"
+        if trouble is not None:
+            half = unreadable(self.mailbox, trouble)
+            yield f"{half[0].upper()}{half[1:]}"
+        elif not self.bounces.looked.is_set():
+            yield f"{where} did not answer in the meantime, so no bounce would have been seen."
+        else:
+            yield from (f"{where}: {note}" for note in self.bounces.notes)
+
+
+async def _is_over(task: asyncio.Task[Arrival], search: Search, seconds: float) -> bool:
+    """Whether the search ends in time, or has found something and may end in its own time; else it is ended."""
+    await asyncio.wait({task}, timeout=seconds)
+    if search.detected is not None:
+        await asyncio.wait({task})
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+        return False
+    return True
+
+
+def _failure(task: asyncio.Task[Arrival]) -> ImapFailure | None:
+    """Why a search has failed. What nobody foresaw is raised."""
+    if not task.done():
+        return None
+    if task.cancelled():
+        return ImapFailure(ErrorType.TIMEOUT, "search", "no answer in the time that was left")
+    error = task.exception()
+    if error is not None and not isinstance(error, ImapFailure):
+        raise error
+    return error
+
+
+def _later(one: Bounce | None, other: Bounce | None) -> Bounce | None:
+    """Of two notices of a delay the one that came later."""
+    both = [notice for notice in (one, other) if notice is not None]
+    return max(both, key=lambda notice: notice.arrived.timestamp() if notice.arrived else 0.0, default=None)
