@@ -42,12 +42,9 @@ TRYING = re.compile(
     re.IGNORECASE,
 )
 NOTHING_ELSE = re.compile(rf"{GIVEN_UP.pattern}|\bfailure\b", re.IGNORECASE)  # in the subject of an empty notice
-ADDRESSED = (
-    "To",
-    "Delivered-To",
-    "X-Original-To",
-    "Envelope-To",
-)  # whom a message came to; the last three by its server
+# The standard library takes time quadratic in a list of addresses; a bounce comes to one, and passes few servers.
+MOST_LINES, LONGEST_LINE = 4, 1000
+ADDRESSED = ("To", "Delivered-To", "X-Original-To", "Envelope-To")  # whom it came to, the last three by its server
 
 # What reads like an SMTP reply, and the enhanced code in it, by what it is the reason for.
 REPLY = {
@@ -146,7 +143,7 @@ def _came_to(report: Message, probe: Probe) -> bool:
     """Whether it came to the address that this probe alone was sent from."""
     if not probe.verp:
         return False
-    values = [str(value) for name in ADDRESSED for value in report.get_all(name, [])]
+    values = [str(value)[:LONGEST_LINE] for name in ADDRESSED for value in report.get_all(name, [])[:MOST_LINES]]
     readable = [value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for value in values]
     addresses = getaddresses([" ".join(value.split()) for value in readable])
     return any(address.casefold() == probe.envelope_from.casefold() for _, address in addresses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -160,6 +161,15 @@ def test_what_is_about_the_probe_is_no_bounce_for_coming_to_its_address(name: st
 def test_a_bounce_that_returns_another_message_is_none_of_the_probe_whatever_its_address(name: str) -> None:
     """Two probes in sixteen million have the same token."""
     assert bounce_of(coming_to(OWN, BOUNCES[name](OTHER.content)), PROBE) is None
+
+
+@pytest.mark.parametrize("text", ["<", "[", ";", "a@", ",", "(", '"', "\\"])
+def test_a_list_of_addresses_that_is_no_list_takes_no_time(text: str) -> None:
+    line = b"To: %s\r\n" % (text * 4000)[:4000].encode()
+    raw = line * 30 + letter(NULL + b"Subject: x\n", b"mail failed", b"other@example.org")
+    begun = time.process_time()
+    assert bounce_of(raw, PROBE) is None
+    assert time.process_time() - begun < 0.5
 
 
 def test_what_came_before_the_probe_was_sent_is_not_its_bounce_by_the_address_alone() -> None:
