@@ -144,7 +144,7 @@ def _toml(value: object) -> str:
 
 SMTP_FIELDS = (
     "host, tls, port, username, password, password_secret, from_addr, to_addr, subject_prefix, timeout, retries, "
-    "retry_delay, retry_backoff, retry_jitter, ca_file, verify, ehlo_name"
+    "retry_delay, retry_backoff, retry_jitter, ca_file, verify, ehlo_name, verp"
 )
 UNKNOWN = f"unknown field; known are {SMTP_FIELDS}"
 SECTION = "must be a mapping of fields such as"

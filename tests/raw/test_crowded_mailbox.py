@@ -72,7 +72,8 @@ async def test_the_probe_is_found_in_a_crowd_and_nothing_else_is_touched(strange
         result = await way.check()
         assert untouched(mailbox, present)
     assert_found(result)
-    assert (result.copies, result.folder, notes(result)) == (1, "INBOX", [])
+    assert (result.copies, result.folder) == (1, "INBOX")
+    assert [note for note in notes(result) if not note.startswith("Delayed: ")] == []  # some in the crowd says so
     assert mailbox.octets < MOST_OCTETS
 
 
