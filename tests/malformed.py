@@ -227,6 +227,7 @@ VALUES: list[Value] = [
         "smtp.ca_file", "must be a PEM file with at least one certificate, and '/etc/hostname' is not", "/etc/hostname"
     ),
     Value("smtp.ehlo_name", "192.0.2.1", f"smtp.ehlo_name: {EHLO}'192.0.2.1'"),
+    Value("smtp.verp", "yes", f"smtp.verp: {BOOL}"),
     Value("smtp.hots", "a.example", "smtp.hots: unknown field; did you mean host?"),
     Value("smtp.zzz", 1, f"smtp.zzz: {UNKNOWN}"),
     Value("smtp.", 1, f"smtp.'': {UNKNOWN}"),

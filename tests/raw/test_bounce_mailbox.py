@@ -234,6 +234,18 @@ async def test_a_mailbox_that_is_silent_when_the_bounce_comes_does_not_hide_it()
     assert any("is not known" in note for note in notes(result))
 
 
+async def test_a_check_that_is_cancelled_leaves_neither_connection_behind() -> None:
+    async with around() as way:
+        way.lose()
+        running = asyncio.create_task(way.check())
+        async with asyncio.timeout(SOON):
+            while not all(any("EXAMINE" in line for line in server.log) for server in (way.mailbox, way.bounces)):
+                await asyncio.sleep(0.05)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
 async def test_without_the_recipients_mailbox_the_wait_is_for_a_bounce() -> None:
     async with around() as way:
         way.bounce(0.3)
