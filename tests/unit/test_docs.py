@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from tasks.blame.files import load_any
 from tasks.blame.matrix import Matrix, Receiver, matrix_config
-from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig
+from tasks.mail.config import ImapConfig, Limits, SmtpConfig
 from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.result import LoopResult, Outcome
 
