@@ -1,17 +1,18 @@
-"""The IMAP leg's mailbox: list folders, read the newest messages, wait for more, delete own mail."""
+"""The IMAP leg's mailbox: list folders, read the newest messages, wait for more; see imap_changes for the rest."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.mail import imap_rows, imap_search
 from tasks.mail.imap_arguments import folder_name, quoted, uid_set
+from tasks.mail.imap_changes import Changes
 from tasks.mail.imap_reader import Reply
 from tasks.mail.imap_rows import Folder, Response, Row
+from tasks.mail.imap_selected import Selected, opened
 from tasks.mail.imap_session import Session
 from tasks.mail.network import TlsSession
 
@@ -24,22 +25,13 @@ BODY_OCTETS = 128 * 2**10
 FIRST_BATCH, BATCH = 20, 200  # messages a FETCH, when they are walked back
 MOST_WALKED = 20_000  # messages walked back in one look: what a server says to have may be anything
 HEADERS = (
-    b"(UID FLAGS INTERNALDATE BODY.PEEK[HEADER.FIELDS (X-MAIL-LOOP-ID X-MAIL-LOOP-NAME MESSAGE-ID SUBJECT FROM "
-    b"AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH RECEIVED)]<0.65536>)"
+    b"(UID FLAGS INTERNALDATE BODY.PEEK[HEADER.FIELDS (X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN MESSAGE-ID "
+    b"SUBJECT FROM DATE AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH RECEIVED)]"
+    b"<0.65536>)"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """A folder as it was when it was opened. `uidvalidity` is 0 where the server gave none."""
-
-    exists: int
-    uidnext: int | None
-    uidvalidity: int
-    recent: int = 0
-
-
-class Mailbox:
+class Mailbox(Changes):
     """A mailbox that is logged in to. Its methods raise nothing but ImapFailure; each command is bounded by `timeout`.
 
     After a lost connection, a timeout or a cancellation it is over: every method then fails at once.
@@ -47,11 +39,9 @@ class Mailbox:
 
     def __init__(self, session: Session) -> None:
         """Use `Mailbox.open`."""
-        self._session = session
+        super().__init__(session)
         self._idle_refused = False
         self._wire_names: dict[str, bytes] = {}
-        self._spare_recent = session.config.spare_recent
-        self.spared: set[str] = set()  # folders in which a deletion was left undone for others' \\Recent
         self.selected: str | None = None
         self.unreadable = 0  # answers to FETCH that could not be read: what they spoke of has not been looked at
 
@@ -130,13 +120,13 @@ class Mailbox:
         # n:* always includes the last message, whatever its UID.
         return [row for row in await self._fetch("UID FETCH", b"%d:*" % uidnext) if row.uid >= uidnext]
 
-    async def fetch_uids(self, uids: Sequence[int]) -> list[Row]:
+    async def fetch_uids(self, uids: Collection[int]) -> list[Row]:
         """The messages with these UIDs, as far as they exist."""
         return await self._fetch("UID FETCH", uid_set(uids)) if uids else []
 
-    async def search(self, since: datetime | None, before: datetime, field: str, value: str) -> list[int]:
-        """UIDs of messages by day and header field. Servers differ in what they find: see imap_search.criteria()."""
-        arguments = imap_search.criteria(since, before, field, value)
+    async def search(self, since: datetime | None, field: str, value: str, without: str | None = None) -> list[int]:
+        """UIDs of messages by day, header field and keyword; servers differ in what they find: see criteria()."""
+        arguments = imap_search.criteria(since, field, value, without)
         reply = await self._session.ask("search", "UID SEARCH", *arguments)
         return imap_search.found(reply.responses)
 
@@ -168,48 +158,9 @@ class Mailbox:
             self._idle_refused = not await self._session.idle(seconds)
         return connection.news
 
-    def may_go(self, row: Row) -> bool:
-        """Whether deleting would change anything: without UID EXPUNGE a message stays, flagged as deleted."""
-        return self._can_expunge or r"\DELETED" not in row.flags
-
-    async def delete(
-        self, folder: str, uidvalidity: int, uids: Sequence[int], is_ours: Callable[[Row], bool]
-    ) -> list[int]:
-        """Delete those of the messages that are still there and are ours by their headers; returns their UIDs.
-
-        Without UID EXPUNGE they are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too. SELECT
-        takes \\Recent from all messages (RFC 3501, 2.3.2), so with `spare_recent` nothing is done where others have it.
-        """
-        if not uids or (self._spare_recent and await self._others_are_recent(folder, uids, is_ours)):
-            return []
-        session, wanted = self._session, frozenset(uids)
-        opened = await self._select("search", "SELECT", folder)
-        ours: list[int] = []
-        if opened.exists and opened.uidvalidity and opened.uidvalidity == uidvalidity:
-            rows = await self._fetch("UID FETCH", uid_set(wanted))
-            ours = [row.uid for row in rows if row.uid in wanted and is_ours(row)]
-        if ours:
-            await session.ask("search", "UID STORE", uid_set(ours), b"+FLAGS.SILENT", rb"(\Deleted)")
-            if self._can_expunge:
-                await session.ask("search", "UID EXPUNGE", uid_set(ours))
-        await self._select("search", "EXAMINE", folder)  # leaves the writable view and expunges nothing
-        return ours
-
-    async def _others_are_recent(self, folder: str, uids: Sequence[int], is_ours: Callable[[Row], bool]) -> bool:
-        opened = await self._select("search", "EXAMINE", folder)
-        rows = await self.fetch_uids(uids)
-        ours = sum(r"\RECENT" in row.flags for row in rows if is_ours(row))
-        if opened.recent > ours:
-            self.spared.add(folder)
-        return opened.recent > ours
-
     async def close(self) -> None:
         """Log out if that takes less than a second, and drop the connection in any case. May be called twice."""
         await self._session.close()
-
-    @property
-    def _can_expunge(self) -> bool:
-        return self._session.rev2 or "UIDPLUS" in self._session.capabilities
 
     @property
     def _utf8(self) -> bool:
@@ -228,10 +179,7 @@ class Mailbox:
         about = f"{verb} of {folder!r}"
         reply = await self._session.ask(stage, verb, self._name(folder), about=about, permanent=unlisted)
         self.selected = folder
-        counts, codes = imap_rows.selected(reply.responses)
-        return Selected(
-            counts.get("EXISTS", 0), codes.get("UIDNEXT"), codes.get("UIDVALIDITY", 0), counts.get("RECENT", 0)
-        )
+        return opened(reply.responses)
 
     async def _fetch(self, verb: str, messages: bytes) -> list[Row]:
         reply = await self._session.ask("search", verb, messages, HEADERS)

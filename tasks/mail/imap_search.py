@@ -16,13 +16,14 @@ _SEARCH = re.compile(rb"SEARCH\b([ \d]*)", re.IGNORECASE)
 _ESEARCH = re.compile(rb"ESEARCH\b.*?\bALL ([\d:,]+)", re.IGNORECASE | re.DOTALL)
 
 
-def criteria(since: datetime | None, before: datetime, field: str, value: str) -> Sequence[bytes]:
-    """Messages that came on the day of `since` or later, before the day of `before`, with `value` in a header field.
+def criteria(since: datetime | None, field: str, value: str, without: str | None = None) -> Sequence[bytes]:
+    """Messages that came on the day of `since` or later, with `value` in a header field, and `without` a keyword.
 
     The server knows days only, by its own clock and zone (RFC 9051, 6.4.4).
     """
     dates = [b"SINCE", _date(since)] if since else []
-    return [*dates, b"BEFORE", _date(before), b"HEADER", field.encode(), quoted(value.encode())]
+    keyword = [b"UNKEYWORD", without.encode()] if without else []
+    return [*dates, *keyword, b"HEADER", field.encode(), quoted(value.encode())]
 
 
 def found(responses: Iterable[Response]) -> list[int]:

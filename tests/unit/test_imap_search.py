@@ -12,11 +12,11 @@ from tasks.mail.imap_rows import Response
 from tasks.mail.imap_search import MOST_FOUND, criteria, found
 
 
-def test_the_question_is_in_days_and_by_header() -> None:
-    since, before = datetime(2026, 3, 1, 23, 59, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC)
-    asked = b" ".join(criteria(since, before, "X-Mail-Loop-Name", "office"))
-    assert asked == b'SINCE 1-Mar-2026 BEFORE 9-Nov-2026 HEADER X-Mail-Loop-Name "office"'
-    assert criteria(None, before, "X", "y")[0] == b"BEFORE"
+def test_the_question_is_in_days_and_by_header_and_keyword() -> None:
+    since = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
+    asked = b" ".join(criteria(since, "X-Mail-Loop-Name", "office"))
+    assert asked == b'SINCE 1-Mar-2026 HEADER X-Mail-Loop-Name "office"'
+    assert b" ".join(criteria(None, "X", "y", "$Told")) == b'UNKEYWORD $Told HEADER X "y"'
 
 
 @pytest.mark.parametrize(
