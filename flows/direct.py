@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from typing import TypeVar
 
 from flows.gates import Gates
@@ -20,28 +21,38 @@ from tasks.mail.probe import compose
 from tasks.mail.redaction import secrets_of, secrets_of_all
 from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
+from tasks.mail.told import settle
 from tasks.mail.turns import Turn, turn
 from tasks.mail.watch import watch
 
 AT_ONCE = 100
 
 Found = TypeVar("Found")
+Show = Callable[[LoopResult], None]
 
 
-async def check(config: LoopConfig | InboundConfig) -> LoopResult:
-    """Run one check."""
-    try:
-        if isinstance(config, InboundConfig):
-            return await _inbound(resolve_inbound_from_environment(config))
-        with turn(resolve_from_environment(config)) as mine:
-            return await _loop(mine)
-    except ConfigError as error:
-        return misconfigured(config.name, str(error))
-    except CheckSkipped as reason:
-        return skipped(config.name, str(reason))
-    except Exception as error:
-        traceback.print_exc()
-        return broken(config.name, error)
+async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: None) -> LoopResult:
+    """Run one check; `show` gets the result as soon as it is there, before the mailbox is told what it told."""
+    loop: LoopConfig | None = None
+    with ExitStack() as held:
+        try:
+            if isinstance(config, InboundConfig):
+                result = await _inbound(resolve_inbound_from_environment(config))
+            else:
+                mine = held.enter_context(turn(resolve_from_environment(config)))
+                loop = mine.loop
+                result = await _loop(mine)
+        except ConfigError as error:
+            result = misconfigured(config.name, str(error))
+        except CheckSkipped as reason:
+            result = skipped(config.name, str(reason))
+        except Exception as error:
+            traceback.print_exc()
+            result = broken(config.name, error)
+        show(result)
+        if loop is not None:
+            await settle(result, loop)
+    return result
 
 
 async def _loop(mine: Turn) -> LoopResult:
@@ -61,7 +72,7 @@ async def _loop(mine: Turn) -> LoopResult:
     if wanted := to_look_for(loop, sent, probe, attempts):
         try:
             with as_imap_failure(secrets_of_all(loop.imap, loop.bounce_mailbox)):
-                found = await watch(probe, loop.imap, loop.bounce_mailbox, *wanted)
+                found = await watch(probe, loop.imap, loop.bounce_mailbox, *wanted, loop.limits.max_wait)
         except ImapFailure as failure:
             found = failure.alone()
         sent, found = proved(sent, wanted[0], found)
@@ -102,16 +113,12 @@ async def _retrying(
     return await step()
 
 
-async def check_all(
-    configs: Sequence[LoopConfig | InboundConfig], show: Callable[[LoopResult], None]
-) -> list[LoopResult]:
+async def check_all(configs: Sequence[LoopConfig | InboundConfig], show: Show) -> list[LoopResult]:
     """Run all checks concurrently; `show` gets each result as soon as it is there."""
     gates = Gates(AT_ONCE)
 
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
         async with gates.passed(config):
-            result = await check(config)
-        show(result)
-        return result
+            return await check(config, show)
 
     return await asyncio.gather(*(one(config) for config in configs))

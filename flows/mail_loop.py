@@ -49,13 +49,12 @@ async def mail_loop_check(
             return await ended(misconfigured(str(name), str(error), this_run()))
 
         try:
-            with turn(loop) as mine:
+            with turn(loop) as mine:  # to the end: what was told is settled before another check looks
                 probe = compose(loop.name, loop.smtp, run=this_run())
                 await name_this_run(f"{loop.name} {probe.token}")
-                result = await checked(mine, probe)
+                return await ended(await checked(mine, probe), loop)
         except CheckSkipped as reason:
-            result = skipped(loop.name, str(reason), this_run())
-        return await ended(result, loop)
+            return await ended(skipped(loop.name, str(reason), this_run()), loop)
 
 
 async def checked(mine: Turn, probe: Probe) -> LoopResult:
@@ -65,6 +64,6 @@ async def checked(mine: Turn, probe: Probe) -> LoopResult:
     sent = await send(probe, loop.smtp, attempts)
     found: Arrival | ImapFailure | None = None
     if wanted := to_look_for(loop, sent, probe, attempts):
-        found = await search(wanted[0], probe, loop.imap, wanted[1], loop.bounce_mailbox)
+        found = await search(wanted[0], probe, loop.imap, wanted[1], loop.limits.max_wait, loop.bounce_mailbox)
         sent, found = proved(sent, wanted[0], found)
     return conclude(loop, probe, attempts, sent, found, this_run(), mine.notes)

@@ -1,6 +1,7 @@
 """How a flow run ends: the verdict is told first, then recorded, then made the run's final state.
 
-In between, after the verdict, the run looks after what killed runs left on record.
+In between, after the verdict, the mailbox is told what the record tells of earlier probes, and the run looks after what
+killed runs left on record.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from prefect.client.schemas.objects import State
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.report import line
 from tasks.mail.result import LoopResult, Status
+from tasks.mail.told import settle
 from tasks.parameters import configuration_of
 from tasks.publish import publish
 from tasks.remains import clear_remains
@@ -37,5 +39,7 @@ async def recorded(result: LoopResult, config: LoopConfig | InboundConfig | None
     log.log(logging.INFO if result.status is Status.OK else logging.WARNING, "%s", line(result))
     if (tell := listener.get()) is not None:
         tell(result)
-    await publish(result, configuration_of(config), config.limits if isinstance(config, LoopConfig) else None)
+    loop = config if isinstance(config, LoopConfig) else None
+    if await publish(result, configuration_of(config), loop.limits if loop else None) and loop:
+        await settle(result, loop)
     return result

@@ -1,10 +1,13 @@
-"""The record of a check in Prefect: one Markdown artifact, which carries the whole result, and one event."""
+"""The record of a check in Prefect: one Markdown artifact, which carries the whole result, one event, and another for
+each earlier probe that it tells.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from uuid import NAMESPACE_URL, uuid5
 
 import anyio
 from prefect.artifacts import acreate_markdown_artifact
@@ -14,10 +17,11 @@ from tasks.history.record import embedded
 from tasks.mail.config import Limits
 from tasks.mail.network import describe_os_error
 from tasks.mail.report import line, markdown
-from tasks.mail.result import LoopResult
+from tasks.mail.result import EarlierProbe, LoopResult
 from tasks.mail.state import make_private, state_home
 
 EVENT = "mail-loop.checked"
+ARRIVED = "mail-loop.arrived"
 PUBLISH_SECONDS = 20.0
 UNPUBLISHED = "unpublished.log"
 
@@ -42,8 +46,12 @@ def _keep(result: LoopResult) -> None:
 
 async def publish(
     result: LoopResult, configuration: Mapping[str, Mapping[str, object]], limits: Limits | None = None
-) -> None:
-    """Write the record of `result`. What goes wrong here is logged, the verdict with it, and changes no verdict."""
+) -> bool:
+    """Write the record of `result`; returns whether the artifact was written.
+
+    What goes wrong here is logged, the verdict with it, and changes no verdict.
+    """
+    written = False
     try:
         with anyio.fail_after(PUBLISH_SECONDS):
             await acreate_markdown_artifact(
@@ -52,14 +60,29 @@ async def publish(
                 # The UI takes it for Markdown in some places and for text in others: no word of a server's in it.
                 description=f"{result.loop}: {result.status} ({result.outcome})",
             )
+        written = True
     except Exception as error:
         log.error("The artifact of %s could not be written: %s", result.loop, type(error).__name__)
         _keep(result)
+    loop = {"prefect.resource.id": f"mail-loop.loop.{result.loop}", "prefect.resource.name": result.loop}
     try:
-        emit_event(
-            EVENT,
-            resource={"prefect.resource.id": f"mail-loop.loop.{result.loop}", "prefect.resource.name": result.loop},
-            payload=result.model_dump(mode="json"),
-        )
+        emit_event(EVENT, resource=loop, payload=result.model_dump(mode="json"))
+        for probe in result.earlier_probes:
+            emit_event(
+                ARRIVED,
+                resource=loop,
+                related=_sender(probe),
+                payload=probe.model_dump(mode="json"),
+                # The same if it is told again, after a kill: Prefect then keeps the one that it has.
+                id=uuid5(NAMESPACE_URL, f"mail-loop:{result.loop}:{probe.probe_id}"),
+            )
     except Exception as error:
         log.error("The event of %s could not be sent: %s", result.loop, type(error).__name__)
+    return written
+
+
+def _sender(probe: EarlierProbe) -> list[dict[str, str]]:
+    """The run that sent it, so that the event is found among those of that run."""
+    if probe.flow_run_id is None:
+        return []
+    return [{"prefect.resource.id": f"prefect.flow-run.{probe.flow_run_id}", "prefect.resource.role": "sender"}]

@@ -25,12 +25,13 @@ async def find_probe(
     probe: Probe,
     imap: ImapConfig | None,
     max_wait: float,
+    lost_after: float | None = None,
     bounce_mailbox: BounceMailbox | None = None,
 ) -> Arrival | State[object]:
     """Look for the message of `receipt`, or for its bounce. It waits by itself, so Prefect has nothing to retry."""
     try:
         with as_imap_failure(secrets_of_all(imap, bounce_mailbox)):
-            return await watch(probe, imap, bounce_mailbox, receipt, max_wait)
+            return await watch(probe, imap, bounce_mailbox, receipt, max_wait, lost_after)
     except ImapFailure as failure:
         return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
 
@@ -40,10 +41,12 @@ async def search(
     probe: Probe,
     imap: ImapConfig | None,
     max_wait: float,
+    lost_after: float,
     bounce_mailbox: BounceMailbox | None = None,
 ) -> Arrival | ImapFailure:
     """Run the task, and take out what it found."""
-    state = await find_probe(receipt, probe, imap, max_wait, bounce_mailbox, return_state=True)  # type: ignore[misc]  # see send()
+    configured = find_probe(receipt, probe, imap, max_wait, lost_after, bounce_mailbox, return_state=True)  # type: ignore[misc]  # see send()
+    state = await configured
     return await finding(state, Arrival, ImapFailure)
 
 

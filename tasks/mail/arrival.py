@@ -15,16 +15,19 @@ from datetime import timedelta
 
 from tasks.mail import progress
 from tasks.mail.bounce import bounce_of, delay_of
-from tasks.mail.collect import collect, collect_leftovers, earliest_now
+from tasks.mail.collect import collect, collect_earlier, earliest_now
 from tasks.mail.config import ImapConfig
+from tasks.mail.earlier import Earlier
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import FAILED, Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt, first_of
 from tasks.mail.imap import MOST_WALKED, Mailbox
 from tasks.mail.imap_rows import Row
+from tasks.mail.ledger import Terms
 from tasks.mail.match import HEADERS, Match, body_has_id, match
 from tasks.mail.pace import Pace
 from tasks.mail.places import Place, Places, places
 from tasks.mail.probe import Probe
+from tasks.mail.times import clock_skew
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
 LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
@@ -35,14 +38,20 @@ COPY_SECONDS = 5.0  # unless an attempt was refused after its message had gone o
 SHORTEST_PAUSE = 0.2  # between two connections, whatever retry_delay says
 
 
-async def find(probe: Probe, imap: ImapConfig, sent: Receipt, max_wait: float) -> Arrival:
+async def find(
+    probe: Probe, imap: ImapConfig, sent: Receipt, max_wait: float, lost_after: float | None = None
+) -> Arrival:
     """Look for the probe until it, or its bounce, is found, or `max_wait` seconds after the acceptance.
+
+    Then account for the probes of earlier runs, which were waited for `lost_after` seconds, `max_wait` if left out.
 
     Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, else
     when the time is over, and a last connection, begun only then, has failed as well. An Arrival without hits means
     that a complete look at the end of the time found nothing.
     """
-    return await Search(probe, imap, sent, max_wait).run(sent.accepted.monotonic + max_wait)
+    return await Search(probe, imap, sent, timedelta(seconds=max_wait if lost_after is None else lost_after)).run(
+        sent.accepted.monotonic + max_wait
+    )
 
 
 @dataclass(slots=True)
@@ -63,7 +72,7 @@ class Search:
     probe: Probe
     imap: ImapConfig
     sent: Receipt
-    max_wait: float
+    lost_after: timedelta
     reports_only: bool = False
     looked: asyncio.Event = field(default_factory=asyncio.Event)  # set once all that was there has been looked at
     trouble: ImapFailure | None = None  # of the last connection, as long as no other has done better
@@ -75,6 +84,7 @@ class Search:
     notes: list[str] = field(default_factory=list)
     unreadable: int = 0  # answers that could not be read, on connections that are over
     old_reports: int = 0  # read so far
+    earlier: Earlier = field(default_factory=Earlier)
     message: bytes = b""  # the copy that decides, as it lies in the mailbox
 
     async def run(self, deadline: float) -> Arrival:
@@ -120,6 +130,7 @@ class Search:
             message=self.message,
             tls=box.tls,
             delay=self.delay,
+            earlier=tuple(self.earlier.told.values()),
         )
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:
@@ -150,7 +161,7 @@ class Search:
         if self.hits:
             await self._settle(box, expected, junk)
             await self._read_message(box)
-        if self.imap.delete_after_check:
+        if not self.reports_only:
             await self._collect(box, [place.folder for place in (expected, junk, *others) if place])
 
     async def _settle(self, box: Mailbox, expected: Place, junk: Place | None) -> None:
@@ -299,15 +310,22 @@ class Search:
         self.notes += [text] if text not in self.notes else []
 
     async def _collect(self, box: Mailbox, folders: list[str]) -> None:
-        """Take what is ours out of the mailbox."""
-        hits = list(self.hits.values())
-        for note in await collect(box, self.probe, hits):
+        """Account for what is ours in the mailbox."""
+        hits, keep = list(self.hits.values()), not self.imap.delete_after_check
+        for note in await collect(box, self.probe, hits, keep):
             self._note(note)
-        looked_at = [folder for folder in folders if folder in self.seen]
-        others = [folder for folder in folders if folder not in self.seen]
-        now = earliest_now(self.sent.started, hits)
-        retention = timedelta(seconds=max(self.imap.retention, self.max_wait))
-        for note in await collect_leftovers(box, self.probe, now - retention, looked_at, others):
+        found = Arrival(tuple(hits), None, self.detected or Moment.now())
+        terms = Terms(
+            now=earliest_now(self.sent.started, hits),
+            ours=self.sent.started.utc_at(Moment.now()),
+            lost_after=self.lost_after,
+            ahead=timedelta(seconds=clock_skew(self.sent, found)),
+            keep=keep,
+            sure=not self.imap.spare_recent,
+        )
+        retention = max(timedelta(seconds=self.imap.retention), self.lost_after)
+        there = [f for f in folders if f in self.seen], [f for f in folders if f not in self.seen]
+        for note in await collect_earlier(box, self.probe, retention, terms, there, self.earlier):
             self._note(note)
 
 

@@ -1,53 +1,64 @@
-"""What is ours is taken out of the mailbox: the probe of this run, and what earlier runs of the loop left behind."""
+"""What is ours in the mailbox is accounted for: the probe of this run, and those that earlier runs of the loop left."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from tasks.mail.earlier import Earlier, look
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import Hit, Moment
 from tasks.mail.imap import Mailbox
-from tasks.mail.leftovers import Leftover, Owner, is_thorough, remove
+from tasks.mail.ledger import TOLD, Terms
+from tasks.mail.leftovers import Owner, is_thorough
 from tasks.mail.match import Match, match
 from tasks.mail.probe import Probe
 
-LEFTOVERS_SECONDS = 10.0  # the verdict is certain by then, and waits for no more than this
+EARLIER_SECONDS = 10.0  # the verdict is certain by then, and waits for no more than this
 
 
-async def collect(box: Mailbox, probe: Probe, hits: Sequence[Hit]) -> Iterable[str]:
-    """Delete the copies of the probe that carry our header with our loop's name; returns notes. Raises ImapFailure."""
+async def collect(box: Mailbox, probe: Probe, hits: Sequence[Hit], keep: bool) -> Iterable[str]:
+    """Delete the copies of the probe that carry our header with our loop's name; returns notes. Raises ImapFailure.
+
+    With `keep` they are only marked as accounted for, where the folder keeps such a mark.
+    """
     own = [hit for hit in hits if hit.own]
     for folder, uidvalidity in {(hit.folder, hit.uidvalidity) for hit in own}:
         uids = [hit.uid for hit in own if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
-        await box.delete(folder, uidvalidity, uids, lambda row: match(row.headers, probe) is Match.OWN)
-    return ["A copy without our own header was left in the mailbox."] if len(own) < len(hits) else []
+        if keep:
+            await box.mark(folder, uidvalidity, uids, lambda row: match(row.headers, probe) is Match.OWN, TOLD)
+        else:
+            await box.delete(folder, uidvalidity, uids, lambda row: match(row.headers, probe) is Match.OWN)
+    return ["A copy without our own header was left in the mailbox."] if len(own) < len(hits) and not keep else []
 
 
-async def collect_leftovers(
+async def collect_earlier(
     box: Mailbox,
     probe: Probe,
-    before: datetime,
-    looked_at: Sequence[str],
-    others: Sequence[str],
+    retention: timedelta,
+    terms: Terms,
+    folders: tuple[Sequence[str], Sequence[str]],
+    found: Earlier,
 ) -> Iterable[str]:
-    """Delete the old probes in the folders that were looked at, now and then in the others as well; returns notes.
+    """Find the probes of earlier runs in the folders that were looked at, now and then in the others as well.
 
-    A probe that came later than `before` is left alone, for a check may still wait for it.
-    Whatever goes wrong here is a note, too: it changes nothing about this run's message.
+    What came within the `retention` time is not deleted. Returns notes; whatever goes wrong here is one, too: it
+    changes nothing about this run's message.
     """
     unreadable = box.unreadable
+    looked_at, others = folders
     thorough = is_thorough(probe)
-    folders = [*looked_at, *others] if thorough else looked_at
+    owner = Owner.of(probe, terms.now - retention)
+    failed = []
     try:
-        async with asyncio.timeout(LEFTOVERS_SECONDS):
-            removed = await remove(box, folders, Owner.of(probe, before), thorough)
+        async with asyncio.timeout(EARLIER_SECONDS):
+            await look(box, [*looked_at, *others] if thorough else looked_at, owner, terms, thorough, found)
     except (ImapFailure, TimeoutError) as failure:
-        return [f"Whether earlier probes were left behind could not be seen: {failure or 'it took too long'}."]
+        failed = [f"Whether earlier probes were left behind could not be seen: {failure or 'it took too long'}."]
     finally:
         box.unreadable = unreadable  # what concerns old messages only says nothing about this one
-    return [*_told(removed), *_spared(box)]
+    return [*failed, *_removed(found), *_spared(box)]
 
 
 def earliest_now(started: Moment, hits: Sequence[Hit]) -> datetime:
@@ -56,18 +67,15 @@ def earliest_now(started: Moment, hits: Sequence[Hit]) -> datetime:
     return min([now.utc, started.utc_at(now), *(hit.internaldate for hit in hits)])
 
 
-def _told(removed: Sequence[Leftover]) -> Iterator[str]:
-    if removed:
-        oldest = min(removed, key=lambda probe: probe.internaldate)
-        what = (
-            "An earlier probe that nobody had collected was"
-            if len(removed) == 1
-            else (f"{len(removed)} earlier probes that nobody had collected were")
-        )
+def _removed(found: Earlier) -> Iterator[str]:
+    if found.removed:
+        folder, oldest = min(found.removed, key=lambda removed: removed[1].internaldate)
+        what = "An earlier probe" if len(found.removed) == 1 else f"{len(found.removed)} earlier probes"
+        verb = "was" if len(found.removed) == 1 else "were"
         when = f"{oldest.internaldate.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        yield f"{what} deleted; the oldest had arrived in {oldest.folder} at {when}."
+        yield f"{what} that nobody had collected {verb} deleted; the oldest had arrived in {folder} at {when}."
 
 
 def _spared(box: Mailbox) -> Iterator[str]:
     for folder in sorted(box.spared):
-        yield rf"Probes were left in {folder}, for deleting them would take \Recent from other messages."
+        yield rf"Probes were left in {folder} as they are: to change them would take \Recent from other messages."

@@ -11,6 +11,7 @@ from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, ErrorType, Receipt
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record, tls_records
+from tasks.mail.ledger import lines
 from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.probe import Probe, checksum
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
@@ -45,6 +46,9 @@ def conclude(
         }
     if isinstance(found, ImapFailure):
         facts |= {"imap_stages": found.stages}
+    if isinstance(found, Arrival):
+        facts |= {"earlier_probes": found.earlier}
+        notes += tuple(lines(found.earlier))
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
         facts |= _found(sent, found) | {"bounce": returned.record(loop, found)}
         notes += (*returned.notes(loop, found), *found.notes, *_clock_note(sent, found))

@@ -43,4 +43,4 @@ def proved(
     """What is known of both legs: only a message that is there outweighs the word of the relay."""
     if isinstance(sent, Receipt) or (isinstance(found, Arrival) and found.hits):
         return looked_for, found
-    return sent, None
+    return sent, found if isinstance(found, Arrival) else None

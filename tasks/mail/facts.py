@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tasks.mail.errors import SmtpFailure
     from tasks.mail.network import TlsSession
+    from tasks.mail.result import EarlierProbe
 
 
 class ErrorType(StrEnum):
@@ -137,7 +138,7 @@ class Arrival:
 
     `delay` is the last notice that the probe is still being tried; it proves neither.
     `message` is the copy that decides, as it lies in the mailbox, its first octets at least; empty where it could not
-    be read.
+    be read. `earlier`: what else was found, of earlier runs.
     """
 
     hits: tuple[Hit, ...]
@@ -148,6 +149,7 @@ class Arrival:
     message: bytes = b""
     tls: TlsSession | None = None
     delay: Bounce | None = None
+    earlier: tuple[EarlierProbe, ...] = ()
 
     @property
     def first(self) -> Hit:

@@ -81,6 +81,32 @@ class BounceRecord(BaseModel):
     arrived_at: Moment | None = Field(None, description="Its INTERNALDATE.")
 
 
+class Reported(StrEnum):
+    """What the record of a probe's own run says, as far as the mailbox shows."""
+
+    LOST = "lost"  # it came later than its check had waited
+    UNCOLLECTED = "uncollected"  # it came in time, but its check was killed or could not read the mailbox
+
+
+class EarlierProbe(BaseModel):
+    """A probe of an earlier run that lay in the mailbox: told once. Should its id be met again, it counts no more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    probe_id: str
+    token: str
+    flow_run_id: str | None = Field(None, description="The flow run that sent it, by its own word.")
+    sent_at: Moment | None = Field(None, description="Its Date.")
+    arrived_at: Moment = Field(description="INTERNALDATE, by the mail server's clock.")
+    delivery_seconds: Seconds | None = Field(
+        None, description="From its Date to the mailbox, at the most; None where the two contradict each other."
+    )
+    reported: Reported
+    folder: Text
+    uidvalidity: int
+    uid: int
+
+
 class LoopResult(BaseModel):
     """What one check found. Times are UTC, durations in seconds; None where a check did not come that far."""
 
@@ -127,6 +153,9 @@ class LoopResult(BaseModel):
     tls: dict[str, TlsRecord] = Field(default_factory=dict, description="What was agreed, by leg.")
     attempt_times: tuple[tuple[Seconds, Seconds], ...] = Field(
         (), description="When each attempt began and ended, in seconds since the first one began."
+    )
+    earlier_probes: tuple[EarlierProbe, ...] = Field(
+        (), description="Probes of earlier runs that nobody had collected, each told once."
     )
     notes: tuple[Text, ...] = Field((), description="What a reader should know beside the verdict.")
     flow_run_id: str | None = None

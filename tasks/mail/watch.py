@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 from tasks.mail import progress
 from tasks.mail.arrival import Search, find
@@ -27,7 +28,12 @@ ONCE_MORE = 5.0  # seconds for another look for the probe, once its bounce has c
 
 
 async def watch(
-    probe: Probe, imap: ImapConfig | None, bounce_mailbox: BounceMailbox | None, sent: Receipt, max_wait: float
+    probe: Probe,
+    imap: ImapConfig | None,
+    bounce_mailbox: BounceMailbox | None,
+    sent: Receipt,
+    max_wait: float,
+    lost_after: float | None = None,
 ) -> Arrival:
     """Look for the probe in `imap` as find() does, and for its bounce in `bounce_mailbox`; one of them may be missing.
 
@@ -37,11 +43,12 @@ async def watch(
     if bounce_mailbox is None:
         if imap is None:
             raise ValueError("there is no mailbox to look into")
-        return await find(probe, imap, sent, max_wait)
-    bounces = Search(probe, _searched(bounce_mailbox), sent, max_wait, reports_only=True)
+        return await find(probe, imap, sent, max_wait, lost_after)
+    lost = timedelta(seconds=max_wait if lost_after is None else lost_after)
+    bounces = Search(probe, _searched(bounce_mailbox), sent, lost, reports_only=True)
     if imap is None:
         return await bounces.run(deadline)
-    return await _Watch(Search(probe, imap, sent, max_wait), bounces, bounce_mailbox).run(deadline)
+    return await _Watch(Search(probe, imap, sent, lost), bounces, bounce_mailbox).run(deadline)
 
 
 def _searched(mailbox: BounceMailbox) -> ImapConfig:

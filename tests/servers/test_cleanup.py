@@ -23,11 +23,14 @@ from flows.cli import main
 from flows.direct import check
 from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
+from tasks.mail.conclude import conclude
 from tasks.mail.config import LoopConfig
+from tasks.mail.ledger import TOLD
 from tasks.mail.leftovers import is_thorough
 from tasks.mail.probe import Probe, compose
 from tasks.mail.result import LoopResult, Outcome
 from tasks.mail.smtp import attempt
+from tasks.mail.told import settle
 from tests.servers.lab import Lab, User, quoted
 from tests.servers.loops import NAME, contents, fields, loop
 
@@ -71,39 +74,57 @@ def read_by_its_owner(lab: Lab, user: User) -> None:
         client.select("INBOX")
 
 
+def told(result: LoopResult) -> list[str]:
+    """The notes, without what is told of each earlier probe: see test_ledger."""
+    return [note for note in result.notes if not note.startswith("The probe of ")]
+
+
 async def delivered(config: LoopConfig) -> LoopResult:
     result = await check(config)
     assert result.outcome is Outcome.DELIVERED, result.sentence
     return result
 
 
-async def test_what_nobody_collected_for_a_day_is_removed_and_told(lab: Lab, user: User) -> None:
+async def test_what_nobody_collected_for_a_day_is_told_and_removed(lab: Lab, user: User) -> None:
     config = loop(lab, user)
     for folder, age in (("INBOX", 2 * DAY), ("INBOX", 25 * DAY), ("Junk", 3 * DAY)):
         put(lab, user, old_probe(config, age), age, folder)
     result = await delivered(config)
     assert (contents(lab, user), contents(lab, user, "Junk")) == ({}, {})
+    assert sorted(probe.folder for probe in result.earlier_probes) == ["INBOX", "INBOX", "Junk"]
+    assert (len(result.notes), told(result)) == (3, [])
+
+
+async def test_what_was_told_long_ago_is_removed_and_told_to_be_removed(lab: Lab, user: User) -> None:
+    config = loop(lab, user)
+    for age in (2 * DAY, 3 * DAY):
+        put(lab, user, old_probe(config, age), age)
+    for uid in contents(lab, user):
+        with lab.imap(user) as client:
+            client.select("INBOX")
+            client.uid("STORE", str(uid), "+FLAGS", f"({TOLD})")
+    result = await delivered(config)
+    assert (contents(lab, user), result.earlier_probes) == ({}, ())
     [note] = result.notes
     assert note.startswith(
-        "3 earlier probes that nobody had collected were deleted; the oldest had arrived in INBOX at "
+        "2 earlier probes that nobody had collected were deleted; the oldest had arrived in INBOX at "
     )
 
 
 async def test_a_probe_that_another_check_may_still_wait_for_is_left_alone(lab: Lab, user: User) -> None:
     config = loop(lab, user)
-    put(lab, user, old_probe(config, DAY / 2), DAY / 2)
+    put(lab, user, old_probe(config, timedelta(seconds=90)), timedelta(seconds=90))
     assert (await delivered(config)).notes == ()
-    assert len(contents(lab, user)) == 1
-    patient = loop(lab, user, imap={"retention": 1.0})  # never less than max_wait
-    assert len(contents(lab, user)) == 1
-    assert (await delivered(patient)).notes[0].startswith("An earlier probe that nobody had collected was deleted")
+    assert list(contents(lab, user).values()) == [""]
+    impatient = loop(lab, user, imap={"retention": 1.0}, max_wait=80.0)  # never less than max_wait
+    assert len((await delivered(impatient)).earlier_probes) == 1
     assert contents(lab, user) == {}
 
 
 async def test_where_probes_are_kept_on_purpose_old_ones_stay(lab: Lab, user: User) -> None:
     config = loop(lab, user, imap={"delete_after_check": False})
     put(lab, user, old_probe(config, 2 * DAY), 2 * DAY)
-    assert (await delivered(config)).notes == ()
+    assert told(await delivered(config)) == []
     assert len(contents(lab, user)) == 2
 
 
@@ -150,9 +171,12 @@ async def test_a_thorough_run_looks_into_every_folder_and_at_any_age(lab: Lab, u
 async def run(config: LoopConfig, thorough: bool) -> None:
     """A check of a probe with such an id."""
     probe = next(probe for probe in iter(lambda: compose(config.name, config.smtp), None) if suits(probe, thorough))
-    receipt = await attempt(probe, config.smtp, Attempts())
+    attempts = Attempts()
+    receipt = await attempt(probe, config.smtp, attempts)
     assert config.imap is not None
-    assert (await find(probe, config.imap, receipt, 30.0)).hits
+    found = await find(probe, config.imap, receipt, 30.0)
+    assert found.hits
+    await settle(conclude(config, probe, attempts, receipt, found), config)
 
 
 def suits(probe: Probe, thorough: bool) -> bool:
@@ -165,7 +189,9 @@ async def test_a_deletion_may_wait_until_it_takes_recent_from_nobody(lab: Lab, u
     before = flags(lab, user)
     assert list(before.values()) == [r"(\Recent"]
     result = await delivered(config)
-    assert result.notes == (r"Probes were left in INBOX, for deleting them would take \Recent from other messages.",)
+    assert result.notes == (
+        r"Probes were left in INBOX as they are: to change them would take \Recent from other messages.",
+    )
     assert flags(lab, user).items() > before.items()
     read_by_its_owner(lab, user)
     assert (await delivered(config)).notes == ()
@@ -173,6 +199,7 @@ async def test_a_deletion_may_wait_until_it_takes_recent_from_nobody(lab: Lab, u
     await asyncio.sleep(2.5)  # INTERNALDATE has whole seconds
     result = await delivered(loop(lab, user, imap={"spare_recent": True, "retention": 1.0}, max_wait=1.0))
     assert result.notes[0].startswith("An earlier probe")
+    assert result.earlier_probes == ()  # for its own check had found it
     assert list(contents(lab, user)) == list(before)
 
 

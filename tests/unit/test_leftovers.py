@@ -20,7 +20,7 @@ SMTP = SmtpConfig(
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 PROBE = compose("office", SMTP, NOW - timedelta(days=2))
 HEADERS = PROBE.content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-OWNER = Owner.of(PROBE, NOW - timedelta(days=1))
+OWNER = Owner("office", "monitor@example.org", NOW - timedelta(days=1))
 
 
 def row(headers: bytes = HEADERS, arrived: datetime = NOW - timedelta(days=2)) -> Row:
@@ -30,6 +30,15 @@ def row(headers: bytes = HEADERS, arrived: datetime = NOW - timedelta(days=2)) -
 def test_a_probe_is_known_by_what_it_says_of_itself() -> None:
     assert OWNER.owns(row())
     assert OWNER.owns(row(b"Received: by mx\r\nReturn-Path: <monitor@example.org>\r\n" + HEADERS))
+
+
+def test_the_probe_of_this_run_is_no_earlier_one() -> None:
+    assert not Owner.of(PROBE, NOW).sent(row())
+
+
+def test_a_young_one_is_ours_but_not_old() -> None:
+    assert OWNER.sent(row(arrived=NOW))
+    assert not OWNER.owns(row(arrived=NOW))
 
 
 @pytest.mark.parametrize("arrived", [NOW, NOW - timedelta(days=1), NOW + timedelta(days=400), UNKNOWN_DATE])
@@ -53,9 +62,9 @@ def test_one_that_is_young_or_has_no_date_is_left_alone(arrived: datetime) -> No
     ],
     ids=lambda text: text.replace(PROBE.token.encode(), b"token").decode(),  # the same in each process of a test run
 )
-def test_whatever_else_differs_is_not_ours_to_delete(field: bytes, instead: bytes) -> None:
+def test_whatever_else_differs_is_not_ours(field: bytes, instead: bytes) -> None:
     assert field in HEADERS
-    assert not OWNER.owns(row(HEADERS.replace(field, instead)))
+    assert not OWNER.sent(row(HEADERS.replace(field, instead)))
 
 
 def test_one_run_in_sixteen_is_thorough() -> None:

@@ -1,0 +1,116 @@
+"""Probes of earlier runs in the mailbox: told once, and deleted when they are old. How it is once: see ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tasks.mail.errors import ImapFailure
+from tasks.mail.imap import Mailbox
+from tasks.mail.imap_rows import Row
+from tasks.mail.ledger import DELETED, TELLING, TOLD, Terms, entry, sender_is_done
+from tasks.mail.leftovers import Owner, candidates, probe_id
+from tasks.mail.result import EarlierProbe, Reported
+
+MOST_TOLD = 100  # in one run; the next one goes on
+
+
+@dataclass(slots=True)
+class Earlier:
+    """The probes of earlier runs that this one tells, by id, and those that it removed since they were told before."""
+
+    told: dict[str, EarlierProbe] = field(default_factory=dict)
+    removed: list[tuple[str, Row]] = field(default_factory=list)  # with their folders
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """An open folder, and the probes of earlier runs in it, by UID."""
+
+    box: Mailbox
+    name: str
+    uidvalidity: int
+    owner: Owner
+    rows: dict[int, Row]
+
+    async def mark(self, rows: Iterable[Row], flag: str) -> list[Row]:
+        """Those of which the server shows the flag then."""
+        uids = [row.uid for row in rows]
+        marked = await self.box.mark(self.name, self.uidvalidity, uids, self.owner.sent, flag)
+        return [self.rows[uid] for uid in marked]
+
+    async def delete(self, rows: Iterable[Row]) -> list[Row]:
+        uids = [row.uid for row in rows]
+        deleted = await self.box.delete(self.name, self.uidvalidity, uids, self.owner.owns)
+        return [self.rows[uid] for uid in deleted]
+
+
+async def look(
+    box: Mailbox, folders: Iterable[str], owner: Owner, terms: Terms, thorough: bool, found: Earlier
+) -> None:
+    """Add to `found` what these folders hold. A folder that is shut to us is passed over. Raises ImapFailure."""
+    for name in folders:
+        if terms.keep and box.keeps(name, TOLD) is False:
+            continue
+        try:
+            opened = await box.examine(name)
+            if not opened.exists:
+                continue
+            # Where probes are kept on purpose those that were told are many, and none of them is to be deleted.
+            rows = await candidates(box, owner, opened.exists, thorough, TOLD if terms.keep else None)
+            ours = {row.uid: row for row in rows if owner.sent(row) and box.may_go(row)}
+            await _take(_Folder(box, name, opened.uidvalidity, owner, ours), terms, found)
+        except ImapFailure:
+            if not box.alive:
+                raise
+
+
+async def _take(folder: _Folder, terms: Terms, found: Earlier) -> None:
+    """Remove what was told and is old, and claim what is to be told."""
+    rows = sorted(folder.rows.values(), key=lambda row: (row.internaldate, row.uid))
+    told = [row for row in rows if _has(row, TOLD)]
+    if not terms.keep:
+        gone = await folder.delete(row for row in told if folder.owner.owns(row))
+        found.removed += [(folder.name, row) for row in gone]
+    known = {probe_id(row) for row in told} | set(found.told)
+    due: list[Row] = []
+    silent: list[Row] = []
+    for row in rows:
+        if _has(row, TOLD) or not (sender_is_done(row, terms) or folder.owner.owns(row)):
+            continue
+        if (earlier := found.told.get(probe_id(row))) and (earlier.folder, earlier.uid) == (folder.name, row.uid):
+            continue  # claimed by this very run, on a connection that was lost
+        is_news = probe_id(row) not in known and (terms.sure or _entry(folder, row, terms).reported is Reported.LOST)
+        (due if is_news or _has(row, TELLING) else silent).append(row)
+        known.add(probe_id(row))
+    for row in await _claim(folder, due[: MOST_TOLD - len(found.told)], terms):
+        found.told[probe_id(row)] = _entry(folder, row, terms)
+    untold = {probe_id(row) for row in due} - set(found.told)
+    await _close(folder, [row for row in silent if probe_id(row) not in untold], terms, found)
+
+
+async def _claim(folder: _Folder, due: Sequence[Row], terms: Terms) -> list[Row]:
+    """Claim what is to be told: see ledger. A claim that was left behind is as good as one's own."""
+    claimed = [row for row in due if _has(row, TELLING)]
+    fresh = [row for row in due if not _has(row, TELLING)]
+    if folder.box.keeps(folder.name, TELLING) is not False:
+        claimed += await folder.mark(fresh, TELLING)
+    if folder.box.keeps(folder.name, TELLING) is False and not terms.keep:
+        claimed += await folder.mark((row for row in fresh if folder.owner.owns(row)), DELETED)
+    return claimed
+
+
+async def _close(folder: _Folder, silent: Sequence[Row], terms: Terms, found: Earlier) -> None:
+    """Account for what is not to be told at all: a copy of what is, or what its own check had to leave."""
+    old = [row for row in silent if folder.owner.owns(row) and not terms.keep]
+    found.removed += [(folder.name, row) for row in await folder.delete(old)]
+    if folder.box.keeps(folder.name, TOLD) is not False:
+        await folder.mark((row for row in silent if row not in old), TOLD)
+
+
+def _entry(folder: _Folder, row: Row, terms: Terms) -> EarlierProbe:
+    return entry(row, folder.name, folder.uidvalidity, terms)
+
+
+def _has(row: Row, keyword: str) -> bool:
+    return keyword.upper() in row.flags

@@ -1,0 +1,129 @@
+r"""The mailbox is the ledger: what a probe says of itself, and the flags that say what has been told of it. Pure.
+
+Each probe that its own check did not collect is told by a later run, in its result:
+
+1. That run claims it (`$MailLoopTelling`), and tells only what the server shows to be claimed: where no flag can be
+   set nothing is told, or each run would tell it anew.
+2. The result is published.
+3. Only then, on another connection, the probe is marked as told (`$MailLoopTold`), or deleted if it is old enough.
+
+So nothing is lost, whenever a run is killed. One that is killed, or loses the mail server, between 2 and 3 leaves a
+claim, and the next run tells the probe again: with the same `probe_id`, by which a reader knows it, and in Prefect as
+the same event. Where a folder keeps no keywords a probe is told when it is old enough to be deleted: `\Deleted` is
+the claim, UID EXPUNGE the third step. Without UID EXPUNGE there is no third step, and a kill between 1 and 2 loses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from uuid import UUID
+
+from tasks.mail.imap_rows import Row
+from tasks.mail.leftovers import probe_id
+from tasks.mail.match import HEADERS
+from tasks.mail.picture.scale import MINUTE, duration
+from tasks.mail.probe import TOKEN_LENGTH
+from tasks.mail.result import EarlierProbe, Reported
+from tasks.mail.times import CLOCK_SLACK, INTERNALDATE_GRAIN
+
+TELLING = "$MailLoopTelling"
+TOLD = "$MailLoopTold"
+DELETED = r"\Deleted"
+
+MARGIN = timedelta(minutes=2)  # for the sending, its retries, and the end of a check
+LONGEST_DELAY = timedelta(days=31)  # no mail server tries for so long: a Date before that is not believed
+MOST_LINES = 10  # in a report, which has a table of all
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run goes by.
+
+    `now` is by the clock that is furthest behind, `ours` by our own. `ahead`: how far the mail server's is recognisably
+    ahead of it. `lost_after`: how long a check of the loop waits. `keep`: probes are left in the mailbox on purpose.
+    `sure`: no check had to leave one that it had found, unmarked.
+    """
+
+    now: datetime
+    ours: datetime
+    lost_after: timedelta
+    ahead: timedelta = timedelta()
+    keep: bool = False
+    sure: bool = True
+
+
+def sent_at(row: Row) -> datetime | None:
+    """The Date of a message, if it has one."""
+    dates = HEADERS.parsebytes(row.headers).get_all("Date", [])
+    try:
+        (date,) = dates
+        moment = parsedate_to_datetime(str(date))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def sender_is_done(row: Row, terms: Terms) -> bool:
+    """Whether the check that sent it is surely over: by its Date, or by INTERNALDATE where it is of the future."""
+    sent = sent_at(row)
+    begun = sent if sent is not None and sent <= terms.now else row.internaldate
+    return terms.now - begun > terms.lost_after + MARGIN
+
+
+def entry(row: Row, folder: str, uidvalidity: int, terms: Terms) -> EarlierProbe:
+    """What is told of a probe."""
+    sent, number = sent_at(row), probe_id(row)
+    took = None if sent is None else _believable(sent, row.internaldate - sent - terms.ahead, terms)
+    return EarlierProbe(
+        probe_id=number,
+        token=number[:TOKEN_LENGTH],
+        flow_run_id=_run(row),
+        sent_at=sent,
+        arrived_at=row.internaldate,
+        delivery_seconds=None if took is None else max(0.0, (took + INTERNALDATE_GRAIN).total_seconds()),
+        reported=Reported.LOST if took is not None and took > terms.lost_after else Reported.UNCOLLECTED,
+        folder=folder,
+        uidvalidity=uidvalidity,
+        uid=row.uid,
+    )
+
+
+def _believable(sent: datetime, took: timedelta, terms: Terms) -> timedelta | None:
+    """The delay, where it is not less than none, nor more than there was time for."""
+    return took if -CLOCK_SLACK <= took <= min(LONGEST_DELAY, terms.ours - sent + MARGIN) else None
+
+
+def _run(row: Row) -> str | None:
+    runs = HEADERS.parsebytes(row.headers).get_all("X-Mail-Loop-Run", [])
+    try:
+        (run,) = runs
+        return str(UUID(str(run).strip()))
+    except ValueError:
+        return None
+
+
+def lines(told: Sequence[EarlierProbe]) -> Iterator[str]:
+    """What the record of a run says of them, the longest delays first."""
+    ordered = sorted(told, key=lambda probe: -(probe.delivery_seconds or 0.0))
+    for probe in ordered[:MOST_LINES]:
+        yield line(probe)
+    if more := len(ordered) - MOST_LINES:
+        yield from [f"So did {more} more earlier probes: see earlier_probes."] if more > 0 else []
+
+
+def line(probe: EarlierProbe) -> str:
+    """One sentence."""
+    sent = f"The probe of {probe.sent_at:%Y-%m-%d %H:%M} UTC" if probe.sent_at else "A probe without a Date"
+    known = "reported lost" if probe.reported is Reported.LOST else "that its check did not collect"
+    if probe.delivery_seconds is None:
+        when = f"at {probe.arrived_at:%Y-%m-%d %H:%M} by the mail server's clock; how long it took is not certain"
+    else:
+        when = f"after {_rounded(probe.delivery_seconds)}"
+    return f"{sent} ({probe.token}) {known} arrived in {probe.folder} {when}."
+
+
+def _rounded(seconds: float) -> str:
+    return duration(round(seconds / MINUTE) * MINUTE if seconds >= 10 * MINUTE else seconds)
