@@ -111,10 +111,18 @@ class Records:
 
     async def events(self, loop: str, expected: int) -> list[dict[str, Any]]:
         """The events of a loop, once there are as many as expected: the server writes them in its own time."""
-        body = {"filter": {"resource": {"id": [f"mail-loop.loop.{loop}"]}, "event": {"name": ["mail-loop.checked"]}}}
+        return await self._events({"resource": {"id": [f"mail-loop.loop.{loop}"]}}, "mail-loop.checked", expected)
+
+    async def arrivals(self, flow_run_id: str, expected: int) -> list[dict[str, Any]]:
+        """What a run's own page shows of its probe's arrival, told by later runs."""
+        related = {"any_resource": {"id": [f"prefect.flow-run.{flow_run_id}"]}}
+        return await self._events(related, "mail-loop.arrived", expected)
+
+    async def _events(self, where: dict[str, Any], name: str, expected: int) -> list[dict[str, Any]]:
+        body = {"filter": {**where, "event": {"name": [name]}}}
         until = time.monotonic() + PATIENCE
         while len(found := (await self._post("events/filter", body))["events"]) < expected:
-            assert time.monotonic() < until, f"{len(found)} events of {loop}"
+            assert time.monotonic() < until, f"{len(found)} events {name} where {where}"
             await asyncio.sleep(0.1)
         return list(found)
 

@@ -238,8 +238,12 @@ async def _kills(lab: Lab, folder: Path, chance: random.Random) -> int:
     for _ in range(CHECKS // AT_ONCE):
         killed += await _check_and_kill(path, chance)
     await asyncio.sleep(2.5)  # what was on its way is there, and as old as the retention time
+    results = []
     for _ in range(2):  # the first is still within its own time
         assert await _check(path) == 0, path.with_suffix(".log").read_text()
+        results.append(path.with_suffix(".log").read_text())
+    ids = [probe["probe_id"] for text in results for probe in json.loads(text.splitlines()[0])["earlier_probes"]]
+    assert len(ids) == len(set(ids))  # where none was killed, none is told twice
     assert (flags(lab, user), flags(lab, user, "Projects")) == before
     return killed
 
@@ -254,7 +258,7 @@ def _command(path: Path) -> NoReturn:
     output = os.open(path.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    sys.exit(main(["check", "--direct", str(path)]))
+    sys.exit(main(["check", "--direct", "--json", str(path)]))
 
 
 async def _ended(process: ForkServerProcess) -> int | None:

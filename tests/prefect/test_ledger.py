@@ -1,0 +1,89 @@
+"""What a run tells of earlier probes, as Prefect has it on record."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prefect import flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.server import free_port
+from tasks.ending import ended
+from tasks.mail.arrival import find
+from tasks.mail.attempts import Attempts
+from tasks.mail.conclude import conclude
+from tasks.mail.config import Limits, LoopConfig
+from tasks.mail.probe import compose
+from tasks.mail.result import Outcome, Reported
+from tasks.mail.smtp import attempt
+from tasks.publish import publish
+from tasks.sandbox import Sandbox, Script
+from tests.prefect.records import SOCKETS_LEFT_OPEN, USER, Records, imap, smtp
+from tests.prefect.test_flow import check
+
+pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
+
+SHORT = Limits(max_wait=2.0)
+OLD = 3.5  # seconds after which a message is older than that, by a clock of whole seconds
+
+
+async def test_a_late_probe_is_an_event_of_the_run_that_sent_it_and_a_line_of_the_run_that_found_it(
+    box: Sandbox, records: Records, name: str
+) -> None:
+    """Told again, as after a kill, it is still one event."""
+    mailbox = imap(box, retention=1.0)
+    box.play(Script(delay=4.0))
+    _, first = await check(name, smtp(box), mailbox, SHORT)
+    assert first.outcome is Outcome.LOST
+    while not await box.folder(USER):
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(OLD)
+    box.play(Script())
+    _, second = await check(name, smtp(box), mailbox, SHORT)
+    (probe,) = second.earlier_probes
+    assert (probe.probe_id, probe.flow_run_id, probe.reported) == (first.probe_id, first.flow_run_id, Reported.LOST)
+    assert await box.folder(USER) == []
+
+    assert first.flow_run_id is not None
+    (event,) = await records.arrivals(first.flow_run_id, 1)
+    assert event["resource"]["prefect.resource.id"] == f"mail-loop.loop.{name}"
+    assert event["payload"] == probe.model_dump(mode="json")
+    by = {r["prefect.resource.id"]: r["prefect.resource.role"] for r in event["related"]}
+    assert by[f"prefect.flow-run.{first.flow_run_id}"] == "sender"
+    assert by[f"prefect.flow-run.{second.flow_run_id}"] == "flow-run"
+
+    (line,) = [note for note in second.notes if first.token is not None and first.token in note]
+    assert " reported lost arrived in INBOX after " in line
+    artifacts = await records.artifacts(f"mail-loop-{name}")
+    assert sum("reported lost arrived" in artifact["data"] for artifact in artifacts) == 1
+
+    @flow
+    async def again() -> bool:
+        return await publish(second, {})
+
+    assert await again()
+    await records.events(name, 3)
+    assert len(await records.arrivals(first.flow_run_id, 1)) == 1
+
+
+async def test_what_could_not_be_published_is_told_by_the_next_run(
+    box: Sandbox, server: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    loop = LoopConfig(name=name, smtp=smtp(box), imap=imap(box, retention=1.0), limits=SHORT)
+    assert loop.imap is not None
+    late = compose(name, loop.smtp, datetime.now(UTC) - timedelta(minutes=37))
+    await box.deliver(USER, late.content)
+    await asyncio.sleep(OLD)
+    probe, attempts = compose(name, loop.smtp), Attempts()
+    receipt = await attempt(probe, loop.smtp, attempts)
+    result = conclude(loop, probe, attempts, receipt, await find(probe, loop.imap, receipt, 2.0))
+    assert [told.probe_id for told in result.earlier_probes] == [late.id]
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        await ended(result, loop)
+    _, second = await check(name, loop.smtp, loop.imap, SHORT)
+    assert [told.probe_id for told in second.earlier_probes] == [late.id]
+    _, third = await check(name, loop.smtp, loop.imap, SHORT)
+    assert third.earlier_probes == ()
