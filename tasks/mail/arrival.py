@@ -15,19 +15,17 @@ from datetime import timedelta
 
 from tasks.mail import progress
 from tasks.mail.bounce import bounce_of, delay_of
-from tasks.mail.collect import collect, collect_earlier, earliest_now
+from tasks.mail.collect import collect, collect_earlier, terms_of
 from tasks.mail.config import ImapConfig
 from tasks.mail.earlier import Earlier
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import FAILED, Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt, first_of
 from tasks.mail.imap import MOST_WALKED, Mailbox
 from tasks.mail.imap_rows import Row
-from tasks.mail.ledger import Terms
 from tasks.mail.match import HEADERS, Match, body_has_id, match
 from tasks.mail.pace import Pace
 from tasks.mail.places import Place, Places, places
 from tasks.mail.probe import Probe
-from tasks.mail.times import clock_skew
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
 LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
@@ -311,21 +309,13 @@ class Search:
 
     async def _collect(self, box: Mailbox, folders: list[str]) -> None:
         """Account for what is ours in the mailbox."""
-        hits, keep = list(self.hits.values()), not self.imap.delete_after_check
-        for note in await collect(box, self.probe, hits, keep):
+        found = Arrival(tuple(self.hits.values()), None, self.detected or Moment.now())
+        terms = terms_of(self.imap, self.sent, found, self.lost_after)
+        for note in await collect(box, self.probe, found.hits, terms.keep):
             self._note(note)
-        found = Arrival(tuple(hits), None, self.detected or Moment.now())
-        terms = Terms(
-            now=earliest_now(self.sent.started, hits),
-            ours=self.sent.started.utc_at(Moment.now()),
-            lost_after=self.lost_after,
-            ahead=timedelta(seconds=clock_skew(self.sent, found)),
-            keep=keep,
-            sure=not self.imap.spare_recent,
-        )
-        retention = max(timedelta(seconds=self.imap.retention), self.lost_after)
-        there = [f for f in folders if f in self.seen], [f for f in folders if f not in self.seen]
-        for note in await collect_earlier(box, self.probe, retention, terms, there, self.earlier):
+        looked_at = [folder for folder in folders if folder in self.seen]
+        others = [folder for folder in folders if folder not in self.seen]
+        for note in await collect_earlier(box, self.probe, terms, looked_at, others, self.earlier):
             self._note(note)
 
 

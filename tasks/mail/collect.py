@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from tasks.mail.config import ImapConfig
 from tasks.mail.earlier import Earlier, look
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import Hit, Moment
+from tasks.mail.facts import Arrival, Hit, Moment, Receipt
 from tasks.mail.imap import Mailbox
 from tasks.mail.ledger import TOLD, Terms
 from tasks.mail.leftovers import Owner, is_thorough
 from tasks.mail.match import Match, match
 from tasks.mail.probe import Probe
+from tasks.mail.times import clock_skew
 
 EARLIER_SECONDS = 10.0  # the verdict is certain by then, and waits for no more than this
 
@@ -27,29 +29,36 @@ async def collect(box: Mailbox, probe: Probe, hits: Sequence[Hit], keep: bool) -
     for folder, uidvalidity in {(hit.folder, hit.uidvalidity) for hit in own}:
         uids = [hit.uid for hit in own if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
         if keep:
-            await box.mark(folder, uidvalidity, uids, lambda row: match(row.headers, probe) is Match.OWN, TOLD)
+            await _mark(box, folder, uidvalidity, uids, probe)
         else:
             await box.delete(folder, uidvalidity, uids, lambda row: match(row.headers, probe) is Match.OWN)
     return ["A copy without our own header was left in the mailbox."] if len(own) < len(hits) and not keep else []
 
 
+async def _mark(box: Mailbox, folder: str, uidvalidity: int, uids: Sequence[int], probe: Probe) -> None:
+    """As far as the folder may be changed: who keeps all messages may keep us from changing any."""
+    try:
+        await box.mark(folder, uidvalidity, uids, lambda row: match(row.headers, probe) is Match.OWN, TOLD)
+    except ImapFailure:
+        if not box.alive:
+            raise
+
+
 async def collect_earlier(
     box: Mailbox,
     probe: Probe,
-    retention: timedelta,
     terms: Terms,
-    folders: tuple[Sequence[str], Sequence[str]],
+    looked_at: Sequence[str],
+    others: Sequence[str],
     found: Earlier,
 ) -> Iterable[str]:
     """Find the probes of earlier runs in the folders that were looked at, now and then in the others as well.
 
-    What came within the `retention` time is not deleted. Returns notes; whatever goes wrong here is one, too: it
-    changes nothing about this run's message.
+    Returns notes; whatever goes wrong here is one, too: it changes nothing about this run's message.
     """
     unreadable = box.unreadable
-    looked_at, others = folders
     thorough = is_thorough(probe)
-    owner = Owner.of(probe, terms.now - retention)
+    owner = Owner.of(probe, terms.now - terms.retention)
     failed = []
     try:
         async with asyncio.timeout(EARLIER_SECONDS):
@@ -59,6 +68,19 @@ async def collect_earlier(
     finally:
         box.unreadable = unreadable  # what concerns old messages only says nothing about this one
     return [*failed, *_removed(found), *_spared(box)]
+
+
+def terms_of(imap: ImapConfig, sent: Receipt, found: Arrival, lost_after: timedelta) -> Terms:
+    """What this run goes by: its own message has shown what the mail server's clock is worth."""
+    return Terms(
+        now=earliest_now(sent.started, found.hits),
+        ours=sent.started.utc_at(Moment.now()),
+        lost_after=lost_after,
+        ahead=timedelta(seconds=clock_skew(sent, found)),
+        retention=max(timedelta(seconds=imap.retention), lost_after),
+        keep=not imap.delete_after_check,
+        sure=not imap.spare_recent,
+    )
 
 
 def earliest_now(started: Moment, hits: Sequence[Hit]) -> datetime:

@@ -95,8 +95,8 @@ async def _claim(folder: _Folder, due: Sequence[Row], terms: Terms) -> list[Row]
     fresh = [row for row in due if not _has(row, TELLING)]
     if folder.box.keeps(folder.name, TELLING) is not False:
         claimed += await folder.mark(fresh, TELLING)
-    if folder.box.keeps(folder.name, TELLING) is False and not terms.keep:
-        claimed += await folder.mark((row for row in fresh if folder.owner.owns(row)), DELETED)
+    if not terms.keep:
+        claimed += await folder.mark((row for row in fresh if row not in claimed and folder.owner.owns(row)), DELETED)
     return claimed
 
 

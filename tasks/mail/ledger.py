@@ -43,14 +43,15 @@ class Terms:
     """What a run goes by.
 
     `now` is by the clock that is furthest behind, `ours` by our own. `ahead`: how far the mail server's is recognisably
-    ahead of it. `lost_after`: how long a check of the loop waits. `keep`: probes are left in the mailbox on purpose.
-    `sure`: no check had to leave one that it had found, unmarked.
+    ahead of it. `lost_after`: how long a check of the loop waits; `retention`: how long a probe stays. `keep`: all stay
+    in the mailbox on purpose. `sure`: no check had to leave one that it had found, unmarked.
     """
 
     now: datetime
     ours: datetime
     lost_after: timedelta
     ahead: timedelta = timedelta()
+    retention: timedelta = timedelta(days=1)
     keep: bool = False
     sure: bool = True
 
