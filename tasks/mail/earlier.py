@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from tasks.mail.errors import ImapFailure
 from tasks.mail.imap import Mailbox
 from tasks.mail.imap_rows import Row
 from tasks.mail.ledger import DELETED, TELLING, TOLD, Terms, entry, sender_is_done
-from tasks.mail.leftovers import Owner, candidates, probe_id
+from tasks.mail.leftovers import Owner, probe_id
 from tasks.mail.result import EarlierProbe, Reported
 
 MOST_TOLD = 100  # in one run; the next one goes on
+WINDOW = timedelta(days=31)  # how far back an ordinary look goes, for a server's sake
+NEWEST = 1000  # messages that a thorough look reads itself, for servers whose search is not to be relied on
 
 
 @dataclass(slots=True)
@@ -57,12 +60,32 @@ async def look(
             if not opened.exists:
                 continue
             # Where probes are kept on purpose those that were told are many, and none of them is to be deleted.
-            rows = await candidates(box, owner, opened.exists, thorough, TOLD if terms.keep else None)
+            rows = await _candidates(box, owner, opened.exists, thorough, TOLD if terms.keep else None)
             ours = {row.uid: row for row in rows if owner.sent(row) and box.may_go(row)}
             await _take(_Folder(box, name, opened.uidvalidity, owner, ours), terms, found)
         except ImapFailure:
             if not box.alive:
                 raise
+
+
+async def _candidates(box: Mailbox, owner: Owner, exists: int, thorough: bool, without: str | None) -> list[Row]:
+    """What may be a leftover in the open folder: what the server's search finds, and in a thorough run the newest.
+
+    `without`: a keyword that none of them has. A server that cannot search this way is no reason to end.
+    """
+    rows: dict[int, Row] = {}
+    since = None if thorough else owner.before - WINDOW
+    try:
+        uids = await box.search(since, "X-Mail-Loop-Name", owner.loop, without)
+    except ImapFailure:
+        if not box.alive:
+            raise
+    else:
+        rows |= {row.uid: row for row in await box.fetch_uids(uids)}
+    if thorough:
+        async for batch in box.newest_first(exists, NEWEST):
+            rows |= {row.uid: row for row in batch}
+    return list(rows.values())
 
 
 async def _take(folder: _Folder, terms: Terms, found: Earlier) -> None:

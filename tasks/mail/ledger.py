@@ -35,7 +35,7 @@ DELETED = r"\Deleted"
 
 MARGIN = timedelta(minutes=2)  # for the sending, its retries, and the end of a check
 LONGEST_DELAY = timedelta(days=31)  # no mail server tries for so long: a Date before that is not believed
-MOST_LINES = 10  # in a report, which has a table of all
+MOST_LINES = 10  # in a report; the result has all
 
 
 @dataclass(frozen=True, slots=True)

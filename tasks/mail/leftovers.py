@@ -1,24 +1,20 @@
-"""Probes that nobody collected, since their check was killed, or gave up before they came: how they are found.
+"""Probes that nobody collected, since their check was killed, or gave up before they came: how they are known.
 
-Not known by their ids, they are known by all else that a probe says of itself; anything short of it is not ours.
+Not known by their ids, they are known by all else that a probe says of itself; anything short of it is not ours. Pure.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tasks.mail.config import TOKEN_LENGTH
-from tasks.mail.errors import ImapFailure
-from tasks.mail.imap import Mailbox
 from tasks.mail.imap_rows import UNKNOWN_DATE, Row
 from tasks.mail.match import HEADERS, decoded, is_answer, is_report
 from tasks.mail.probe import Probe
 
 PROBE_ID = re.compile(r"[0-9a-f]{32}")
-WINDOW = timedelta(days=31)  # how far back an ordinary look goes, for a server's sake
-NEWEST = 1000  # messages that a thorough look reads itself, for servers whose search is not to be relied on
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +66,3 @@ def is_thorough(probe: Probe) -> bool:
 
 def probe_id(row: Row) -> str:
     return decoded(HEADERS.parsebytes(row.headers).get("X-Mail-Loop-Id"))
-
-
-async def candidates(box: Mailbox, owner: Owner, exists: int, thorough: bool, without: str | None) -> list[Row]:
-    """What may be a leftover in the open folder: what the server's search finds, and in a thorough run the newest.
-
-    `without`: a keyword that none of them has. A server that cannot search this way is no reason to end.
-    """
-    rows: dict[int, Row] = {}
-    since = None if thorough else owner.before - WINDOW
-    try:
-        uids = await box.search(since, "X-Mail-Loop-Name", owner.loop, without)
-    except ImapFailure:
-        if not box.alive:
-            raise
-    else:
-        rows |= {row.uid: row for row in await box.fetch_uids(uids)}
-    if thorough:
-        async for batch in box.newest_first(exists, NEWEST):
-            rows |= {row.uid: row for row in batch}
-    return list(rows.values())
