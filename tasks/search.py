@@ -45,8 +45,8 @@ async def search(
     bounce_mailbox: BounceMailbox | None = None,
 ) -> Arrival | ImapFailure:
     """Run the task, and take out what it found."""
-    configured = find_probe(receipt, probe, imap, max_wait, lost_after, bounce_mailbox, return_state=True)  # type: ignore[misc]  # see send()
-    state = await configured
+    asked = (receipt, probe, imap, max_wait, lost_after, bounce_mailbox)
+    state = await find_probe(*asked, return_state=True)  # type: ignore[misc]  # see send()
     return await finding(state, Arrival, ImapFailure)
 
 

@@ -41,13 +41,15 @@ async def test_hostile_replies_are_one_printable_line_each(
         ended = await mail_loop("check", "--direct", *arguments, *files)
     assert ended.code == 2, ended.err
     *lines, last = ended.out.split("\n")
+    pattern = [] if arguments else [lines.pop()]
     assert (len(lines), last) == (len(HOSTILE), "")
-    for text in [*lines, *ended.err.split("\n")]:
+    for text in [*lines, *pattern, *ended.err.split("\n")]:
         assert text.isprintable()
     if arguments:
         assert {result["outcome"] for result in map(json.loads, lines)} == {"rejected", "unverified"}
     else:
         assert all(line.startswith("loop-") for line in lines)
+        assert pattern[0].startswith("pattern: ")
         assert f"http://{EVIL}" not in ended.out
         assert f"http: //{EVIL}" in ended.out  # a terminal makes links of what looks like one
 
