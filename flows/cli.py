@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import signal
 import sys
@@ -12,18 +11,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from flows.arguments import loop, port, positive, since
-from flows.files import route, with_max_wait
-from tasks.blame.ends import Planned
-from tasks.blame.files import load_any, planned
-from tasks.blame.pattern import blame
-from tasks.mail.addresses import slug
-from tasks.mail.conclude import misconfigured
+from flows.check import quieten_prefect, run_check, say
+from flows.files import route
+from flows.trace import run_trace
+from tasks.blame.files import load_any
 from tasks.mail.errors import ConfigError, MailLoopError
-from tasks.mail.report import line
-from tasks.mail.result import LoopResult
 from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
 
@@ -97,6 +92,12 @@ def parser() -> argparse.ArgumentParser:
     history.add_argument("--html", type=Path, metavar="FILE", help="write it as one HTML page, too")
     history.set_defaults(run=run_history)
 
+    trace = commands.add_parser("trace", help="tell the journey of a message that was saved to a file")
+    trace.add_argument("file", metavar="FILE.eml", help="the message as it is, - for standard input")
+    trace.add_argument("--authserv-id", metavar="NAME", help="name under which the receiver states the authentication")
+    trace.add_argument("--json", action="store_true", help="as one JSON object")
+    trace.set_defaults(run=run_trace)
+
     validate = commands.add_parser("validate", help="say whether FILE... are right; sends nothing")
     validate.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
     validate.set_defaults(run=run_validate)
@@ -147,51 +148,6 @@ def _run(arguments: argparse.Namespace) -> int:
     return BROKEN
 
 
-def run_check(arguments: argparse.Namespace) -> int:
-    """`mail-loop check`: exit code of the worst check."""
-    worst = 0
-
-    def show(result: LoopResult) -> None:
-        nonlocal worst
-        worst = max(worst, result.exit_code)
-        if arguments.json:
-            say(result.model_dump_json())
-        else:
-            say(line(result))
-            for note in result.notes:
-                print(f"{result.loop}: note: {one_line(note, None)}", file=sys.stderr)
-
-    checks: list[Planned] = []
-    for file in arguments.files:
-        try:
-            checks += planned(load_any(file))
-        except ConfigError as error:
-            show(misconfigured(slug(Path(file).stem) or "unnamed", str(error)))
-    if not checks:
-        return worst
-    configs = [with_max_wait(check.config, arguments.max_wait) for check in checks]
-    if arguments.direct:
-        from flows.direct import check_all
-
-        results = asyncio.run(check_all(configs, show))
-    else:
-        _quieten_prefect()
-        from flows.through_prefect import check_all as check_all_through_prefect
-
-        results = check_all_through_prefect(configs, state_home(), show)
-    if shown := blame(checks, results):
-        say(f"pattern: {shown}", sys.stderr if arguments.json else sys.stdout)
-    return worst
-
-
-def say(text: str, file: TextIO | None = None) -> None:
-    """Print a line. A reader that has seen enough (`| head -1`) does not end the checks that still run."""
-    try:
-        print(text, file=file, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
-
-
 def run_validate(arguments: argparse.Namespace) -> int:
     """`mail-loop validate`: every file is read, and every problem said."""
     worst = 0
@@ -208,7 +164,7 @@ def run_validate(arguments: argparse.Namespace) -> int:
 
 def run_history(arguments: argparse.Namespace) -> int:
     """`mail-loop history`: 0 if the history could be read, whatever it tells."""
-    _quieten_prefect()
+    quieten_prefect()
     from flows.history import history
 
     return history(state_home(), arguments.loop, arguments.since, arguments.html, say)
@@ -233,12 +189,6 @@ def run_stop(arguments: argparse.Namespace) -> int:
     from flows.serve import stop
 
     return stop(arguments.home or [state_home() / "demo", state_home() / "serve"])
-
-
-def _quieten_prefect() -> None:
-    """Keep the log of the runs off the terminal, where Prefect has it too; set before its import, which reads it."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
 if __name__ == "__main__":

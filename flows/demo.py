@@ -16,12 +16,13 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows import background
 from flows.background import stop
+from flows.check import drawn_for, say
 from flows.server import SERVER, ServerError, free_port, start_server
 from flows.server import settings as server_settings
 from tasks.mail import progress
 from tasks.mail.config import loop_config
 from tasks.mail.progress import Progress
-from tasks.mail.report import attempts, line, stage_times
+from tasks.mail.report import attempts, line, timeline
 from tasks.mail.result import LoopResult
 
 SANDBOX = "sandbox"
@@ -44,8 +45,10 @@ def demo(home: Path, *, keep: bool = False) -> int:
         console.print(f"Prefect server: {url}")
         result = _check(home, url, box, console)
         console.print(line(result), style="bold", markup=False, soft_wrap=True)
-        for text in [*attempts(result), *stage_times(result), *result.notes]:
+        for text in [*attempts(result), *result.notes]:
             console.print(f"  {text}", markup=False, soft_wrap=True)
+        for text in drawn_for(sys.stdout, timeline(result)):
+            say(f"  {text}")
         console.print(_how_to_see(home, url, result, keep), markup=False, soft_wrap=True)
         return result.exit_code
     finally:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from flows.gates import Gates
+from tasks.mail import progress
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import broken, conclude, misconfigured, skipped
 from tasks.mail.config import InboundConfig, LoopConfig
@@ -119,6 +120,7 @@ async def check_all(configs: Sequence[LoopConfig | InboundConfig], show: Show) -
 
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
         async with gates.passed(config):
+            progress.follow(config.name)
             return await check(config, show)
 
     return await asyncio.gather(*(one(config) for config in configs))

@@ -21,6 +21,7 @@ from flows.gates import Gates
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from tasks.ending import listener
+from tasks.mail import progress
 from tasks.mail.conclude import broken
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.errors import CheckFailed
@@ -47,6 +48,7 @@ async def _check_all(
 
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
         async with gates.passed(config):
+            progress.follow(config.name)
             try:
                 return await check(config, show)
             except Exception as error:

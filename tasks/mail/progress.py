@@ -19,6 +19,16 @@ class Progress:
 listener: ContextVar[Callable[[Progress], None] | None] = ContextVar("listener", default=None)
 
 
+# Whoever wants to follow several loops at once makes a listener for each.
+followers: ContextVar[Callable[[str], Callable[[Progress], None]] | None] = ContextVar("followers", default=None)
+
+
+def follow(loop: str) -> None:
+    """From here on, in this task and those that it starts, the steps are those of `loop`."""
+    if (make := followers.get()) is not None:
+        listener.set(make(loop))
+
+
 def tell(leg: str, stage: str, text: str = "") -> None:
     """Report that a step begins."""
     if (show := listener.get()) is not None:

@@ -9,8 +9,9 @@ from tasks.mail.config import Limits
 from tasks.mail.facts import FAILED
 from tasks.mail.journey.tables import sections
 from tasks.mail.markdown import code, escape, table
+from tasks.mail.picture.hops import hop_bars
 from tasks.mail.picture.svg import alt, data_uri, svg
-from tasks.mail.picture.timeline import Timeline, hop_bars, of_result
+from tasks.mail.picture.timeline import Timeline, of_result
 from tasks.mail.result import BounceRecord, LoopResult
 from tasks.mail.visible import one_line
 
@@ -32,12 +33,6 @@ def attempts(result: LoopResult) -> list[str]:
                 one_line(f"attempt {number}: accepted: {result.response_code} {result.response_message}", None)
             )
     return lines
-
-
-def stage_times(result: LoopResult) -> list[str]:
-    """One line for each leg: its stages in the order in which they were entered."""
-    legs = (("smtp", result.smtp_stages), ("imap", result.imap_stages))
-    return [f"{leg}: " + ", ".join(f"{stage} {ms(t)}" for stage, t in stages.items()) for leg, stages in legs if stages]
 
 
 def markdown(
@@ -78,7 +73,9 @@ def markdown(
 
 def timeline(result: LoopResult, limits: Limits | None = None) -> Timeline:
     """What the pictures of a result show."""
-    return of_result(result, limits or Limits(), hop_bars(result), result.attempt_times)
+    return of_result(
+        result, limits or Limits(), hop_bars(result.journey, result.send_seconds or 0.0), result.attempt_times
+    )
 
 
 def _picture(result: LoopResult, limits: Limits | None) -> list[str]:

@@ -16,13 +16,17 @@ from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import PASSWORD, Command, config, written
 
 
-async def test_a_delivered_message_is_one_line_and_exit_code_0(
+async def test_a_delivered_message_is_a_line_and_its_timeline_and_exit_code_0(
     box: Sandbox, mail_loop: Command, tmp_path: Path
 ) -> None:
     ended = await mail_loop("check", "--direct", written(tmp_path, "office", config(box)))
     assert ended.code == 0, ended.err
     assert ended.out.startswith("office: ok (delivered): Mail gets through: the message arrived in INBOX ")
-    assert ended.out.count("\n") == 1
+    _, *picture = ended.out.splitlines()
+    assert all(text.startswith("  ") for text in picture)
+    assert "\x1b" not in ended.out, "it is no terminal"
+    for shown in ("SMTP", "IMAP", "data", "accepted"):
+        assert any(shown in text for text in picture)
     assert ended.err == ""
 
 

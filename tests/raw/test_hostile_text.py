@@ -17,8 +17,9 @@ from markdown_it import MarkdownIt
 from flows.direct import check
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.picture import plain
 from tasks.mail.probe import compose
-from tasks.mail.report import attempts, line, markdown, stage_times
+from tasks.mail.report import attempts, line, markdown, timeline
 from tasks.mail.result import LoopResult, Outcome
 from tasks.parameters import configuration_of
 from tasks.send import send_probe
@@ -61,7 +62,7 @@ def rendered(source: str) -> Structure:
 
 def lines_of(result: LoopResult) -> list[str]:
     """What a terminal, a log and a reader of JSON get."""
-    return [line(result), *attempts(result), *stage_times(result), *result.notes, result.model_dump_json()]
+    return [line(result), *attempts(result), *plain.text(timeline(result)), *result.notes, result.model_dump_json()]
 
 
 def harmless(result: LoopResult) -> LoopResult:

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from tasks.mail.facts import ErrorType, Placement
 from tasks.mail.markdown import code, escape
-from tasks.mail.report import attempts, line, markdown, stage_times
+from tasks.mail.report import attempts, line, markdown
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -70,10 +70,6 @@ def test_attempts_show_the_failed_and_the_accepted() -> None:
         "attempt 1: temporary_failure at rcpt: 450 4.2.0 later",
         "attempt 2: accepted: 250 2.0.0 Ok: queued as 4XyZ12",
     ]
-
-
-def test_stage_times_stand_by_leg_in_their_order() -> None:
-    assert stage_times(RESULT) == ["smtp: dns 1.2 ms, data 1.25 s", "imap: login 10.0 ms"]
 
 
 def test_the_markdown_report_begins_with_the_verdict_and_has_its_tables() -> None:

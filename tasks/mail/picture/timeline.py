@@ -143,18 +143,6 @@ def of_result(
     return Timeline(title, tuple(_slow(bar, total) for bar in bars), tuple(_marks(result, limits, sent, imap)), total)
 
 
-def hop_bars(result: LoopResult) -> list[tuple[str, float, float]]:
-    """The hops of a result, as of_result() wants them; one whose time is not known takes none."""
-    bars: list[tuple[str, float, float]] = []
-    start, before = 0.0, ""
-    for hop in result.journey.hops if result.journey else ():
-        end = start + (hop.delay_seconds or 0.0)
-        name = hop.by or hop.from_ or "?"
-        bars.append((f"{before} -> {name}" if before else f"-> {name}", start, end))
-        start, before = end, name
-    return bars
-
-
 def _bar(lane: Lane, label: str, start: float, end: float, kind: Kind = "step") -> Bar:
     end = max(start, end)
     return Bar(lane, label, start, end, kind, duration(end - start))

@@ -1,0 +1,104 @@
+"""`mail-loop check`: runs the checks of files, and says what each found as soon as it has."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from flows.files import with_max_wait
+from flows.live import live
+from tasks.blame.ends import Planned
+from tasks.blame.files import load_any, planned
+from tasks.blame.pattern import blame
+from tasks.mail.addresses import slug
+from tasks.mail.conclude import misconfigured
+from tasks.mail.config import Limits, LoopConfig
+from tasks.mail.errors import ConfigError
+from tasks.mail.picture import plain
+from tasks.mail.picture.timeline import Timeline
+from tasks.mail.report import line, timeline
+from tasks.mail.result import LoopResult
+from tasks.mail.state import state_home
+from tasks.mail.visible import one_line
+
+NARROW = 80  # columns of what is no terminal
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """The command; returns the exit code of the worst check."""
+    worst = 0
+    checks: list[Planned] = []
+    wrong: list[LoopResult] = []
+    for file in arguments.files:
+        try:
+            checks += planned(load_any(file))
+        except ConfigError as error:
+            wrong.append(misconfigured(slug(Path(file).stem) or "unnamed", str(error)))
+    configs = [with_max_wait(check.config, arguments.max_wait) for check in checks]
+    limits = {config.name: config.limits if isinstance(config, LoopConfig) else None for config in configs}
+
+    with live({name: one.max_wait if one else None for name, one in limits.items()}) as over:
+
+        def show(result: LoopResult) -> None:
+            nonlocal worst
+            worst = max(worst, result.exit_code)
+            over(result.loop)
+            if arguments.json:
+                say(result.model_dump_json())
+                return
+            say(line(result))
+            for note in result.notes:
+                print(f"{result.loop}: note: {one_line(note, None)}", file=sys.stderr)
+            for text in plain_timeline(result, sys.stdout, limits.get(result.loop)):
+                say(f"  {text}".rstrip())
+
+        for result in wrong:
+            show(result)
+        if not configs:
+            return worst
+        if arguments.direct:
+            from flows.direct import check_all
+
+            results = asyncio.run(check_all(configs, show))
+        else:
+            quieten_prefect()
+            from flows.through_prefect import check_all as check_all_through_prefect
+
+            results = check_all_through_prefect(configs, state_home(), show)
+    if shown := blame(checks, results):
+        say(f"pattern: {shown}", sys.stderr if arguments.json else sys.stdout)
+    return worst
+
+
+def plain_timeline(result: LoopResult, stream: TextIO, limits: Limits | None = None) -> list[str]:
+    """The timeline as text: in colour on a terminal, in ASCII where the stream can carry no more; without its title."""
+    return drawn_for(stream, timeline(result, limits))[1:]
+
+
+def drawn_for(stream: TextIO, picture: Timeline) -> list[str]:
+    """The lines of a timeline; none where there is nothing to be drawn."""
+    if not picture.bars:
+        return []
+    terminal = stream.isatty()
+    width = shutil.get_terminal_size().columns - 2 if terminal else NARROW
+    ascii_only = (stream.encoding or "").lower().replace("-", "") != "utf8"
+    return plain.text(picture, width, colour=terminal and "NO_COLOR" not in os.environ, ascii_only=ascii_only)
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print a line. A reader that has seen enough (`| head -1`) does not end the checks that still run."""
+    try:
+        print(text, file=file, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
+
+
+def quieten_prefect() -> None:
+    """Keep the log of the runs off the terminal, where Prefect has it too; set before its import, which reads it."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("DO_NOT_TRACK", "1")

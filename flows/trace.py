@@ -1,0 +1,51 @@
+"""`mail-loop trace`: the journey of any message that a person saved."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from flows.check import drawn_for, say
+from tasks.mail.errors import ConfigError
+from tasks.mail.journey.journey import journey
+from tasks.mail.journey.record import JourneyRecord, journey_record
+from tasks.mail.journey.text import lines
+from tasks.mail.picture.hops import hop_timeline
+
+LARGEST = 64 * 2**20  # bytes: providers take no more
+
+
+def run_trace(arguments: argparse.Namespace) -> int:
+    """The command; returns 0 when the message could be read. Raises ConfigError."""
+    found = traced(_read(arguments.file), arguments.authserv_id)
+    if arguments.json:
+        say(found.model_dump_json())
+        return 0
+    for text in lines(found):
+        say(text)
+    for text in drawn_for(sys.stdout, hop_timeline(found)):
+        say(text)
+    return 0
+
+
+def traced(raw: bytes, authserv_id: str | None = None) -> JourneyRecord:
+    """What the message tells of its way. Raises ConfigError where it is none."""
+    if not raw.strip():
+        raise ConfigError("the file is empty: save the message as it is, with all its header fields")
+    found = journey(raw, authserv_id=authserv_id)
+    if found is None:
+        raise ConfigError("the file holds no message that can be read: save it as it is, with all its header fields")
+    return journey_record(found)
+
+
+def _read(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read(LARGEST)
+    try:
+        with Path(file).open("rb") as opened:
+            return opened.read(LARGEST)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}): check the path") from None
+    except ValueError:  # a NUL in the path
+        raise ConfigError("the path of the file holds a NUL: check it") from None

@@ -1,0 +1,220 @@
+"""The journey of a probe: what a message tells, what is judged of it, and how it is shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasks.mail.concerns import concerns
+from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.facts import Arrival, Hit, Moment, Placement, Receipt
+from tasks.mail.journey.body import Body
+from tasks.mail.journey.journey import Journey, Known, journey
+from tasks.mail.journey.record import JourneyRecord, journey_record
+from tasks.mail.journey.text import lines
+from tasks.mail.network import TlsSession
+from tasks.mail.picture.hops import hop_bars, hop_timeline
+from tasks.mail.probe import checksum, compose
+from tasks.mail.result import Outcome, Status
+from tasks.mail.verdict import Verdict, judge
+
+START = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
+FOUND_AFTER = 310.0  # seconds from the sending to the detection
+HOPS = (
+    "from mx.example.net (mx.example.net [192.0.2.2]) by store.example.net with LMTP id abc; "
+    "Tue, 24 Nov 2026 10:05:02 +0000",
+    "from relay.example.org (relay.example.org [192.0.2.1]) by mx.example.net (Postfix) with ESMTPS id 4XX "
+    "for <x@example.net>; Tue, 24 Nov 2026 10:05:01 +0000",
+    "from pc (pc [10.0.0.1]) by relay.example.org (Postfix) with ESMTPSA id 4YY; Tue, 24 Nov 2026 10:00:01 +0000",
+)
+EXPECT = {"dkim": "pass", "spf": "pass"}
+
+
+def loop(imap: dict[str, object] | None = None, **limits: object) -> LoopConfig:
+    smtp = {"host": "relay.example.org", "from_addr": "a@example.org", "to_addr": "b@example.net"}
+    mailbox = {"host": "imap.example.net", "username": "b", "password": "secret", **(imap or {})}
+    return loop_config(
+        {"name": "office", "smtp": smtp | {"subject_prefix": "[loop]"}, "imap": mailbox, "limits": limits}
+    )
+
+
+PROBE = compose("office", loop().smtp, START)
+BODY = PROBE.content.partition(b"\r\n\r\n")[2]
+
+
+def moment(seconds: float) -> Moment:
+    return Moment(START + timedelta(seconds=seconds), 1000.0 + seconds)
+
+
+def tls(days: float) -> TlsSession:
+    return TlsSession("TLSv1.3", "TLS_AES_256_GCM_SHA384", "Example CA", START + timedelta(days=days))
+
+
+def arrived(*above: str, body: bytes = BODY, without: bytes = b"") -> bytes:
+    """The probe as it lies in the mailbox, with these fields above its own."""
+    head = PROBE.content.partition(b"\r\n\r\n")[0]
+    kept = [line for line in head.split(b"\r\n") if not without or not line.startswith(without)]
+    added = [f"Received: {hop}".encode() for hop in HOPS]
+    return b"\r\n".join([*(text.encode() for text in above), *added, *kept, b"", body])
+
+
+def read(raw: bytes, authserv_id: str | None = None) -> Journey:
+    known = Known(START, START + timedelta(seconds=FOUND_AFTER), START + timedelta(seconds=1.5), None, checksum(BODY))
+    found = journey(raw, known, authserv_id)
+    assert found is not None
+    return found
+
+
+def judged(raw: bytes, config: LoopConfig, placement: Placement = Placement.EXPECTED, days: float = 90.0) -> Verdict:
+    folder = "INBOX" if placement is Placement.EXPECTED else "Junk"
+    hit = Hit(folder, placement, 1, 7, START + timedelta(seconds=303), own=True)
+    sent = Receipt("f" * 32, "ffffff", moment(0), moment(1.5), 250, "2.0.0 Ok", queue_id="4YY", tls=tls(days))
+    found = Arrival((hit,), None, moment(FOUND_AFTER), message=raw, tls=tls(90))
+    assert config.imap is not None
+    return judge(config, sent, found, journey=read(raw, config.imap.authserv_id))
+
+
+def test_the_hops_are_told_oldest_first_with_their_times() -> None:
+    steps = read(arrived()).steps
+    assert [(step.hop.by, step.hop.id) for step in steps] == [
+        ("relay.example.org", "4YY"),
+        ("mx.example.net", "4XX"),
+        ("store.example.net", "abc"),
+    ]
+    assert [step.delay for step in steps[1:]] == [pytest.approx(300, abs=1), pytest.approx(1, abs=1)]
+    assert [step.slow for step in steps] == [False, True, False]
+
+
+def test_a_late_message_names_the_slow_hop_and_what_to_look_for() -> None:
+    verdict = judged(arrived(), loop(warn_after=60.0, max_wait=600.0))
+    assert (verdict.status, verdict.outcome) == (Status.WARNING, Outcome.LATE)
+    assert verdict.sentence.endswith(
+        "went by between relay.example.org and mx.example.net; follow 4YY in the log of relay.example.org."
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "state"),
+    [
+        (BODY, Body.INTACT),
+        (BODY.rstrip() + b"  \r\n\r\n", Body.INTACT),
+        (BODY + b"\r\n-- \r\nScanned by a gateway\r\n", Body.CHANGED),
+        (b"", Body.CHANGED),
+    ],
+)
+def test_a_body_that_was_added_to_is_recognised(body: bytes, state: Body) -> None:
+    found = read(arrived(body=body))
+    assert found.body is state
+    sentence = judged(arrived(body=body), loop()).sentence
+    assert ("a gateway changed its body" in sentence) is (state is Body.CHANGED)
+
+
+def test_a_part_that_was_added_is_a_change_too() -> None:
+    text = BODY.decode()
+    mixed = f'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\n{text}\r\n--b\r\n\r\nfooter\r\n--b--\r\n'
+    found = journey(f"X-Mail-Loop-Body: {checksum(BODY)}\r\n{mixed}".encode())
+    assert found is not None
+    assert found.body is Body.CHANGED
+
+
+def test_header_fields_that_a_gateway_removed_are_named() -> None:
+    raw = arrived(without=b"X-Mail-Loop")
+    assert read(raw).stripped == ("X-Mail-Loop-Id", "X-Mail-Loop-Name")
+    assert "a gateway removed X-Mail-Loop-Id and X-Mail-Loop-Name from its header" in judged(raw, loop()).sentence
+
+
+RESULTS = "Authentication-Results: mx.example.net; dkim=fail (bad signature) header.d=example.org; spf=pass"
+
+
+def test_a_drift_makes_an_ok_a_warning_or_an_error_and_says_what_to_do() -> None:
+    verdict = judged(arrived(RESULTS), loop({"expect": EXPECT}))
+    assert (verdict.status, verdict.outcome) == (Status.WARNING, Outcome.DELIVERED)
+    assert "but dkim is fail (bad signature) instead of pass (as stated by mx.example.net): see the" in verdict.sentence
+    assert judged(arrived(RESULTS), loop({"expect": EXPECT, "drift_severity": "critical"})).status is Status.ERROR
+    assert judged(arrived(RESULTS), loop({"expect": {"spf": "pass"}})).status is Status.OK
+    assert judged(arrived(RESULTS), loop()).status is Status.OK
+
+
+def test_what_others_state_is_not_believed() -> None:
+    forged = RESULTS.replace("dkim=fail (bad signature)", "dkim=pass").replace("mx.example.net", "elsewhere.test")
+    config = loop({"expect": {"dkim": "pass"}, "authserv_id": "mx.example.net"})
+    verdict = judged(arrived(forged), config)
+    assert verdict.status is Status.WARNING
+    assert "there is no result of dkim, which should be pass" in verdict.sentence
+
+
+@pytest.mark.parametrize(("days", "when"), [(13.5, "in 13 days"), (1.5, "in a day"), (0.5, "within a day")])
+def test_a_certificate_that_is_about_to_expire_makes_an_ok_a_warning(days: float, when: str) -> None:
+    verdict = judged(arrived(), loop(), days=days)
+    assert (verdict.status, verdict.outcome) == (Status.WARNING, Outcome.DELIVERED)
+    assert f"but the certificate of relay.example.org:587 expires {when}, on " in verdict.sentence
+    assert verdict.sentence.endswith(": renew it.")
+    assert judged(arrived(), loop(cert_warn_days=0), days=days).status is Status.OK
+
+
+def test_the_worst_comes_first_and_the_others_are_notes() -> None:
+    verdict = judged(arrived(RESULTS), loop({"expect": EXPECT, "drift_severity": "critical"}), days=3)
+    assert verdict.status is Status.ERROR
+    assert "but dkim is fail" in verdict.sentence
+    assert "(and 1 more, in the notes)" in verdict.sentence
+    (note,) = verdict.notes
+    assert note.startswith("The certificate of relay.example.org:587 expires in 3 days, on ")
+
+
+SPAM = "X-Spam-Status: {}, score={} required=5.0 tests=[BAYES_99=3.5,MISSING_MID=0.7]"
+
+
+def test_a_score_near_the_threshold_warns_before_mail_is_junked() -> None:
+    near = judged(arrived(SPAM.format("No", 4.2)), loop())
+    assert near.status is Status.WARNING
+    assert (
+        "but SpamAssassin scored it 4.2 of 5, for BAYES_99 3.5, MISSING_MID 0.7, which is near to junk" in near.sentence
+    )
+    assert judged(arrived(SPAM.format("No", 1.2)), loop()).status is Status.OK
+
+
+def test_junk_tells_the_score_and_the_reasons() -> None:
+    verdict = judged(arrived(SPAM.format("Yes", 7.9)), loop(), Placement.JUNK)
+    assert verdict.outcome is Outcome.JUNKED
+    assert "SpamAssassin scored it 7.9 of 5, for BAYES_99 3.5, MISSING_MID 0.7: take that up" in verdict.sentence
+
+
+def test_an_outbound_check_has_a_certificate_to_warn_of() -> None:
+    config = loop_config({"name": "office", "smtp": loop().smtp})
+    sent = Receipt("f" * 32, "ffffff", moment(0), moment(1.5), 250, "2.0.0 Ok", tls=tls(2))
+    verdict = judge(config, sent, None)
+    assert (verdict.status, verdict.outcome) == (Status.WARNING, Outcome.DELIVERED)
+    assert [concern.words for concern in concerns(config, sent, None, None)][0].startswith("the certificate of ")
+
+
+def record(*above: str) -> JourneyRecord:
+    return journey_record(read(arrived(*above)))
+
+
+def test_the_bars_of_the_hops_begin_where_the_relay_took_the_message() -> None:
+    bars = hop_bars(record(), 1.5)
+    assert [label for label, _, _ in bars] == [
+        "relay.example.org -> mx.example.net",
+        "mx.example.net -> store.example.net",
+    ]
+    assert bars[0][1] == 1.5
+    assert bars[0][2] == bars[1][1] == pytest.approx(301, abs=1.5)
+    assert [bar.kind for bar in hop_timeline(record()).bars] == ["slow", "step"]
+
+
+def test_as_text_each_fact_is_a_line() -> None:
+    told = list(lines(record(RESULTS, SPAM.format("No", 4.2))))
+    assert told[1].startswith("hop 2: mx.example.net took it from relay.example.org with ESMTPS as 4XX at 2026-11-24")
+    assert told[1].endswith("<- slow")
+    assert "authentication, as stated by mx.example.net, the top-most: dkim fail (bad signature), spf pass" in told
+    assert "spam filter: SpamAssassin 4.2 of 5, no spam (BAYES_99 3.5, MISSING_MID 0.7)" in told
+    assert "body: intact" in told
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\0", b"Received: \xff\xfe\r\n\r\n", b"Content-Type: multipart/x; boundary=\r\n" * 99]
+)
+def test_whatever_a_message_is_it_is_read_or_left(raw: bytes) -> None:
+    found = journey(raw)
+    assert found is None or journey_record(found).model_dump_json()
