@@ -16,6 +16,10 @@ LAB_NEEDS = (
     ["postfix", "dovecot", "sievec", "postgrey", *([] if IS_ROOT else ["fakeroot"])],
     "Postfix, Dovecot and Postgrey are needed: make servers",
 )
+SITUATIONS_NEED = (
+    [*LAB_NEEDS[0], "opendkim", "opendmarc", "policyd-spf", "faketime"],
+    "Postfix, Dovecot, Postgrey, OpenDKIM, OpenDMARC, policyd-spf and faketime are needed: make servers",
+)
 
 
 def require(programs: Sequence[str], remedy: str) -> None:

@@ -7,20 +7,28 @@ from pathlib import Path
 
 import trustme
 
-from tests.servers.dovecot import EXPIRED_HOST
+from tests.servers.dovecot import EXPIRED_HOST, EXPIRING_HOST
 from tests.servers.processes import HOST
+
+DAYS_LEFT = 5  # of the one that is expiring
 
 
 def issue_certificates(folder: Path) -> Path:
-    """Write good.pem, expired.pem and wrong-name.pem, key and chain together; return the authority's file."""
+    """Write {good,expired,expiring,wrong-name}.pem, key and chain together; return the authority's file."""
     authority = trustme.CA()
-    yesterday = datetime.now(UTC) - timedelta(days=1)
+    now = datetime.now(UTC)
+    yesterday = now - timedelta(days=1)
     good = authority.issue_cert("localhost", HOST)
     expired = authority.issue_cert(
         "localhost", HOST, EXPIRED_HOST, not_before=yesterday - timedelta(days=30), not_after=yesterday
     )
+    # An hour more, or they would be four days and some hours.
+    expiring = authority.issue_cert(
+        "localhost", HOST, EXPIRING_HOST, not_after=now + timedelta(days=DAYS_LEFT, hours=1)
+    )
     wrong_name = authority.issue_cert("mail.elsewhere.test")
-    for name, certificate in (("good", good), ("expired", expired), ("wrong-name", wrong_name)):
+    issued = {"good": good, "expired": expired, "expiring": expiring, "wrong-name": wrong_name}
+    for name, certificate in issued.items():
         certificate.private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.pem")
     authority.cert_pem.write_to_path(folder / "ca.pem")
     return folder / "ca.pem"

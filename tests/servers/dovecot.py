@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from tests.servers.processes import HOST, Endpoint, Ports, Server, render, run, 
 
 EXPIRED_HOST = "127.0.0.2"
 WRONG_NAME_HOST = "127.0.0.3"
+EXPIRING_HOST = "127.0.0.4"
 
 
 class Dovecot(Server):
     """IMAP in clear with STARTTLS (`imap`) and with implicit TLS (`imaps`), LMTP and SASL on sockets, Sieve.
 
-    It listens on three addresses: the same ports of EXPIRED_HOST and WRONG_NAME_HOST have bad certificates.
+    It listens on four addresses: the same ports of EXPIRED_HOST and WRONG_NAME_HOST have bad certificates, those of
+    EXPIRING_HOST one that will be.
     """
 
     def __init__(self, home: Path, ports: Ports, certificates: Path) -> None:
@@ -31,8 +34,10 @@ class Dovecot(Server):
         self.expired_imaps = Endpoint(EXPIRED_HOST, self.imaps.port)
         self.wrong_name_imap = Endpoint(WRONG_NAME_HOST, self.imap.port)
         self.wrong_name_imaps = Endpoint(WRONG_NAME_HOST, self.imaps.port)
+        self.expiring_imaps = Endpoint(EXPIRING_HOST, self.imaps.port)
         self.lmtp = home / "run" / "lmtp"
         self.sasl = home / "run" / "auth-postfix"
+        self.quota_policy = f"check_policy_service unix:{home}/run/quota"
         self.mail = home / "mail"
         # Any account that is not root does for the mail; this one every Linux has.
         self.owner = account("nobody")
@@ -68,11 +73,12 @@ class Dovecot(Server):
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
 
-    def add_user(self, username: str, password: str) -> None:
-        """Make an account, at once and without a reload."""
+    def add_user(self, username: str, password: str, settings: Mapping[str, str] | None = None) -> None:
+        """Make an account, at once and without a reload; `settings` hold for it alone."""
         # Base64 lets a password hold anything, the file's own colon included.
         encoded = base64.b64encode(password.encode()).decode()
-        (self._users / username).write_text(f"{username}:{{PLAIN.b64}}{encoded}::::::\n")
+        extra = " ".join(f"userdb_{name}={value}" for name, value in (settings or {}).items())
+        (self._users / username).write_text(f"{username}:{{PLAIN.b64}}{encoded}::::::{extra}\n")
 
     def auth_failures(self, username: str) -> int:
         """How often this user's password was wrong, over SMTP and IMAP together."""

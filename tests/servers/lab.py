@@ -17,8 +17,21 @@ Every test takes a fresh user with an empty mailbox of its own. What happens to 
 | user.plus("junk-copy")         | one copy in Junk, one in INBOX                                             |
 | user.plus("misfiled")          | Sieve files it into MISFILED, a name with a blank and a non-ASCII letter   |
 | user.plus("discard")           | accepted, then gone                                                        |
+| user.plus("spam")              | edge: X-Spam-Status added, and Sieve files it into Junk for that           |
+| user.plus("forward")           | two copies in INBOX, the second by way of another server                   |
 | user.greylisted                | edge: greylisted, so the relay tries again; delivered to INBOX             |
-| any of them, sent to relay.grey | relay: greylisted at RCPT by Postgrey                                     |
+| user.by("judged")              | edge: SPF, DKIM and DMARC are judged, and stated in the header             |
+| user.by("footer")              | a gateway between relay and edge adds a footer to the body                 |
+| user.by("broken")              | the same, and then judged                                                  |
+| user.by("stripped")            | a gateway removes all header fields that begin with X-                     |
+| user.by("slow")                | a gateway keeps it for SLOW_SECONDS                                        |
+| user.by("drifting")            | a gateway whose clock is slow by SKEW minutes                              |
+
+Where it is handed in matters too: sent to relay.grey any of them is greylisted at RCPT by Postgrey; relay.quota asks
+Dovecot whether the mailbox is full; relay.signing adds a DKIM signature. A subject that holds [bad] is refused by the
+relay after DATA, one that holds [ugly] by the edge.
+
+Not all of this is needed by every test: what `also` starts is down until then.
 """
 
 from __future__ import annotations
@@ -45,18 +58,31 @@ from tests.servers import LAB_NEEDS, require
 from tests.servers.accounts import account
 from tests.servers.certificates import issue_certificates
 from tests.servers.dovecot import Dovecot
-from tests.servers.postfix import Postfix
+from tests.servers.hosts import Edge, Gateway, Relay
+from tests.servers.judges import Dmarc, Signer, Verifier, publish
 from tests.servers.postgrey import Postgrey
 from tests.servers.processes import Endpoint, Guard, Ports, Server
 
 DOMAIN = "inbox.test"
-GREY_DOMAIN = "grey.test"
 MISFILED = "Archive 2026/Büro"
 GREY_DELAY = 2
+SKEW = -10  # minutes
 
 Situation = Literal[
-    "refused", "deferred", "unwanted", "busy", "unknown", "twice", "junk", "junk-copy", "misfiled", "discard"
+    "refused",
+    "deferred",
+    "unwanted",
+    "busy",
+    "unknown",
+    "twice",
+    "junk",
+    "junk-copy",
+    "misfiled",
+    "discard",
+    "spam",
+    "forward",
 ]
+Way = Literal["grey", "judged", "footer", "broken", "stripped", "slow", "drifting"]
 
 
 @dataclass(frozen=True)
@@ -73,63 +99,14 @@ class User:
     @property
     def greylisted(self) -> str:
         """The same mailbox by way of the greylisting port of the edge."""
-        return f"{self.username}@{GREY_DOMAIN}"
+        return self.by("grey")
+
+    def by(self, way: Way) -> str:
+        """The same mailbox by another way."""
+        return f"{self.username}@{way}.test"
 
     def plus(self, situation: Situation) -> str:
         return f"{self.username}+{situation}@{DOMAIN}"
-
-
-class Relay(Postfix):
-    """The server that mail is submitted to, on ports that differ in one thing each."""
-
-    def __init__(self, home: Path, ports: Ports, edge: Edge, dovecot: Dovecot, grey: Postgrey, certs: Path) -> None:
-        expired = {"smtpd_tls_chain_files": str(certs / "expired.pem")}
-        wrong_name = {"smtpd_tls_chain_files": str(certs / "wrong-name.pem")}
-        implicit = {"smtpd_tls_wrappermode": "yes"}
-        super().__init__(
-            home,
-            ports,
-            hostname="relay.test",
-            template="relay.cf",
-            maps=["transport", "at-rcpt", "after-data"],
-            services={
-                "submission": {},
-                "submissions": implicit,
-                "grey": {
-                    "smtpd_recipient_restrictions": f"check_recipient_access regexp:{home}/at-rcpt, {grey.policy}"
-                },
-                "expired": expired,
-                "expired-implicit": expired | implicit,
-                "wrong-name": wrong_name,
-                "wrong-name-implicit": wrong_name | implicit,
-            },
-            sasl=dovecot.sasl,
-            certificate=certs / "good.pem",
-            edge=edge.endpoints["edge"].port,
-            grey_edge=edge.endpoints["grey-edge"].port,
-        )
-        self.submission = self.endpoints["submission"]
-        self.submissions = self.endpoints["submissions"]
-        self.grey = self.endpoints["grey"]
-        self.expired = self.endpoints["expired"]
-        self.expired_implicit = self.endpoints["expired-implicit"]
-        self.wrong_name = self.endpoints["wrong-name"]
-        self.wrong_name_implicit = self.endpoints["wrong-name-implicit"]
-
-
-class Edge(Postfix):
-    """The server of the recipients' domains; the relay sends mail for grey.test to its greylisting port."""
-
-    def __init__(self, home: Path, ports: Ports, dovecot: Dovecot, grey: Postgrey) -> None:
-        super().__init__(
-            home,
-            ports,
-            hostname="edge.test",
-            template="edge.cf",
-            maps=["mailboxes", "aliases"],
-            services={"edge": {}, "grey-edge": {"smtpd_recipient_restrictions": grey.policy}},
-            lmtp=dovecot.lmtp,
-        )
 
 
 class Lab:
@@ -158,13 +135,27 @@ class Lab:
         self.ca_file = issue_certificates(certs)
         self.dovecot = Dovecot(self._folder("dovecot"), ports, certs)
         self.postgrey = Postgrey(self._folder("postgrey"), account("postgrey"), GREY_DELAY)
-        self.edge = Edge(self._folder("edge"), ports, self.dovecot, self.postgrey)
-        self.relay = Relay(self._folder("relay"), ports, self.edge, self.dovecot, self.postgrey, certs)
+        ways = {"gateway": ports.take(), "drifting": ports.take()}
+        self.edge = Edge(self._folder("edge"), ports, self.dovecot, self.postgrey, self.home, ways["gateway"])
+        self.relay = Relay(self._folder("relay"), ports, self.edge, self.dovecot, self.postgrey, self.home, ways)
+        self.gateway = Gateway(self._folder("gateway"), ways["gateway"], self.edge)
+        self.drifting = Gateway(self._folder("drifting"), ways["drifting"], self.edge, skew=SKEW)
+        key = publish(self.home)
+        self.judges = (
+            Signer(self._folder("signer"), key),
+            Verifier(self._folder("verifier"), self.home),
+            Dmarc(self._folder("dmarc"), self.home),
+        )
         servers: list[Server] = [self.dovecot, self.postgrey, self.edge, self.relay]
-        for server in servers:
+        self.also(*servers)
+
+    def also(self, *servers: Server) -> None:
+        """Start these too, unless they run already."""
+        launched = [server for server in servers if not server.running]
+        for server in launched:
             server.launch()
             self._exit.callback(server.stop)
-        for server in servers:
+        for server in launched:
             server.wait()
 
     def _folder(self, name: str) -> Path:
@@ -184,10 +175,10 @@ class Lab:
         """Stop everything, and remove the folder."""
         self._exit.close()
 
-    def fresh_user(self, prefix: str = "monitor", password: str | None = None) -> User:
-        """A new user with an empty mailbox. The password may hold anything but NUL."""
+    def fresh_user(self, prefix: str = "monitor", password: str | None = None, **settings: str) -> User:
+        """A new user with an empty mailbox. The password may hold anything but NUL; `settings` are Dovecot's."""
         user = User(f"{prefix}-{secrets.token_hex(5)}", password or secrets.token_urlsafe(12))
-        self.dovecot.add_user(user.username, user.password)
+        self.dovecot.add_user(user.username, user.password, settings)
         return user
 
     def ssl_context(self) -> ssl.SSLContext:

@@ -6,13 +6,13 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers import IS_ROOT
 from tests.servers.accounts import account
-from tests.servers.processes import HOST, Endpoint, Ports, Server, render, run, until
+from tests.servers.processes import HOST, Endpoint, Server, render, run, until
 
 LINE = re.compile(r"^.{15} \S+ postfix/(?P<service>[\w-]+)/smtpd\[(?P<pid>\d+)\]: (?P<text>.*)$")
 COUNT = re.compile(r"\b(?P<command>[a-z]+)=(?:(?P<accepted>\d+)/)?(?P<total>\d+)\b")
@@ -50,19 +50,24 @@ class Session:
 
 
 class Postfix(Server):
-    """One instance. `services` names its ports, each with the settings that hold for that port alone."""
+    """One instance. `services` names its ports, each with the settings that hold for that port alone.
+
+    `master`: a template with more lines for its master.cf.
+    """
 
     def __init__(
         self,
         home: Path,
-        ports: Ports,
         hostname: str,
         template: str,
         maps: Sequence[str],
         services: Mapping[str, Mapping[str, str]],
+        ports: Iterator[int],
+        master: str | None = None,
+        environment: Mapping[str, str] | None = None,
         **values: object,
     ) -> None:
-        self.endpoints = {name: Endpoint(HOST, ports.take()) for name in services}
+        self.endpoints = {name: Endpoint(HOST, next(ports)) for name in services}
         self._config = home / "config"
         for folder in (home / "spool", home / "data", self._config):
             folder.mkdir()
@@ -70,17 +75,19 @@ class Postfix(Server):
         common = render("postfix.cf", home / "common", home=home, hostname=hostname).read_text()
         own = render(template, home / "own", home=home, **values).read_text()
         for name in maps:
-            render(name, home / name, **values)
-        master = render("services.cf", home / "services").read_text()
+            render(name, home / name, home=home, **values)
+        programs = render("services.cf", home / "services").read_text()
+        if master is not None:
+            programs += render(master, home / "own-services", home=home, **values).read_text()
         for name, settings in services.items():
-            master += f"{HOST}:{self.endpoints[name].port} inet n - n - - smtpd -o syslog_name=postfix/{name}\n"
-            master += "".join(f"  -o {{ {setting} = {value} }}\n" for setting, value in settings.items())
-        for path, text in ((self._config / "main.cf", common + "\n" + own), (self._config / "master.cf", master)):
+            programs += f"{HOST}:{self.endpoints[name].port} inet n - n - - smtpd -o syslog_name=postfix/{name}\n"
+            programs += "".join(f"  -o {{ {setting} = {value} }}\n" for setting, value in settings.items())
+        for path, text in ((self._config / "main.cf", common + "\n" + own), (self._config / "master.cf", programs)):
             path.write_text(text)
             # Postfix waits up to 2 s on a file that was just written.
             os.utime(path, (time.time() - 60, time.time() - 60))
         argv = ["postfix", "-c", str(self._config), "start-fg"]
-        super().__init__(home, argv if IS_ROOT else ["fakeroot", *argv], list(self.endpoints.values()))
+        super().__init__(home, argv if IS_ROOT else ["fakeroot", *argv], list(self.endpoints.values()), environment)
 
     def log(self) -> str:
         """All that has been logged, complete up to this moment."""

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import NamedTuple, TypeVar
@@ -102,12 +102,17 @@ def run(argv: Sequence[str | Path]) -> str:
 class Child:
     """A server as a child process. Its output goes to a file: an inherited terminal or pipe would never be closed."""
 
-    def __init__(self, argv: Sequence[str | Path], output: Path) -> None:
+    def __init__(self, argv: Sequence[str | Path], output: Path, more: Mapping[str, str]) -> None:
         self.output = output
         with output.open("ab") as file:
             # A session of its own: Postfix's master ends its whole process group.
             self._process = subprocess.Popen(
-                argv, env=environment(), stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                argv,
+                env={**environment(), **more},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
             )
         self.pid = self._process.pid
 
@@ -172,8 +177,15 @@ def _connected(address: Endpoint | Path) -> socket.socket:
 class Server:
     """What the servers have in common: a folder, a child process, addresses of which the first greets, a log."""
 
-    def __init__(self, home: Path, argv: Sequence[str | Path], addresses: Sequence[Endpoint | Path]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        argv: Sequence[str | Path],
+        addresses: Sequence[Endpoint | Path],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home
+        self._environment = environment or {}
         self._argv = argv
         self._addresses = addresses
         self._child: Child | None = None
@@ -184,7 +196,7 @@ class Server:
 
     def launch(self) -> None:
         """Start the process without waiting for it."""
-        self._child = Child(self._argv, self.home / "output")
+        self._child = Child(self._argv, self.home / "output", self._environment)
         (self.home / "pid").write_text(str(self._child.pid))
 
     def wait(self) -> None:

@@ -1,7 +1,9 @@
 require ["envelope", "subaddress", "fileinto", "copy"];
 
 # What stands behind the plus in the address decides, so that every user meets every situation without a reload.
-if envelope :detail "to" "junk" {
+if header :matches "X-Spam-Status" "Yes,*" {
+  fileinto "Junk";
+} elsif envelope :detail "to" "junk" {
   fileinto "Junk";
 } elsif envelope :detail "to" "junk-copy" {
   fileinto :copy "Junk";
