@@ -19,13 +19,15 @@ from tasks.mail.collect import collect, collect_earlier, terms_of
 from tasks.mail.config import ImapConfig
 from tasks.mail.earlier import Earlier
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import FAILED, Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt, first_of
+from tasks.mail.evidence import read_copies, room
+from tasks.mail.facts import FAILED, Arrival, Bounce, ErrorType, Hit, Moment, Placement, Receipt
 from tasks.mail.imap import MOST_WALKED, Mailbox
 from tasks.mail.imap_rows import Row
 from tasks.mail.match import HEADERS, Match, body_has_id, match
 from tasks.mail.pace import Pace
 from tasks.mail.places import Place, Places, places
 from tasks.mail.probe import Probe
+from tasks.mail.quota import Quota
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
 LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
@@ -80,10 +82,13 @@ class Search:
     delay: Bounce | None = None  # the last one: it tells most of where the probe is now
     detected: Moment | None = None
     notes: list[str] = field(default_factory=list)
+    failed: bool = False  # whether a connection has
     unreadable: int = 0  # answers that could not be read, on connections that are over
     old_reports: int = 0  # read so far
     earlier: Earlier = field(default_factory=Earlier)
     message: bytes = b""  # the copy that decides, as it lies in the mailbox
+    copy: bytes = b""  # and another
+    quotas: tuple[Quota, ...] = ()
 
     async def run(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed: see find()."""
@@ -97,6 +102,7 @@ class Search:
                 if failure.permanent or opened >= deadline:
                     raise
                 progress.tell("imap", failure.stage, f"{failure}; trying again")
+                self.interrupted(failure)
             pause = max(self.imap.retry_delay - (time.monotonic() - opened), SHORTEST_PAUSE)
             await asyncio.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
@@ -126,9 +132,11 @@ class Search:
             stages=box.stages,
             notes=tuple(self.notes),
             message=self.message,
+            copy=self.copy,
             tls=box.tls,
             delay=self.delay,
             earlier=tuple(self.earlier.told.values()),
+            quotas=self.quotas,
         )
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:
@@ -158,9 +166,11 @@ class Search:
                 await pace.pause(box)
         if self.hits:
             await self._settle(box, expected, junk)
-            await self._read_message(box)
+            self.message, self.copy = await read_copies(box, self.hits.values(), self._note)
         if not self.reports_only:
             await self._collect(box, [place.folder for place in (expected, junk, *others) if place])
+        if not (self.detected or self.reports_only):
+            self.quotas = await room(box, expected.folder)
 
     async def _settle(self, box: Mailbox, expected: Place, junk: Place | None) -> None:
         """See whether there is another copy, and wait for one where there is reason to."""
@@ -172,18 +182,6 @@ class Search:
                 await self._look_aside(box, junk)
             if len(self.hits) > self.sent.earlier_copies or time.monotonic() >= until:
                 return
-
-    async def _read_message(self, box: Mailbox) -> None:
-        """The whole of the copy that decides: it tells how it came here."""
-        first = first_of(list(self.hits.values()))
-        try:
-            if box.selected != first.folder:
-                await box.examine(first.folder)
-            self.message = await box.fetch_body(first.uid)
-        except ImapFailure as failure:
-            if not box.alive:
-                raise
-            self._note(f"How the message came is not known, for it could not be read: {failure}.")
 
     async def _places(self, box: Mailbox, known: Places) -> Places:
         """Where to look by what the server lists now; where it refuses to, `known` is enough to go on."""
@@ -302,6 +300,15 @@ class Search:
 
     def _is_old(self, row: Row) -> bool:
         return row.internaldate < self.sent.started.utc - CLOCK_MARGIN
+
+    def interrupted(self, failure: ImapFailure) -> None:
+        """A connection has failed, and another one follows; the first failure is told."""
+        if not self.failed:
+            self.failed = True
+            self._note(
+                f"The mailbox server {self.imap.host}:{self.imap.port} failed while the message was looked for "
+                f"(at {failure.stage}: {str(failure).rstrip('.')}), and was tried again: see its log."
+            )
 
     def _note(self, text: str) -> None:
         """Each note once, however often its reason is met."""

@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from tasks.mail.concerns import concerns, rated, tempered
 from tasks.mail.config import ImapConfig, LoopConfig
-from tasks.mail.facts import Arrival, Placement, Receipt
-from tasks.mail.journey.body import Body
+from tasks.mail.facts import Arrival, AttemptError, Placement, Receipt
 from tasks.mail.journey.journey import Journey
+from tasks.mail.journey.words import changes, slow_step, ways
 from tasks.mail.judgement import Verdict, follow, settled, severity, took
 from tasks.mail.result import Outcome, Status
 from tasks.mail.times import delivery_seconds
 
 
-def arrived(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival, journey: Journey | None) -> Verdict:
-    """The verdict on a message of which at least one copy was found."""
+def arrived(
+    loop: LoopConfig,
+    imap: ImapConfig,
+    sent: Receipt,
+    found: Arrival,
+    errors: Sequence[AttemptError],
+    journey: Journey | None,
+) -> Verdict:
+    """The verdict on a message of which at least one copy was found. `errors`: the attempts that had failed before."""
     hit, seconds = found.first, delivery_seconds(sent, found)
-    after = f"{took(seconds)} after {loop.smtp.host} accepted it{settled(sent)}"
+    attempt = f" on attempt {len(errors) + 1}" if errors and sent.certain else ""
+    after = f"{took(seconds)} after {loop.smtp.host} accepted it{attempt}{settled(sent)}"
     if hit.placement is Placement.JUNK:
         sentence = f"The message arrived as junk in {hit.folder} {after}: {_why_junk(journey)}."
         return Verdict(severity(imap.junked_severity), Outcome.JUNKED, sentence)
     if hit.placement is Placement.OTHER:
-        sentence = f"The message arrived in {hit.folder} instead of {imap.folder} {after}: look for a filter rule."
+        sentence = (
+            f"The message arrived in {hit.folder} instead of {imap.folder} {after}: "
+            f"look for a filter rule of {imap.username} at {imap.host}."
+        )
         return Verdict(severity(imap.misplaced_severity), Outcome.MISPLACED, sentence)
     if len(found.hits) > 1:
         folders = ", ".join(sorted({copy.folder for copy in found.hits}))
-        sentence = f"The message arrived {len(found.hits)} times ({folders}), first {after}: look for a double route."
+        sentence = (
+            f"The message arrived {len(found.hits)} times ({folders}), first {after}: "
+            f"{ways(journey.parting if journey else None)}."
+        )
         return Verdict(Status.WARNING, Outcome.DUPLICATED, sentence)
+    slow = slow_step(journey, retried=bool(errors))
     if loop.limits.warn_after is not None and seconds > loop.limits.warn_after:
         sentence = (
             f"Mail is slow: the message arrived in {hit.folder} {after}, later than {loop.limits.warn_after:g} s"
-            f"{_slow_step(journey) or follow(loop.smtp, sent)}."
+            f"{slow or f'; {follow(loop.smtp, sent)}'}."
         )
         return Verdict(Status.WARNING, Outcome.LATE, sentence)
-    sentence = f"Mail gets through: the message arrived in {hit.folder} {after}{_changes(journey)}."
-    return tempered(Verdict(Status.OK, Outcome.DELIVERED, sentence), concerns(loop, sent, found, journey))
+    sentence = f"Mail gets through: the message arrived in {hit.folder} {after}{slow}."
+    verdict = tempered(Verdict(Status.OK, Outcome.DELIVERED, sentence), concerns(loop, sent, found, journey))
+    return replace(verdict, sentence=f"{verdict.sentence.removesuffix('.')}{changes(journey)}.")
 
 
 def _why_junk(journey: Journey | None) -> str:
@@ -42,28 +61,3 @@ def _why_junk(journey: Journey | None) -> str:
     if not ratings:
         return "see the spam filter's reasons in its header"
     return f"{rated(max(ratings, key=lambda rating: bool(rating.spam)))}: take that up with whoever runs the filter"
-
-
-def _slow_step(journey: Journey | None) -> str:
-    """Where the time went, and what to look for in which log."""
-    if journey is None or (step := journey.slowest) is None or step.delay is None:
-        return ""
-    before = journey.before(step)
-    if before is None or not before.hop.by:
-        return f": {took(step.delay)} went by before {step.hop.by} took it; see its log"
-    look = (
-        f"follow {before.hop.id} in the log of {before.hop.by}" if before.hop.id else f"see the log of {before.hop.by}"
-    )
-    return f": {took(step.delay)} went by between {before.hop.by} and {step.hop.by or 'the next server'}; {look}"
-
-
-def _changes(journey: Journey | None) -> str:
-    """What a gateway did to a message that gets through all the same."""
-    if journey is None:
-        return ""
-    done = []
-    if journey.stripped:
-        done.append(f"a gateway removed {' and '.join(journey.stripped)} from its header")
-    if journey.body is Body.CHANGED:
-        done.append("a gateway changed its body, which breaks signatures")
-    return f"; on the way {' and '.join(done)}" if done else ""

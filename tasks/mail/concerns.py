@@ -72,7 +72,9 @@ def _in(end: datetime, now: datetime) -> str:
 def _drifts(imap: ImapConfig, journey: Journey) -> Iterator[Concern]:
     expected = imap.expect.model_dump(exclude_none=True)
     whose = f" (as stated by {journey.authentication.authserv_id})" if journey.authentication.authserv_id else ""
-    for one in drift(journey.authentication, expected):
+    # What DMARC says decides, and its reasons come behind it.
+    drifts = sorted(drift(journey.authentication, expected), key=lambda one: one.method != "dmarc")
+    for one in drifts:
         yield Concern(f"{one.words}{whose}: {REMEDIES[one.method]}", imap.drift_severity == "critical")
 
 

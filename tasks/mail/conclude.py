@@ -11,6 +11,8 @@ from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, ErrorType, Receipt
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record, tls_records
+from tasks.mail.journey.words import clock_notes
+from tasks.mail.judgement import refusal_notes
 from tasks.mail.ledger import lines
 from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.probe import Probe, checksum
@@ -36,6 +38,7 @@ def conclude(
     notes = configuration_notes(loop.smtp, loop.imap, loop.bounce_mailbox) + notes
     if isinstance(sent, Receipt):
         facts |= _sent(sent)
+        notes += refusal_notes(loop.smtp, sent, attempts.errors)
     else:
         facts |= {
             "response_code": sent.smtp_code,
@@ -52,6 +55,7 @@ def conclude(
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
         facts |= _found(sent, found) | {"bounce": returned.record(loop, found)}
         notes += (*returned.notes(loop, found), *found.notes, *_clock_note(sent, found))
+        notes += tuple(clock_notes(way.steps)) if way else ()
     if isinstance(sent, Receipt):
         legs = {"smtp": sent.tls, "imap": found.tls if isinstance(found, Arrival) else None}
         facts |= {"tls": tls_records(legs, sent.started.utc)}
@@ -94,7 +98,7 @@ def _journey(
         internaldate=found.first.internaldate,
         checksum=checksum(probe.content.partition(b"\r\n\r\n")[2]),
     )
-    return journey(found.message, known, loop.imap.authserv_id)
+    return journey(found.message, known, loop.imap.authserv_id, found.copy)
 
 
 def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> LoopResult:

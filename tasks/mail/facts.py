@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tasks.mail.errors import SmtpFailure
     from tasks.mail.network import TlsSession
+    from tasks.mail.quota import Quota
     from tasks.mail.result import EarlierProbe
 
 
@@ -138,7 +139,8 @@ class Arrival:
 
     `delay` is the last notice that the probe is still being tried; it proves neither.
     `message` is the copy that decides, as it lies in the mailbox, its first octets at least; empty where it could not
-    be read. `earlier`: what else was found, of earlier runs.
+    be read. `copy` is another, where there is one. `earlier`: what else was found, of earlier runs. `quotas`: what the
+    server says of the room in the mailbox, where nothing was found.
     """
 
     hits: tuple[Hit, ...]
@@ -147,16 +149,18 @@ class Arrival:
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
     message: bytes = b""
+    copy: bytes = b""
     tls: TlsSession | None = None
     delay: Bounce | None = None
     earlier: tuple[EarlierProbe, ...] = ()
+    quotas: tuple[Quota, ...] = ()
 
     @property
     def first(self) -> Hit:
         """The copy that decides where and when: the earliest in the expected folder, else the earliest elsewhere."""
-        return first_of(self.hits)
+        return ranked(self.hits)[0]
 
 
-def first_of(hits: Sequence[Hit]) -> Hit:
-    """See Arrival.first."""
-    return min(hits, key=lambda hit: (list(Placement).index(hit.placement), hit.internaldate, hit.uid))
+def ranked(hits: Iterable[Hit]) -> list[Hit]:
+    """The copies, the one that decides first: see Arrival.first."""
+    return sorted(hits, key=lambda hit: (list(Placement).index(hit.placement), hit.internaldate, hit.uid))

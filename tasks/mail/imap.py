@@ -15,6 +15,7 @@ from tasks.mail.imap_rows import Folder, Response, Row
 from tasks.mail.imap_selected import Selected, opened
 from tasks.mail.imap_session import Session
 from tasks.mail.network import TlsSession
+from tasks.mail.quota import Quota, quotas
 
 if TYPE_CHECKING:
     from tasks.mail.config import ImapConfig
@@ -147,6 +148,13 @@ class Mailbox(Changes):
         found = (imap_rows.status(response) for response in reply.responses)
         items = next((items for items in found if items is not None), {})
         return imap_rows.number(items.get(b"UIDNEXT")), imap_rows.number(items.get(b"UIDVALIDITY"))
+
+    async def quotas(self, folder: str) -> tuple[Quota, ...]:
+        """The limits that hold for a folder, as far as the server tells of any."""
+        if "QUOTA" not in self._session.capabilities:
+            return ()
+        reply = await self._session.ask("search", "GETQUOTAROOT", self._name(folder))
+        return quotas(reply.responses)
 
     async def idle(self, seconds: float) -> bool:
         """Wait at most `seconds`; True as soon as the server has announced messages since the last fetch.

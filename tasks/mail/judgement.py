@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.mail.advice import advice, is_greylisting
 from tasks.mail.config import SmtpConfig
-from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import ErrorType, Receipt
+from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
+from tasks.mail.facts import AttemptError, ErrorType, Receipt
 from tasks.mail.mailboxes import BounceMailbox, MailboxConfig
 from tasks.mail.result import Outcome, Status
 
@@ -40,11 +42,26 @@ def queued(sent: Receipt) -> str:
 
 def follow(smtp: SmtpConfig, sent: Receipt) -> str:
     """Where to go on: the relay's log is the first place that knows more."""
-    return f"; follow {sent.queue_id} in the log of {smtp.host}" if sent.queue_id else f"; see the log of {smtp.host}"
+    return f"follow {sent.queue_id} in the log of {smtp.host}" if sent.queue_id else f"see the log of {smtp.host}"
 
 
 def settled(sent: Receipt) -> str:
     return "" if sent.doubt is None else f" (never confirmed: {sent.doubt.text}; in doubt, settled by arrival)"
+
+
+def refusal_notes(smtp: SmtpConfig, sent: Receipt, errors: Sequence[AttemptError]) -> tuple[str, ...]:
+    """How a relay that took the message in the end had refused it before."""
+    if not errors or not sent.certain:
+        return ()
+    first, relay = errors[0], f"{smtp.host}:{smtp.port}"
+    times = "once" if len(errors) == 1 else f"{len(errors)} times"
+    what = f"at {first.stage}: {first.error_msg}"
+    taken = f"and took it {took(sent.accepted.since(sent.started))} after the first attempt"
+    if is_greylisting(first.error_msg):
+        remedy = f"have {smtp.from_addr} exempted from greylisting there if that is too long"
+        return (f"The relay {relay} greylisted the message ({what}), {taken}: {remedy}.",)
+    remedy = advice(enhanced_code(first.error_msg.partition(" ")[2]), smtp.to_addr) or "see its log for the reason"
+    return (f"The relay {relay} refused the message {times} ({what}), {taken}: {remedy}.",)
 
 
 def took(seconds: float) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.mail import returned
+from tasks.mail.advice import advice, is_greylisting, renewal
 from tasks.mail.arrived import arrived
 from tasks.mail.concerns import Concern, concerns, tempered
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
-from tasks.mail.errors import ImapFailure, SmtpFailure
+from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Receipt
 from tasks.mail.journey.journey import Journey
 from tasks.mail.judgement import Verdict, follow, queued, said, severity, unreadable
@@ -33,7 +34,7 @@ def judge(
     if isinstance(found, ImapFailure):
         return _unreadable(loop.smtp, mailbox, sent, found)
     if found.hits and loop.imap is not None:
-        return arrived(loop, loop.imap, sent, found, journey)
+        return arrived(loop, loop.imap, sent, found, errors, journey)
     if found.bounce is not None:
         return _bounced(loop, found.bounce)
     if loop.imap is None:
@@ -42,25 +43,31 @@ def judge(
         return _in_doubt(
             loop.smtp, sent.doubt, f"and it did not arrive within {loop.limits.max_wait:g} s, so it was not accepted"
         )
-    return _lost(loop, loop.imap, sent, found.delay)
+    return _lost(loop, loop.imap, sent, found)
 
 
 def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
     relay, words = f"{smtp.host}:{smtp.port}", said(failure)
+    remedy = advice(failure.enhanced_code, smtp.to_addr)
     outcome = Outcome.UNSENT
     match failure.error_type:
         case ErrorType.TEMPORARY:
             outcome = Outcome.DEFERRED
             tries = "on its only attempt" if attempts == 1 else f"on all {attempts} attempts"
-            sentence = (
-                f"The relay {relay} refused the message for now {tries} ({words}): "
-                "see its log for the reason, or raise smtp.retries and smtp.retry_delay."
-            )
+            if is_greylisting(failure.text):
+                sentence = (
+                    f"The relay {relay} greylists the message and refused it {tries} ({words}): "
+                    f"raise smtp.retries and smtp.retry_delay, or have {smtp.from_addr} exempted there."
+                )
+            else:
+                remedy = remedy or "see its log for the reason, or raise smtp.retries and smtp.retry_delay"
+                sentence = f"The relay {relay} refused the message for now {tries} ({words}): {remedy}."
         case ErrorType.AUTH:
             outcome = Outcome.REJECTED
             sentence = f"No login at the relay {relay} ({words}): check smtp.username and its password."
         case ErrorType.TLS:
-            sentence = f"No secure connection to the relay {relay} ({words}): check its certificate and smtp.tls."
+            remedy = renewal(failure.text) or "check its certificate and smtp.tls"
+            sentence = f"No secure connection to the relay {relay} ({words}): {remedy}."
         case ErrorType.TIMEOUT:
             sentence = f"The relay {relay} did not answer ({words}): see whether it is overloaded or its port filtered."
         case ErrorType.CONNECTION:
@@ -70,7 +77,7 @@ def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
         case _ if failure.smtp_code is not None and failure.smtp_code >= 500:
             outcome = Outcome.REJECTED
             whom = f" for {smtp.to_addr}" if failure.error_type is ErrorType.RECIPIENT else ""
-            sentence = f"The relay {relay} refused the message{whom} ({words}): ask its postmaster."
+            sentence = f"The relay {relay} refused the message{whom} ({words}): {remedy or 'ask its postmaster'}."
         case _:
             sentence = f"The relay {relay} did not do as SMTP asks ({words}): check smtp.host, port and tls."
     return Verdict(Status.ERROR, outcome, sentence, "smtp", failure.stage, failure.error_type, failure.text)
@@ -117,20 +124,27 @@ def _bounced(loop: LoopConfig, bounce: Bounce) -> Verdict:
     hidden = returned.secrets(loop)
     by = line_without(hidden, bounce.remote_mta or bounce.reporting_mta) or "a mail server"
     reason = returned.reason(bounce, hidden) or "no reason given"
-    sentence = f"The message to {loop.smtp.to_addr} bounced at {by} ({reason}): ask the postmaster there."
+    code = enhanced_code(bounce.diagnostic.partition(" ")[2]) or bounce.status
+    remedy = advice(code, loop.smtp.to_addr) or "ask the postmaster there"
+    sentence = f"The message to {loop.smtp.to_addr} bounced at {by} ({reason}): {remedy}."
     return Verdict(Status.ERROR, Outcome.BOUNCED, sentence, "imap", "search", ErrorType.BOUNCED, reason)
 
 
-def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, delay: Bounce | None) -> Verdict:
+def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) -> Verdict:
     text = f"not found in the mailbox of {imap.username} at {imap.host} within {loop.limits.max_wait:g} s"
+    full = next((quota for quota in found.quotas if quota.is_full), None)
+    if full is not None:
+        why = f"that mailbox is full ({full.words}): make room in it, or raise its quota"
+    elif found.delay is not None:
+        trying = returned.still_trying(found.delay, returned.secrets(loop)).rstrip(".")
+        why = f"{trying}; {follow(loop.smtp, sent)}"
+    else:
+        why = f"it waits in a queue or was dropped on the way: {follow(loop.smtp, sent)}"
     sentence = (
-        f"Mail does not arrive: {loop.smtp.host} accepted the message{queued(sent)}, but it was {text}"
-        f"{_waits(loop, delay)}{follow(loop.smtp, sent)}."
+        f"Mail does not arrive: {loop.smtp.host} accepted the message{queued(sent)}, but it was {text}, "
+        f"and no bounce came; {why}."
     )
     status = severity(imap.no_recent_message_severity)
     return Verdict(status, Outcome.LOST, sentence, "imap", "search", ErrorType.NO_MESSAGE, text)
 
 
-def _waits(loop: LoopConfig, delay: Bounce | None) -> str:
-    """Where a message waits that is not lost for good."""
-    return f"; {returned.still_trying(delay, returned.secrets(loop)).rstrip('.')}" if delay else ""

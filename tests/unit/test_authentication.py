@@ -404,14 +404,14 @@ DRIFTS: list[tuple[dict[str, str], list[str]]] = [
     ({"spf": "pass", "dkim": "pass"}, []),
     ({"SPF": " Pass "}, []),
     ({"dkim": "fail"}, []),
-    ({"dmarc": "pass"}, ["dmarc is fail (p=reject) instead of pass"]),
-    ({"dkim": "neutral"}, ["dkim is fail, pass (bad signature) instead of neutral"]),
-    ({"arc": "pass"}, ["there is no result of arc, which should be pass"]),
+    ({"dmarc": "pass"}, ["DMARC is fail (p=reject) instead of pass"]),
+    ({"dkim": "neutral"}, ["DKIM is fail, pass (bad signature) instead of neutral"]),
+    ({"arc": "pass"}, ["there is no result of ARC, which should be pass"]),
     ({"arc": "none"}, []),
-    ({"spf": "none"}, ["spf is pass instead of none"]),
+    ({"spf": "none"}, ["SPF is pass instead of none"]),
     (
         {"arc": "pass", "dmarc": "pass"},
-        ["there is no result of arc, which should be pass", "dmarc is fail (p=reject) instead of pass"],
+        ["there is no result of ARC, which should be pass", "DMARC is fail (p=reject) instead of pass"],
     ),
 ]
 

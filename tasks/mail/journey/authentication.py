@@ -58,11 +58,11 @@ class Drift:
 
     @property
     def words(self) -> str:
-        """The half sentence, such as `dkim is fail (bad signature) instead of pass`."""
+        """The half sentence, such as `DKIM is fail (bad signature) instead of pass`."""
         because = f" ({self.reason})" if self.reason else ""
         if self.found == NONE_FOUND:
-            return f"there is no result of {self.method}, which should be {self.expected}{because}"
-        return f"{self.method} is {self.found}{because} instead of {self.expected}"
+            return f"there is no result of {self.method.upper()}, which should be {self.expected}{because}"
+        return f"{self.method.upper()} is {self.found}{because} instead of {self.expected}"
 
 
 def authentication(fields: Sequence[Field], authserv_id: str | None = None) -> Authentication:

@@ -11,8 +11,11 @@ from email.message import Message
 
 from tasks.mail.journey.authentication import Authentication, authentication
 from tasks.mail.journey.body import Body, body_of
+from tasks.mail.journey.border import Field
 from tasks.mail.journey.clocks import Step, slowest, steps
+from tasks.mail.journey.copies import Parting, parting
 from tasks.mail.journey.filters import Rating, filters
+from tasks.mail.journey.greylisting import greylisting
 from tasks.mail.journey.hops import Hop, hops
 from tasks.mail.match import POLICY
 from tasks.mail.visible import one_line
@@ -36,13 +39,18 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """What a message tells of its way. `stripped` are those of our own header fields that did not arrive."""
+    """What a message tells of its way. `stripped` are those of our own header fields that did not arrive.
+
+    `parting`: where another copy went another way. `greylisting`: the servers that say they greylisted it.
+    """
 
     steps: tuple[Step, ...]
     authentication: Authentication
     filters: tuple[Rating, ...]
     body: Body
     stripped: tuple[str, ...]
+    parting: Parting | None = None
+    greylisting: frozenset[str] = frozenset()
 
     @property
     def slowest(self) -> Step | None:
@@ -55,8 +63,10 @@ class Journey:
         return self.steps[place - 1] if place else None
 
 
-def journey(raw: bytes, known: Known | None = None, authserv_id: str | None = None) -> Journey | None:
-    """Read a message; None where it cannot be parsed.
+def journey(
+    raw: bytes, known: Known | None = None, authserv_id: str | None = None, copy: bytes = b""
+) -> Journey | None:
+    """Read a message, and how a `copy` of it came; None where it cannot be parsed.
 
     Without `known` its own dates are all there is to go by: from the earliest to the latest of them.
     """
@@ -64,17 +74,24 @@ def journey(raw: bytes, known: Known | None = None, authserv_id: str | None = No
         message = message_from_bytes(raw, policy=POLICY)
         fields = [(name, str(value)) for name, value in message.items()]
         body = body_of(message, known.checksum if known else None)
+        other = _hops(list(message_from_bytes(copy, policy=POLICY).items())) if copy else ()
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A message could not be parsed: %s", one_line(f"{type(error).__name__}: {error}"))
         return None
-    way = hops([value for name, value in fields if name.lower() == "received"][:MOST_HOPS])
+    way = _hops(fields)
     return Journey(
         steps=_steps(way, known),
         authentication=authentication(fields, authserv_id),
         filters=filters(fields),
         body=body,
         stripped=_stripped(message) if known else (),
+        parting=parting(way, other) if way and other else None,
+        greylisting=greylisting(fields),
     )
+
+
+def _hops(fields: Sequence[Field]) -> tuple[Hop, ...]:
+    return hops([str(value) for name, value in fields if name.lower() == "received"][:MOST_HOPS])
 
 
 def _steps(way: Sequence[Hop], known: Known | None) -> tuple[Step, ...]:

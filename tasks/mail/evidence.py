@@ -1,0 +1,35 @@
+"""What a mailbox can still tell once a search is over: how the copies came, or whether there is room for any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tasks.mail import progress
+from tasks.mail.errors import ImapFailure
+from tasks.mail.facts import Hit, ranked
+from tasks.mail.imap import Mailbox
+from tasks.mail.quota import Quota
+
+
+async def read_copies(box: Mailbox, hits: Iterable[Hit], note: Callable[[str], None]) -> tuple[bytes, bytes]:
+    """The whole of the copy that decides, and of another; empty where there is none, or it cannot be read."""
+    bodies = [b"", b""]
+    for place, hit in enumerate(ranked(hits)[:2]):
+        try:
+            if box.selected != hit.folder:
+                await box.examine(hit.folder)
+            bodies[place] = await box.fetch_body(hit.uid)
+        except ImapFailure as failure:
+            if not box.alive:
+                raise
+            note(f"How the message came is not known, for it could not be read: {failure}.")
+    return bodies[0], bodies[1]
+
+
+async def room(box: Mailbox, folder: str) -> tuple[Quota, ...]:
+    """The limits of the mailbox. A server that fails at this takes nothing from what was seen before."""
+    try:
+        return await box.quotas(folder)
+    except ImapFailure as failure:
+        progress.tell("imap", failure.stage, f"{failure}; so it is not known whether the mailbox is full")
+        return ()

@@ -1,0 +1,112 @@
+"""The half sentences of a verdict about the way of a message: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tasks.mail.journey.body import Body
+from tasks.mail.journey.clocks import NAMELESS, Step
+from tasks.mail.journey.copies import Parting
+from tasks.mail.journey.journey import Journey
+from tasks.mail.judgement import took
+
+MOST_SERVERS = 5  # named in one sentence
+
+
+def slow_step(journey: Journey | None, retried: bool) -> str:
+    """Where the time went, and what to look for in which log. `retried`: that of the first server is explained."""
+    if journey is None or (step := journey.slowest) is None or step.delay is None:
+        return ""
+    before = journey.before(step)
+    if before is None or not before.hop.by:
+        return "" if retried else f"; {took(step.delay)} went by before {step.hop.by} took it: see its log"
+    last, taker = before.hop.by, step.hop.by or "the next server"
+    where = f"; {took(step.delay)} went by between {last} and {taker}"
+    if step.hop.by in journey.greylisting:
+        return f"{where}, which greylisted it: have {last} exempted there if that is too long"
+    look = f"follow {before.hop.id} in the log of {last}" if before.hop.id else f"see the log of {last}"
+    if taker.lower() == last.lower():
+        return f"{where}: {look}"
+    return f"{where}: {last} held it, or {taker} was down, busy or refused it for now; {look}"
+
+
+def changes(journey: Journey | None) -> str:
+    """What a gateway did to a message that gets through all the same."""
+    if journey is None:
+        return ""
+    parts = []
+    if journey.stripped:
+        parts.append(
+            f"on the way {_one_of(_servers(journey))} removed {' and '.join(journey.stripped)} from its header: "
+            "look there for a rule that removes fields"
+        )
+    if journey.body is Body.CHANGED:
+        parts.append(
+            f"on the way {_one_of(_changers(journey))} changed its body, which breaks signatures: "
+            "look there for what adds a footer or a disclaimer, or rewrites links"
+        )
+    return "".join(f"; {part}" for part in parts)
+
+
+def ways(parting: Parting | None) -> str:
+    """Where two copies of a message went apart, and what to look for there."""
+    if parting is None:
+        return "look for a double route"
+    if parting.last is None:
+        return "it was handed in twice, so look for a relay that keeps what it has refused"
+    name = parting.last.by or "a server without a name"
+    number = f", which had it as {parting.last.id}" if parting.last.id else ""
+    place = f"their ways part behind {name}{number}"
+    by = parting.second if len(parting.second) > len(parting.first) else parting.first
+    others = list(dict.fromkeys(server for server in by if server not in (*_shorter(parting), name)))
+    if others:
+        return f"{place}, and one of them came by way of {_and(others)}: look for a forwarding there"
+    return f"{place}: look there for an alias or a rule that makes two of one"
+
+
+def clock_notes(steps: Sequence[Step]) -> Iterator[str]:
+    """Whose clocks are off, each once."""
+    told = set()
+    for step in steps:
+        name = step.hop.by or "a server without a name"
+        if name in told or not (step.skew or step.apart):
+            continue
+        told.add(name)
+        if step.skew:
+            way = "fast" if step.skew > 0 else "slow"
+            yield f"The clock of {name} is at least {took(abs(step.skew))} {way}: have it set, by NTP for one."
+        else:
+            yield (
+                f"The clocks of {step.against} and {name} are at least {took(step.apart)} apart: "
+                "have both set, by NTP for one."
+            )
+
+
+def _shorter(parting: Parting) -> tuple[str, ...]:
+    return min(parting.first, parting.second, key=len)
+
+
+def _servers(journey: Journey) -> list[str]:
+    """The servers that a message went by, as far as they have a name."""
+    return list(dict.fromkeys(step.hop.by for step in journey.steps if step.hop.by.lower() not in NAMELESS))
+
+
+def _changers(journey: Journey) -> list[str]:
+    """Those of them that may have changed the body: who verified the DKIM signature tells before from after."""
+    servers, found = _servers(journey), journey.authentication
+    results = {method.result for method in found.methods if method.method == "dkim"}
+    place = next((n for n, name in enumerate(servers) if name.lower() == found.authserv_id.lower()), 0)
+    if place and "fail" in results:
+        return servers[:place]
+    return servers[place:] if "pass" in results else servers
+
+
+def _one_of(servers: Sequence[str]) -> str:
+    if not servers:
+        return "a server"
+    named = [*servers[:MOST_SERVERS], *(["others"] if len(servers) > MOST_SERVERS else [])]
+    return f"one of {_and(named)}" if len(named) > 1 else named[0]
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
