@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tasks.mail.advice import is_greylisting
 from tasks.mail.concerns import concerns, rated, tempered
 from tasks.mail.config import ImapConfig, LoopConfig
 from tasks.mail.facts import Arrival, AttemptError, Placement, Receipt
@@ -25,8 +26,7 @@ def arrived(
 ) -> Verdict:
     """The verdict on a message of which at least one copy was found. `errors`: the attempts that had failed before."""
     hit, seconds = found.first, delivery_seconds(sent, found)
-    attempt = f" on attempt {len(errors) + 1}" if errors and sent.certain else ""
-    after = f"{took(seconds)} after {loop.smtp.host} accepted it{attempt}{settled(sent)}"
+    after = f"{took(seconds)} after {loop.smtp.host} accepted it{_retried(sent, errors)}{settled(sent)}"
     if hit.placement is Placement.JUNK:
         sentence = f"The message arrived as junk in {hit.folder} {after}: {_why_junk(journey)}."
         return Verdict(severity(imap.junked_severity), Outcome.JUNKED, sentence)
@@ -53,6 +53,14 @@ def arrived(
     sentence = f"Mail gets through: the message arrived in {hit.folder} {after}{slow}."
     verdict = tempered(Verdict(Status.OK, Outcome.DELIVERED, sentence), concerns(loop, sent, found, journey))
     return replace(verdict, sentence=f"{verdict.sentence.removesuffix('.')}{changes(journey)}.")
+
+
+def _retried(sent: Receipt, errors: Sequence[AttemptError]) -> str:
+    """Which attempt it was; a note tells more of those before."""
+    if not errors or not sent.certain:
+        return ""
+    did = "greylisted it" if is_greylisting(errors[0].error_msg) else "refused it for now"
+    return f" on attempt {len(errors) + 1}, having {did}"
 
 
 def _why_junk(journey: Journey | None) -> str:

@@ -11,7 +11,7 @@ from tasks.mail.imap_rows import Response
 ROOM = {"STORAGE": 8, "MESSAGE": 0}  # what a probe needs at the most, with all that is added to it: KiB, messages
 UNITS = {"STORAGE": "KiB", "MESSAGE": "messages"}
 QUOTA = re.compile(rb"QUOTA\b", re.IGNORECASE)
-LIMIT = re.compile(rb"\b(STORAGE|MESSAGE) (\d{1,19}) (\d{1,19})\b", re.IGNORECASE)
+LIMIT = re.compile(rb"(?<![\w-])(STORAGE|MESSAGE) (\d{1,19}) (\d{1,19})\b", re.IGNORECASE)
 LONGEST = 4096  # octets that are looked at
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.servers import IS_ROOT
 from tests.servers.accounts import account
-from tests.servers.processes import HOST, Endpoint, Ports, Server, render, run, until
+from tests.servers.processes import HOST, Endpoint, Ports, Server, greets, refuses, render, run, until
 
 EXPIRED_HOST = "127.0.0.2"
 WRONG_NAME_HOST = "127.0.0.3"
@@ -79,6 +79,17 @@ class Dovecot(Server):
         encoded = base64.b64encode(password.encode()).decode()
         extra = " ".join(f"userdb_{name}={value}" for name, value in (settings or {}).items())
         (self._users / username).write_text(f"{username}:{{PLAIN.b64}}{encoded}::::::{extra}\n")
+
+    def close_imap(self) -> None:
+        """Let IMAP be down, and end its sessions; mail is delivered and passwords are checked as before."""
+        run(["doveadm", "-c", self._config, "service", "stop", "imap-login"])
+        run(["sh", "-c", 'doveadm -c "$1" kick "*" || true', "sh", self._config])
+        until(lambda: refuses(self.imap) or None, lambda: "IMAP still listens")
+
+    def open_imap(self) -> None:
+        """Let IMAP be up again."""
+        run(["doveadm", "-c", self._config, "reload"])
+        until(lambda: greets(self.imap), lambda: "IMAP does not come back")
 
     def auth_failures(self, username: str) -> int:
         """How often this user's password was wrong, over SMTP and IMAP together."""

@@ -14,7 +14,7 @@ from tests.servers.processes import Ports, run
 
 # Of Debian: the interpreter of the tests may lie where the account of a filter cannot read.
 PYTHON = "/usr/bin/python3"
-SLOW_SECONDS = 3
+SLOW_SECONDS = 4
 STRANGERS = Path(__file__).with_name("strangers")
 
 
@@ -37,6 +37,7 @@ class Relay(Postfix):
         }
         implicit = {"smtpd_tls_wrappermode": "yes"}
         by_address = f"check_recipient_access regexp:{home}/at-rcpt"
+        quota = {"smtpd_recipient_restrictions": f"{by_address}, {dovecot.quota_policy}"}
         super().__init__(
             home,
             hostname="relay.test",
@@ -46,7 +47,9 @@ class Relay(Postfix):
                 "submission": {},
                 "submissions": implicit,
                 "grey": {"smtpd_recipient_restrictions": f"{by_address}, {grey.policy}"},
-                "quota": {"smtpd_recipient_restrictions": f"{by_address}, {dovecot.quota_policy}"},
+                "quota": quota,
+                # A site that would rather have mail wait: each of its refusals is one for now.
+                "quota-later": quota | {"soft_bounce": "yes"},
                 "signing": {"smtpd_milters": f"unix:{lab}/signer/socket"},
                 "expired": certs["expired"],
                 "expired-implicit": certs["expired"] | implicit,
@@ -68,6 +71,7 @@ class Relay(Postfix):
         self.submissions = self.endpoints["submissions"]
         self.grey = self.endpoints["grey"]
         self.quota = self.endpoints["quota"]
+        self.quota_later = self.endpoints["quota-later"]
         self.signing = self.endpoints["signing"]
         self.expired = self.endpoints["expired"]
         self.expired_implicit = self.endpoints["expired-implicit"]

@@ -28,8 +28,8 @@ Every test takes a fresh user with an empty mailbox of its own. What happens to 
 | user.by("drifting")            | a gateway whose clock is slow by SKEW minutes                              |
 
 Where it is handed in matters too: sent to relay.grey any of them is greylisted at RCPT by Postgrey; relay.quota asks
-Dovecot whether the mailbox is full; relay.signing adds a DKIM signature. A subject that holds [bad] is refused by the
-relay after DATA, one that holds [ugly] by the edge.
+Dovecot whether the mailbox is full, and refuses it for good, relay.quota_later for now; relay.signing adds a DKIM
+signature. A subject that holds [bad] is refused by the relay after DATA, one that holds [ugly] by the edge.
 
 Not all of this is needed by every test: what `also` starts is down until then.
 """

@@ -1,0 +1,19 @@
+"""The ground of the situations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import SITUATIONS_NEED, require
+from tests.servers.lab import Lab
+
+
+@pytest.fixture(scope="session")
+def whole_lab() -> Iterator[Lab]:
+    """The laboratory with everything in it that some situation needs."""
+    require(*SITUATIONS_NEED)
+    with Lab() as lab:
+        lab.also(*lab.judges, lab.gateway, lab.drifting)
+        yield lab

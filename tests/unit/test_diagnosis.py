@@ -1,0 +1,185 @@
+"""What is read from replies, quotas and headers to name a place and a remedy: pure, so it is tested as tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasks.mail.advice import advice, is_greylisting, renewal
+from tasks.mail.imap_rows import Response
+from tasks.mail.journey.greylisting import greylisting
+from tasks.mail.journey.hops import Hop
+from tasks.mail.journey.journey import Journey, Known, journey
+from tasks.mail.journey.words import changes, clock_notes, slow_step, ways
+from tasks.mail.quota import Quota, quotas
+
+START = datetime(2026, 11, 24, 7, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("5.1.1", "see whether b@example.net exists"),
+        ("5.2.2", "the mailbox of b@example.net is full"),
+        ("4.2.2", "the mailbox of b@example.net is full"),
+        ("5.7.1", "which of its rules"),
+        ("4.3.1", "its disk full"),
+        ("4.4.1", "reaches the next one"),
+    ],
+)
+def test_the_enhanced_code_of_a_refusal_tells_what_to_do(code: str, told: str) -> None:
+    assert told in (advice(code, "b@example.net") or "")
+
+
+@pytest.mark.parametrize("code", [None, "", "5.2.9", "5.6.0", "5.0.0"])
+def test_where_the_code_does_not_tell_nothing_is_invented(code: str | None) -> None:
+    assert advice(code, "b@example.net") is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("450 4.2.0 <b@example.net>: Recipient address rejected: Greylisted, see http://...", True),
+        ("451 4.7.1 Greylisting in action, please come back later", True),
+        ("450 Grey listed, try later", True),
+        ("450 4.2.1 Come back some other day", False),
+    ],
+)
+def test_greylisting_is_known_by_its_words(reply: str, expected: bool) -> None:
+    assert is_greylisting(reply) is expected
+
+
+def test_a_certificate_is_to_be_renewed_only_where_its_time_is_over() -> None:
+    assert renewal("the certificate of a is not accepted: certificate has expired") == "renew that certificate"
+    assert renewal("the certificate of a is not accepted: Hostname mismatch") is None
+
+
+STORAGE = Quota("STORAGE", 97, 100)
+
+
+@pytest.mark.parametrize(
+    ("responses", "found"),
+    [
+        ([(b'QUOTAROOT INBOX "User quota"',), (b'QUOTA "User quota" (STORAGE 97 100)',)], (STORAGE,)),
+        ([(b'QUOTA "" (MESSAGE 3 5 storage 97 100)',)], (Quota("MESSAGE", 3, 5), STORAGE)),
+        ([(b"QUOTA {3}", b"a(b", b" (STORAGE 97 100)")], (STORAGE,)),
+        ([(b'QUOTA "(STORAGE 1 1)" (STORAGE 97 100)',)], (STORAGE,)),
+        ([(b'QUOTA "" (STORAGE 97)',), (b"QUOTA",), (b"",), (b"OK [NOQUOTA] none",)], ()),
+        ([(b'QUOTA "" (ANNOTATION-STORAGE 1 2)',)], ()),
+        ([(b'QUOTA "" (STORAGE ' + b"9" * 5000 + b" 100)",)], ()),
+    ],
+)
+def test_quotas_are_read_without_trust(responses: list[Response], found: tuple[Quota, ...]) -> None:
+    assert quotas(responses) == found
+
+
+def test_a_mailbox_is_full_where_no_probe_has_room() -> None:
+    assert Quota("STORAGE", 100, 100).is_full
+    assert Quota("STORAGE", 120, 100).is_full
+    assert STORAGE.is_full
+    assert not Quota("STORAGE", 90, 100).is_full
+    assert Quota("MESSAGE", 5, 5).is_full
+    assert not Quota("MESSAGE", 4, 5).is_full
+    assert STORAGE.words == "97 of 100 KiB"
+
+
+def received(by: str, number: str, at: float) -> str:
+    return (
+        f"Received: from x by {by} (Postfix) with ESMTP id {number}; {START + timedelta(seconds=at):%d %b %Y %T} +0000"
+    )
+
+
+def message(*fields: str) -> bytes:
+    """A probe, its fields top first as they stand."""
+    own = ["From: a@example.org", "X-Mail-Loop-Id: 1", "X-Mail-Loop-Name: office"]
+    return "\r\n".join([*fields, *own, "", "text"]).encode()
+
+
+def read(*fields: str, seconds: float = 10.0, checksum: str | None = None, copy: bytes = b"") -> Journey:
+    known = Known(START, START + timedelta(seconds=seconds), START, checksum=checksum)
+    found = journey(message(*fields), known, copy=copy)
+    assert found is not None
+    return found
+
+
+RELAY, EDGE = received("relay", "R1", 0), received("edge", "E1", 0)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (
+            ["Received: by c; x", EDGE, RELAY],
+            "their ways part behind edge, which had it as E1: look there for an alias",
+        ),
+        (
+            [received("edge", "E2", 1), received("gateway", "G1", 1), EDGE, RELAY],
+            "their ways part behind edge, which had it as E1, and one of them came by way of gateway",
+        ),
+        ([received("edge", "E2", 1), received("relay", "R2", 1)], "it was handed in twice"),
+    ],
+)
+def test_where_two_copies_part_is_named(second: list[str], words: str) -> None:
+    assert ways(read(EDGE, RELAY, copy=message(*second)).parting).startswith(words)
+
+
+def test_without_a_second_copy_that_can_be_read_no_place_is_named() -> None:
+    assert read(EDGE, RELAY).parting is None
+    assert read(EDGE, RELAY, copy=b"\0").parting is None
+    assert ways(None) == "look for a double route"
+
+
+def test_a_greylister_is_the_server_above_whose_entry_the_field_stands() -> None:
+    entries = [("Received", entry.partition(":")[2]) for entry in (EDGE, RELAY)]
+    fields = [("X-Greylist", " delayed 300 seconds by postgrey"), *entries]
+    assert greylisting(fields) == {"edge"}
+    assert greylisting([("X-Greylist", "Sender IP whitelisted, not delayed by milter"), *entries]) == set()
+    assert greylisting(fields[:1]) == set()
+
+
+def test_the_slow_step_names_both_its_ends_and_what_to_follow() -> None:
+    found = read(received("edge", "E1", 8), RELAY)
+    assert slow_step(found, False) == (
+        "; 8.0 s went by between relay and edge: relay held it, or edge was down, busy or refused it for now; "
+        "follow R1 in the log of relay"
+    )
+    found = read("X-Greylist: delayed 8 seconds by postgrey", received("edge", "E1", 8), RELAY)
+    assert "which greylisted it" in slow_step(found, False)
+    assert slow_step(read(EDGE, RELAY), False) == ""
+
+
+def test_a_step_before_the_first_server_is_told_unless_its_refusals_are() -> None:
+    found = read(received("relay", "R1", 8))
+    assert slow_step(found, False) == "; 8.0 s went by before relay took it: see its log"
+    assert slow_step(found, True) == ""
+
+
+GATEWAY = received("gateway", "G1", 0)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "suspects"),
+    [
+        ([], "one of relay, gateway and edge"),
+        (["Authentication-Results: edge; dkim=fail"], "one of relay and gateway"),
+        (["Authentication-Results: edge; dkim=pass"], "edge"),
+        (["Authentication-Results: elsewhere; dkim=fail"], "one of relay, gateway and edge"),
+    ],
+)
+def test_who_verified_the_signature_tells_who_may_have_changed_the_body(verdict: list[str], suspects: str) -> None:
+    found = read(*verdict, EDGE, GATEWAY, RELAY, checksum="of another body")
+    assert changes(found).startswith(f"; on the way {suspects} changed its body")
+
+
+def test_a_wrong_clock_is_named_once_with_its_host() -> None:
+    found = read(received("edge", "E1", 1), received("slow", "S2", -600), received("slow", "S1", -600), RELAY)
+    assert list(clock_notes(found.steps)) == ["The clock of slow is at least 599 s slow: have it set, by NTP for one."]
+    assert list(clock_notes(read(EDGE, RELAY).steps)) == []
+
+
+def test_a_hop_without_a_name_or_an_id_does_no_harm() -> None:
+    found = read("Received: nonsense", copy=message("Received: other nonsense"))
+    assert isinstance(found.steps[0].hop, Hop)
+    assert ways(found.parting)
+    assert changes(found) == ""
