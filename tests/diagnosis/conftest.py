@@ -15,5 +15,5 @@ def whole_lab() -> Iterator[Lab]:
     """The laboratory with everything in it that some situation needs."""
     require(*SITUATIONS_NEED)
     with Lab() as lab:
-        lab.also(*lab.judges, lab.gateway, lab.drifting)
+        lab.also(*lab.judges, lab.strict, lab.gateway, lab.drifting)
         yield lab

@@ -44,7 +44,7 @@ SITUATIONS = [
         {"attempts": 2, "smtp_code": 450},
         case="for longer than the retries last",
     ),
-    Situation("Greylisted at the edge", by("grey", warn_after=1.0), facts={"journey.hops.1.slow": True}),
+    Situation("Greylisted at the edge", by("strict", warn_after=1.0), facts={"journey.hops.1.slow": True}),
     Situation(
         "Deferred by quota", full("quota_later"), TEMPORARY, {"attempts": 2, "smtp_code": 454}, case="at the relay"
     ),

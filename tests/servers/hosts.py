@@ -63,6 +63,7 @@ class Relay(Postfix):
             unwanted="bad",
             edge=edge.endpoints["edge"].port,
             grey_edge=edge.endpoints["grey-edge"].port,
+            strict_edge=edge.endpoints["strict-edge"].port,
             judging_edge=edge.endpoints["judging-edge"].port,
             gateway=gateways["gateway"],
             drifting=gateways["drifting"],
@@ -83,7 +84,9 @@ class Relay(Postfix):
 class Edge(Postfix):
     """The server of the recipients' domains; what is done besides depends on the port that the domain leads to."""
 
-    def __init__(self, home: Path, ports: Ports, dovecot: Dovecot, grey: Postgrey, lab: Path, gateway: int) -> None:
+    def __init__(
+        self, home: Path, ports: Ports, dovecot: Dovecot, grey: Postgrey, strict: Postgrey, lab: Path, gateway: int
+    ) -> None:
         shutil.copy(STRANGERS / "judge_spf.py", home)
         super().__init__(
             home,
@@ -93,6 +96,7 @@ class Edge(Postfix):
             services={
                 "edge": {},
                 "grey-edge": {"smtpd_recipient_restrictions": grey.policy},
+                "strict-edge": {"smtpd_recipient_restrictions": strict.policy},
                 "judging-edge": {
                     "smtpd_recipient_restrictions": "check_policy_service unix:private/spf",
                     "smtpd_milters": f"unix:{lab}/verifier/socket, unix:{lab}/dmarc/socket",

@@ -20,6 +20,7 @@ Every test takes a fresh user with an empty mailbox of its own. What happens to 
 | user.plus("spam")              | edge: X-Spam-Status added, and Sieve files it into Junk for that           |
 | user.plus("forward")           | two copies in INBOX, the second by way of another server                   |
 | user.greylisted                | edge: greylisted, so the relay tries again; delivered to INBOX             |
+| user.by("strict")              | the same, for longer                                                       |
 | user.by("judged")              | edge: SPF, DKIM and DMARC are judged, and stated in the header             |
 | user.by("footer")              | a gateway between relay and edge adds a footer to the body                 |
 | user.by("broken")              | the same, and then judged                                                  |
@@ -66,6 +67,7 @@ from tests.servers.processes import Endpoint, Guard, Ports, Server
 DOMAIN = "inbox.test"
 MISFILED = "Archive 2026/Büro"
 GREY_DELAY = 2
+STRICT_DELAY = 4
 SKEW = -10  # minutes
 
 Situation = Literal[
@@ -82,7 +84,7 @@ Situation = Literal[
     "spam",
     "forward",
 ]
-Way = Literal["grey", "judged", "footer", "broken", "stripped", "slow", "drifting"]
+Way = Literal["grey", "strict", "judged", "footer", "broken", "stripped", "slow", "drifting"]
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,11 @@ class Lab:
         self.ca_file = issue_certificates(certs)
         self.dovecot = Dovecot(self._folder("dovecot"), ports, certs)
         self.postgrey = Postgrey(self._folder("postgrey"), account("postgrey"), GREY_DELAY)
+        self.strict = Postgrey(self._folder("strict"), account("postgrey"), STRICT_DELAY)
         ways = {"gateway": ports.take(), "drifting": ports.take()}
-        self.edge = Edge(self._folder("edge"), ports, self.dovecot, self.postgrey, self.home, ways["gateway"])
+        self.edge = Edge(
+            self._folder("edge"), ports, self.dovecot, self.postgrey, self.strict, self.home, ways["gateway"]
+        )
         self.relay = Relay(self._folder("relay"), ports, self.edge, self.dovecot, self.postgrey, self.home, ways)
         self.gateway = Gateway(self._folder("gateway"), ways["gateway"], self.edge)
         self.drifting = Gateway(self._folder("drifting"), ways["drifting"], self.edge, skew=SKEW)
