@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from tasks.mail.config import ImapConfig, LoopConfig
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.journey.authentication import drift
+from tasks.mail.journey.body import Body
 from tasks.mail.journey.filters import Rating, is_near
 from tasks.mail.journey.journey import Journey
 from tasks.mail.judgement import Verdict
@@ -75,7 +76,9 @@ def _drifts(imap: ImapConfig, journey: Journey) -> Iterator[Concern]:
     # What DMARC says decides, and its reasons come behind it.
     drifts = sorted(drift(journey.authentication, expected), key=lambda one: one.method != "dmarc")
     for one in drifts:
-        yield Concern(f"{one.words}{whose}: {REMEDIES[one.method]}", imap.drift_severity == "critical")
+        explained = one.method == "dkim" and journey.body is Body.CHANGED
+        remedy = ", for the body was changed" if explained else f": {REMEDIES[one.method]}"
+        yield Concern(f"{one.words}{whose}{remedy}", imap.drift_severity == "critical")
 
 
 def _ratings(journey: Journey) -> Iterator[Concern]:
