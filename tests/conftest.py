@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.clock import Clock
-from tests.servers import LAB_NEEDS, require
+from tests.servers import LAB_NEEDS, SITUATIONS_NEED, require
 
 # By fixture: the programs behind it, and how to get them.
 NEEDS = {
     "lab": LAB_NEEDS,
+    "whole_lab": SITUATIONS_NEED,
     "set_clock": (["faketime"], "faketime is needed: make servers"),
     "chromium": (["chromium"], "Chromium is needed: make servers"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+CODE = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")  # what a notice calls its status may be anything
 GREYLISTING = re.compile(r"gr[ae]y-?\s?list", re.IGNORECASE)
 
 # By the subject and detail of the enhanced status code (RFC 3463, with the registry of RFC 5248); a detail of "" is any
@@ -21,7 +22,7 @@ ADVICE = {
 
 def advice(code: str | None, to: str) -> str | None:
     """What to do about a reply with this enhanced status code; None where it does not tell."""
-    _, subject, detail = (code or "..").split(".")[:3]
+    _, subject, detail = (code or "").split(".") if CODE.fullmatch(code or "") else ("", "", "")
     found = ADVICE.get((subject, detail)) or ADVICE.get((subject, ""))
     return found.format(to=to) if found else None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.mail.advice import advice, is_greylisting
+from tasks.mail.advice import advice, is_greylisting, renewal
 from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.facts import AttemptError, ErrorType, Receipt
@@ -76,7 +76,7 @@ def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> str:
     section = "bounce_mailbox" if bounces else "imap"
     remedy = {
         ErrorType.AUTH: f"check {section}.username and its password",
-        ErrorType.TLS: f"check its certificate and {section}.tls",
+        ErrorType.TLS: renewal(failure.text) or f"check its certificate and {section}.tls",
         ErrorType.IMAP: f"see the server's log, and check {section}.folder",
         ErrorType.UNEXPECTED: "see the log of this run",
     }.get(failure.error_type, "see whether the server is up and its port open")

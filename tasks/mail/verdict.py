@@ -134,17 +134,12 @@ def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) -> 
     text = f"not found in the mailbox of {imap.username} at {imap.host} within {loop.limits.max_wait:g} s"
     full = next((quota for quota in found.quotas if quota.is_full), None)
     if full is not None:
-        why = f"that mailbox is full ({full.words}): make room in it, or raise its quota"
+        why = f", and no bounce came; that mailbox is full ({full.words}): make room in it, or raise its quota"
     elif found.delay is not None:
         trying = returned.still_trying(found.delay, returned.secrets(loop)).rstrip(".")
-        why = f"{trying}; {follow(loop.smtp, sent)}"
+        why = f"; {trying}; {follow(loop.smtp, sent)}"
     else:
-        why = f"it waits in a queue or was dropped on the way: {follow(loop.smtp, sent)}"
-    sentence = (
-        f"Mail does not arrive: {loop.smtp.host} accepted the message{queued(sent)}, but it was {text}, "
-        f"and no bounce came; {why}."
-    )
+        why = f", and no bounce came; it waits in a queue or was dropped on the way: {follow(loop.smtp, sent)}"
+    sentence = f"Mail does not arrive: {loop.smtp.host} accepted the message{queued(sent)}, but it was {text}{why}."
     status = severity(imap.no_recent_message_severity)
     return Verdict(status, Outcome.LOST, sentence, "imap", "search", ErrorType.NO_MESSAGE, text)
-
-

@@ -64,7 +64,6 @@ class Postfix(Server):
         services: Mapping[str, Mapping[str, str]],
         ports: Iterator[int],
         master: str | None = None,
-        environment: Mapping[str, str] | None = None,
         **values: object,
     ) -> None:
         self.endpoints = {name: Endpoint(HOST, next(ports)) for name in services}
@@ -87,7 +86,7 @@ class Postfix(Server):
             # Postfix waits up to 2 s on a file that was just written.
             os.utime(path, (time.time() - 60, time.time() - 60))
         argv = ["postfix", "-c", str(self._config), "start-fg"]
-        super().__init__(home, argv if IS_ROOT else ["fakeroot", *argv], list(self.endpoints.values()), environment)
+        super().__init__(home, argv if IS_ROOT else ["fakeroot", *argv], list(self.endpoints.values()))
 
     def log(self) -> str:
         """All that has been logged, complete up to this moment."""
