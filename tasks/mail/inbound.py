@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
 
-from tasks.mail.arrival import CLOCK_MARGIN
 from tasks.mail.conclude import configuration_notes
 from tasks.mail.config import InboundConfig
 from tasks.mail.errors import ImapFailure
@@ -16,6 +15,7 @@ from tasks.mail.facts import ErrorType, Moment, Placement
 from tasks.mail.imap import Mailbox
 from tasks.mail.imap_rows import Row
 from tasks.mail.judgement import severity, unreadable
+from tasks.mail.looks import CLOCK_MARGIN
 from tasks.mail.match import HEADERS, comes_as_bounce, decoded, is_answer
 from tasks.mail.result import LoopResult, Outcome, Status
 

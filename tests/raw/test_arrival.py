@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from flows.direct import check
-from tasks.mail.arrival import OLD_REPORTS
 from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.facts import ErrorType
+from tasks.mail.looks import OLD_REPORTS
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult, Outcome, Status
 from tests.raw.imap import RawImap
