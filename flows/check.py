@@ -54,8 +54,9 @@ def run_check(arguments: argparse.Namespace) -> int:
             say(line(result))
             for note in result.notes:
                 print(f"{result.loop}: note: {one_line(note, None)}", file=sys.stderr)
-            for text in plain_timeline(result, sys.stdout, limits.get(result.loop)):
-                say(f"  {text}".rstrip())
+            if len(configs) == 1:  # of several loops a line each: their reports have the pictures
+                for text in plain_timeline(result, sys.stdout, limits.get(result.loop)):
+                    say(f"  {text}".rstrip())
 
         for result in wrong:
             show(result)
