@@ -96,7 +96,9 @@ async def test_where_all_is_well_or_one_loop_speaks_for_itself_no_pattern_is_tol
     main.play(Script(deliver_to=None))
     ended = await mail_loop("check", "--direct", written(tmp_path, "one", loop(main, main, "own")), **SECRETS)
     assert ended.code == 2
-    assert len(ended.out.splitlines()) == 1
+    verdict, *picture = ended.out.splitlines()
+    assert verdict.startswith("one: error (lost)")
+    assert all(text.startswith("  ") for text in picture)
 
 
 async def test_through_prefect_the_loops_of_a_matrix_are_runs_of_their_own(

@@ -10,7 +10,7 @@ from tasks.mail.result import Outcome, Status
 from tests.faults import imap_lab_cells, imap_path_cells
 from tests.faults.cells import Cell, Expected
 from tests.faults.imap_scripted import BRIEF, OVER, Scripted
-from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered, lost, unread
+from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered, in_order, lost, unread
 from tests.raw.server import CLOSE, DEFAULT, SILENCE, Action, Endless, Extra
 
 # By stage of the table: the phase of the scripted server, and the stage that is reported.
@@ -71,8 +71,7 @@ def expected(stage: str, fault: str) -> Expected:
 def cells() -> list[Cell]:
     """All cells of the IMAP leg, in the order of the dialogue."""
     found = [*imap_path_cells.cells(), *_shut(), *_passing(), *_junk(), *_waiting(), *_never(), *_after()]
-    found += imap_lab_cells.cells()
-    return sorted(found, key=lambda cell: ORDER.index(cell.stage.partition(" (")[0]))
+    return in_order([*found, *imap_lab_cells.cells()], ORDER)
 
 
 def _cell(stage: str, fault: str, expected: Expected, script: dict[str, Any], **options: Any) -> Cell:

@@ -8,7 +8,7 @@ from tasks.mail.facts import ErrorType
 from tasks.mail.result import Outcome, Status
 from tests.faults import smtp_lab_cells, smtp_path_cells
 from tests.faults.cells import Cell, Expected
-from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered
+from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered, in_order
 from tests.faults.smtp_scripted import Scripted, failed
 from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Endless, Extra
 
@@ -59,7 +59,7 @@ def cells() -> list[Cell]:
     """All cells of the SMTP leg, in the order of the dialogue."""
     found = [*smtp_path_cells.cells(), *_dialogue(), *_again(), *_in_doubt(), *_quit(), *smtp_lab_cells.cells()]
     order = ["all", "dns", "connect", "banner", "EHLO", "STARTTLS", "TLS handshake", *list(STAGES)[3:]]
-    return sorted(found, key=lambda cell: order.index(cell.stage.partition(" (")[0]))
+    return in_order(found, order)
 
 
 def _dialogue() -> list[Cell]:
