@@ -35,13 +35,14 @@ from flows.loop_matrix import loop_matrix
 from flows.mail_loop import mail_loop_check
 from flows.server import ServerError
 from tasks.history import artifact, page, text
-from tasks.history.checks import Check, loop_name, of_result, of_state
+from tasks.history.checks import Check, loop_name, of_results, of_state
 from tasks.history.figures import Figures, histories
 from tasks.history.record import extracted
 from tasks.history.tables import in_short
 from tasks.history.window import SINCE, Window, window
 from tasks.mail.addresses import SLUG
 from tasks.mail.errors import ConfigError
+from tasks.mail.result import LoopResult
 from tasks.publish import artifact_key
 
 FLOWS = [mail_loop_check.name, inbound_check.name, loop_matrix.name]
@@ -105,14 +106,19 @@ def history(home: Path, loop: str | None, since: str, html: Path | None, say: Ca
 async def read(period: Window, loop: str | None = None) -> list[Figures]:
     """The figures of each loop, or of one, from what the configured API holds."""
     checks: list[Check] = []
+    results: list[tuple[LoopResult, datetime]] = []
     async with get_client() as client:
         async for runs in _runs(client, period):
             wanted = {run.id: run for run in runs if _counts(run, period) and _may_be_of(run, loop)}
             if wanted:
                 artifacts = await _artifacts(client, list(wanted))
-                found = (check for run in wanted.values() for check in _checks(run, artifacts[run.id]))
-                checks += [check for check in found if loop in (None, check.loop)]
-    return histories(checks, period)
+                for run in wanted.values():
+                    if told := _results(artifacts[run.id]):
+                        results += [(result, _began(run)) for result in told]
+                    else:
+                        checks.append(_by_state(run))
+    checks += of_results(results)
+    return histories((check for check in checks if loop in (None, check.loop)), period)
 
 
 async def _runs(client: PrefectClient, period: Window) -> AsyncIterator[list[FlowRun]]:
@@ -157,17 +163,22 @@ async def _artifacts(client: PrefectClient, runs: list[UUID]) -> dict[UUID, list
         offset += PAGE
 
 
-def _checks(run: FlowRun, artifacts: list[Artifact]) -> list[Check]:
-    """What a run found: one check for each result that it has on record, else one by its state."""
-    began = run.start_time or run.expected_start_time or datetime.now(UTC)
-    at = datetime.fromtimestamp(began.timestamp(), UTC)  # Prefect's own kind of datetime does not divide
+def _results(artifacts: list[Artifact]) -> list[LoopResult]:
+    """What a run found: as many results as it has on record."""
     read = ((one.key, extracted(one.data)) for one in artifacts)
-    results = [result for key, result in read if result is not None and key == artifact_key(result.loop)]
-    if results:
-        return [of_result(result, at) for result in results]
+    return [result for key, result in read if result is not None and key == artifact_key(result.loop)]
+
+
+def _by_state(run: FlowRun) -> Check:
+    """The check of a run that has no result on record."""
     state = run.state
     kind, name, message = (state.type.value, state.name or "", state.message) if state else ("PENDING", "", None)
-    return [of_state(_loop(run), at, kind, name, message)]
+    return of_state(_loop(run), _began(run), kind, name, message)
+
+
+def _began(run: FlowRun) -> datetime:
+    began = run.start_time or run.expected_start_time or datetime.now(UTC)
+    return datetime.fromtimestamp(began.timestamp(), UTC)  # Prefect's own kind of datetime does not divide
 
 
 def _may_be_of(run: FlowRun, loop: str | None) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from tasks.mail.accounts import Account, accounts
 from tasks.mail.facts import ErrorType, Placement
 from tasks.mail.result import LoopResult, Outcome, Status
 from tasks.mail.visible import one_line
@@ -14,6 +17,7 @@ SILENT = frozenset({Outcome.UNVERIFIED, Outcome.MISCONFIGURED, Outcome.SKIPPED})
 ARRIVED = frozenset({Outcome.DELIVERED, Outcome.LATE, Outcome.JUNKED, Outcome.MISPLACED, Outcome.DUPLICATED})
 WITHOUT_RECORD = {"CRASHED": "crashed", "CANCELLED": "cancelled", "FAILED": "failed", "COMPLETED": "no record"}
 LONGEST_NAME = 80
+METHODS = ("spf", "dkim", "dmarc", "arc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Check:
     delivery_seconds: float | None = None
     folder: str | None = None
     placement: Placement | None = None
+    authentication: str | None = None
 
     @property
     def good(self) -> bool:
@@ -46,6 +51,33 @@ def loop_name(name: object) -> str:
     return one_line(str(name), LONGEST_NAME)
 
 
+def of_results(found: Iterable[tuple[LoopResult, datetime]]) -> list[Check]:
+    """The checks behind results, each as later ones of its loop correct it; with each when its run began."""
+    loops: dict[str, list[tuple[LoopResult, datetime]]] = defaultdict(list)
+    for result, at in sorted(found, key=lambda pair: pair[0].sent_at or pair[1]):
+        loops[result.loop].append((result, at))
+    return [
+        _corrected(of_result(account.result, at), account)
+        for listed in loops.values()
+        for account, (_, at) in zip(accounts([result for result, _ in listed]), listed, strict=True)
+    ]
+
+
+def _corrected(check: Check, account: Account) -> Check:
+    """A message that arrived after all: mail got through, though not as it should."""
+    if (arrival := account.arrival) is None:
+        return check
+    when = f"{arrival.arrived_at:%Y-%m-%d %H:%M} UTC"
+    return replace(
+        check,
+        status=Status.OK if account.outcome is Outcome.DELIVERED else Status.WARNING,
+        outcome=str(account.outcome),
+        sentence=one_line(f"{check.sentence} It arrived all the same, in {arrival.folder} at {when}.", None),
+        delivery_seconds=account.delivery_seconds,
+        folder=arrival.folder,
+    )
+
+
 def of_result(result: LoopResult, at: datetime) -> Check:
     """The check behind a result; `at` is when its run began, and counts where nothing was sent."""
     silent = result.outcome in SILENT or result.error_type is ErrorType.UNEXPECTED
@@ -59,7 +91,15 @@ def of_result(result: LoopResult, at: datetime) -> Check:
         delivery_seconds=result.delivery_seconds,
         folder=result.folder,
         placement=result.placement,
+        authentication=_authentication(result),
     )
+
+
+def _authentication(result: LoopResult) -> str | None:
+    """What the receiver stated, method by method; None where it stated nothing."""
+    stated = result.journey.authentication if result.journey else None
+    methods = {one.method: one.result for one in reversed(stated.methods)} if stated else {}
+    return ", ".join(f"{name} {methods[name]}" for name in METHODS if name in methods) or None
 
 
 def of_state(loop: object, at: datetime, kind: str, name: str, message: str | None) -> Check:

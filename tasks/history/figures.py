@@ -98,6 +98,12 @@ class Figures:
         ]
         return seen(observed, self.window.middle)
 
+    @cached_property
+    def authentications(self) -> tuple[Seen[str], ...]:
+        """What the receiver stated of the sender's authentication, with how that changed over the period."""
+        stated = [(check.at, check.authentication) for check in self.judged if check.authentication is not None]
+        return seen(stated, self.window.middle)
+
 
 def histories(checks: Iterable[Check], window: Window) -> list[Figures]:
     """The figures of every loop among the checks, by name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from tasks.history.drift import Seen
 from tasks.history.figures import Figures, Place
@@ -75,6 +76,8 @@ def facts(figures: Figures) -> list[tuple[str, str]]:
         rows.append(("no verdict", counted(figures.without_verdict.items())))
     if len(figures.places) > 1:
         rows.append(("placement", "; ".join(drift(place) for place in figures.places)))
+    if figures.authentications:
+        rows.append(("authentication", "; ".join(changed(one, one.value) for one in figures.authentications)))
     return rows
 
 
@@ -119,8 +122,13 @@ def places(figures: Figures) -> list[Row]:
 def drift(place: Seen[Place]) -> str:
     """One place, with how its share has changed."""
     folder, placement = place.value
-    change = f"{percent(place.earlier)} in the first half of the period, {percent(place.later)} in the second"
-    return f"{folder} ({placement}) {percent(place.share)}, first seen {minute(place.first)} ({change})"
+    return changed(place, f"{folder} ({placement})")
+
+
+def changed(one: Seen[Any], name: str) -> str:
+    """A value that was seen, with how its share has changed."""
+    change = f"{percent(one.earlier)} in the first half of the period, {percent(one.later)} in the second"
+    return f"{name} {percent(one.share)}, first seen {minute(one.first)} ({change})"
 
 
 def lasted(time: timedelta) -> str:

@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.history.checks import Check, of_result, of_state
+from tasks.history.checks import Check, of_result, of_results, of_state
 from tasks.history.drift import seen
 from tasks.history.figures import Figures, histories, percentile
 from tasks.history.outages import outages
 from tasks.history.outcomes import Mark, calendar
+from tasks.history.tables import facts
 from tasks.history.window import Window, duration, window
 from tasks.history.words import length, percent, took
 from tasks.mail.errors import ConfigError
 from tasks.mail.facts import ErrorType, Placement
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.journey.record import AuthenticationRecord, JourneyRecord, MethodRecord
+from tasks.mail.result import EarlierProbe, LoopResult, Outcome, Reported, Status
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WEEK = Window(NOON - timedelta(days=7), NOON)
@@ -309,3 +311,55 @@ def test_a_measured_time_is_told_to_two_digits_or_so(seconds: float | None, expe
 )
 def test_a_length_of_time_is_told_in_its_two_largest_units(seconds: int, expected: str) -> None:
     assert length(timedelta(seconds=seconds)) == expected
+
+
+def sent(minute: int, outcome: Outcome, **fields: object) -> LoopResult:
+    status = Status.OK if outcome is Outcome.DELIVERED else Status.ERROR
+    at = NOON + timedelta(minutes=minute)
+    return result(outcome, status).model_copy(update={"sent_at": at, "probe_id": f"probe-{minute}", **fields})
+
+
+def test_a_lost_message_that_arrived_after_all_is_late_and_its_outage_is_over() -> None:
+    """As a later run of the loop tells it; of one told twice the first counts."""
+    arrived = EarlierProbe(
+        probe_id="probe-15",
+        token="probe-",
+        arrived_at=NOON + timedelta(minutes=52),
+        delivery_seconds=2220.0,
+        reported=Reported.LOST,
+        folder="INBOX",
+        uidvalidity=1,
+        uid=7,
+    )
+    told = [
+        sent(0, Outcome.DELIVERED),
+        sent(15, Outcome.LOST),
+        sent(30, Outcome.LOST),
+        sent(60, Outcome.DELIVERED, earlier_probes=(arrived,)),
+        sent(75, Outcome.DELIVERED, earlier_probes=(arrived,)),
+    ]
+    (found,) = histories(of_results((one, NOON) for one in reversed(told)), WEEK)
+    assert [(check.outcome, check.delivery_seconds) for check in found.checks[1:3]] == [
+        ("late", 2220.0),
+        ("lost", None),
+    ]
+    assert found.checks[1].sentence.endswith("It arrived all the same, in INBOX at 2026-11-22 12:52 UTC.")
+    (outage,) = found.outages
+    assert (outage.since, outage.until) == (told[2].sent_at, told[3].sent_at)
+    assert found.good == 4
+
+
+def test_authentication_that_drifts_is_told_with_its_shares() -> None:
+    def stated(minute: int, dkim: str) -> LoopResult:
+        methods = (MethodRecord(method="dkim", result=dkim), MethodRecord(method="spf", result="pass"))
+        journey = JourneyRecord(
+            authentication=AuthenticationRecord(authserv_id="mx.example.net", assumed=False, methods=methods)
+        )
+        return sent(minute, Outcome.DELIVERED, journey=journey)
+
+    (found,) = histories(of_results([(stated(0, "pass"), NOON), (stated(900, "fail"), NOON)]), WEEK)
+    assert [(one.value, one.count) for one in found.authentications] == [
+        ("spf pass, dkim pass", 1),
+        ("spf pass, dkim fail", 1),
+    ]
+    assert dict(facts(found))["authentication"].startswith("spf pass, dkim pass 50")
