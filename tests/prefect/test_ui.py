@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import Page, expect
@@ -36,7 +37,13 @@ async def test_the_history_the_artifact_and_the_run_show_the_verdict(
     await page.goto(f"{ui}/artifacts/artifact/{artifact['id']}")
     await expect(page.get_by_text("ok: delivered", exact=True)).to_be_visible()
     await expect(page.get_by_role("cell", name="temporary_failure")).to_be_visible()
-    await page.screenshot(path=SCREENSHOTS / "artifact.png", full_page=True)
+    picture = page.locator("img[src^='data:image/svg+xml']")
+    await expect(picture).to_have_attribute("alt", re.compile("attempt 2: dns.*data"))
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)
+        await expect(picture).to_be_visible()
+        assert await picture.evaluate("image => image.naturalWidth") > 500
+        await page.screenshot(path=SCREENSHOTS / f"artifact-{scheme}.png", full_page=True)
 
     await page.goto(f"{ui}/runs/flow-run/{result.flow_run_id}")
     await expect(page.get_by_text("Delivered", exact=True)).to_be_visible()

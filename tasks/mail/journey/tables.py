@@ -18,7 +18,7 @@ def sections(result: LoopResult) -> list[str]:
     if (journey := result.journey) is not None:
         if journey.hops:
             hops = [_hop(number, hop) for number, hop in enumerate(journey.hops, start=1)]
-            parts += ["### Hops", table(hops, ("", "from", "by", "with", "queue id", "TLS", "time", "took", "clock"))]
+            parts += ["### Hops", table(hops, ("", "server", "from", "how", "queue id", "UTC", "took"))]
         parts += _authentication(journey)
         if journey.filters:
             ratings = [_filter(rating) for rating in journey.filters]
@@ -42,28 +42,26 @@ def sections(result: LoopResult) -> list[str]:
 
 def _hop(number: int, hop: HopRecord) -> Row:
     if hop.raw is not None:
-        return (str(number), code(hop.raw), "", "", "", "", "", "", "")
+        return (str(number), code(hop.raw), "", "", "", "", "")
     took = "" if hop.delay_seconds is None else duration(hop.delay_seconds)
-    about = "about " if hop.margin_seconds else ""
+    took = f"about {took}" if took and hop.margin_seconds else took
     return (
         str(number),
-        code(" ".join(part for part in (hop.from_, f"({hop.peer})" if hop.peer else "") if part)),
         code(hop.by),
-        code(hop.with_),
+        code(" ".join(part for part in (hop.from_, f"({hop.peer})" if hop.peer else "") if part)),
+        code(" ".join(part for part in (hop.with_, hop.tls) if part)),
         code(hop.id),
-        code(hop.tls),
-        f"{hop.at:%Y-%m-%d %H:%M:%S} UTC" if hop.at else "",
-        f"**{about}{took}**" if hop.slow else f"{about if took else ''}{took}",
-        escape(clock(hop)),
+        f"{hop.at:%H:%M:%S}" if hop.at else "",
+        " ".join(part for part in (f"**{took}**" if hop.slow else took, escape(clock(hop))) if part),
     )
 
 
 def clock(hop: HopRecord) -> str:
     """What is to be said of the clock of a hop."""
     if hop.skew_seconds:
-        return f"{duration(abs(hop.skew_seconds))} {'fast' if hop.skew_seconds > 0 else 'slow'} at least"
+        return f"its clock is {duration(abs(hop.skew_seconds))} {'fast' if hop.skew_seconds > 0 else 'slow'} at least"
     if hop.apart_seconds:
-        return f"{duration(hop.apart_seconds)} apart from {hop.against}, one of both is off"
+        return f"its clock and that of {hop.against} are {duration(hop.apart_seconds)} apart"
     return ""
 
 

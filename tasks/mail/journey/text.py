@@ -43,7 +43,7 @@ def _hop(hop: HopRecord) -> str:
         f"at {hop.at:%Y-%m-%d %H:%M:%S} UTC" if hop.at else "at no time told",
         f"after {took}" if took else "",
         "<- slow" if hop.slow else "",
-        f"[clock {clock(hop)}]" if clock(hop) else "",
+        f"({clock(hop)})" if clock(hop) else "",
     ]
     return " ".join(part for part in parts if part)
 
