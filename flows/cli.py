@@ -95,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     trace = commands.add_parser("trace", help="tell the journey of a message that was saved to a file")
     trace.add_argument("file", metavar="FILE.eml", help="the message as it is, - for standard input")
     trace.add_argument("--authserv-id", metavar="NAME", help="name under which the receiver states the authentication")
+    trace.add_argument("--dkim", action="store_true", help="verify the DKIM signatures, too: needs dkimpy and the DNS")
     trace.add_argument("--json", action="store_true", help="as one JSON object")
     trace.set_defaults(run=run_trace)
 

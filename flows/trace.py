@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from flows.check import drawn_for, say
 from tasks.mail.errors import ConfigError
 from tasks.mail.journey.journey import journey
 from tasks.mail.journey.record import JourneyRecord, journey_record
+from tasks.mail.journey.signatures import can_verify, signatures
 from tasks.mail.journey.text import lines
 from tasks.mail.picture.hops import hop_timeline
 
@@ -18,7 +20,7 @@ LARGEST = 64 * 2**20  # bytes: providers take no more
 
 def run_trace(arguments: argparse.Namespace) -> int:
     """The command; returns 0 when the message could be read. Raises ConfigError."""
-    found = traced(_read(arguments.file), arguments.authserv_id)
+    found = traced(_read(arguments.file), arguments.authserv_id, verify_dkim=arguments.dkim)
     if arguments.json:
         say(found.model_dump_json())
         return 0
@@ -29,14 +31,16 @@ def run_trace(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def traced(raw: bytes, authserv_id: str | None = None) -> JourneyRecord:
-    """What the message tells of its way. Raises ConfigError where it is none."""
+def traced(raw: bytes, authserv_id: str | None = None, *, verify_dkim: bool = False) -> JourneyRecord:
+    """What the message tells of its way. Raises ConfigError where it is none, or cannot be verified as wanted."""
+    if verify_dkim and not can_verify():
+        raise ConfigError("--dkim needs the package dkimpy: install mail-loop-check[dkim]")
     if not raw.strip():
         raise ConfigError("the file is empty: save the message as it is, with all its header fields")
     found = journey(raw, authserv_id=authserv_id)
     if found is None:
         raise ConfigError("the file holds no message that can be read: save it as it is, with all its header fields")
-    return journey_record(found)
+    return journey_record(replace(found, signatures=signatures(raw)) if verify_dkim else found)
 
 
 def _read(file: str) -> bytes:

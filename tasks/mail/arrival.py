@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 
 from tasks.mail import progress
@@ -16,7 +16,7 @@ from tasks.mail.collect import collect, collect_earlier, terms_of
 from tasks.mail.config import ImapConfig
 from tasks.mail.earlier import Earlier
 from tasks.mail.errors import ImapFailure
-from tasks.mail.evidence import read_copies, room
+from tasks.mail.evidence import read_copies, room, verified
 from tasks.mail.facts import Arrival, ErrorType, Moment, Receipt
 from tasks.mail.imap import Mailbox
 from tasks.mail.looks import Looks
@@ -67,7 +67,9 @@ class Search(Looks):
         while True:
             opened = time.monotonic()
             try:
-                return await self._on_one_connection(deadline)
+                found = await self._on_one_connection(deadline)
+                wanted = self.imap.verify_dkim and found.message
+                return replace(found, signatures=await verified(found.message)) if wanted else found
             except ImapFailure as failure:
                 self.trouble = failure
                 # One that fails as the time ends may have been dead for long: another has to see what there is by then.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from tasks.mail import returned
 from tasks.mail.attempts import Attempts
@@ -11,7 +11,7 @@ from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, ErrorType, Receipt
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record, tls_records
-from tasks.mail.journey.words import clock_notes
+from tasks.mail.journey.words import clock_notes, signature_notes
 from tasks.mail.judgement import refusal_notes
 from tasks.mail.ledger import lines
 from tasks.mail.mailboxes import BounceMailbox
@@ -55,7 +55,7 @@ def conclude(
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
         facts |= _found(sent, found) | {"bounce": returned.record(loop, found)}
         notes += (*returned.notes(loop, found), *found.notes, *_clock_note(sent, found))
-        notes += tuple(clock_notes(way.steps)) if way else ()
+        notes += (*clock_notes(way.steps), *signature_notes(way)) if way else ()
     if isinstance(sent, Receipt):
         legs = {"smtp": sent.tls, "imap": found.tls if isinstance(found, Arrival) else None}
         facts |= {"tls": tls_records(legs, sent.started.utc)}
@@ -98,7 +98,8 @@ def _journey(
         internaldate=found.first.internaldate,
         checksum=checksum(probe.content.partition(b"\r\n\r\n")[2]),
     )
-    return journey(found.message, known, loop.imap.authserv_id, found.copy)
+    way = journey(found.message, known, loop.imap.authserv_id, found.copy)
+    return replace(way, signatures=found.signatures) if way else None
 
 
 def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> LoopResult:

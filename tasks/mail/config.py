@@ -21,13 +21,13 @@ from pydantic import (
 
 from tasks.mail.addresses import LONGEST_ADDRESS, LONGEST_LOCAL, with_detail
 from tasks.mail.errors import ConfigError
+from tasks.mail.expect import Expect, VerifyDkim
 from tasks.mail.fields import Address, Duration, EhloName, Host, Password, Pause, Port, Retries, Slug, Subject, Text
 from tasks.mail.mailboxes import BounceMailbox, MailboxConfig, Tls
 from tasks.mail.problems import explain, problem
 from tasks.mail.sections import Section, Strict, login_rules, without_password
 
 Severity = Literal["warning", "critical"]
-AuthResult = Literal["pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"]
 
 TOKEN_LENGTH = 6  # hex digits of a probe's id: enough to tell runs apart by eye; a match always takes the whole id
 LONGEST_RETRY_DELAY = 3600.0
@@ -108,17 +108,6 @@ class SmtpConfig(Section):
         return delays
 
 
-class Expect(Section):
-    """What the receiver must find of the sender's authentication (RFC 8601), method by method."""
-
-    model_config = ConfigDict(title="Expected authentication")
-
-    spf: AuthResult | None = Field(None, title="SPF", description="Result that SPF must have, such as pass")
-    dkim: AuthResult | None = Field(None, title="DKIM", description="Result that DKIM must have, such as pass")
-    dmarc: AuthResult | None = Field(None, title="DMARC", description="Result that DMARC must have, such as pass")
-    arc: AuthResult | None = Field(None, title="ARC", description="Result that ARC must have, such as pass")
-
-
 class ImapConfig(MailboxConfig):
     """The mailbox that a probe should arrive in."""
 
@@ -148,6 +137,9 @@ class ImapConfig(MailboxConfig):
     )
     expect: Expect = Field(
         default_factory=Expect, description="What the receiver must find of SPF, DKIM, DMARC and ARC, where it matters"
+    )
+    verify_dkim: VerifyDkim = Field(
+        False, description="Whether the check verifies the DKIM signatures itself, too: needs dkimpy and the DNS"
     )
     drift_severity: Severity = Field("warning", description="How bad it is when the authentication is not as expected")
     junk_folder: Text | None = Field(None, description="Name of the junk folder; if left out it is found by itself")

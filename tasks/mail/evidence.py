@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from tasks.mail import progress
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import Hit, ranked
 from tasks.mail.imap import Mailbox
+from tasks.mail.journey.signatures import Signature, signatures
+from tasks.mail.network import in_own_thread
 from tasks.mail.quota import Quota
+
+SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
 
 
 async def read_copies(box: Mailbox, hits: Iterable[Hit], note: Callable[[str], None]) -> tuple[bytes, bytes]:
@@ -24,6 +30,16 @@ async def read_copies(box: Mailbox, hits: Iterable[Hit], note: Callable[[str], N
                 raise
             note(f"How the message came is not known, for it could not be read: {failure}.")
     return bodies[0], bodies[1]
+
+
+async def verified(message: bytes) -> tuple[Signature, ...]:
+    """The DKIM signatures of the message; none where that takes too long."""
+    try:
+        async with asyncio.timeout(SIGNATURES_SECONDS):
+            return await in_own_thread(partial(signatures, message))
+    except TimeoutError:
+        progress.tell("imap", "search", "the DKIM signatures could not be verified in time")
+        return ()
 
 
 async def room(box: Mailbox, folder: str) -> tuple[Quota, ...]:

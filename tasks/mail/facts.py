@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tasks.mail.errors import SmtpFailure
+    from tasks.mail.journey.signatures import Signature
     from tasks.mail.network import TlsSession
     from tasks.mail.quota import Quota
     from tasks.mail.result import EarlierProbe
@@ -154,6 +155,7 @@ class Arrival:
     delay: Bounce | None = None
     earlier: tuple[EarlierProbe, ...] = ()
     quotas: tuple[Quota, ...] = ()
+    signatures: tuple[Signature, ...] = ()
 
     @property
     def first(self) -> Hit:

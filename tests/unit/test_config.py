@@ -97,6 +97,7 @@ def test_imap_defaults() -> None:
         "no_recent_message_severity": "critical",
         "junked_severity": "warning",
         "misplaced_severity": "warning",
+        "verify_dkim": False,
         "drift_severity": "warning",
         "timeout": 30.0,
         "retries": 2,

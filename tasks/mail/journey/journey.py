@@ -17,6 +17,7 @@ from tasks.mail.journey.copies import Parting, parting
 from tasks.mail.journey.filters import Rating, filters
 from tasks.mail.journey.greylisting import greylisting
 from tasks.mail.journey.hops import Hop, hops
+from tasks.mail.journey.signatures import Signature
 from tasks.mail.match import POLICY
 from tasks.mail.visible import one_line
 
@@ -42,6 +43,7 @@ class Journey:
     """What a message tells of its way. `stripped` are those of our own header fields that did not arrive.
 
     `parting`: where another copy went another way. `greylisting`: the servers that say they greylisted it.
+    `signatures`: those of DKIM that we have verified ourselves, where that is wanted.
     """
 
     steps: tuple[Step, ...]
@@ -51,6 +53,7 @@ class Journey:
     stripped: tuple[str, ...]
     parting: Parting | None = None
     greylisting: frozenset[str] = frozenset()
+    signatures: tuple[Signature, ...] = ()
 
     @property
     def slowest(self) -> Step | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.mail.journey.clocks import Step
 from tasks.mail.journey.filters import Rating
+from tasks.mail.journey.hops import queue_ids
 from tasks.mail.journey.journey import Journey
 from tasks.mail.network import TlsSession
 from tasks.mail.visible import one_line, printable
@@ -84,6 +86,15 @@ class FilterRecord(Record):
     certain: bool = False
 
 
+class SignatureRecord(Record):
+    """One DKIM signature that the check verified itself; `valid` is None where the DNS did not answer."""
+
+    domain: Text
+    selector: Text
+    valid: bool | None
+    reason: Text = ""
+
+
 class JourneyRecord(Record):
     """What a message tells of its way."""
 
@@ -92,6 +103,10 @@ class JourneyRecord(Record):
     filters: tuple[FilterRecord, ...] = ()
     body: Text = "unknown"
     stripped: tuple[Text, ...] = ()
+    queue_ids: tuple[tuple[Text, Text], ...] = Field(
+        (), description="Host and queue id: what to look for in whose log."
+    )
+    signatures: tuple[SignatureRecord, ...] = ()
 
 
 def journey_record(journey: Journey) -> JourneyRecord:
@@ -110,6 +125,8 @@ def journey_record(journey: Journey) -> JourneyRecord:
         filters=tuple(map(_filter, journey.filters)),
         body=journey.body.value,
         stripped=journey.stripped,
+        queue_ids=queue_ids([step.hop for step in journey.steps]),
+        signatures=tuple(SignatureRecord(**asdict(signature)) for signature in journey.signatures),
     )
 
 

@@ -10,6 +10,7 @@ from tasks.mail.picture.scale import duration
 from tasks.mail.result import LoopResult
 
 Row = tuple[str, ...]
+VALID = {True: "**yes**", False: "**no**", None: "not known"}
 
 
 def sections(result: LoopResult) -> list[str]:
@@ -19,7 +20,13 @@ def sections(result: LoopResult) -> list[str]:
         if journey.hops:
             hops = [_hop(number, hop) for number, hop in enumerate(journey.hops, start=1)]
             parts += ["### Hops", table(hops, ("", "server", "from", "how", "queue id", "UTC", "took"))]
+            parts += _logs(journey)
         parts += _authentication(journey)
+        if journey.signatures:
+            verified = [
+                (code(one.domain), code(one.selector), VALID[one.valid], code(one.reason)) for one in journey.signatures
+            ]
+            parts += ["### DKIM signatures, verified here", table(verified, ("domain", "selector", "valid", "reason"))]
         if journey.filters:
             ratings = [_filter(rating) for rating in journey.filters]
             parts += ["### Spam filters", table(ratings, ("filter", "score", "threshold", "spam", "reasons"))]
@@ -38,6 +45,12 @@ def sections(result: LoopResult) -> list[str]:
         ]
         parts += ["### TLS", table(sessions, ("leg", "protocol", "cipher", "issuer", "expires", "days left"))]
     return parts
+
+
+def _logs(journey: JourneyRecord) -> list[str]:
+    """What to look for in whose log."""
+    looks = [f"{code(f'grep {number}')} on {code(host)}" for host, number in journey.queue_ids]
+    return [f"In the logs: {', '.join(looks)}."] if looks else []
 
 
 def _hop(number: int, hop: HopRecord) -> Row:

@@ -22,6 +22,10 @@ def lines(journey: JourneyRecord) -> Iterator[str]:
         results = ", ".join(f"{m.method} {m.result}" + (f" ({m.reason})" if m.reason else "") for m in found.methods)
         ignored = f"; {found.ignored} of others ignored" if found.ignored else ""
         yield one_line(f"authentication, as stated by {whose}{guess}: {results or 'nothing'}{ignored}", None)
+    for one in journey.signatures:
+        valid = {True: "valid", False: "not valid", None: "not verified"}[one.valid]
+        why = f" ({one.reason})" if one.reason else ""
+        yield one_line(f"DKIM signature of {one.domain} ({one.selector}), verified here: {valid}{why}", None)
     for rating in journey.filters:
         yield one_line(f"spam filter: {_filter(rating)}", None)
     if journey.body != "unknown":

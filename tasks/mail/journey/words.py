@@ -8,6 +8,7 @@ from tasks.mail.journey.body import Body
 from tasks.mail.journey.clocks import NAMELESS, Step
 from tasks.mail.journey.copies import Parting
 from tasks.mail.journey.journey import Journey
+from tasks.mail.journey.signatures import disagreement
 from tasks.mail.judgement import took
 
 MOST_SERVERS = 5  # named in one sentence
@@ -80,6 +81,12 @@ def clock_notes(steps: Sequence[Step]) -> Iterator[str]:
                 f"The clocks of {step.against} and {name} are at least {took(step.apart)} apart: "
                 "have both set, by NTP for one."
             )
+
+
+def signature_notes(journey: Journey) -> Iterator[str]:
+    """Where our own look at the DKIM signatures says something else than the receiver."""
+    if (half := disagreement(journey.signatures, journey.authentication)) is not None:
+        yield f"{half[0].upper()}{half[1:]}: see whether the signer's key in the DNS was just changed."
 
 
 def _shorter(parting: Parting) -> tuple[str, ...]:

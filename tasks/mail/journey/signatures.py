@@ -1,0 +1,95 @@
+"""The DKIM signatures of a message, verified by ourselves (RFC 6376): a cross-check of what the receiver states.
+
+With dkimpy, which is installed with the extra `dkim`, and the DNS of this machine.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from tasks.mail.journey.authentication import Authentication
+from tasks.mail.visible import one_line
+
+MOST_SIGNATURES = 5  # a message may carry any number; honest ones have two or three
+DNS_SECONDS = 5  # for one key
+
+Lookup = Callable[..., bytes | None]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One DKIM-Signature field. `valid` is None where it could not be told, for the DNS did not answer."""
+
+    domain: str
+    selector: str
+    valid: bool | None
+    reason: str = ""
+
+
+def can_verify() -> bool:
+    """Whether dkimpy is there."""
+    return find_spec("dkim") is not None
+
+
+def signatures(raw: bytes, lookup: Lookup | None = None) -> tuple[Signature, ...]:
+    """Verify what a message is signed with. It blocks for as long as the DNS takes; `lookup` gets TXT records."""
+    import dkim  # not above: it is optional
+
+    verifier = dkim.DKIM(raw, timeout=DNS_SECONDS)
+    count = sum(name.lower() == b"dkim-signature" for name, _ in verifier.headers)
+    return tuple(_verified(raw, place, lookup or dkim.get_txt) for place in range(min(count, MOST_SIGNATURES)))
+
+
+def _verified(raw: bytes, place: int, lookup: Lookup) -> Signature:
+    import dkim
+
+    silent: list[Exception] = []
+
+    def ask(name: bytes, timeout: int = DNS_SECONDS) -> bytes | None:
+        """Look a key up; dkimpy takes the failure of it for that of the signature."""
+        try:
+            return lookup(name, timeout=timeout)
+        except Exception as error:
+            silent.append(error)
+            raise
+
+    verifier = dkim.DKIM(raw, timeout=DNS_SECONDS)
+    valid, reason = False, "the signature does not fit the message or its key"
+    try:
+        valid = bool(verifier.verify(place, dnsfunc=ask))
+    except dkim.DKIMException as error:
+        reason = str(error)
+    except Exception as error:  # what a stranger puts into a signature or a key may break the parsers of others
+        log.info("A signature could not be read: %s", type(error).__name__)
+        reason = f"it could not be read ({type(error).__name__})"
+    domain, selector = _text(verifier.domain), _text(verifier.selector)
+    if silent:
+        return Signature(domain, selector, None, "the DNS did not answer")
+    return Signature(domain, selector, valid, "" if valid else one_line(reason))
+
+
+def _text(value: object) -> str:
+    return one_line(value.decode("utf-8", "replace")) if isinstance(value, bytes) else ""
+
+
+def disagreement(found: tuple[Signature, ...], stated: Authentication) -> str | None:
+    """Half a sentence where the receiver says otherwise; None where both agree, or one of them says nothing."""
+    results = {method.result for method in stated.methods if method.method == "dkim"}
+    told = [signature for signature in found if signature.valid is not None]
+    if not (results and told):
+        return None
+    ours = any(signature.valid for signature in told)
+    if ours == ("pass" in results):
+        return None
+    stated_so = f"the receiver states that DKIM is {', '.join(sorted(results))}, but the signature of"
+    one = next(signature for signature in told if signature.valid is ours)
+    return (
+        f"{stated_so} {one.domain} is valid here"
+        if ours
+        else f"{stated_so} {one.domain} is not valid here ({one.reason})"
+    )
