@@ -29,6 +29,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("prefect")
 
 
+@pytest.fixture(autouse=True)
+def _prefects_garbage() -> Iterator[None]:
+    """What Prefect leaves open is found here, where it is expected, and not in another test much later."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture(scope="package")
 def server(home: Path) -> Iterator[str]:
     """The API of the server."""

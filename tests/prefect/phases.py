@@ -15,8 +15,8 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
 
 from flows import background
 from flows.serve import ROOT
@@ -148,9 +148,15 @@ class Scene:
 
     async def find(self) -> None:
         """The run that somebody else has started."""
+        await until(self._is_found, f"the server has no run of {self.name}")
+
+    async def _is_found(self) -> bool:
+        """By its parameters, since a busy server gives a run its name some time later."""
         async with get_client() as client:
-            named = FlowRunFilter(name=FlowRunFilterName(like_=self.name))
-            (self.run,) = await client.read_flow_runs(flow_run_filter=named)
+            newest = await client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200)
+        found = [run for run in newest if run.parameters.get("name") == self.name]
+        self.run = found[0] if found else None
+        return len(found) == 1
 
     async def now(self) -> FlowRun:
         """The run, as the server has it on record."""
