@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from tasks.mail.config import ImapConfig, LoopConfig
 from tasks.mail.facts import Arrival, Receipt
-from tasks.mail.journey.authentication import drift
+from tasks.mail.journey.authentication import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.filters import Rating, is_near
 from tasks.mail.journey.journey import Journey
@@ -16,6 +16,7 @@ from tasks.mail.judgement import Verdict
 from tasks.mail.network import TlsSession
 from tasks.mail.result import Status
 
+UNSIGNED = "it seems to come without a signature, so see whether the relay signs mail of that sender"
 REMEDIES = {
     "spf": "see whether the sender's SPF record names the servers that send its mail",
     "dkim": "see the signer and its key in the DNS, and what changes messages on the way",
@@ -77,8 +78,12 @@ def _drifts(imap: ImapConfig, journey: Journey) -> Iterator[Concern]:
     drifts = sorted(drift(journey.authentication, expected), key=lambda one: one.method != "dmarc")
     for one in drifts:
         explained = one.method == "dkim" and journey.body is Body.CHANGED
-        remedy = ", for the body was changed" if explained else f": {REMEDIES[one.method]}"
+        remedy = ", for the body was changed" if explained else f": {_remedy(one)}"
         yield Concern(f"{one.words}{whose}{remedy}", imap.drift_severity == "critical")
+
+
+def _remedy(one: Drift) -> str:
+    return UNSIGNED if one.method == "dkim" and one.found in ("none", NONE_FOUND) else REMEDIES[one.method]
 
 
 def _ratings(journey: Journey) -> Iterator[Concern]:

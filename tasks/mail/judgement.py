@@ -49,6 +49,11 @@ def settled(sent: Receipt) -> str:
     return "" if sent.doubt is None else f" (never confirmed: {sent.doubt.text}; in doubt, settled by arrival)"
 
 
+def exempted(smtp: SmtpConfig) -> str:
+    """Whom a relay should not greylist."""
+    return "it greylist nobody who logs in" if smtp.username else "this machine exempted from greylisting there"
+
+
 def refusal_notes(smtp: SmtpConfig, sent: Receipt, errors: Sequence[AttemptError]) -> tuple[str, ...]:
     """How a relay that took the message in the end had refused it before."""
     if not errors or not sent.certain:
@@ -58,7 +63,7 @@ def refusal_notes(smtp: SmtpConfig, sent: Receipt, errors: Sequence[AttemptError
     what = f"at {first.stage}: {first.error_msg}"
     taken = f"and took it {took(sent.accepted.since(sent.started))} after the first attempt"
     if is_greylisting(first.error_msg):
-        remedy = f"have {smtp.from_addr} exempted from greylisting there if that is too long"
+        remedy = f"if that is too long, have {exempted(smtp)}"
         return (f"The relay {relay} greylisted the message ({what}), {taken}: {remedy}.",)
     remedy = advice(enhanced_code(first.error_msg.partition(" ")[2]), smtp.to_addr) or "see its log for the reason"
     return (f"The relay {relay} refused the message {times} ({what}), {taken}: {remedy}.",)

@@ -12,7 +12,7 @@ from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Receipt
 from tasks.mail.journey.journey import Journey
-from tasks.mail.judgement import Verdict, follow, queued, said, severity, unreadable
+from tasks.mail.judgement import Verdict, exempted, follow, queued, said, severity, unreadable
 from tasks.mail.mailboxes import MailboxConfig
 from tasks.mail.redaction import line_without
 from tasks.mail.result import Outcome, Status
@@ -57,7 +57,7 @@ def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
             if is_greylisting(failure.text):
                 sentence = (
                     f"The relay {relay} greylists the message and refused it {tries} ({words}): "
-                    f"raise smtp.retries and smtp.retry_delay, or have {smtp.from_addr} exempted there."
+                    f"raise smtp.retries and smtp.retry_delay, or have {exempted(smtp)}."
                 )
             else:
                 remedy = remedy or "see its log for the reason, or raise smtp.retries and smtp.retry_delay"
@@ -134,12 +134,14 @@ def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) -> 
     text = f"not found in the mailbox of {imap.username} at {imap.host} within {loop.limits.max_wait:g} s"
     full = next((quota for quota in found.quotas if quota.is_full), None)
     if full is not None:
-        why = f", and no bounce came; that mailbox is full ({full.words}): make room in it, or raise its quota"
+        bounce = "and no bounce came" if loop.bounce_mailbox else "so a bounce would not have come in either"
+        why = f"; that mailbox is full ({full.words}), {bounce}: make room in it, or raise its quota"
     elif found.delay is not None:
         trying = returned.still_trying(found.delay, returned.secrets(loop)).rstrip(".")
         why = f"; {trying}; {follow(loop.smtp, sent)}"
     else:
-        why = f", and no bounce came; it waits in a queue or was dropped on the way: {follow(loop.smtp, sent)}"
+        may = "it waits in a queue, was dropped on the way, or a filter rule of the mailbox discarded it"
+        why = f", and no bounce came; {may}: {follow(loop.smtp, sent)}"
     sentence = f"Mail does not arrive: {loop.smtp.host} accepted the message{queued(sent)}, but it was {text}{why}."
     status = severity(imap.no_recent_message_severity)
     return Verdict(status, Outcome.LOST, sentence, "imap", "search", ErrorType.NO_MESSAGE, text)

@@ -38,7 +38,10 @@ async def test_a_full_mailbox_is_why_a_message_is_lost() -> None:
         way.lose()
         result = await way.check(SHORT)
     assert result.outcome is Outcome.LOST
-    assert result.sentence.endswith("; that mailbox is full (1000 of 1000 KiB): make room in it, or raise its quota.")
+    assert result.sentence.endswith(
+        "; that mailbox is full (1000 of 1000 KiB), so a bounce would not have come in either: "
+        "make room in it, or raise its quota."
+    )
 
 
 async def test_a_mailbox_with_room_explains_nothing() -> None:

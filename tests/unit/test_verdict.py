@@ -146,7 +146,7 @@ def test_deferred_says_how_often_it_was_tried() -> None:
 def test_a_lost_message_can_be_followed_by_its_queue_id() -> None:
     sentence = judge(loop(), sent(), arrival()).sentence
     assert "not found in the mailbox of b at imap.example.net within 300 s, and no bounce came" in sentence
-    assert sentence.endswith("was dropped on the way: follow 4XyZ12 in the log of relay.example.org.")
+    assert sentence.endswith("the mailbox discarded it: follow 4XyZ12 in the log of relay.example.org.")
 
 
 TIMES = [

@@ -61,7 +61,8 @@ def ways(parting: Parting | None) -> str:
     by = parting.second if len(parting.second) > len(parting.first) else parting.first
     others = list(dict.fromkeys(server for server in by if server not in (*_shorter(parting), name)))
     if others:
-        return f"{place}, and one of them came by way of {_and(others)}: look for a forwarding there"
+        forwarding = f"look on {name} for an alias or a rule that forwards"
+        return f"{place}, and one of them came by way of {_and(others)}: {forwarding}"
     return f"{place}: look there for an alias or a rule that makes two of one"
 
 
