@@ -31,7 +31,7 @@ NARROW = 80  # columns of what is no terminal
 
 def run_check(arguments: argparse.Namespace) -> int:
     """The command; returns the exit code of the worst check."""
-    worst = 0
+    worst, out = 0, sys.stdout  # as it is: while lines move, another one stands in its place
     checks: list[Planned] = []
     wrong: list[LoopResult] = []
     for file in arguments.files:
@@ -55,7 +55,7 @@ def run_check(arguments: argparse.Namespace) -> int:
             for note in result.notes:
                 print(f"{result.loop}: note: {one_line(note, None)}", file=sys.stderr)
             if len(configs) == 1:  # of several loops a line each: their reports have the pictures
-                for text in plain_timeline(result, sys.stdout, limits.get(result.loop)):
+                for text in plain_timeline(result, out, limits.get(result.loop)):
                     say(f"  {text}".rstrip())
 
         for result in wrong:

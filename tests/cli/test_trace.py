@@ -1,0 +1,73 @@
+"""`mail-loop trace`: the journey of a message that a person saved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+SAVED = b"""\
+Received: from mx.example.net (mx.example.net [192.0.2.2]) by store.example.net (Dovecot) with LMTP id abc;
+\tTue, 24 Nov 2026 10:05:01 +0000
+Authentication-Results: mx.example.net; dkim=pass header.d=example.org; spf=fail smtp.mailfrom=example.org
+Received: from relay.example.org (relay.example.org [192.0.2.1]) by mx.example.net (Postfix) with ESMTPS id 4XX
+\tfor <x@example.net>; Tue, 24 Nov 2026 10:05:00 +0000
+X-Spam-Status: No, score=4.2 required=5.0 tests=[A=2,B=2.2]
+Received: by \x1b[31m aliens \xff
+Received: from pc (pc [10.0.0.1]) by relay.example.org (Postfix) with ESMTPSA id 4YY;
+\tTue, 24 Nov 2026 10:00:01 +0000
+From: a@example.org
+Subject: hello
+
+hello
+"""
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    (tmp_path / "saved.eml").write_bytes(SAVED)
+    return tmp_path / "saved.eml"
+
+
+async def test_the_journey_is_told_hop_by_hop_and_drawn(mail_loop: Command, saved: Path) -> None:
+    ended = await mail_loop("trace", saved)
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert lines[0].startswith(
+        "hop 1: relay.example.org took it from pc with ESMTPSA as 4YY at 2026-11-24 10:00:01 UTC"
+    )
+    assert lines[1].startswith("hop 2: not readable: ")
+    assert lines[2].endswith("after 4 min 59 s <- slow")
+    assert "authentication, as stated by mx.example.net, the top-most: dkim pass, spf fail" in lines
+    assert "spam filter: SpamAssassin 4.2 of 5, no spam (B 2.2, A 2)" in lines
+    assert any("slowest: hop " in line for line in lines)
+    assert all(line.isprintable() for line in lines)
+
+
+async def test_programs_get_it_as_json_and_another_name_is_believed_where_it_is_given(
+    mail_loop: Command, saved: Path
+) -> None:
+    ended = await mail_loop("trace", "--json", "--authserv-id", "elsewhere.test", saved)
+    told = json.loads(ended.out)
+    assert [hop["id"] for hop in told["hops"]] == ["4YY", "", "4XX", "abc"]
+    assert told["queue_ids"][0] == ["relay.example.org", "4YY"]
+    assert (told["authentication"]["methods"], told["authentication"]["ignored"]) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.eml", None, "none.eml: cannot be read (No such file or directory): check the path"),
+        ("empty.eml", b" \n", "the file is empty: save the message as it is, with all its header fields"),
+    ],
+)
+async def test_what_cannot_be_traced_is_one_sentence(
+    mail_loop: Command, tmp_path: Path, name: str, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    ended = await mail_loop("trace", name)
+    assert (ended.code, ended.out, ended.err) == (3, "", f"mail-loop: {said}\n")
