@@ -12,11 +12,8 @@ class Clock:
     def __init__(self, file: Path) -> None:
         self._file = file
         self.set(0)
-        preload = subprocess.run(
-            ["faketime", "-m", "-f", "+0", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True
-        )
         self.env = {
-            "LD_PRELOAD": preload.stdout.strip(),
+            "LD_PRELOAD": _library(),
             "FAKETIME_TIMESTAMP_FILE": str(file),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -27,3 +24,14 @@ class Clock:
         new = self._file.with_suffix(".new")
         new.write_text(f"{seconds:+d}\n")
         new.replace(self._file)
+
+
+def _library() -> str:
+    """Where faketime has its library. It fails where a semaphore is left of a killed process with its number."""
+    for _ in range(20):
+        told = subprocess.run(
+            ["faketime", "-m", "-f", "+0", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=False
+        )
+        if told.returncode == 0:
+            return told.stdout.strip()
+    raise AssertionError(f"faketime does not start: {told.stderr}")

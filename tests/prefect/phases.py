@@ -15,8 +15,8 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, StateType
 
 from flows import background
 from flows.serve import ROOT
@@ -154,8 +154,9 @@ class Scene:
     async def _is_found(self) -> bool:
         """By its parameters, since a busy server gives a run its name some time later."""
         async with get_client() as client:
-            newest = await client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200)
-        found = [run for run in newest if run.parameters.get("name") == self.name]
+            running = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
+            begun = await client.read_flow_runs(flow_run_filter=FlowRunFilter(state=running), limit=200)
+        found = [run for run in begun if run.parameters.get("name") == self.name]
         self.run = found[0] if found else None
         return len(found) == 1
 
