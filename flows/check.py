@@ -21,7 +21,7 @@ from tasks.mail.config import Limits, LoopConfig
 from tasks.mail.errors import ConfigError
 from tasks.mail.picture import plain
 from tasks.mail.picture.timeline import Timeline
-from tasks.mail.report import line, timeline
+from tasks.mail.report import line, timeline, who_acts
 from tasks.mail.result import LoopResult
 from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
@@ -54,7 +54,9 @@ def run_check(arguments: argparse.Namespace) -> int:
             say(line(result))
             for note in result.notes:
                 print(f"{result.loop}: note: {one_line(note, None)}", file=sys.stderr)
-            if len(configs) == 1:  # of several loops a line each: their reports have the pictures
+            if len(configs) == 1:  # of several loops a line each: their reports have the rest
+                for text in who_acts(result):
+                    say(f"  {text}")
                 for text in plain_timeline(result, out, limits.get(result.loop)):
                     say(f"  {text}".rstrip())
 

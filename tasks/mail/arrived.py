@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.mail.advice import is_greylisting
-from tasks.mail.concerns import concerns, rated, tempered
+from tasks.mail.advice import Remedy, is_greylisting, whoever_runs
+from tasks.mail.concerns import concerns, filter_of, rated, tempered
 from tasks.mail.config import ImapConfig, LoopConfig
 from tasks.mail.facts import Arrival, AttemptError, Placement, Receipt
 from tasks.mail.journey.journey import Journey
@@ -28,31 +28,40 @@ def arrived(
     hit, seconds = found.first, delivery_seconds(sent, found)
     after = f"{took(seconds)} after {loop.smtp.host} accepted it{_retried(sent, errors)}{settled(sent)}"
     if hit.placement is Placement.JUNK:
-        sentence = f"The message arrived as junk in {hit.folder} {after}: {_why_junk(journey)}."
-        return Verdict(severity(imap.junked_severity), Outcome.JUNKED, sentence)
+        why = _why_junk(journey)
+        sentence = f"The message arrived as junk in {hit.folder} {after}: {why.words}."
+        return Verdict(severity(imap.junked_severity), Outcome.JUNKED, sentence, who_acts=why.who)
     if hit.placement is Placement.OTHER:
         sentence = (
             f"The message arrived in {hit.folder} instead of {imap.folder} {after}: "
             f"look for a filter rule of {imap.username} at {imap.host}."
         )
-        return Verdict(severity(imap.misplaced_severity), Outcome.MISPLACED, sentence)
+        who = f"the owner of the mailbox of {imap.username} at {imap.host}, or {whoever_runs(imap.host)}"
+        return Verdict(severity(imap.misplaced_severity), Outcome.MISPLACED, sentence, who_acts=who)
     if len(found.hits) > 1:
         folders = ", ".join(sorted({copy.folder for copy in found.hits}))
-        sentence = (
-            f"The message arrived {len(found.hits)} times ({folders}), first {after}: "
-            f"{ways(journey.parting if journey else None)}."
-        )
-        return Verdict(Status.WARNING, Outcome.DUPLICATED, sentence)
+        look = ways(journey.parting if journey else None, loop.smtp.host)
+        sentence = f"The message arrived {len(found.hits)} times ({folders}), first {after}: {look.words}."
+        return Verdict(Status.WARNING, Outcome.DUPLICATED, sentence, who_acts=look.who)
     slow = slow_step(journey, retried=bool(errors))
     if loop.limits.warn_after is not None and seconds > loop.limits.warn_after:
+        slow = slow or Remedy(f"; {follow(loop.smtp, sent)}", whoever_runs(loop.smtp.host))
         sentence = (
             f"Mail is slow: the message arrived in {hit.folder} {after}, later than {loop.limits.warn_after:g} s"
-            f"{slow or f'; {follow(loop.smtp, sent)}'}."
+            f"{slow.words}."
         )
-        return Verdict(Status.WARNING, Outcome.LATE, sentence)
-    sentence = f"Mail gets through: the message arrived in {hit.folder} {after}{slow}."
-    verdict = tempered(Verdict(Status.OK, Outcome.DELIVERED, sentence), concerns(loop, sent, found, journey))
-    return replace(verdict, sentence=f"{verdict.sentence.removesuffix('.')}{changes(journey)}.")
+        return Verdict(Status.WARNING, Outcome.LATE, sentence, who_acts=slow.who)
+    sentence = f"Mail gets through: the message arrived in {hit.folder} {after}{slow.words if slow else ''}."
+    verdict = Verdict(Status.OK, Outcome.DELIVERED, sentence, who_acts=slow.who if slow else None)
+    verdict = tempered(verdict, concerns(loop, sent, found, journey))
+    changed = changes(journey)
+    if changed is None:
+        return verdict
+    return replace(
+        verdict,
+        sentence=f"{verdict.sentence.removesuffix('.')}{changed.words}.",
+        who_acts=verdict.who_acts or changed.who,
+    )
 
 
 def _retried(sent: Receipt, errors: Sequence[AttemptError]) -> str:
@@ -63,9 +72,10 @@ def _retried(sent: Receipt, errors: Sequence[AttemptError]) -> str:
     return f" on attempt {len(errors) + 1}, having {did}"
 
 
-def _why_junk(journey: Journey | None) -> str:
+def _why_junk(journey: Journey | None) -> Remedy:
     """The filter that says it is spam, else the one with the highest share of its threshold."""
     ratings = [rating for rating in journey.filters if rating.score is not None or rating.spam] if journey else []
     if not ratings:
-        return "see the spam filter's reasons in its header"
-    return f"{rated(max(ratings, key=lambda rating: bool(rating.spam)))}: take that up with whoever runs the filter"
+        return Remedy("see the spam filter's reasons in its header", "whoever runs the spam filter")
+    worst = max(ratings, key=lambda rating: bool(rating.spam))
+    return Remedy(f"{rated(worst)}: take that up with whoever runs the filter", filter_of(worst))

@@ -6,30 +6,39 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from tasks.mail.advice import Remedy, whoever_runs
 from tasks.mail.config import ImapConfig, LoopConfig
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.journey.authentication import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.filters import Rating, is_near
 from tasks.mail.journey.journey import Journey
+from tasks.mail.journey.words import changers, one_of
 from tasks.mail.judgement import Verdict
 from tasks.mail.network import TlsSession
 from tasks.mail.result import Status
 
-UNSIGNED = "it seems to come without a signature, so see whether the relay signs mail of that sender"
+DNS = "whoever keeps the DNS of the sender's domain"
+UNSIGNED = Remedy(
+    "it seems to come without a signature, so see whether the relay signs mail of that sender",
+    "whoever runs the signer of the sender's mail",
+)
 REMEDIES = {
-    "spf": "see whether the sender's SPF record names the servers that send its mail",
-    "dkim": "see the signer and its key in the DNS, and what changes messages on the way",
-    "dmarc": "see the sender's DMARC record, and whether SPF or DKIM passes for the domain in From",
-    "arc": "see which server on the way breaks the chain",
+    "spf": Remedy("see whether the sender's SPF record names the servers that send its mail", DNS),
+    "dkim": Remedy(
+        "see the signer and its key in the DNS, and what changes messages on the way", f"{UNSIGNED.who}, or {DNS}"
+    ),
+    "dmarc": Remedy("see the sender's DMARC record, and whether SPF or DKIM passes for the domain in From", DNS),
+    "arc": Remedy("see which server on the way breaks the chain", "whoever runs that server"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """`words`: half a sentence, with what to do. `critical`: configured to be an error."""
+    """`words`: half a sentence, with what to do; `who` must. `critical`: configured to be an error."""
 
     words: str
+    who: str
     critical: bool = False
 
 
@@ -52,17 +61,19 @@ def tempered(verdict: Verdict, listed: Sequence[Concern]) -> Verdict:
         status=Status.ERROR if first.critical else Status.WARNING,
         sentence=f"{verdict.sentence.removesuffix('.')}, but {first.words}{more}.",
         notes=tuple(f"{other.words[0].upper()}{other.words[1:]}." for other in others),
+        who_acts=first.who,
     )
 
 
 def _certificates(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Iterator[Concern]:
     now, days = sent.started.utc, loop.limits.cert_warn_days
-    legs: list[tuple[str, TlsSession | None]] = [(f"{loop.smtp.host}:{loop.smtp.port}", sent.tls)]
+    legs: list[tuple[str, int, TlsSession | None]] = [(loop.smtp.host, loop.smtp.port, sent.tls)]
     if loop.imap is not None and found is not None:
-        legs.append((f"{loop.imap.host}:{loop.imap.port}", found.tls))
-    for server, tls in legs:
+        legs.append((loop.imap.host, loop.imap.port, found.tls))
+    for host, port, tls in legs:
         if tls is not None and tls.not_after is not None and tls.not_after - now < timedelta(days=days):
-            yield Concern(f"the certificate of {server} expires {_in(tls.not_after, now)}: renew it")
+            ends = f"the certificate of {host}:{port} expires {_in(tls.not_after, now)}"
+            yield Concern(f"{ends}: renew it", whoever_runs(host))
 
 
 def _in(end: datetime, now: datetime) -> str:
@@ -78,24 +89,33 @@ def _drifts(imap: ImapConfig, journey: Journey) -> Iterator[Concern]:
     drifts = sorted(drift(journey.authentication, expected), key=lambda one: one.method != "dmarc")
     for one in drifts:
         explained = one.method == "dkim" and journey.body is Body.CHANGED
-        remedy = ", for the body was changed" if explained else f": {_remedy(one)}"
-        yield Concern(f"{one.words}{whose}{remedy}", imap.drift_severity == "critical")
+        remedy = Remedy(", for the body was changed", whoever_runs(one_of(changers(journey))))
+        if not explained:
+            remedy = Remedy(f": {(told := _remedy(one)).words}", told.who)
+        yield Concern(f"{one.words}{whose}{remedy.words}", remedy.who, imap.drift_severity == "critical")
 
 
-def _remedy(one: Drift) -> str:
+def _remedy(one: Drift) -> Remedy:
     return UNSIGNED if one.method == "dkim" and one.found in ("none", NONE_FOUND) else REMEDIES[one.method]
 
 
 def _ratings(journey: Journey) -> Iterator[Concern]:
     for rating in journey.filters:
         if is_near(rating):
-            yield Concern(f"{rated(rating)}, which is near to junk: see what it holds against the message")
+            words = f"{rated(rating)}, which is near to junk: see what it holds against the message"
+            yield Concern(words, filter_of(rating))
 
 
 def rated(rating: Rating) -> str:
-    """What a spam filter thought, in half a sentence."""
+    """What a spam filter thought, and where as far as that is certain, in half a sentence."""
     score = f" scored it {rating.score:g}" if rating.score is not None else " rated it"
     limit = f" of {rating.junks_at:g}" if rating.junks_at is not None else ""
     did = f" ({rating.action})" if rating.action else ""
     named = [reason.name + ("" if reason.score is None else f" {reason.score:g}") for reason in rating.reasons]
-    return f"{rating.filter}{score}{limit}{did}" + (f", for {', '.join(named[:3])}" if named else "")
+    at = f" at {rating.server}" if rating.server else ""
+    return f"{rating.filter}{at}{score}{limit}{did}" + (f", for {', '.join(named[:3])}" if named else "")
+
+
+def filter_of(rating: Rating) -> str:
+    """Who must act on a rating."""
+    return f"whoever runs {rating.filter}" + (f" at {rating.server}" if rating.server else "")

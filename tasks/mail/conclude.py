@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from tasks.mail import returned
+from tasks.mail.advice import YOU
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
@@ -15,7 +16,8 @@ from tasks.mail.journey.words import clock_notes, signature_notes
 from tasks.mail.judgement import refusal_notes
 from tasks.mail.ledger import lines
 from tasks.mail.mailboxes import BounceMailbox
-from tasks.mail.probe import Probe, checksum
+from tasks.mail.probe import Probe
+from tasks.mail.redaction import line_without, secrets_of_all
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
 from tasks.mail.times import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict import judge
@@ -64,6 +66,7 @@ def conclude(
         status=verdict.status,
         outcome=verdict.outcome,
         sentence=verdict.sentence,
+        who_acts=verdict.who_acts,
         leg=verdict.leg,
         stage=verdict.stage,
         error_type=verdict.error_type,
@@ -96,10 +99,13 @@ def _journey(
         detected=sent.started.utc_at(found.detected),
         accepted=sent.started.utc_at(sent.accepted) if sent.certain else None,
         internaldate=found.first.internaldate,
-        checksum=checksum(probe.content.partition(b"\r\n\r\n")[2]),
+        body=probe.content.partition(b"\r\n\r\n")[2],
     )
     way = journey(found.message, known, loop.imap.authserv_id, found.copy)
-    return replace(way, signatures=found.signatures) if way else None
+    if way is None:
+        return None
+    hidden = secrets_of_all(loop.smtp, loop.imap, loop.bounce_mailbox)  # the relay knows one, and may write it anywhere
+    return replace(way, signatures=found.signatures, foreign=line_without(hidden, way.foreign))
 
 
 def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> LoopResult:
@@ -109,6 +115,7 @@ def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> Loo
         status=Status.ERROR,
         outcome=Outcome.MISCONFIGURED,
         sentence=f"The configuration is wrong, so nothing was sent: {reason}" + ("" if reason.endswith("?") else "."),
+        who_acts=YOU,
         error_type=ErrorType.CONFIGURATION,
         error_msg=reason,
         flow_run_id=flow_run_id,
@@ -135,6 +142,7 @@ def broken(name: str, error: BaseException) -> LoopResult:
         status=Status.ERROR,
         outcome=Outcome.UNVERIFIED,
         sentence=f"The check itself failed ({reason}), which says nothing about the mail: see its log.",
+        who_acts=YOU,
         error_type=ErrorType.UNEXPECTED,
         error_msg=reason,
     )

@@ -140,15 +140,17 @@ def _failed(
     if failure.error_type is ErrorType.NO_MESSAGE:
         status, outcome = severity(imap.no_recent_message_severity), Outcome.LOST
         sentence = f"Mail does not arrive at {imap.host}: {failure}; see whether it was sent, and its sender's log."
+        who = "whoever sends what is looked for"
     else:
         status, outcome = Status.ERROR, Outcome.UNVERIFIED
-        half = unreadable(imap, failure)
+        half, who = unreadable(imap, failure)
         sentence = half[0].upper() + half[1:]
     return LoopResult(
         loop=inbound.name,
         status=status,
         outcome=outcome,
         sentence=sentence,
+        who_acts=who,
         leg="imap",
         stage=failure.stage,
         error_type=failure.error_type,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.mail.advice import advice, is_greylisting, renewal
+from tasks.mail.advice import YOU, Remedy, advice, is_greylisting, renewal, whoever_runs
 from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.facts import AttemptError, ErrorType, Receipt
@@ -16,7 +16,7 @@ from tasks.mail.result import Outcome, Status
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a check ended, and one sentence a person can act on."""
+    """How a check ended, one sentence a person can act on, and which person: None where nobody need act."""
 
     status: Status
     outcome: Outcome
@@ -26,6 +26,7 @@ class Verdict:
     error_type: ErrorType | None = None
     error_msg: str | None = None
     notes: tuple[str, ...] = ()
+    who_acts: str | None = None
 
 
 def said(failure: SmtpFailure | ImapFailure) -> str:
@@ -63,10 +64,11 @@ def refusal_notes(smtp: SmtpConfig, sent: Receipt, errors: Sequence[AttemptError
     what = f"at {first.stage}: {first.error_msg}"
     taken = f"and took it {took(sent.accepted.since(sent.started))} after the first attempt"
     if is_greylisting(first.error_msg):
-        remedy = f"if that is too long, have {exempted(smtp)}"
-        return (f"The relay {relay} greylisted the message ({what}), {taken}: {remedy}.",)
-    remedy = advice(enhanced_code(first.error_msg.partition(" ")[2]), smtp.to_addr) or "see its log for the reason"
-    return (f"The relay {relay} refused the message {times} ({what}), {taken}: {remedy}.",)
+        exempt = f"if that is too long, have {exempted(smtp)}"
+        return (f"The relay {relay} greylisted the message ({what}), {taken}: {exempt}.",)
+    remedy = advice(enhanced_code(first.error_msg.partition(" ")[2]), smtp.to_addr, smtp.host)
+    see = remedy.words if remedy else "see its log for the reason"
+    return (f"The relay {relay} refused the message {times} ({what}), {taken}: {see}.",)
 
 
 def took(seconds: float) -> str:
@@ -75,18 +77,37 @@ def took(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
-def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> str:
-    """The half sentence about a mailbox that could not be read, with the remedy."""
+def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> Remedy:
+    """The half sentence about a mailbox that could not be read, with what to do, and who must."""
     bounces = isinstance(mailbox, BounceMailbox)
     section = "bounce_mailbox" if bounces else "imap"
     remedy = {
-        ErrorType.AUTH: f"check {section}.username and its password",
-        ErrorType.TLS: renewal(failure.text) or f"check its certificate and {section}.tls",
-        ErrorType.IMAP: f"see the server's log, and check {section}.folder",
-        ErrorType.UNEXPECTED: "see the log of this run",
-    }.get(failure.error_type, "see whether the server is up and its port open")
+        ErrorType.AUTH: Remedy(f"check {section}.username and its password", YOU),
+        ErrorType.TLS: secured(section, mailbox.host, failure.text),
+        ErrorType.IMAP: Remedy(
+            f"see the server's log, and check {section}.folder", f"{YOU}, or else {whoever_runs(mailbox.host)}"
+        ),
+        ErrorType.UNEXPECTED: Remedy("see the log of this run", YOU),
+    }.get(failure.error_type, reachable(section, mailbox.host, failure.stage))
     so = "so no bounce would have been seen" if bounces else "which says nothing about the mail"
-    return (
+    words = (
         f"the {'bounce ' if bounces else ''}mailbox of {mailbox.username} at {mailbox.host}:{mailbox.port} "
-        f"could not be read ({said(failure)}), {so}: {remedy}."
+        f"could not be read ({said(failure)}), {so}: {remedy.words}."
+    )
+    return Remedy(words, remedy.who)
+
+
+def secured(section: str, host: str, text: str) -> Remedy:
+    """What to do where TLS was refused, for the reason `text`."""
+    if (renew := renewal(text)) is not None:
+        return Remedy(renew, whoever_runs(host))
+    return Remedy(f"check its certificate and {section}.tls", f"{YOU}, or else {whoever_runs(host)}")
+
+
+def reachable(section: str, host: str, stage: str) -> Remedy:
+    """What to do about a server that could not be reached, or went away."""
+    if stage == "dns":
+        return Remedy(f"check {section}.host, and the DNS of {host}", f"{YOU}, or else whoever keeps the DNS of {host}")
+    return Remedy(
+        f"see whether {host} is up and its port open", f"{whoever_runs(host)}, or the network on the way to it"
     )

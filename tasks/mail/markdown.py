@@ -8,15 +8,21 @@ from collections.abc import Iterable
 from tasks.mail.visible import one_line
 
 PUNCTUATION = re.compile(r"[\\`*_{}\[\]()<>#+!|~&$^\"'-]")
-# GFM makes links out of bare addresses too; an invisible character inside keeps it from that.
-BARE_LINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\S)(?=@)", re.IGNORECASE)
-ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
+# GFM makes links out of bare addresses too, but not in a code span, from which they can still be copied.
+ADDRESS = re.compile(r"[^\s<>()\[\]|\"',;]*(?:://|www\.|@)[^\s<>()\[\]|\"',;]*", re.IGNORECASE)
 
 
 def escape(text: object) -> str:
     """Text that Markdown shows as it is: no markup, HTML, table cell or link comes out of it."""
-    unlinked = BARE_LINK.sub(ZERO_WIDTH_SPACE, one_line(str(text), None))
-    return PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", unlinked)
+    shown, parts, end = one_line(str(text), None), [], 0
+    for address in ADDRESS.finditer(shown):
+        parts += [_plain(shown[end : address.start()]), code(address[0])]
+        end = address.end()
+    return "".join((*parts, _plain(shown[end:])))
+
+
+def _plain(text: str) -> str:
+    return PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
 def code(text: object) -> str:

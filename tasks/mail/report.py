@@ -21,6 +21,11 @@ def line(result: LoopResult) -> str:
     return one_line(f"{result.loop}: {result.status} ({result.outcome}): {result.sentence}", None)
 
 
+def who_acts(result: LoopResult) -> list[str]:
+    """One line, where somebody must act."""
+    return [one_line(f"who acts: {result.who_acts}", None)] if result.who_acts else []
+
+
 def attempts(result: LoopResult) -> list[str]:
     """One line for each attempt of the SMTP leg."""
     failed = {error.attempt: error for error in result.attempt_errors}
@@ -39,15 +44,23 @@ def markdown(
     result: LoopResult, configuration: Mapping[str, Mapping[str, object]], limits: Limits | None = None
 ) -> str:
     """The artifact: verdict and picture first, then a table for each thing that may matter, and the configuration."""
+    when = f", {result.sent_at:%Y-%m-%d %H:%M:%S} UTC" if result.sent_at else ""
     parts = [
-        f"**{result.status}: {result.outcome}**",
+        f"**{escape(result.loop)}: {result.status} ({result.outcome})**{when}",
         escape(result.sentence),
+        *([f"**Who acts:** {escape(result.who_acts)}."] if result.who_acts else []),
         *_picture(result, limits),
         *(f"> {escape(note)}" for note in result.notes),
     ]
     if result.attempts:
         parts += ["### Attempts", table(_attempts(result), ("attempt", "stage", "outcome", "reply"))]
     parts += [*sections(result), "### Times", table(_times(result), ("", ""))]
+    if found := _landing(result):
+        parts += ["### Where it landed", table(found, ("", ""))]
+    if result.bounce is not None:
+        headline = "### The bounce" if result.bounce.action == FAILED else "### The notice of a delay"
+        parts += [headline, table(_bounce(result.bounce), ("", ""))]
+    parts += ["### The message", table(_message(result), ("", ""))]
     if result.smtp_stages or result.imap_stages:
         rows = [
             (escape(leg), escape(stage), ms(value))
@@ -55,12 +68,6 @@ def markdown(
             for stage, value in stages.items()
         ]
         parts += ["### Stages", table(rows, ("leg", "stage", "time"))]
-    if found := _landing(result):
-        parts += ["### Where it landed", table(found, ("", ""))]
-    if result.bounce is not None:
-        headline = "### The bounce" if result.bounce.action == FAILED else "### The notice of a delay"
-        parts += [headline, table(_bounce(result.bounce), ("", ""))]
-    parts += ["### The message", table(_message(result), ("", ""))]
     fields = [
         (escape(f"{section}.{name}"), code(_as_written(value)))
         for section, values in configuration.items()

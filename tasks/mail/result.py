@@ -116,6 +116,7 @@ class LoopResult(BaseModel):
     status: Status
     outcome: Outcome
     sentence: Sentence = Field(description="The verdict in one sentence that a person can act on.")
+    who_acts: Text | None = Field(None, description="Who must act on it; None where nobody need.")
     leg: str | None = Field(None, description="The leg that failed: smtp or imap.")
     stage: str | None = Field(None, description="The stage of that leg.")
     error_type: ErrorType | None = None

@@ -12,14 +12,20 @@ from tasks.mail.result import BounceRecord
 
 def reason(bounce: Bounce, secrets: Sequence[str]) -> str:
     """Why, in the words of the server; empty where it said nothing. A relay knows the password, and may repeat it."""
-    return line_without(secrets, " ".join(part for part in (bounce.status, bounce.diagnostic) if part))
+    told = bounce.status and bounce.status in bounce.diagnostic.split()[:2]  # as the reply's own enhanced code
+    parts = (bounce.diagnostic,) if told else (bounce.status, bounce.diagnostic)
+    return line_without(secrets, " ".join(part for part in parts if part))
 
 
 def still_trying(delay: Bounce, secrets: Sequence[str]) -> str:
     """Half a sentence about a delay: who still tries, to reach whom, and why it does not work."""
     told = ": ".join(part for part in (line_without(secrets, delay.remote_mta), reason(delay, secrets)) if part)
-    who = line_without(secrets, delay.reporting_mta) or "the relay"
-    return f"{who} says that it is still trying" + (f": {told}" if told else "")
+    return f"{who_tries(delay, secrets)} says that it is still trying" + (f": {told}" if told else "")
+
+
+def who_tries(delay: Bounce, secrets: Sequence[str]) -> str:
+    """The server that told of a delay."""
+    return line_without(secrets, delay.reporting_mta) or "the relay"
 
 
 def secrets(loop: LoopConfig) -> tuple[str, ...]:

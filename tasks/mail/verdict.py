@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.mail import returned
-from tasks.mail.advice import advice, is_greylisting, renewal
+from tasks.mail.advice import YOU, Remedy, advice, is_greylisting, whoever_runs
 from tasks.mail.arrived import arrived
 from tasks.mail.concerns import Concern, concerns, tempered
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Receipt
 from tasks.mail.journey.journey import Journey
-from tasks.mail.judgement import Verdict, exempted, follow, queued, said, severity, unreadable
+from tasks.mail.judgement import Verdict, exempted, follow, queued, reachable, said, secured, severity, unreadable
 from tasks.mail.mailboxes import MailboxConfig
 from tasks.mail.redaction import line_without
 from tasks.mail.result import Outcome, Status
@@ -48,39 +48,50 @@ def judge(
 
 def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
     relay, words = f"{smtp.host}:{smtp.port}", said(failure)
-    remedy = advice(failure.enhanced_code, smtp.to_addr)
+    runs = whoever_runs(smtp.host)
+    remedy = advice(failure.enhanced_code, smtp.to_addr, smtp.host)
     outcome = Outcome.UNSENT
     match failure.error_type:
         case ErrorType.TEMPORARY:
             outcome = Outcome.DEFERRED
             tries = "on its only attempt" if attempts == 1 else f"on all {attempts} attempts"
             if is_greylisting(failure.text):
-                sentence = (
-                    f"The relay {relay} greylists the message and refused it {tries} ({words}): "
-                    f"raise smtp.retries and smtp.retry_delay, or have {exempted(smtp)}."
-                )
+                what = f"The relay {relay} greylists the message and refused it {tries}"
+                remedy = Remedy(f"raise smtp.retries and smtp.retry_delay, or have {exempted(smtp)}", runs)
             else:
-                remedy = remedy or "see its log for the reason, or raise smtp.retries and smtp.retry_delay"
-                sentence = f"The relay {relay} refused the message for now {tries} ({words}): {remedy}."
+                what = f"The relay {relay} refused the message for now {tries}"
+                see = "see its log for the reason, or raise smtp.retries and smtp.retry_delay"
+                remedy = remedy or Remedy(see, runs)
         case ErrorType.AUTH:
-            outcome = Outcome.REJECTED
-            sentence = f"No login at the relay {relay} ({words}): check smtp.username and its password."
+            outcome, what = Outcome.REJECTED, f"No login at the relay {relay}"
+            remedy = Remedy("check smtp.username and its password", YOU)
         case ErrorType.TLS:
-            remedy = renewal(failure.text) or "check its certificate and smtp.tls"
-            sentence = f"No secure connection to the relay {relay} ({words}): {remedy}."
+            what, remedy = f"No secure connection to the relay {relay}", secured("smtp", smtp.host, failure.text)
         case ErrorType.TIMEOUT:
-            sentence = f"The relay {relay} did not answer ({words}): see whether it is overloaded or its port filtered."
+            what = f"The relay {relay} did not answer"
+            remedy = Remedy("see whether it is overloaded or its port filtered", f"{runs}, or the network before it")
         case ErrorType.CONNECTION:
-            sentence = f"The relay {relay} could not be used ({words}): see whether it is up and its port open."
+            what, remedy = f"The relay {relay} could not be used", reachable("smtp", smtp.host, failure.stage)
         case ErrorType.UNEXPECTED:
-            sentence = f"The check itself failed while sending through {relay} ({words}): see the log of this run."
+            what = f"The check itself failed while sending through {relay}"
+            remedy = Remedy("see the log of this run", YOU)
         case _ if failure.smtp_code is not None and failure.smtp_code >= 500:
-            outcome = Outcome.REJECTED
             whom = f" for {smtp.to_addr}" if failure.error_type is ErrorType.RECIPIENT else ""
-            sentence = f"The relay {relay} refused the message{whom} ({words}): {remedy or 'ask its postmaster'}."
+            outcome, what = Outcome.REJECTED, f"The relay {relay} refused the message{whom}"
+            remedy = remedy or Remedy("ask its postmaster", runs)
         case _:
-            sentence = f"The relay {relay} did not do as SMTP asks ({words}): check smtp.host, port and tls."
-    return Verdict(Status.ERROR, outcome, sentence, "smtp", failure.stage, failure.error_type, failure.text)
+            what = f"The relay {relay} did not do as SMTP asks"
+            remedy = Remedy("check smtp.host, port and tls", f"{YOU}, or else {runs}")
+    return Verdict(
+        Status.ERROR,
+        outcome,
+        f"{what} ({words}): {remedy.words}.",
+        "smtp",
+        failure.stage,
+        failure.error_type,
+        failure.text,
+        who_acts=remedy.who,
+    )
 
 
 def _outbound_only(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Verdict:
@@ -93,7 +104,8 @@ def _outbound_only(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Ve
     sentence = f"{accepted}{f', and {within}' if within else ''}; whether it arrives was not looked at."
     listed = concerns(loop, sent, None, None)
     if found is not None and found.delay is not None:
-        listed = (Concern(f"{returned.still_trying(found.delay, returned.secrets(loop)).rstrip('.')}"), *listed)
+        trying = returned.still_trying(found.delay, returned.secrets(loop)).rstrip(".")
+        listed = (Concern(trying, whoever_runs(returned.who_tries(found.delay, returned.secrets(loop)))), *listed)
     return tempered(Verdict(Status.OK, Outcome.DELIVERED, sentence), listed)
 
 
@@ -102,21 +114,32 @@ def _in_doubt(smtp: SmtpConfig, doubt: SmtpFailure, rest: str) -> Verdict:
         f"The relay {smtp.host}:{smtp.port} took the message but never confirmed it ({doubt.text}), {rest}: "
         "see its log around the time of sending."
     )
-    return Verdict(Status.ERROR, Outcome.UNSENT, sentence, "smtp", doubt.stage, doubt.error_type, doubt.text)
+    return Verdict(
+        Status.ERROR,
+        Outcome.UNSENT,
+        sentence,
+        "smtp",
+        doubt.stage,
+        doubt.error_type,
+        doubt.text,
+        who_acts=whoever_runs(smtp.host),
+    )
 
 
 def _unreadable(smtp: SmtpConfig, mailbox: MailboxConfig, sent: Receipt, failure: ImapFailure) -> Verdict:
     accepted = f"The relay {smtp.host}:{smtp.port} accepted the message{queued(sent)}"
     if sent.doubt is not None:
         accepted = f"The relay {smtp.host}:{smtp.port} took the message but never confirmed it ({sent.doubt.text})"
+    why = unreadable(mailbox, failure)
     return Verdict(
         Status.ERROR,
         Outcome.UNVERIFIED,
-        f"{accepted}, but {unreadable(mailbox, failure)}",
+        f"{accepted}, but {why.words}",
         "imap",
         failure.stage,
         failure.error_type,
         failure.text,
+        who_acts=why.who,
     )
 
 
@@ -125,9 +148,11 @@ def _bounced(loop: LoopConfig, bounce: Bounce) -> Verdict:
     by = line_without(hidden, bounce.remote_mta or bounce.reporting_mta) or "a mail server"
     reason = returned.reason(bounce, hidden) or "no reason given"
     code = enhanced_code(bounce.diagnostic.partition(" ")[2]) or bounce.status
-    remedy = advice(code, loop.smtp.to_addr) or "ask the postmaster there"
-    sentence = f"The message to {loop.smtp.to_addr} bounced at {by} ({reason}): {remedy}."
-    return Verdict(Status.ERROR, Outcome.BOUNCED, sentence, "imap", "search", ErrorType.BOUNCED, reason)
+    remedy = advice(code, loop.smtp.to_addr, by) or Remedy("ask the postmaster there", whoever_runs(by))
+    sentence = f"The message to {loop.smtp.to_addr} bounced at {by} ({reason}): {remedy.words}."
+    return Verdict(
+        Status.ERROR, Outcome.BOUNCED, sentence, "imap", "search", ErrorType.BOUNCED, reason, who_acts=remedy.who
+    )
 
 
 def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) -> Verdict:
@@ -136,12 +161,15 @@ def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) -> 
     if full is not None:
         bounce = "and no bounce came" if loop.bounce_mailbox else "so a bounce would not have come in either"
         why = f"; that mailbox is full ({full.words}), {bounce}: make room in it, or raise its quota"
+        who = f"the owner of the mailbox of {imap.username} at {imap.host}"
     elif found.delay is not None:
-        trying = returned.still_trying(found.delay, returned.secrets(loop)).rstrip(".")
-        why = f"; {trying}; {follow(loop.smtp, sent)}"
+        hidden = returned.secrets(loop)
+        why = f"; {returned.still_trying(found.delay, hidden).rstrip('.')}; {follow(loop.smtp, sent)}"
+        who = whoever_runs(returned.who_tries(found.delay, hidden))
     else:
         may = "it waits in a queue, was dropped on the way, or a filter rule of the mailbox discarded it"
         why = f", and no bounce came; {may}: {follow(loop.smtp, sent)}"
+        who = f"{whoever_runs(loop.smtp.host)}, then the next server that its log names"
     sentence = f"Mail does not arrive: {loop.smtp.host} accepted the message{queued(sent)}, but it was {text}{why}."
     status = severity(imap.no_recent_message_severity)
-    return Verdict(status, Outcome.LOST, sentence, "imap", "search", ErrorType.NO_MESSAGE, text)
+    return Verdict(status, Outcome.LOST, sentence, "imap", "search", ErrorType.NO_MESSAGE, text, who_acts=who)

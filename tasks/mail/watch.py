@@ -119,12 +119,13 @@ class _Watch:
 
     def _notes(self, failure: ImapFailure | None, trouble: ImapFailure | None) -> Iterator[str]:
         if failure is not None:
-            yield f"Whether the message arrived all the same is not known: {unreadable(self.search.imap, failure)}"
+            half = unreadable(self.search.imap, failure).words
+            yield f"Whether the message arrived all the same is not known: {half}"
         if self._has_bounced():
             return
         where = f"The bounce mailbox of {self.mailbox.username} at {self.mailbox.host}:{self.mailbox.port}"
         if trouble is not None:
-            half = unreadable(self.mailbox, trouble)
+            half = unreadable(self.mailbox, trouble).words
             yield f"{half[0].upper()}{half[1:]}"
         elif not self.bounces.looked.is_set():
             yield f"{where} did not answer in the meantime, so no bounce would have been seen."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from tasks.mail.result import LoopResult
+from tasks.mail.result import LoopResult, Outcome
 from tests.servers.lab import Lab
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "diagnosis.md"
@@ -22,7 +22,7 @@ VARIABLE = (
 
 @dataclass(frozen=True)
 class Said:
-    """What a check says: the sentence, then the notes."""
+    """What a check says: the sentence, who acts, then the notes."""
 
     status: str
     outcome: str
@@ -49,12 +49,15 @@ def documented() -> dict[tuple[str, str], Said]:
 
 def said(result: LoopResult, lab: Lab) -> Said:
     """What a check said, with names for the addresses and the user of the laboratory."""
-    texts = (result.sentence, *result.notes)
+    who = (f"Who acts: {result.who_acts}.",) if result.who_acts else ()
+    texts = [result.sentence, *who, *result.notes]
+    if result.outcome is Outcome.BOUNCED:  # nothing but the number of its port tells the edge from the relay
+        texts = [re.sub(r"(bounced at|whoever runs) 127\.0\.0\.1", r"\1 edge.test", text) for text in texts]
     return Said(result.status.value, result.outcome.value, tuple(_named(text, lab) for text in texts))
 
 
 def _named(text: str, lab: Lab) -> str:
-    text = re.sub(r"monitor-[0-9a-f]{10}", "probe", text).replace("bounced at 127.0.0.1", "bounced at edge.test")
+    text = re.sub(r"monitor-[0-9a-f]{10}", "probe", text)
     for endpoint in (lab.closed, *lab.relay.endpoints.values()):
         text = text.replace(f"127.0.0.1:{endpoint.port}", "relay.test:587")
     text = re.sub(rf"\b{lab.dovecot.imaps.port}\b", "993", text)

@@ -263,14 +263,15 @@ async def test_each_run_writes_one_artifact_with_the_verdict_first(box: Sandbox,
     for result in results:
         artifact = found[result.flow_run_id]
         assert artifact["type"] == "markdown"
-        assert artifact["data"].startswith("**ok: delivered**\n\nMail gets through")
+        told = f"**{name}: ok (delivered)**, {result.sent_at:%Y-%m-%d %H:%M:%S} UTC\n\nMail gets through"
+        assert artifact["data"].startswith(told)
         assert artifact["description"] == f"{name}: {result.status} ({result.outcome})"  # no word of a server's
 
 
 async def test_a_misconfigured_run_has_its_artifact_too(box: Sandbox, records: Records, name: str) -> None:
     _, result = await check(name, {"host": "mail.example"})
     (artifact,) = await records.artifacts(f"mail-loop-{name}")
-    assert artifact["data"].startswith("**error: misconfigured**")
+    assert artifact["data"].startswith(f"**{name}: error (misconfigured)**\n\n")
     assert artifact["flow_run_id"] == result.flow_run_id
 
 

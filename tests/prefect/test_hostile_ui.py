@@ -116,9 +116,9 @@ async def junked(name: str) -> LoopResult:
 
 
 CHECKS: dict[str, tuple[Callable[[str], Awaitable[LoopResult]], str]] = {
-    "rejected": (rejected, "error: rejected"),
-    "bounced": (bounced, "error: bounced"),
-    "junked": (junked, "warning: junked"),
+    "rejected": (rejected, "error (rejected)"),
+    "bounced": (bounced, "error (bounced)"),
+    "junked": (junked, "warning (junked)"),
 }
 
 

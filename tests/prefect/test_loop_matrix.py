@@ -91,7 +91,7 @@ async def test_each_pair_has_the_event_and_the_report_of_a_loop(
         (event,) = await records.events(one.loop, 1)
         assert event["payload"] == one.model_dump(mode="json")
         (artifact,) = await records.artifacts(f"mail-loop-{one.loop}")
-        assert artifact["data"].startswith("**ok: delivered**")
+        assert artifact["data"].startswith(f"**{one.loop}: ok (delivered)**")
         assert artifact["flow_run_id"] == one.flow_run_id
 
 

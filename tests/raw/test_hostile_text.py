@@ -79,12 +79,14 @@ def assert_shows_only_text(result: LoopResult, config: LoopConfig | InboundConfi
     assert [text for text in lines_of(result) if not text.isprintable()] == []
     assert re.search("https?://", line(result), re.IGNORECASE) is None  # it is logged, and is the state's message
     report = markdown(result, configuration_of(config))
-    assert all(text.replace("\N{ZERO WIDTH SPACE}", "").isprintable() for text in report.split("\n"))
+    assert all(text.isprintable() for text in report.split("\n"))
     shown, honest = rendered(report), rendered(markdown(harmless(result), configuration_of(config)))
-    assert shown.tags == honest.tags, report
+    # An address stands in a code span, for else it would become a link.
+    code = ("code", "/code")
+    assert [tag for tag in shown.tags if tag not in code] == [tag for tag in honest.tags if tag not in code], report
     assert shown.attributes == []
     # What GFM makes a link of without being asked; in a code span it does not.
-    assert re.search(r"://|\bwww\.|[^\s\u200b]@", shown.prose, re.IGNORECASE) is None, shown.prose
+    assert re.search(r"://|\bwww\.|\S@", shown.prose, re.IGNORECASE) is None, shown.prose
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -29,12 +29,15 @@ START = datetime(2026, 11, 24, 7, 0, 0, tzinfo=UTC)
     ],
 )
 def test_the_enhanced_code_of_a_refusal_tells_what_to_do(code: str, told: str) -> None:
-    assert told in (advice(code, "b@example.net") or "")
+    found = advice(code, "b@example.net", "mx")
+    assert found is not None
+    assert told in found.words
+    assert ("mx" in found.who) != ("the owner of the mailbox b@example.net" in found.who)
 
 
 @pytest.mark.parametrize("code", [None, "", "5.2.9", "5.6.0", "5.0.0"])
 def test_where_the_code_does_not_tell_nothing_is_invented(code: str | None) -> None:
-    assert advice(code, "b@example.net") is None
+    assert advice(code, "b@example.net", "mx") is None
 
 
 @pytest.mark.parametrize(
@@ -96,8 +99,8 @@ def message(*fields: str) -> bytes:
     return "\r\n".join([*fields, *own, "", "text"]).encode()
 
 
-def read(*fields: str, seconds: float = 10.0, checksum: str | None = None, copy: bytes = b"") -> Journey:
-    known = Known(START, START + timedelta(seconds=seconds), START, checksum=checksum)
+def read(*fields: str, seconds: float = 10.0, body: bytes | None = None, copy: bytes = b"") -> Journey:
+    known = Known(START, START + timedelta(seconds=seconds), START, body=body)
     found = journey(message(*fields), known, copy=copy)
     assert found is not None
     return found
@@ -121,13 +124,13 @@ RELAY, EDGE = received("relay", "R1", 0), received("edge", "E1", 0)
     ],
 )
 def test_where_two_copies_part_is_named(second: list[str], words: str) -> None:
-    assert ways(read(EDGE, RELAY, copy=message(*second)).parting).startswith(words)
+    assert ways(read(EDGE, RELAY, copy=message(*second)).parting, "relay").words.startswith(words)
 
 
 def test_without_a_second_copy_that_can_be_read_no_place_is_named() -> None:
     assert read(EDGE, RELAY).parting is None
     assert read(EDGE, RELAY, copy=b"\0").parting is None
-    assert ways(None) == "look for a double route"
+    assert ways(None, "relay") == ("look for a double route", "whoever runs relay")
 
 
 def test_a_greylister_is_the_server_above_whose_entry_the_field_stands() -> None:
@@ -142,17 +145,21 @@ def test_the_slow_step_names_both_its_ends_and_what_to_follow() -> None:
     found = read(received("edge", "E1", 8), RELAY)
     assert slow_step(found, False) == (
         "; 8.0 s went by between relay and edge: relay held it, or edge was down, busy or refused it for now; "
-        "follow R1 in the log of relay"
+        "follow R1 in the log of relay",
+        "whoever runs relay; then, by what its log says, whoever runs edge",
     )
     found = read("X-Greylist: delayed 8 seconds by postgrey", received("edge", "E1", 8), RELAY)
-    assert "which greylisted it" in slow_step(found, False)
-    assert slow_step(read(EDGE, RELAY), False) == ""
+    greylisted = slow_step(found, False)
+    assert greylisted is not None
+    assert "which greylisted it" in greylisted.words
+    assert greylisted.who == "whoever runs edge, if that is too long"
+    assert slow_step(read(EDGE, RELAY), False) is None
 
 
 def test_a_step_before_the_first_server_is_told_unless_its_refusals_are() -> None:
     found = read(received("relay", "R1", 8))
-    assert slow_step(found, False) == "; 8.0 s went by before relay took it: see its log"
-    assert slow_step(found, True) == ""
+    assert slow_step(found, False) == ("; 8.0 s went by before relay took it: see its log", "whoever runs relay")
+    assert slow_step(found, True) is None
 
 
 GATEWAY = received("gateway", "G1", 0)
@@ -168,8 +175,12 @@ GATEWAY = received("gateway", "G1", 0)
     ],
 )
 def test_who_verified_the_signature_tells_who_may_have_changed_the_body(verdict: list[str], suspects: str) -> None:
-    found = read(*verdict, EDGE, GATEWAY, RELAY, checksum="of another body")
-    assert changes(found).startswith(f"; on the way {suspects} changed its body")
+    found = changes(read(*verdict, EDGE, GATEWAY, RELAY, body=b"another body"))
+    assert found is not None
+    assert found.words.startswith(
+        f'; on the way {suspects} changed its body ("text" is not ours), which breaks signatures'
+    )
+    assert found.who == f"whoever runs {suspects}, unless it is meant to"
 
 
 def test_a_wrong_clock_is_named_once_with_its_host() -> None:
@@ -181,5 +192,5 @@ def test_a_wrong_clock_is_named_once_with_its_host() -> None:
 def test_a_hop_without_a_name_or_an_id_does_no_harm() -> None:
     found = read("Received: nonsense", copy=message("Received: other nonsense"))
     assert isinstance(found.steps[0].hop, Hop)
-    assert ways(found.parting)
-    assert changes(found) == ""
+    assert ways(found.parting, "relay").words
+    assert changes(found) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -197,7 +198,22 @@ HAM = "X-Spam-Status: No, score=-9.0 required=5.0 tests=B=-9.0\nX-Spam-Score: -9
 
 def test_what_stands_above_the_border_is_certain_and_not_changed_by_what_a_sender_wrote() -> None:
     (rating,) = filters([*header(SPAM), BORDER, *header(HAM)])
-    assert rating == Rating("SpamAssassin", 7.0, 5.0, True, reasons(A=7.0), certain=True)
+    expected = Rating("SpamAssassin", 7.0, 5.0, True, reasons(A=7.0), certain=True, server="mx.example.net")
+    assert rating == expected
+
+
+def test_the_next_server_below_a_field_wrote_it_where_that_is_certain() -> None:
+    store = ("Received", "by store.example.net (Dovecot) with LMTP")
+    (at_store,) = filters([*header(SPAM), store, BORDER])
+    (at_border,) = filters([store, *header(SPAM), BORDER])
+    (before,) = filters([store, BORDER, *header(SPAM), ("Received", "from a by b with ESMTP")])
+    assert [rating.server for rating in (at_store, at_border, before)] == ["store.example.net", "mx.example.net", ""]
+
+
+def test_a_filter_that_seems_to_have_run_on_two_servers_is_on_neither() -> None:
+    store = ("Received", "by store.example.net (Dovecot) with LMTP")
+    (rating,) = filters([("X-Spam-Score", "7.0"), store, ("X-Spam-Flag", "YES"), BORDER])
+    assert (rating.score, rating.spam, rating.server) == (7.0, True, "")
 
 
 def test_steps_on_the_receivers_own_host_are_above_the_border() -> None:
@@ -313,4 +329,6 @@ def test_no_sender_changes_what_stands_above_the_border(text: str, message: list
     assert honest
     assert all(rating.certain for rating in honest)
     found = filters([*header(text), BORDER, *message])
-    assert tuple(rating for rating in found if rating.certain) == honest
+    certain = [replace(rating, server="") for rating in found if rating.certain]
+    assert tuple(certain) == honest
+    assert {rating.server for rating in found if rating.certain} == {"mx.example.net"}

@@ -199,8 +199,9 @@ def test_a_strangers_text_does_nothing_in_any_of_them(hostile: str) -> None:
     for svg in pictures(forged[0]):
         ElementTree.fromstring(svg)
     render = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable("table").render
-    tags = Elements(render(artifact.markdown(forged, WEEK))).tags
-    assert tags == Elements(render(artifact.markdown(honest, WEEK))).tags
+    tags, plain = (Elements(render(artifact.markdown(one, WEEK))).tags for one in (forged, honest))
+    # An address stands in a code span, for else it would become a link.
+    assert [tag for tag in tags if tag != "code"] == [tag for tag in plain if tag != "code"]
     for line in text.lines(forged, WEEK):
         assert line.isprintable(), line
 

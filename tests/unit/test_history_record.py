@@ -86,7 +86,7 @@ def test_a_server_that_says_a_record_forges_none() -> None:
         7,
         {"a": 1},
         "",
-        "**ok: delivered**\n\nMail gets through.\n",
+        "**office: ok (delivered)**, 2026-11-22 12:00:00 UTC\n\nMail gets through.\n",
         f"{OPEN}{CLOSE}",
         f"{OPEN}{{}}{CLOSE}",
         f"{OPEN}[]{CLOSE}",

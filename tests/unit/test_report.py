@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -9,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from tasks.mail.facts import ErrorType, Placement
 from tasks.mail.markdown import code, escape
-from tasks.mail.report import attempts, line, markdown
+from tasks.mail.report import attempts, line, markdown, who_acts
 from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -72,12 +73,12 @@ def test_attempts_show_the_failed_and_the_accepted() -> None:
     ]
 
 
-def test_the_markdown_report_begins_with_the_verdict_and_has_its_tables() -> None:
+def test_the_markdown_report_begins_with_loop_verdict_and_time_and_ends_in_the_configuration() -> None:
     report = markdown(RESULT, {"smtp": {"host": "relay.example.org", "password": "********"}})
-    assert report.startswith("**ok: delivered**\n\nMail gets through.\n")
+    assert report.startswith("**office: ok (delivered)**, 2026-11-22 12:00:00 UTC\n\nMail gets through.\n")
     html = rendered(report)
-    for heading in ("Times", "Stages", "Attempts", "Where it landed", "The message", "Configuration"):
-        assert f"<h3>{heading}</h3>" in html
+    headings = ["Attempts", "Times", "Where it landed", "The message", "Stages", "Configuration"]
+    assert re.findall("<h3>(.*?)</h3>", html) == headings
     assert "<td>sent</td>\n<td>2026-11-22 12:00:00.250 UTC</td>" in html
     assert "<td>smtp.host</td>\n<td><code>relay.example.org</code></td>" in html
 
@@ -96,7 +97,14 @@ def test_a_strangers_text_is_shown_and_does_nothing(hostile: str) -> None:
         assert not any(ord(c) < 32 or 127 <= ord(c) < 160 or c == "\u202e" for c in report.replace("\n", ""))
     for one in (line(result), *attempts(result)):
         assert "\n" not in one
-    assert "://" not in escape(hostile)
+    assert "://" not in re.sub("`[^`]*`", "", escape(hostile))
+
+
+def test_who_must_act_stands_below_the_sentence() -> None:
+    result = RESULT.model_copy(update={"who_acts": "whoever runs relay.example.org"})
+    assert "Mail gets through.\n\n**Who acts:** whoever runs relay.example.org.\n" in markdown(result, {})
+    assert who_acts(result) == ["who acts: whoever runs relay.example.org"]
+    assert who_acts(RESULT) == []
 
 
 @pytest.mark.parametrize("shown", ["a`b", "`", "``x``", "plain", "a | b", " "])

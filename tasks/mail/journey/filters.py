@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from tasks.mail.journey import filter_fields
 from tasks.mail.journey.border import Field, entry
 from tasks.mail.journey.filter_fields import Reader, Reason, Said
+from tasks.mail.journey.writers import Written, with_writers
 
 SPAMASSASSIN, AMAVIS, RSPAMD = "SpamAssassin", "Amavis", "rspamd"
 EXCHANGE, BARRACUDA, PROOFPOINT, AMAZON = "Exchange Online Protection", "Barracuda", "Proofpoint", "Amazon SES"
@@ -55,7 +56,8 @@ class Rating:
     """What one filter thought. `spam` is its own verdict, `action` what it says was done.
 
     `threshold` is the score that it states for spam, with rspamd for rejection. `reasons` are the rules that moved the
-    score, the one most for spam first. `certain`: stands where only the receiver writes.
+    score, the one most for spam first. `certain`: stands where only the receiver writes, and then `server` is where the
+    filter ran, as far as the place of its fields tells.
     """
 
     filter: str
@@ -65,6 +67,7 @@ class Rating:
     reasons: tuple[Reason, ...] = ()
     action: str = ""
     certain: bool = False
+    server: str = ""
 
     @property
     def junks_at(self) -> float | None:
@@ -74,10 +77,11 @@ class Rating:
 
 def filters(headers: Sequence[Field]) -> tuple[Rating, ...]:
     """What each filter thought that left fields in the header (top first); those that are certain first."""
-    border = entry(headers)
-    certain = [replace(rating, certain=True) for rating in _ratings(headers[:border])]
+    border, fields = entry(headers), with_writers(headers)
+    certain = [replace(rating, certain=True) for rating in _ratings(fields[:border])]
     known = {rating.filter for rating in certain}
-    return (*certain, *(rating for rating in _ratings(headers[border:]) if rating.filter not in known))
+    others = [replace(rating, server="") for rating in _ratings(fields[border:]) if rating.filter not in known]
+    return (*certain, *others)
 
 
 def is_near(rating: Rating, share: float = 0.8) -> bool:
@@ -91,19 +95,23 @@ def is_near(rating: Rating, share: float = 0.8) -> bool:
     return 0 < round(rating.junks_at * share, 6) <= rating.score
 
 
-def _ratings(fields: Sequence[Field]) -> Iterator[Rating]:
-    values: dict[str, str] = {}
-    for name, value in fields:
-        plain = name.strip().lower().replace("_", "-")  # Exim's have underscores
+def _ratings(fields: Sequence[Written]) -> Iterator[Rating]:
+    values: dict[str, Written] = {}
+    for field in fields:
+        plain = field.name.strip().lower().replace("_", "-")  # Exim's have underscores
         if plain in READERS and plain not in values:
-            values[plain] = " ".join(value.split())
-    owner = _owner(values)
-    said: dict[str, list[Said]] = {}
-    for name, (writer, read) in READERS.items():
-        if name in values and (found := read(values[name])) is not None and found != Said():
-            said.setdefault(writer or owner, []).append(found)
-    for writer, parts in said.items():
-        yield _merged(writer, parts)
+            values[plain] = field
+    owner = _owner({plain: field.value for plain, field in values.items()})
+    said: dict[str, list[tuple[Said, str]]] = {}
+    for plain, (filter_name, read) in READERS.items():
+        if (written := values.get(plain)) is None:
+            continue
+        if (found := read(" ".join(written.value.split()))) is not None and found != Said():
+            said.setdefault(filter_name or owner, []).append((found, written.writer))
+    for filter_name, parts in said.items():
+        servers = {server for _, server in parts}
+        server = servers.pop() if len(servers) == 1 else ""
+        yield replace(_merged(filter_name, [part for part, _ in parts]), server=server)
 
 
 def _owner(values: Mapping[str, str]) -> str:

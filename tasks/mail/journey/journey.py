@@ -10,7 +10,7 @@ from email import message_from_bytes
 from email.message import Message
 
 from tasks.mail.journey.authentication import Authentication, authentication
-from tasks.mail.journey.body import Body, body_of
+from tasks.mail.journey.body import Body, body_of, foreign
 from tasks.mail.journey.border import Field
 from tasks.mail.journey.clocks import Step, slowest, steps
 from tasks.mail.journey.copies import Parting, parting
@@ -29,13 +29,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What we know of a message ourselves, by our own clock but for `internaldate`. See clocks.steps()."""
+    """What we know of a message ourselves, by our own clock but for `internaldate`. See clocks.steps().
+
+    `body` is as it was sent, should that be known.
+    """
 
     sent: datetime
     detected: datetime
     accepted: datetime | None = None
     internaldate: datetime | None = None
-    checksum: str | None = None
+    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Journey:
     """What a message tells of its way. `stripped` are those of our own header fields that did not arrive.
 
     `parting`: where another copy went another way. `greylisting`: the servers that say they greylisted it.
-    `signatures`: those of DKIM that we have verified ourselves, where that is wanted.
+    `foreign`: a line of a changed body that was not sent. `signatures`: those of DKIM that we have verified ourselves,
+    where that is wanted.
     """
 
     steps: tuple[Step, ...]
@@ -54,6 +58,7 @@ class Journey:
     parting: Parting | None = None
     greylisting: frozenset[str] = frozenset()
     signatures: tuple[Signature, ...] = ()
+    foreign: str = ""
 
     @property
     def slowest(self) -> Step | None:
@@ -76,7 +81,9 @@ def journey(
     try:
         message = message_from_bytes(raw, policy=POLICY)
         fields = [(name, str(value)) for name, value in message.items()]
-        body = body_of(message, known.checksum if known else None)
+        sent = known.body if known else None
+        body = body_of(message, sent)
+        added = foreign(message, sent) if sent is not None and body is Body.CHANGED else ""
         other = _hops(list(message_from_bytes(copy, policy=POLICY).items())) if copy else ()
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A message could not be parsed: %s", one_line(f"{type(error).__name__}: {error}"))
@@ -90,6 +97,7 @@ def journey(
         stripped=_stripped(message) if known else (),
         parting=parting(way, other) if way and other else None,
         greylisting=greylisting(fields),
+        foreign=added,
     )
 
 

@@ -78,6 +78,7 @@ class FilterRecord(Record):
     """What one spam filter thought; `certain`: it stands where only the receiver writes."""
 
     filter: Text
+    server: Text = Field("", description="Where the filter ran, as far as the place of its field tells.")
     score: float | None = None
     threshold: float | None = None
     spam: bool | None = None
@@ -102,6 +103,7 @@ class JourneyRecord(Record):
     authentication: AuthenticationRecord | None = None
     filters: tuple[FilterRecord, ...] = ()
     body: Text = "unknown"
+    foreign: Text = Field("", description="A line of a changed body that was not sent.")
     stripped: tuple[Text, ...] = ()
     queue_ids: tuple[tuple[Text, Text], ...] = Field(
         (), description="Host and queue id: what to look for in whose log."
@@ -124,6 +126,7 @@ def journey_record(journey: Journey) -> JourneyRecord:
         else None,
         filters=tuple(map(_filter, journey.filters)),
         body=journey.body.value,
+        foreign=journey.foreign,
         stripped=journey.stripped,
         queue_ids=queue_ids([step.hop for step in journey.steps]),
         signatures=tuple(SignatureRecord(**asdict(signature)) for signature in journey.signatures),
@@ -170,6 +173,7 @@ def _hop(step: Step) -> HopRecord:
 def _filter(rating: Rating) -> FilterRecord:
     return FilterRecord(
         filter=rating.filter,
+        server=rating.server,
         score=rating.score,
         threshold=rating.threshold,
         spam=rating.spam,

@@ -29,7 +29,7 @@ def sections(result: LoopResult) -> list[str]:
             parts += ["### DKIM signatures, verified here", table(verified, ("domain", "selector", "valid", "reason"))]
         if journey.filters:
             ratings = [_filter(rating) for rating in journey.filters]
-            parts += ["### Spam filters", table(ratings, ("filter", "score", "threshold", "spam", "reasons"))]
+            parts += ["### Spam filters", table(ratings, ("filter", "server", "score", "threshold", "spam", "reasons"))]
         parts += ["### On the way", table(list(_changes(journey)), ("", ""))]
     if result.tls:
         sessions = [
@@ -104,6 +104,7 @@ def _filter(rating: FilterRecord) -> Row:
     reasons = ", ".join(name + ("" if score is None else f" {score:g}") for name, score in rating.reasons.items())
     return (
         escape(rating.filter + ("" if rating.certain else " (may be another's)")),
+        code(rating.server),
         "" if rating.score is None else f"{rating.score:g}",
         "" if rating.threshold is None else f"{rating.threshold:g}",
         {True: "yes", False: "no", None: ""}[rating.spam],
@@ -113,5 +114,7 @@ def _filter(rating: FilterRecord) -> Row:
 
 def _changes(journey: JourneyRecord) -> Iterator[Row]:
     yield ("body", escape(journey.body))
+    if journey.foreign:
+        yield ("not of ours", code(journey.foreign))
     if journey.stripped:
         yield ("header fields removed", code(", ".join(journey.stripped)))

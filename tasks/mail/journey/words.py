@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tasks.mail.advice import Remedy, whoever_runs
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.clocks import NAMELESS, Step
 from tasks.mail.journey.copies import Parting
@@ -14,47 +15,59 @@ from tasks.mail.judgement import took
 MOST_SERVERS = 5  # named in one sentence
 
 
-def slow_step(journey: Journey | None, retried: bool) -> str:
+def slow_step(journey: Journey | None, retried: bool) -> Remedy | None:
     """Where the time went, and what to look for in which log. `retried`: that of the first server is explained."""
     if journey is None or (step := journey.slowest) is None or step.delay is None:
-        return ""
+        return None
     before = journey.before(step)
     if before is None or not before.hop.by:
-        return "" if retried else f"; {took(step.delay)} went by before {step.hop.by} took it: see its log"
+        if retried:
+            return None
+        words = f"; {took(step.delay)} went by before {step.hop.by} took it: see its log"
+        return Remedy(words, whoever_runs(step.hop.by))
     last, taker = before.hop.by, step.hop.by or "the next server"
     where = f"; {took(step.delay)} went by between {last} and {taker}"
     if step.hop.by in journey.greylisting:
-        return f"{where}, which greylisted it: have {last} exempted there if that is too long"
+        words = f"{where}, which greylisted it: have {last} exempted there if that is too long"
+        return Remedy(words, f"{whoever_runs(taker)}, if that is too long")
     look = f"follow {before.hop.id} in the log of {last}" if before.hop.id else f"see the log of {last}"
     if taker.lower() == last.lower():
-        return f"{where}: {look}"
-    return f"{where}: {last} held it, or {taker} was down, busy or refused it for now; {look}"
+        return Remedy(f"{where}: {look}", whoever_runs(last))
+    words = f"{where}: {last} held it, or {taker} was down, busy or refused it for now; {look}"
+    return Remedy(words, f"{whoever_runs(last)}; then, by what its log says, {whoever_runs(taker)}")
 
 
-def changes(journey: Journey | None) -> str:
+def changes(journey: Journey | None) -> Remedy | None:
     """What a gateway did to a message that gets through all the same."""
     if journey is None:
-        return ""
+        return None
     parts = []
     if journey.stripped:
-        parts.append(
-            f"on the way {_one_of(_servers(journey))} removed {' and '.join(journey.stripped)} from its header: "
-            "look there for a rule that removes fields"
-        )
+        suspects = one_of(_servers(journey))
+        words = f"on the way {suspects} removed {_and(journey.stripped)} from its header"
+        parts.append(Remedy(f"{words}: look there for a rule that removes fields", suspects))
     if journey.body is Body.CHANGED:
-        parts.append(
-            f"on the way {_one_of(_changers(journey))} changed its body, which breaks signatures: "
-            "look there for what adds a footer or a disclaimer, or rewrites links"
-        )
-    return "".join(f"; {part}" for part in parts)
+        suspects = one_of(changers(journey))
+        words = f"on the way {suspects} changed its body{_by(journey.foreign)}, which breaks signatures"
+        look = "look there for what adds a footer or a disclaimer, or rewrites links"
+        parts.append(Remedy(f"{words}: {look}", suspects))
+    if not parts:
+        return None
+    return Remedy("".join(f"; {part.words}" for part in parts), f"{whoever_runs(parts[0].who)}, unless it is meant to")
 
 
-def ways(parting: Parting | None) -> str:
-    """Where two copies of a message went apart, and what to look for there."""
+def _by(foreign: str) -> str:
+    """What it says now: a footer often names its maker."""
+    return f' ("{foreign}" is not ours)' if foreign else ""
+
+
+def ways(parting: Parting | None, relay: str) -> Remedy:
+    """Where two copies of a message went apart, and what to look for there; it was handed to `relay`."""
     if parting is None:
-        return "look for a double route"
+        return Remedy("look for a double route", whoever_runs(relay))
     if parting.last is None:
-        return "it was handed in twice, so look for a relay that keeps what it has refused"
+        words = "it was handed in twice, so look for a relay that keeps what it has refused"
+        return Remedy(words, whoever_runs(relay))
     name = parting.last.by or "a server without a name"
     number = f", which had it as {parting.last.id}" if parting.last.id else ""
     place = f"their ways part behind {name}{number}"
@@ -62,8 +75,9 @@ def ways(parting: Parting | None) -> str:
     others = list(dict.fromkeys(server for server in by if server not in (*_shorter(parting), name)))
     if others:
         forwarding = f"look on {name} for an alias or a rule that forwards"
-        return f"{place}, and one of them came by way of {_and(others)}: {forwarding}"
-    return f"{place}: look there for an alias or a rule that makes two of one"
+        words = f"{place}, and one of them came by way of {_and(others)}: {forwarding}"
+        return Remedy(words, f"{whoever_runs(name)}, or whoever had it forwarded")
+    return Remedy(f"{place}: look there for an alias or a rule that makes two of one", whoever_runs(name))
 
 
 def clock_notes(steps: Sequence[Step]) -> Iterator[str]:
@@ -99,8 +113,8 @@ def _servers(journey: Journey) -> list[str]:
     return list(dict.fromkeys(step.hop.by for step in journey.steps if step.hop.by.lower() not in NAMELESS))
 
 
-def _changers(journey: Journey) -> list[str]:
-    """Those of them that may have changed the body: who verified the DKIM signature tells before from after."""
+def changers(journey: Journey) -> list[str]:
+    """The servers that may have changed the body: who verified the DKIM signature tells before from after."""
     servers, found = _servers(journey), journey.authentication
     results = {method.result for method in found.methods if method.method == "dkim"}
     place = next((n for n, name in enumerate(servers) if name.lower() == found.authserv_id.lower()), 0)
@@ -109,7 +123,8 @@ def _changers(journey: Journey) -> list[str]:
     return servers[place:] if "pass" in results else servers
 
 
-def _one_of(servers: Sequence[str]) -> str:
+def one_of(servers: Sequence[str]) -> str:
+    """The one server that it can have been, or that it was one of several."""
     if not servers:
         return "a server"
     named = [*servers[:MOST_SERVERS], *(["others"] if len(servers) > MOST_SERVERS else [])]
