@@ -45,13 +45,6 @@ def accounts(results: Sequence[LoopResult]) -> tuple[Account, ...]:
     return tuple(found)
 
 
-def without_result(results: Sequence[LoopResult]) -> tuple[EarlierProbe, ...]:
-    """The probes, each once, that are told but have no result of their own: those of killed runs."""
-    known = {result.probe_id for result in results}
-    told = {probe.probe_id: probe for _, probe in reversed([*_tellings(results)]) if probe.probe_id not in known}
-    return tuple(reversed(told.values()))
-
-
 def _tellings(results: Sequence[LoopResult]) -> Iterable[tuple[int, EarlierProbe]]:
     """All that the results tell of earlier probes, with the place of the result; of one told again the first counts."""
     return ((place, probe) for place, result in enumerate(results) for probe in result.earlier_probes)

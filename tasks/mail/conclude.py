@@ -10,6 +10,7 @@ from tasks.mail.attempts import Attempts
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, ErrorType, Receipt
+from tasks.mail.journey.clocks import own_skew
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record, tls_records
 from tasks.mail.journey.words import clock_notes, signature_notes
@@ -56,7 +57,7 @@ def conclude(
         notes += tuple(lines(found.earlier))
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
         facts |= _found(sent, found) | {"bounce": returned.record(loop, found)}
-        notes += (*returned.notes(loop, found), *found.notes, *_clock_note(sent, found))
+        notes += (*returned.notes(loop, found), *found.notes, *_clock_note(sent, found, way))
         notes += (*clock_notes(way.steps), *signature_notes(way)) if way else ()
     if isinstance(sent, Receipt):
         legs = {"smtp": sent.tls, "imap": found.tls if isinstance(found, Arrival) else None}
@@ -197,12 +198,12 @@ def _found(sent: Receipt, found: Arrival) -> dict[str, object]:
     return facts
 
 
-def _clock_note(sent: Receipt, found: Arrival) -> tuple[str, ...]:
+def _clock_note(sent: Receipt, found: Arrival, way: Journey | None) -> tuple[str, ...]:
     """A clock that is not to be trusted. Where it is this machine's, nothing is said of the mail server's."""
     if step := clock_step(sent, found):
         jump = f"{'forward' if step > 0 else 'back'} by {abs(step):.0f} s"
         return (f"This machine's clock jumped {jump} during the check; the times here do not follow it.",)
-    if not (skew := clock_skew(sent, found)):
+    if not (skew := clock_skew(sent, found)) or (way and own_skew(way.steps)):
         return ()
-    way = "fast" if skew > 0 else "slow"
-    return (f"The mail server's clock is at least {abs(skew):.0f} s {way}, so times are measured by this machine's.",)
+    off = "fast" if skew > 0 else "slow"
+    return (f"The mail server's clock is at least {abs(skew):.0f} s {off}, so times are measured by this machine's.",)

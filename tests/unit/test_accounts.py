@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.mail.accounts import OPEN, accounts, without_result
+from tasks.mail.accounts import OPEN, accounts
 from tasks.mail.result import EarlierProbe, LoopResult, Outcome, Reported, Status
 
 NOW = datetime(2026, 11, 23, 14, 15, tzinfo=UTC)
@@ -72,13 +72,6 @@ def test_what_is_told_again_counts_as_it_was_told_first() -> None:
     assert [account.delivery_seconds for account in accounts(results)] == [10.0, None, None, None]
 
 
-def test_the_probes_of_killed_runs_are_told_each_once() -> None:
-    killed, late = probe("a", 3.0, UNCOLLECTED), probe(1)
-    results = [result(1, Outcome.LOST), result(2, Outcome.LOST, killed, late), result(3, Outcome.DELIVERED, killed)]
-    assert without_result(results) == (killed,)
-    assert without_result([]) == ()
-
-
 RESULTS = st.lists(
     st.builds(
         lambda name, outcome, told: result(name, outcome, *map(probe, told)),
@@ -103,6 +96,3 @@ def test_each_probe_has_one_account_whatever_the_results_say(results: list[LoopR
                 account.result.outcome in OPEN and account.result.probe_id in later
             )
         assert account.outcome in {account.result.outcome, Outcome.LATE, Outcome.DELIVERED}
-    strays = [told.probe_id for told in without_result(results)]
-    assert len(strays) == len(set(strays))
-    assert not set(strays) & {one.probe_id for one in results}

@@ -11,6 +11,7 @@ from tasks.mail.imap_rows import Response
 from tasks.mail.journey.greylisting import greylisting
 from tasks.mail.journey.hops import Hop
 from tasks.mail.journey.journey import Journey, Known, journey
+from tasks.mail.journey.record import journey_record
 from tasks.mail.journey.words import changes, clock_notes, slow_step, ways
 from tasks.mail.quota import Quota, quotas
 
@@ -189,8 +190,22 @@ def test_a_wrong_clock_is_named_once_with_its_host() -> None:
     assert list(clock_notes(read(EDGE, RELAY).steps)) == []
 
 
+def test_where_all_servers_agree_against_this_machine_its_clock_is_named_and_theirs_are_not() -> None:
+    found = read(received("edge", "E1", 601), received("relay", "R1", 600))
+    assert list(clock_notes(found.steps)) == [
+        "This machine's clock is at least 590 s slow, as all servers on the way agree: have it set, by NTP for one."
+    ]
+
+
 def test_a_hop_without_a_name_or_an_id_does_no_harm() -> None:
     found = read("Received: nonsense", copy=message("Received: other nonsense"))
     assert isinstance(found.steps[0].hop, Hop)
     assert ways(found.parting, "relay").words
     assert changes(found) is None
+
+
+def test_the_record_of_a_hop_blames_no_server_for_the_clock_of_this_machine() -> None:
+    found = read(received("edge", "E1", 601), received("relay", "R1", 600))
+    assert [hop.skew_seconds for hop in journey_record(found).hops] == [0.0, 0.0]
+    found = read(received("edge", "E1", 1), received("slow", "S2", -600), received("slow", "S1", -600), RELAY)
+    assert [hop.skew_seconds for hop in journey_record(found).hops] == [0.0, -599.0, -599.0, 0.0]

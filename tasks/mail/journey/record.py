@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tasks.mail.journey.clocks import Step
+from tasks.mail.journey.clocks import Step, own_skew
 from tasks.mail.journey.filters import Rating
 from tasks.mail.journey.hops import queue_ids
 from tasks.mail.journey.journey import Journey
@@ -113,12 +113,13 @@ class JourneyRecord(Record):
 
 def journey_record(journey: Journey) -> JourneyRecord:
     found = journey.authentication
+    against = -own_skew(journey.steps)  # by so much all servers are off that agree that it is our clock that is
     methods = tuple(
         MethodRecord(method=m.method, result=m.result, reason=m.reason, properties=dict(m.properties))
         for m in found.methods
     )
     return JourneyRecord(
-        hops=tuple(map(_hop, journey.steps)),
+        hops=tuple(_hop(step, step.skew - against) for step in journey.steps),
         authentication=AuthenticationRecord(
             authserv_id=found.authserv_id, assumed=found.assumed, methods=methods, ignored=found.ignored
         )
@@ -149,7 +150,7 @@ def _tls(session: TlsSession, now: datetime) -> TlsRecord:
     )
 
 
-def _hop(step: Step) -> HopRecord:
+def _hop(step: Step, skew: float) -> HopRecord:
     hop = step.hop
     return HopRecord(
         from_=hop.from_,
@@ -162,7 +163,7 @@ def _hop(step: Step) -> HopRecord:
         at=None if hop.at is None else hop.at.astimezone(UTC),
         delay_seconds=step.delay,
         margin_seconds=step.margin,
-        skew_seconds=step.skew,
+        skew_seconds=skew,
         apart_seconds=step.apart,
         against=step.against,
         slow=step.slow,

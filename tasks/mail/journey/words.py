@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tasks.mail.advice import Remedy, whoever_runs
 from tasks.mail.journey.body import Body
-from tasks.mail.journey.clocks import NAMELESS, Step
+from tasks.mail.journey.clocks import NAMELESS, Step, own_skew
 from tasks.mail.journey.copies import Parting
 from tasks.mail.journey.journey import Journey
 from tasks.mail.journey.signatures import disagreement
@@ -81,7 +81,12 @@ def ways(parting: Parting | None, relay: str) -> Remedy:
 
 
 def clock_notes(steps: Sequence[Step]) -> Iterator[str]:
-    """Whose clocks are off, each once."""
+    """Whose clocks are off, each once; only our own, where the servers agree that it is."""
+    if own := own_skew(steps):
+        way = "fast" if own > 0 else "slow"
+        agree = "as all servers on the way agree"
+        yield f"This machine's clock is at least {took(abs(own))} {way}, {agree}: have it set, by NTP for one."
+        return
     told = set()
     for step in steps:
         name = step.hop.by or "a server without a name"
