@@ -18,6 +18,7 @@ from tasks.mail.state import make_private
 
 END_SECONDS = 10.0  # from SIGTERM to SIGKILL
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+IGNORED_INTERRUPT = (signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,15 @@ def _end(background: Background, grace: float) -> None:
 def uninterrupted() -> Iterator[None]:
     """Put off the signals that interrupt this process until the block is left.
 
-    Not by blocking them: what is started here would have them blocked as well.
+    Not by blocking them: what is started here would have them blocked as well. An ignored SIGINT, which is what a shell
+    gives to what a script runs in the background, would be inherited too, and Prefect's worker then ends at no SIGTERM.
     """
     if threading.current_thread() is not threading.main_thread():  # no other one is interrupted
         yield
         return
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in INTERRUPTS}
-    mine = {number: handler for number, handler in before.items() if callable(handler)}
+    mine = {n: handler for n, handler in before.items() if callable(handler) or (n, handler) == IGNORED_INTERRUPT}
     for number in mine:
         signal.signal(number, lambda number, _: came.append(number))
     try:

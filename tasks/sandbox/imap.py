@@ -19,6 +19,8 @@ from pymap.parsing.specials import FetchRequirement
 from pymap.user import Passwords, UserMetadata
 from pysasl.hashing import BuiltinHash
 
+from tasks.sandbox.connections import end
+
 FOLDERS = ("Junk", "Sent", "Trash")
 
 
@@ -85,6 +87,9 @@ class ImapServer:
         """Listen and return the port."""
 
         def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if not all(server.is_serving() for server in self._servers):  # accepted just before they were closed
+                writer.transport.abort()
+                return
             # Our own callback, not pymap's: that one keeps no reference to its task, which Python 3.13 then collects.
             task = asyncio.create_task(self._serve(reader, writer, implicit))
             self._connections[task] = writer
@@ -110,7 +115,7 @@ class ImapServer:
             if writer.transport is None:
                 # What asyncio leaves behind when a client goes at the end of the handshake; not even close() works.
                 writer._transport = plain
-            writer.close()
+            await end(writer)
 
     async def append(self, user: str, folder: str, raw: bytes) -> int:
         """Put a message into a folder, which is created where it does not exist; returns the UID."""

@@ -157,6 +157,8 @@ class _Connection(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._server.connections.add(self)
+        if self._server.is_closed:  # accepted just before it was
+            transport.abort()  # type: ignore[attr-defined]  # typed as a BaseTransport, is a Transport
         if self._implicit and self.session:
             self.session.ssl = transport.get_extra_info("ssl_object")
 
@@ -181,6 +183,7 @@ class SmtpServer:
         self.connections: set[_Connection] = set()
         self._tls = tls
         self._servers: list[asyncio.Server] = []
+        self.is_closed = False
 
     async def listen(self, host: str, port: int = 0, *, implicit: bool = False) -> int:
         """Listen and return the port."""
@@ -192,6 +195,7 @@ class SmtpServer:
         return bound
 
     async def close(self) -> None:
+        self.is_closed = True
         for server in self._servers:
             server.close()
         await asyncio.gather(*(connection.abort() for connection in self.connections))

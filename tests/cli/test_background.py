@@ -54,6 +54,20 @@ def test_a_process_that_ignores_sigterm_is_killed(home: Path) -> None:
     assert not alive(started.pid)
 
 
+def test_an_ignored_interrupt_is_not_inherited_and_stays_ignored_here(home: Path) -> None:
+    """So that a worker which a script in the background has started ends as any other does."""
+    code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, flush=True)"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        started = background.start(home, "one", [sys.executable, "-c", code], os.environ)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    while not (text := (home / "one.log").read_text(encoding="utf-8")):
+        assert started.alive
+    assert text == "False\n"
+
+
 def test_what_it_started_ends_with_it(home: Path) -> None:
     code = f"import subprocess, sys; p = subprocess.Popen({SLEEP!r}); print(p.pid, flush=True); p.wait()"
     background.start(home, "one", [sys.executable, "-c", code], os.environ)

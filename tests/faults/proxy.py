@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
+from tasks.sandbox.connections import end
+
 CHUNK = 65536
 MOST_KEPT = 2**20  # bytes of what the client sent
 HOST = "127.0.0.1"
@@ -78,6 +80,9 @@ class Proxy:
             await asyncio.wait(self._open)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._server.is_serving():  # accepted just before it was closed
+            writer.transport.abort()
+            return
         self.connections += 1
         harm = self.harm if self.connections == 1 or not self.once else None
         task = asyncio.create_task(self._serve(reader, writer, harm))
@@ -101,9 +106,9 @@ class Proxy:
                         pump.cancel()
                     await asyncio.wait(pumps)
         finally:
-            for end in (writer, server):
-                if end is not None:
-                    end.close()
+            for side in (writer, server):
+                if side is not None:
+                    await end(side)
 
     def note(self, data: bytes) -> None:
         """Remember what a client sent."""

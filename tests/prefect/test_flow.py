@@ -20,6 +20,7 @@ from tasks.mail.attempts import Attempts
 from tasks.mail.config import Limits
 from tasks.mail.errors import CheckFailed
 from tasks.mail.facts import ErrorType
+from tasks.mail.markdown import escape
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult, Outcome, Status
 from tasks.publish import publish
@@ -263,7 +264,7 @@ async def test_each_run_writes_one_artifact_with_the_verdict_first(box: Sandbox,
     for result in results:
         artifact = found[result.flow_run_id]
         assert artifact["type"] == "markdown"
-        told = f"**{name}: ok (delivered)**, {result.sent_at:%Y-%m-%d %H:%M:%S} UTC\n\nMail gets through"
+        told = f"**{escape(name)}: ok (delivered)**, {result.sent_at:%Y-%m-%d %H:%M:%S} UTC\n\nMail gets through"
         assert artifact["data"].startswith(told)
         assert artifact["description"] == f"{name}: {result.status} ({result.outcome})"  # no word of a server's
 
@@ -271,7 +272,7 @@ async def test_each_run_writes_one_artifact_with_the_verdict_first(box: Sandbox,
 async def test_a_misconfigured_run_has_its_artifact_too(box: Sandbox, records: Records, name: str) -> None:
     _, result = await check(name, {"host": "mail.example"})
     (artifact,) = await records.artifacts(f"mail-loop-{name}")
-    assert artifact["data"].startswith(f"**{name}: error (misconfigured)**\n\n")
+    assert artifact["data"].startswith(f"**{escape(name)}: error (misconfigured)**\n\n")
     assert artifact["flow_run_id"] == result.flow_run_id
 
 

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from flows.loop_matrix import loop_matrix
 from tasks.blame.matrix import matrix_config
 from tasks.mail.errors import CheckFailed, MatrixFailed
+from tasks.mail.markdown import escape
 from tasks.mail.result import Outcome
 from tasks.mail.turns import turn
 from tasks.sandbox import Sandbox, Script
@@ -91,7 +92,7 @@ async def test_each_pair_has_the_event_and_the_report_of_a_loop(
         (event,) = await records.events(one.loop, 1)
         assert event["payload"] == one.model_dump(mode="json")
         (artifact,) = await records.artifacts(f"mail-loop-{one.loop}")
-        assert artifact["data"].startswith(f"**{one.loop}: ok (delivered)**")
+        assert artifact["data"].startswith(f"**{escape(one.loop)}: ok (delivered)**")
         assert artifact["flow_run_id"] == one.flow_run_id
 
 

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import StateType
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check
 from tasks.mail.config import Limits, loop_config
+from tasks.mail.markdown import escape
 from tasks.mail.result import Outcome
 from tasks.mail.turns import turn
 from tasks.sandbox import Sandbox, Script
@@ -29,7 +30,7 @@ async def test_a_second_check_of_a_loop_ends_at_once_as_cancelled_skipped(
     assert state.message is not None
     assert state.message.startswith("Nothing was sent: another check of this loop is running (process ")
     (artifact,) = await records.artifacts(f"mail-loop-{name}")
-    assert artifact["data"].startswith("**warning: skipped**")
+    assert artifact["data"].startswith(f"**{escape(name)}: warning (skipped)**")
     assert count(box, "DATA") == 0
 
 

@@ -35,7 +35,7 @@ async def test_the_history_the_artifact_and_the_run_show_the_verdict(
 
     (artifact,) = await records.artifacts("mail-loop-seen-in-the-ui")
     await page.goto(f"{ui}/artifacts/artifact/{artifact['id']}")
-    await expect(page.get_by_text("seen-in-the-ui: ok (delivered)", exact=True)).to_be_visible()
+    await expect(page.locator("strong", has_text="seen-in-the-ui: ok (delivered)")).to_be_visible()
     await expect(page.get_by_role("cell", name="temporary_failure")).to_be_visible()
     picture = page.locator("img[src^='data:image/svg+xml']")
     await expect(picture).to_have_attribute("alt", re.compile("attempt 2: dns.*data"))

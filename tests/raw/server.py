@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, NoReturn, Self
 
+from tasks.sandbox.connections import end
+
 
 class Fault(enum.Enum):
     """What a server does instead of answering."""
@@ -230,6 +232,9 @@ class RawServer:
             raise self._errors[0]
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._server.is_serving():  # accepted just before it was closed
+            writer.transport.abort()
+            return
         self.connections += 1
         line = Line(reader, writer)
         task = asyncio.create_task(self._serve(line))
@@ -245,4 +250,4 @@ class RawServer:
         except Exception as failure:  # a client that this server does not understand is for its test to see
             self._errors.append(failure)
         finally:
-            line.writer.close()
+            await end(line.writer)

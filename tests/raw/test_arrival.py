@@ -501,7 +501,7 @@ async def test_a_bounce_ends_the_wait() -> None:
         result = await way.check()
         assert len(way.mailbox.messages) == 1
     assert (result.status, result.outcome) == (Status.ERROR, Outcome.BOUNCED)
-    assert result.error_msg == "5.1.1 550 5.1.1 No such user"
+    assert result.error_msg == "550 5.1.1 No such user"
     assert result.bounce is not None
     assert (result.bounce.action, result.bounce.recipient) == ("failed", "bob@localhost.test")
     assert (result.bounce.mailbox, result.bounce.folder) == ("bob at 127.0.0.1", "INBOX")
@@ -531,7 +531,7 @@ async def test_the_last_notice_of_a_delay_is_the_one_on_record() -> None:
         assert (result.outcome, result.bounce and result.bounce.action) == (Outcome.LOST, "delayed")
         assert result.bounce is not None
         assert result.bounce.diagnostic == "550 5.1.1 after 10"
-        assert notes(result) == ["Delayed: edge.test says that it is still trying: 5.1.1 550 5.1.1 after 10."]
+        assert notes(result) == ["Delayed: edge.test says that it is still trying: 550 5.1.1 after 10."]
 
 
 async def test_a_message_that_comes_after_the_notice_of_its_delay_is_found() -> None:
