@@ -15,7 +15,7 @@ from tasks.mail.visible import one_line
 
 MOST = 3  # who has more of them than this reads the loops one by one
 UNREACHED = ("dns", "connect")
-NO_MAIL = ", which says nothing about the mail"
+NO_MAIL = ", so whether mail arrived is not known"
 REMEDIES = {
     ErrorType.AUTH: "check its user name and password",
     ErrorType.TLS: "check its certificate and the field tls",

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasks.history.words import minute
 from tasks.mail.errors import ConfigError
+from tasks.mail.spans import SPAN, span
 
-SINCE = r"^[1-9][0-9]{0,6}[mhdw]$"
-LONGEST = timedelta(weeks=520)
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+SINCE = SPAN
 
 
 def duration(text: str) -> timedelta:
     """A length of time such as 90m, 24h, 7d or 4w. Raises ConfigError."""
-    if re.fullmatch(SINCE, text):
-        length = timedelta(**{UNITS[text[-1]]: int(text[:-1])})
-        if length <= LONGEST:
-            return length
+    if (length := span(text)) is not None:
+        return length
     raise ConfigError(f"since: must be a length of time such as 90m, 24h, 7d or 4w, at most 520w, not {text[:40]!r}")
 
 

@@ -17,6 +17,7 @@ from tasks.mail.match import Match, match
 from tasks.mail.probe import Probe
 from tasks.mail.times import clock_skew
 
+LEFT = "A copy without our own header fields was left in the mailbox: only they prove that it may be deleted."
 EARLIER_SECONDS = 10.0  # the verdict is certain by then, and waits for no more than this
 
 
@@ -32,7 +33,7 @@ async def collect(box: Mailbox, probe: Probe, hits: Sequence[Hit], keep: bool) -
             await _mark(box, folder, uidvalidity, uids, probe)
         else:
             await box.delete(folder, uidvalidity, uids, lambda row: match(row.headers, probe) is Match.OWN)
-    return ["A copy without our own header was left in the mailbox."] if len(own) < len(hits) and not keep else []
+    return [LEFT] if len(own) < len(hits) and not keep else []
 
 
 async def _mark(box: Mailbox, folder: str, uidvalidity: int, uids: Sequence[int], probe: Probe) -> None:

@@ -13,15 +13,15 @@ from tasks.mail.journey.authentication import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.filters import Rating, is_near
 from tasks.mail.journey.journey import Journey
-from tasks.mail.journey.words import changers, one_of
+from tasks.mail.journey.words import changers, named_by, one_of
 from tasks.mail.judgement import Verdict
 from tasks.mail.network import TlsSession
 from tasks.mail.result import Status
 
-DNS = "whoever keeps the DNS of the sender's domain"
+DNS = "whoever keeps the DNS of {domain}"
 UNSIGNED = Remedy(
     "it seems to come without a signature, so see whether the relay signs mail of that sender",
-    "whoever runs the signer of the sender's mail",
+    "whoever runs the signer of {domain}",
 )
 REMEDIES = {
     "spf": Remedy("see whether the sender's SPF record names the servers that send its mail", DNS),
@@ -46,7 +46,7 @@ def concerns(loop: LoopConfig, sent: Receipt, found: Arrival | None, journey: Jo
     """The worst first."""
     listed = [*_certificates(loop, sent, found)]
     if loop.imap is not None and journey is not None:
-        listed += [*_drifts(loop.imap, journey), *_ratings(journey)]
+        listed += [*_drifts(loop.imap, journey, loop.smtp.from_addr.rpartition("@")[2]), *_ratings(journey)]
     return tuple(sorted(listed, key=lambda concern: not concern.critical))
 
 
@@ -61,7 +61,7 @@ def tempered(verdict: Verdict, listed: Sequence[Concern]) -> Verdict:
         status=Status.ERROR if first.critical else Status.WARNING,
         sentence=f"{verdict.sentence.removesuffix('.')}, but {first.words}{more}.",
         notes=tuple(f"{other.words[0].upper()}{other.words[1:]}." for other in others),
-        who_acts=first.who,
+        who_acts="; ".join(dict.fromkeys(concern.who for concern in listed)),
     )
 
 
@@ -82,16 +82,19 @@ def _in(end: datetime, now: datetime) -> str:
     return f"{when}, on {end.astimezone(UTC):%Y-%m-%d}"
 
 
-def _drifts(imap: ImapConfig, journey: Journey) -> Iterator[Concern]:
+def _drifts(imap: ImapConfig, journey: Journey, domain: str) -> Iterator[Concern]:
     expected = imap.expect.model_dump(exclude_none=True)
     whose = f" (as stated by {journey.authentication.authserv_id})" if journey.authentication.authserv_id else ""
     # What DMARC says decides, and its reasons come behind it.
     drifts = sorted(drift(journey.authentication, expected), key=lambda one: one.method != "dmarc")
     for one in drifts:
         explained = one.method == "dkim" and journey.body is Body.CHANGED
-        remedy = Remedy(", for the body was changed", whoever_runs(one_of(changers(journey))))
+        suspects = changers(journey)
+        named = named_by(journey.foreign, suspects) or one_of(suspects)
+        remedy = Remedy(", for the body was changed", whoever_runs(named))
         if not explained:
-            remedy = Remedy(f": {(told := _remedy(one)).words}", told.who)
+            told = _remedy(one)
+            remedy = Remedy(f": {told.words}", told.who.format(domain=domain))
         yield Concern(f"{one.words}{whose}{remedy.words}", remedy.who, imap.drift_severity == "critical")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from tasks.mail import returned
-from tasks.mail.advice import YOU
+from tasks.mail.advice import YOU, whoever_runs
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
@@ -13,7 +13,7 @@ from tasks.mail.facts import Arrival, ErrorType, Receipt
 from tasks.mail.journey.clocks import own_skew
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record, tls_records
-from tasks.mail.journey.words import clock_notes, signature_notes
+from tasks.mail.journey.words import clock_notes, signature_notes, wrong_clocks
 from tasks.mail.judgement import refusal_notes
 from tasks.mail.ledger import lines
 from tasks.mail.mailboxes import BounceMailbox
@@ -67,7 +67,7 @@ def conclude(
         status=verdict.status,
         outcome=verdict.outcome,
         sentence=verdict.sentence,
-        who_acts=verdict.who_acts,
+        who_acts=verdict.who_acts or _who_acts(loop, sent, attempts, way),
         leg=verdict.leg,
         stage=verdict.stage,
         error_type=verdict.error_type,
@@ -88,6 +88,15 @@ def conclude(
         attempt_times=tuple(attempts.times),
         **facts,
     )
+
+
+def _who_acts(loop: LoopConfig, sent: Receipt | SmtpFailure, attempts: Attempts, way: Journey | None) -> str | None:
+    """Who must act on what the notes tell alone."""
+    if isinstance(sent, Receipt) and sent.certain and attempts.errors:
+        return f"{whoever_runs(loop.smtp.host)}, if that took too long"
+    if way and own_skew(way.steps):
+        return YOU
+    return whoever_runs(" and ".join(off)) if way and (off := wrong_clocks(way.steps)) else None
 
 
 def _journey(
@@ -142,7 +151,7 @@ def broken(name: str, error: BaseException) -> LoopResult:
         loop=name,
         status=Status.ERROR,
         outcome=Outcome.UNVERIFIED,
-        sentence=f"The check itself failed ({reason}), which says nothing about the mail: see its log.",
+        sentence=f"The check itself failed ({reason}), so whether the mail arrived is not known: see its log.",
         who_acts=YOU,
         error_type=ErrorType.UNEXPECTED,
         error_msg=reason,

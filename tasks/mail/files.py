@@ -21,12 +21,12 @@ def load(path: str | Path) -> LoopConfig | InboundConfig:
     return check_of(path, *read(path))
 
 
-def read(path: str | Path) -> tuple[str, dict[str, object]]:
-    """What an error about the file at `path` begins with, and the fields in it."""
+def read(path: str | Path, sections: str = "smtp or imap (or both)") -> tuple[str, dict[str, object]]:
+    """What an error about the file at `path` begins with, and the fields in it; `sections` are those it may have."""
     source = str(path) or "."
     if not source.isprintable():  # it could move a cursor, or forge a line of a log
         source = quoted(source)
-    return source, _mapping(Path(path), source)
+    return source, _mapping(Path(path), source, sections)
 
 
 def check_of(path: str | Path, source: str, data: dict[str, object]) -> LoopConfig | InboundConfig:
@@ -88,15 +88,14 @@ def ca_problem(ca_file: str) -> str:
     return ""
 
 
-def _mapping(path: Path, source: str) -> dict[str, object]:
+def _mapping(path: Path, source: str, sections: str) -> dict[str, object]:
     """The file's top level."""
     data = values(_text(path, source), path.suffix.lower(), source)
     if data is None or data == {}:
-        raise ConfigError(f"{source}: is empty: give a section smtp or imap (or both)")
+        raise ConfigError(f"{source}: is empty: give a section {sections}")
     if not isinstance(data, dict):
-        raise ConfigError(
-            f"{source}: must hold fields at the top level, such as smtp and imap, not a list or one value"
-        )
+        named = sections.replace(" or ", " and ").partition(" (")[0]
+        raise ConfigError(f"{source}: must hold fields at the top level, such as {named}, not a list or one value")
     return data
 
 

@@ -82,14 +82,16 @@ def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> Remedy:
     bounces = isinstance(mailbox, BounceMailbox)
     section = "bounce_mailbox" if bounces else "imap"
     remedy = {
-        ErrorType.AUTH: Remedy(f"check {section}.username and its password", YOU),
+        ErrorType.AUTH: Remedy(
+            f"check {section}.username and its password", f"{YOU}, or else {whoever_runs(mailbox.host)}"
+        ),
         ErrorType.TLS: secured(section, mailbox.host, failure.text),
         ErrorType.IMAP: Remedy(
             f"see the server's log, and check {section}.folder", f"{YOU}, or else {whoever_runs(mailbox.host)}"
         ),
         ErrorType.UNEXPECTED: Remedy("see the log of this run", YOU),
-    }.get(failure.error_type, reachable(section, mailbox.host, failure.stage))
-    so = "so no bounce would have been seen" if bounces else "which says nothing about the mail"
+    }.get(failure.error_type, reachable(section, mailbox.host, failure))
+    so = "so no bounce would have been seen" if bounces else "so whether the mail arrived is not known"
     words = (
         f"the {'bounce ' if bounces else ''}mailbox of {mailbox.username} at {mailbox.host}:{mailbox.port} "
         f"could not be read ({said(failure)}), {so}: {remedy.words}."
@@ -104,9 +106,12 @@ def secured(section: str, host: str, text: str) -> Remedy:
     return Remedy(f"check its certificate and {section}.tls", f"{YOU}, or else {whoever_runs(host)}")
 
 
-def reachable(section: str, host: str, stage: str) -> Remedy:
+def reachable(section: str, host: str, failure: SmtpFailure | ImapFailure) -> Remedy:
     """What to do about a server that could not be reached, or went away."""
-    if stage == "dns":
+    if failure.stage == "connect" and "refused" in failure.text.lower():
+        look = f"see whether the service on {host} is running, and {section}.port is right"
+        return Remedy(look, f"{whoever_runs(host)}, or else {YOU}")
+    if failure.stage == "dns":
         return Remedy(f"check {section}.host, and the DNS of {host}", f"{YOU}, or else whoever keeps the DNS of {host}")
     return Remedy(
         f"see whether {host} is up and its port open", f"{whoever_runs(host)}, or the network on the way to it"

@@ -54,24 +54,26 @@ def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
     match failure.error_type:
         case ErrorType.TEMPORARY:
             outcome = Outcome.DEFERRED
-            tries = "on its only attempt" if attempts == 1 else f"on all {attempts} attempts"
+            tries = {1: "on its only attempt", 2: "on both attempts"}.get(attempts, f"on all {attempts} attempts")
             if is_greylisting(failure.text):
                 what = f"The relay {relay} greylists the message and refused it {tries}"
-                remedy = Remedy(f"raise smtp.retries and smtp.retry_delay, or have {exempted(smtp)}", runs)
+                remedy = Remedy(
+                    f"raise smtp.retries and smtp.retry_delay, or have {exempted(smtp)}", f"{YOU}, or {runs}"
+                )
             else:
                 what = f"The relay {relay} refused the message for now {tries}"
                 see = "see its log for the reason, or raise smtp.retries and smtp.retry_delay"
                 remedy = remedy or Remedy(see, runs)
         case ErrorType.AUTH:
-            outcome, what = Outcome.REJECTED, f"No login at the relay {relay}"
-            remedy = Remedy("check smtp.username and its password", YOU)
+            outcome, what = Outcome.REJECTED, f"The relay {relay} refused the login of {smtp.username}"
+            remedy = Remedy("check smtp.username and its password", f"{YOU}, or else {runs}")
         case ErrorType.TLS:
             what, remedy = f"No secure connection to the relay {relay}", secured("smtp", smtp.host, failure.text)
         case ErrorType.TIMEOUT:
             what = f"The relay {relay} did not answer"
             remedy = Remedy("see whether it is overloaded or its port filtered", f"{runs}, or the network before it")
         case ErrorType.CONNECTION:
-            what, remedy = f"The relay {relay} could not be used", reachable("smtp", smtp.host, failure.stage)
+            what, remedy = f"The relay {relay} could not be used", reachable("smtp", smtp.host, failure)
         case ErrorType.UNEXPECTED:
             what = f"The check itself failed while sending through {relay}"
             remedy = Remedy("see the log of this run", YOU)
@@ -159,8 +161,8 @@ def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) -> 
     text = f"not found in the mailbox of {imap.username} at {imap.host} within {loop.limits.max_wait:g} s"
     full = next((quota for quota in found.quotas if quota.is_full), None)
     if full is not None:
-        bounce = "and no bounce came" if loop.bounce_mailbox else "so a bounce would not have come in either"
-        why = f"; that mailbox is full ({full.words}), {bounce}: make room in it, or raise its quota"
+        bounce = "and no bounce came" if loop.bounce_mailbox else "and a bounce would not fit in either"
+        why = f", for that mailbox is full ({full.words}), {bounce}: make room in it, or raise its quota"
         who = f"the owner of the mailbox of {imap.username} at {imap.host}"
     elif found.delay is not None:
         hidden = returned.secrets(loop)

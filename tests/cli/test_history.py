@@ -54,7 +54,7 @@ async def test_checks_on_the_private_server_are_its_history_and_no_server_is_lef
     assert office.startswith("office: 1 check, ")
     assert "availability   100 %: mail got through in 1 of 1 checks" in office
     assert "availability   0.00 %: mail got through in 0 of 1 checks" in refused
-    assert "rejected at auth: No login at the relay" in refused
+    assert "rejected at auth: The relay " in refused
     page = html.read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert page.count("<svg") == 4

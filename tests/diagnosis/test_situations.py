@@ -19,7 +19,7 @@ from tests.servers.lab import Lab
 async def test_a_situation_is_named_with_its_place_and_its_remedy(whole_lab: Lab, situation: Situation) -> None:
     config, result = await situation.make(whole_lab)
     told = said(result, whole_lab)
-    keep(situation, markdown(result, in_force(config)), told.texts)
+    keep(situation, markdown(result, in_force(config), config.limits), told.texts)
     assert told.normal() == documented()[situation.title, situation.case].normal()
     assert result.error_type == situation.error_type
     data = result.model_dump(mode="json")

@@ -188,7 +188,7 @@ async def test_a_bounce_mailbox_that_nobody_serves_is_a_note_with_the_remedy() -
     assert_delivered(result)
     (note,) = notes(result)
     assert note.startswith("The bounce mailbox of ann at 127.0.0.1:1 could not be read (at connect: ")
-    assert note.endswith("see whether 127.0.0.1 is up and its port open.")
+    assert note.endswith("see whether the service on 127.0.0.1 is running, and bounce_mailbox.port is right.")
 
 
 async def test_a_bounce_mailbox_that_was_away_is_read_when_it_is_back() -> None:

@@ -39,7 +39,7 @@ async def test_a_full_mailbox_is_why_a_message_is_lost() -> None:
         result = await way.check(SHORT)
     assert result.outcome is Outcome.LOST
     assert result.sentence.endswith(
-        "; that mailbox is full (1000 of 1000 KiB), so a bounce would not have come in either: "
+        ", for that mailbox is full (1000 of 1000 KiB), and a bounce would not fit in either: "
         "make room in it, or raise its quota."
     )
 

@@ -204,7 +204,7 @@ def grid(*rows: str) -> dict[str, str]:
             grid("lost lost", "lost unread"),
             "all 3 loops that could be judged fail (lost), from A and B, into M and N: no single relay or mailbox "
             "explains that, so look for what they share; N could not be read in 1 of its 2 loops (at login: NO "
-            "[AUTHENTICATIONFAILED] no), which says nothing about the mail: check its user name and password",
+            "[AUTHENTICATIONFAILED] no), so whether mail arrived is not known: check its user name and password",
             id="everything that could be judged",
         ),
         pytest.param(
@@ -241,14 +241,14 @@ def grid(*rows: str) -> dict[str, str]:
         ),
         pytest.param(
             grid("unread ok", "unread ok"),
-            "M could not be read in all 2 of its loops (at login: NO [AUTHENTICATIONFAILED] no), which says nothing "
-            "about the mail: check its user name and password",
+            "M could not be read in all 2 of its loops (at login: NO [AUTHENTICATIONFAILED] no), so whether mail "
+            "arrived is not known: check its user name and password",
             id="a mailbox that cannot be read",
         ),
         pytest.param(
             grid("unreached unreached", "unreached unreached"),
-            "no mailbox can be reached (M and N, at connect: connection refused), which says nothing about "
-            "the mail: look at this machine's network and DNS first",
+            "no mailbox can be reached (M and N, at connect: connection refused), so whether mail "
+            "arrived is not known: look at this machine's network and DNS first",
             id="no mailbox at all",
         ),
         pytest.param(

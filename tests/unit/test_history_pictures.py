@@ -20,9 +20,10 @@ from tasks.history.checks import Check, of_result
 from tasks.history.figures import Figures, histories
 from tasks.history.grid import grid
 from tasks.history.latency import latency
-from tasks.history.window import LONGEST, Window
+from tasks.history.window import Window
 from tasks.mail.facts import Placement
 from tasks.mail.result import LoopResult, Status
+from tasks.mail.spans import LONGEST
 from tests.unit.test_report import HOSTILE
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -82,7 +82,7 @@ def test_the_imap_leg_opens_the_mailbox_then_waits_until_the_arrival_then_finds_
         ("tls", 0.111, 0.131, "step"),
         ("login", 0.131, 0.161, "step"),
         ("waiting", 0.161, 0.3, "waiting"),
-        ("search", 0.3, 0.4, "step"),
+        ("detection", 0.3, 0.4, "step"),
     ]
     assert marks(timeline) == [
         (0.1, "accepted", "moment"),
@@ -96,7 +96,7 @@ def test_the_imap_leg_opens_the_mailbox_then_waits_until_the_arrival_then_finds_
 
 def test_a_message_that_is_there_before_the_mailbox_is_open_was_not_waited_for() -> None:
     bars = lane(of_result(result(delivery_seconds=0.01), LIMITS), "imap")
-    assert [label for label, *_ in bars] == ["dns", "connect", "tls", "login", "search"]
+    assert [label for label, *_ in bars] == ["dns", "connect", "tls", "login", "detection"]
     assert bars[-1][1:3] == (0.161, 0.4)
 
 

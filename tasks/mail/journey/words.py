@@ -48,17 +48,27 @@ def changes(journey: Journey | None) -> Remedy | None:
         parts.append(Remedy(f"{words}: look there for a rule that removes fields", suspects))
     if journey.body is Body.CHANGED:
         suspects = one_of(changers(journey))
-        words = f"on the way {suspects} changed its body{_by(journey.foreign)}, which breaks signatures"
-        look = "look there for what adds a footer or a disclaimer, or rewrites links"
-        parts.append(Remedy(f"{words}: {look}", suspects))
+        named = named_by(journey.foreign, changers(journey))
+        words = f"on the way {suspects} changed its body{_quoted(journey.foreign, named)}, which breaks signatures"
+        place = f"first on {named}" if named else "there"
+        look = f"look {place} for what adds a footer or a disclaimer, or rewrites links"
+        parts.append(Remedy(f"{words}: {look}", named or suspects))
     if not parts:
         return None
-    return Remedy("".join(f"; {part.words}" for part in parts), f"{whoever_runs(parts[0].who)}, unless it is meant to")
+    return Remedy(
+        "".join(f"; {part.words}" for part in parts), f"{whoever_runs(parts[0].who)}, unless that is intended"
+    )
 
 
-def _by(foreign: str) -> str:
-    """What it says now: a footer often names its maker."""
-    return f' ("{foreign}" is not ours)' if foreign else ""
+def _quoted(foreign: str, named: str) -> str:
+    """A line that was not sent: a footer often names its maker."""
+    return f' ("{foreign}" is not ours{f", and names {named}" if named else ""})' if foreign else ""
+
+
+def named_by(foreign: str, servers: Sequence[str]) -> str:
+    """The one of the servers that a line of the body names; empty where it names none, or more than one."""
+    found = [name for name in servers if "." in name and name.lower() in foreign.lower()]
+    return found[0] if len(found) == 1 else ""
 
 
 def ways(parting: Parting | None, relay: str) -> Remedy:
@@ -69,8 +79,8 @@ def ways(parting: Parting | None, relay: str) -> Remedy:
         words = "it was handed in twice, so look for a relay that keeps what it has refused"
         return Remedy(words, whoever_runs(relay))
     name = parting.last.by or "a server without a name"
-    number = f", which had it as {parting.last.id}" if parting.last.id else ""
-    place = f"their ways part behind {name}{number}"
+    number = f" as {parting.last.id}" if parting.last.id else ""
+    place = f"they separate after {name} took it{number}"
     by = parting.second if len(parting.second) > len(parting.first) else parting.first
     others = list(dict.fromkeys(server for server in by if server not in (*_shorter(parting), name)))
     if others:
@@ -85,7 +95,7 @@ def clock_notes(steps: Sequence[Step]) -> Iterator[str]:
     if own := own_skew(steps):
         way = "fast" if own > 0 else "slow"
         agree = "as all servers on the way agree"
-        yield f"This machine's clock is at least {took(abs(own))} {way}, {agree}: have it set, by NTP for one."
+        yield f"This machine's clock is at least {took(abs(own))} {way}, {agree}: have it set, for instance by NTP."
         return
     told = set()
     for step in steps:
@@ -95,12 +105,17 @@ def clock_notes(steps: Sequence[Step]) -> Iterator[str]:
         told.add(name)
         if step.skew:
             way = "fast" if step.skew > 0 else "slow"
-            yield f"The clock of {name} is at least {took(abs(step.skew))} {way}: have it set, by NTP for one."
+            yield f"The clock of {name} is at least {took(abs(step.skew))} {way}: have it set, for instance by NTP."
         else:
             yield (
                 f"The clocks of {step.against} and {name} are at least {took(step.apart)} apart: "
-                "have both set, by NTP for one."
+                "have both set, for instance by NTP."
             )
+
+
+def wrong_clocks(steps: Sequence[Step]) -> list[str]:
+    """The servers whose clocks are off for certain, as far as they have names."""
+    return list(dict.fromkeys(step.hop.by for step in steps if step.skew and step.hop.by))
 
 
 def signature_notes(journey: Journey) -> Iterator[str]:

@@ -222,7 +222,7 @@ def _imap(result: LoopResult, limits: Limits, sent: float) -> list[Bar]:
     if arrived > opened:
         bars.append(_bar("imap", "waiting" if found else "waiting, not found", opened, arrived, "waiting"))
     if end > max(arrived, opened):
-        bars.append(_bar("imap", "search", max(arrived, opened), end))
+        bars.append(_bar("imap", "detection", max(arrived, opened), end))
     return bars
 
 
