@@ -9,6 +9,8 @@ from tasks.history.window import duration
 from tasks.mail.addresses import SLUG, quoted
 from tasks.mail.errors import ConfigError
 
+PLAYED = ("relay-down", "lost", "bounced", "late", "junked", "silent")  # by `mail-loop alerts test`
+
 
 def positive(text: str) -> float:
     """A number of seconds."""
@@ -43,4 +45,11 @@ def loop(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"{quoted(text)} is not lower-case letters and digits with single hyphens between"
         )
+    return text
+
+
+def situation(text: str) -> str:
+    """A situation of `mail-loop alerts test`."""
+    if text not in PLAYED:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(PLAYED)}, not {text[:40]!r}")
     return text

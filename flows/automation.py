@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 NAME = "mail-loop: crash runs whose heartbeat stopped"
-FLOWS = ["inbound-check", "mail-loop-check"]
+FLOWS = ["inbound-check", "loop-matrix", "mail-loop-check"]
 SILENCE = timedelta(minutes=10)  # three of Prefect's heartbeats and more, and longer than a server takes to restart
 
 
@@ -22,7 +22,7 @@ def crash_silent_runs(silence: timedelta = SILENCE) -> AutomationCore:
     """
     return AutomationCore(
         name=NAME,
-        description="Written by mail-loop serve, which puts it back to what it was when it is changed.",
+        description="Written by mail-loop serve and alerts apply, which put it back to what it was.",
         trigger=EventTrigger(
             posture=Posture.Proactive,
             match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
@@ -44,16 +44,21 @@ def crash_silent_runs(silence: timedelta = SILENCE) -> AutomationCore:
 
 async def ensure(url: str) -> None:
     """Make sure that the server at `url` has the automation, once. One that was switched off stays so."""
-    wanted = crash_silent_runs()
     with temporary_settings({PREFECT_API_URL: url}):
-        async with get_client() as client:
-            found = await client.read_automations_by_name(NAME)
-            if not found:
-                await client.create_automation(wanted)
-            for automation in found:
-                if _content(automation) != _content(wanted):
-                    enabled = wanted.model_copy(update={"enabled": automation.enabled})
-                    await client.update_automation(automation.id, enabled)
+        await ensure_here()
+
+
+async def ensure_here() -> None:
+    """The same for the server that is configured."""
+    wanted = crash_silent_runs()
+    async with get_client() as client:
+        found = await client.read_automations_by_name(NAME)
+        if not found:
+            await client.create_automation(wanted)
+        for automation in found:
+            if _content(automation) != _content(wanted):
+                enabled = wanted.model_copy(update={"enabled": automation.enabled})
+                await client.update_automation(automation.id, enabled)
 
 
 def _content(automation: AutomationCore) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from flows.arguments import loop, port, positive, since
+from flows.arguments import PLAYED, loop, port, positive, since, situation
 from flows.check import quieten_prefect, run_check, say
 from flows.files import route
 from flows.trace import run_trace
@@ -103,6 +103,8 @@ def parser() -> argparse.ArgumentParser:
     validate.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
     validate.set_defaults(run=run_validate)
 
+    _alerts(commands.add_parser("alerts", help="who is called when a loop fails, and when none is checked any more"))
+
     demo = commands.add_parser("demo", help="run a whole check against a mail system of its own")
     demo.add_argument("--keep", action="store_true", help="leave the Prefect server and the mail system running")
     demo.add_argument("--home", type=Path, default=state_home() / "demo", help="folder for its state (%(default)s)")
@@ -117,6 +119,18 @@ def parser() -> argparse.ArgumentParser:
     stop.add_argument("--home", type=Path, action="append", metavar="DIR", help="as given to serve or demo")
     stop.set_defaults(run=run_stop)
     return top
+
+
+def _alerts(alerts: argparse.ArgumentParser) -> None:
+    verbs = alerts.add_subparsers(metavar="VERB", required=True)
+    apply = verbs.add_parser("apply", help="make the Prefect server do what FILE says, and nothing else of ours")
+    apply.add_argument("file", nargs="?", default="alerts.yaml", metavar="FILE", help="%(default)s")
+    apply.set_defaults(run=run_alerts, verb="apply")
+    show = verbs.add_parser("show", help="say which rules are in force, and what somebody has been called for")
+    show.set_defaults(run=run_alerts, verb="show")
+    test = verbs.add_parser("test", help="play situations with a mail system of its own, so that the channels ring")
+    test.add_argument("situations", nargs="*", type=situation, metavar="SITUATION", help=", ".join(PLAYED))
+    test.set_defaults(run=run_alerts, verb="test")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -169,6 +183,14 @@ def run_history(arguments: argparse.Namespace) -> int:
     from flows.history import history
 
     return history(state_home(), arguments.loop, arguments.since, arguments.html, say)
+
+
+def run_alerts(arguments: argparse.Namespace) -> int:
+    """`mail-loop alerts`: 0 if all is as it should be, 2 if a channel did not ring."""
+    quieten_prefect()
+    from flows.alerts.command import run
+
+    return run(arguments.verb, getattr(arguments, "file", ""), getattr(arguments, "situations", []), say)
 
 
 def run_demo(arguments: argparse.Namespace) -> int:

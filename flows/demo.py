@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -14,10 +12,10 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows import background
 from flows.background import stop
 from flows.check import drawn_for, say
-from flows.server import SERVER, ServerError, free_port, start_server
+from flows.sandboxed import SANDBOX, address, login, start_sandbox
+from flows.server import SERVER, free_port, start_server
 from flows.server import settings as server_settings
 from tasks.mail import progress
 from tasks.mail.config import loop_config
@@ -25,9 +23,6 @@ from tasks.mail.progress import Progress
 from tasks.mail.report import attempts, line, timeline
 from tasks.mail.result import LoopResult
 
-SANDBOX = "sandbox"
-PASSWORD = "MAIL_LOOP_SANDBOX_PASSWORD"  # noqa: S105  # the name of a variable
-START_SECONDS = 30.0
 LEGS = {"smtp": "sending", "imap": "looking for it"}
 
 
@@ -38,7 +33,7 @@ def demo(home: Path, *, keep: bool = False) -> int:
     end_demo(home)
     try:
         with console.status("starting a mail system of our own"):
-            box = _start_sandbox(home)
+            box = start_sandbox(home, "--greylist-first")
         console.print(f"mail system: SMTP on port {box['smtp_port']}, IMAP on port {box['imaps_port']}; it greylists")
         with console.status("starting a Prefect server of our own (the first time it makes its database)"):
             url = start_server(home, free_port())
@@ -61,24 +56,6 @@ def end_demo(home: Path) -> list[str]:
     return [name for name in (SERVER, SANDBOX) if stop(home, name)]
 
 
-def _start_sandbox(home: Path) -> dict[str, object]:
-    """Start the mail system, and wait for the line in which it says where it listens."""
-    os.environ[PASSWORD] = secrets.token_urlsafe(12)
-    log = home / f"{SANDBOX}.log"
-    log.unlink(missing_ok=True)
-    sandbox = background.start(
-        home, SANDBOX, [sys.executable, "-m", "tasks.sandbox", "--greylist-first"], os.environ.copy()
-    )
-    until = time.monotonic() + START_SECONDS
-    while sandbox.alive and time.monotonic() < until:
-        for text in log.read_text(encoding="utf-8").splitlines():
-            if text.startswith("{"):
-                box: dict[str, object] = json.loads(text)
-                return box
-        time.sleep(0.05)
-    raise ServerError(f"the mail system of the demo did not start: see {log}")
-
-
 def _check(home: Path, url: str, box: dict[str, object], console: Console) -> LoopResult:
     """The check as an operator would run it, the password by name only."""
     port = int(url.rpartition(":")[2].partition("/")[0])
@@ -90,16 +67,15 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
 
         from flows.through_prefect import check, records_written
 
-    server = {"host": box["host"], "username": box["username"], "password_secret": PASSWORD, "ca_file": box["ca_file"]}
-    address = f"{box['username']}@sandbox.test"
+    server, monitor = login(box), address(box)
     loop = loop_config(
         {
             "name": "demo",
             "smtp": {
                 **server,
                 "port": box["smtp_port"],
-                "from_addr": address,
-                "to_addr": address,
+                "from_addr": monitor,
+                "to_addr": monitor,
                 "subject_prefix": "[mail-loop demo]",
                 "retry_delay": 2.0,
             },

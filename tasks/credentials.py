@@ -10,6 +10,7 @@ from prefect.blocks.system import Secret
 
 from tasks.mail.config import ImapConfig, LoopConfig
 from tasks.mail.environment import Section, from_environment, missing, variable, with_password
+from tasks.mail.errors import ConfigError
 
 BLOCK_SECONDS = 15.0  # Prefect's own client would try for minutes
 
@@ -38,6 +39,14 @@ async def resolve_section(section: Section, field: str) -> Section:
     if password is None:
         raise missing(field, f"{why} and no environment variable {variable(secret)}")
     return with_password(section, field, password)
+
+
+async def secret_value(secret: str, field: str) -> str:
+    """The value of a secret that `field` names. Raises ConfigError where it is nowhere to be found."""
+    block, why = await _from_block(secret)
+    if (value := block or from_environment(secret)) is None:
+        raise ConfigError(f"{field}: there is {why} and no environment variable {variable(secret)}: create one of them")
+    return value
 
 
 async def _from_block(secret: str) -> tuple[str | None, str]:

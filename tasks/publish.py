@@ -13,6 +13,7 @@ import anyio
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
 
+from tasks.calling import CHECKED, called, labels_of, resource
 from tasks.history.record import embedded
 from tasks.mail.config import Limits
 from tasks.mail.network import describe_os_error
@@ -20,7 +21,6 @@ from tasks.mail.report import line, markdown
 from tasks.mail.result import EarlierProbe, LoopResult
 from tasks.mail.state import make_private, state_home
 
-EVENT = "mail-loop.checked"
 ARRIVED = "mail-loop.arrived"
 PUBLISH_SECONDS = 20.0
 UNPUBLISHED = "unpublished.log"
@@ -64,9 +64,10 @@ async def publish(
     except Exception as error:
         log.error("The artifact of %s could not be written: %s", result.loop, type(error).__name__)
         _keep(result)
-    loop = {"prefect.resource.id": f"mail-loop.loop.{result.loop}", "prefect.resource.name": result.loop}
+    loop = resource(result.loop)
+    labels = await called(result) if written else labels_of(result)
     try:
-        emit_event(EVENT, resource=loop, payload=result.model_dump(mode="json"))
+        emit_event(CHECKED, resource=loop | labels, payload=result.model_dump(mode="json"))
         for probe in result.earlier_probes:
             emit_event(
                 ARRIVED,

@@ -36,6 +36,12 @@ _RULES = {
     "retry_jitter": "must be a number from 0 to 1, without quotes",
     "senders": "must be a mapping of your names to sections smtp",
     "receivers": "must be a mapping of your names to sections imap, each with its address",
+    "checks": "must be a whole number from 1 to 100, without quotes",
+    "recovered_after": "must be a whole number from 1 to 100, without quotes",
+    "block": "must be the type and the name of a block, such as slack-webhook/operators",
+    "channels": "must name at least one",
+    "loops": "must name at least one",
+    "rules": "must be a mapping of your names to rules",
     "without": "must be a mapping of names of senders to lists of names of receivers",
 }
 

@@ -27,6 +27,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--smtp-port", type=int, default=0, help="SMTP port with STARTTLS (default: a free one)")
     parser.add_argument("--imap-port", type=int, default=0, help="IMAP port with STARTTLS (default: a free one)")
     parser.add_argument("--greylist-first", action="store_true", help="answer the first RCPT with 450")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds until a message is delivered")
+    parser.add_argument("--deliver-to", default="INBOX", help="folder of the mailbox (default: %(default)s)")
+    parser.add_argument("--discard", action="store_true", help="accept messages and throw them away")
+    parser.add_argument("--bounce", action="store_true", help="accept messages and return a notification instead")
     parser.add_argument("--user", default="monitor", help="name of the mailbox (default: %(default)s)")
     parser.add_argument("--ca-dir", type=Path, help="existing folder for ca.pem (default: a temporary one)")
     return parser.parse_args()
@@ -36,7 +40,12 @@ async def _run(arguments: argparse.Namespace, password: str) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    script = Script(rcpt=["450 4.2.0 Greylisted, please try again"] if arguments.greylist_first else [])
+    script = Script(
+        rcpt=["450 4.2.0 Greylisted, please try again"] if arguments.greylist_first else [],
+        delay=arguments.delay,
+        deliver_to=None if arguments.discard else arguments.deliver_to,
+        bounces=arguments.bounce,
+    )
     async with Sandbox(
         {arguments.user: password},
         script,

@@ -26,7 +26,8 @@ class Script:
 
     The replies of a phase are given one by one, in this order, whatever connection asks; after the last one the phase
     is accepted again. `data` is the reply after the final dot. Every recipient's mailbox gets `copies` of an accepted
-    message in `deliver_to` (None: the message is thrown away), `delay` seconds after it was accepted.
+    message in `deliver_to` (None: the message is thrown away), `delay` seconds after it was accepted; with `bounces`
+    a notification that it could not be delivered, instead of the message.
     """
 
     auth: Sequence[str] = ()
@@ -36,6 +37,7 @@ class Script:
     delay: float = 0.0
     deliver_to: str | None = "INBOX"
     copies: int = 1
+    bounces: bool = False
 
 
 class SmtpHandler:

@@ -13,8 +13,9 @@ from typing import Self
 
 import trustme
 
+from tasks.sandbox.bounce import bounce
 from tasks.sandbox.imap import ImapServer, StoredMessage
-from tasks.sandbox.smtp import Script, SmtpHandler, SmtpServer
+from tasks.sandbox.smtp import HOST_NAME, Script, SmtpHandler, SmtpServer
 
 
 class Sandbox:
@@ -119,6 +120,8 @@ class Sandbox:
 
     async def _file(self, user: str, raw: bytes, script: Script) -> None:
         await asyncio.sleep(script.delay)
+        if script.bounces:
+            raw = bounce(raw, f"{user}@{HOST_NAME}", HOST_NAME)
         if script.deliver_to is not None:
             for _ in range(script.copies):
                 await self.deliver(user, raw, script.deliver_to)

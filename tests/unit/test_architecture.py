@@ -53,6 +53,12 @@ def test_who_is_to_blame_is_found_without_prefect(path: Path) -> None:
     assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
 
 
+@pytest.mark.parametrize("path", room("tasks", "alerts"), ids=str)
+def test_who_is_called_is_reckoned_without_prefect(path: Path) -> None:
+    assert not reaches(path, "prefect")
+    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
+
+
 @pytest.mark.parametrize("path", room("tasks", "mail"), ids=str)
 def test_a_check_knows_nothing_of_other_checks(path: Path) -> None:
     assert not reaches(path, "tasks.blame")

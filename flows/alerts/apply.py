@@ -1,0 +1,186 @@
+"""`mail-loop alerts apply` and `show`: what the file says is what the server does, and nothing else is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.events import Event
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+
+from flows import automation as crash_rule
+from flows.alerts import channels as blocks
+from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
+from tasks.alerts.by_mail import hosts_of, shared, way_of
+from tasks.alerts.rules import Alerts, Rule
+from tasks.alerts.standing import Standing
+from tasks.calling import ALIVE, CHECKED, RULES, WATCHED, resource, write
+from tasks.mail.errors import ConfigError
+from tasks.mail.visible import one_line
+
+STATES = "mail-loop-alert-state-"
+FLOWS = ["mail-loop-check", "inbound-check"]
+MOST_DEPLOYMENTS = 10_000
+PAGE = 200
+
+Say = Callable[[str], None]
+
+
+async def apply(alerts: Alerts, say: Say) -> None:
+    """Make the server do what the file says. Raises ConfigError before anything is changed."""
+    async with get_client() as client:
+        loops = await known_loops(client)
+        urls = {name: await blocks.url_of(name, channel) for name, channel in alerts.channels.items()}
+        for name, channel in alerts.channels.items():
+            if (way := way_of(channel, urls[name])) is not None:
+                _refuse_mail(alerts, name, way, loops)
+        before = await in_force(client)
+        made = {name: await blocks.make(client, name, one, urls[name]) for name, one in alerts.channels.items()}
+        ids, fresh = await _automations(client, alerts, made, say)
+        silent: dict[str, dict[str, str]] = {}
+        for name, _, target in alerts.pairs():
+            if (found := ids.get(f"{PREFIX}{name} to {target}{SILENCE}")) is not None:
+                silent.setdefault(name, {})[target] = str(found)
+        rules = {name: rule.model_dump(mode="json", exclude_unset=True) for name, rule in alerts.rules.items()}
+        value = {"rules": rules, "automations": silent, "channels": {name: str(block) for name, block in made.items()}}
+        if value != before:
+            await write(client, RULES, value)
+        for gone in before.get("channels", {}):
+            kept = made.get(gone)
+            if await blocks.remove(client, gone, kept):
+                say(f"removed: channel {gone}")
+        for rule in alerts.rules.values():
+            if rule.when == "silent":
+                await _watch(client, rule, loops, anew=fresh)
+    await crash_rule.ensure_here()
+    say(f"in force: {_count(alerts.rules, 'rule')}, {_count(alerts.channels, 'channel')}")
+
+
+async def known_loops(client: PrefectClient) -> dict[str, Mapping[str, Any]]:
+    """The loops that the server has deployments of, with their parameters."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for offset in range(0, MOST_DEPLOYMENTS, PAGE):
+        flows = FlowFilter(name=FlowFilterName(any_=FLOWS))
+        page = await client.read_deployments(flow_filter=flows, limit=PAGE, offset=offset)
+        found |= {str(one.parameters["name"]): one.parameters for one in page if "name" in one.parameters}
+        if len(page) < PAGE:
+            break
+    return found
+
+
+def _refuse_mail(alerts: Alerts, channel: str, way: frozenset[str], loops: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ConfigError where a rule would call by mail for a loop that this very mail may depend on."""
+    for name, rule in alerts.rules.items():
+        if channel not in rule.channels:
+            continue
+        where = f"rules.{name}.channels: {channel} is mail"
+        if rule.loops is None:
+            raise ConfigError(f"{where}, and the rule holds for all loops: name those that do not depend on that mail")
+        for loop in rule.loops:
+            if loop not in loops:
+                raise ConfigError(
+                    f"{where}, and the server knows no loop {loop}, so whether that depends on it cannot be told: "
+                    "deploy the loop first, or choose another channel"
+                )
+            if not way or (domain := shared(way, hosts_of(loops[loop]))) is not None:
+                both = f"both go by {domain}" if way else "and which way it takes is not known"
+                raise ConfigError(
+                    f"{where}, and the loop {loop} may depend on it ({both}), so a call that mail is broken would be "
+                    "stuck with it: choose another channel"
+                )
+
+
+async def _automations(
+    client: PrefectClient, alerts: Alerts, made: Mapping[str, UUID], say: Say
+) -> tuple[dict[str, UUID], bool]:
+    """Create, change and remove automations; returns the ids by name, and whether one on silence is new or changed."""
+    wanted = [one for name, rule, channel in alerts.pairs() for one in automations(name, rule, channel, made[channel])]
+    found = [one for one in await client.read_automations() if is_ours(one)]
+    ids: dict[str, UUID] = {}
+    fresh = False
+    for one in wanted:
+        twins = [other for other in found if other.name == one.name]
+        for twin in twins[1:]:
+            await client.delete_automation(twin.id)
+        if not twins:
+            ids[one.name] = await client.create_automation(one)
+            say(f"created: {one.name.removeprefix(PREFIX)}")
+        else:
+            ids[one.name] = twins[0].id
+            if not twins[0].enabled:
+                say(f"switched off in Prefect, and left so: {one.name.removeprefix(PREFIX)}")
+            if content(twins[0]) == content(one):
+                continue
+            await client.update_automation(twins[0].id, one.model_copy(update={"enabled": twins[0].enabled}))
+            say(f"changed: {one.name.removeprefix(PREFIX)}")
+        fresh = fresh or one.name.endswith(SILENCE)
+    names = {one.name for one in wanted}
+    for other in found:
+        if other.name not in names:
+            await client.delete_automation(other.id)
+            say(f"removed: {other.name.removeprefix(PREFIX)}")
+    return ids, fresh
+
+
+async def _watch(client: PrefectClient, rule: Rule, loops: Iterable[str], *, anew: bool) -> None:
+    """Start the clock of loops that have not been checked yet: a schedule that never began is silence, too."""
+    for loop in rule.loops or loops:
+        seen = EventFilter(
+            event=EventNameFilter(name=[CHECKED, WATCHED]),
+            resource=EventResourceFilter(id=[resource(loop)["prefect.resource.id"]]),
+        )
+        if anew or not (await client.read_events(seen, limit=1)).events:
+            event = Event(
+                event=WATCHED,
+                resource=resource(loop) | {ALIVE: "yes"},
+                payload={"loop": loop, "sentence": "It was then that the rule began to hold."},
+                occurred=datetime.now(UTC),
+            )
+            await client.request("POST", "/events", json=[event.model_dump(mode="json")])
+
+
+async def show(say: Say) -> None:
+    """Say which rules are in force on the server, and which calls are open."""
+    async with get_client() as client:
+        rules = rules_of(await in_force(client))
+        if not rules:
+            say("no rules are in force: mail-loop alerts apply alerts.yaml")
+            return
+        for name, rule in rules.items():
+            when = f"for {rule.within}" if rule.when == "silent" else f"after {_count([None] * rule.checks, 'check')}"
+            loops = ", ".join(rule.loops) if rule.loops else "all loops"
+            say(f"{name}: {rule.when} {when}, {loops}, to {', '.join(rule.channels)}")
+        off = [one.name for one in await client.read_automations() if is_ours(one) and not one.enabled]
+        for paused in off:
+            say(f"switched off in Prefect: {paused.removeprefix(PREFIX)}")
+        open_calls = 0
+        for variable in await client.read_variables(limit=PAGE):
+            if variable.name.startswith(STATES) and isinstance(variable.value, dict):
+                for rule_name, fields in variable.value.items():
+                    standing = Standing.model_validate(fields)
+                    if standing.called:
+                        open_calls += 1
+                        since = f"{standing.since:%Y-%m-%d %H:%M} UTC" if standing.since else "some time"
+                        loop = variable.name.removeprefix(STATES)
+                        say(one_line(f"called: {loop} is {standing.outcome} since {since} (rule {rule_name})"))
+        if not open_calls:
+            say("nobody has been called for anything that goes on")
+
+
+async def in_force(client: PrefectClient) -> dict[str, Any]:
+    """What the last apply left on the server: rules, automations and channels; empty where there was none."""
+    found = await client.read_variable_by_name(RULES)
+    return found.value if found is not None and isinstance(found.value, dict) else {}
+
+
+def rules_of(value: Mapping[str, Any]) -> dict[str, Rule]:
+    """The rules in it."""
+    return {name: Rule.model_validate(fields) for name, fields in value.get("rules", {}).items()}
+
+
+def _count(things: Any, word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,75 @@
+"""Rules as automations of Prefect: what they are made of, and how those on the server are told from others."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from prefect.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification, SendNotification
+
+from tasks.alerts import message
+from tasks.alerts.rules import Rule
+from tasks.calling import ALIVE, CALL, CHANNEL, CHECKED, RULE, WATCHED, sign
+
+PREFIX = "mail-loop alert: "
+DESCRIPTION = "Written by mail-loop alerts apply, which puts it back to what its file says."
+SILENCE = ", no check"
+EVERY_LOOP = "mail-loop.loop.*"
+
+
+def automations(name: str, rule: Rule, channel: str, block: UUID) -> list[AutomationCore]:
+    """What a rule is for one channel: one that calls and tells of the recovery, and for silence one more."""
+    told = SendNotification(
+        block_document_id=block, subject="{{ event.payload.subject }}", body="{{ event.payload.body }}"
+    )
+    kinds = ("recovered",) if rule.when == "silent" else (rule.when, "recovered")
+    calling = AutomationCore(
+        name=f"{PREFIX}{name} to {channel}",
+        description=DESCRIPTION,
+        trigger=EventTrigger(
+            posture=Posture.Reactive,
+            match=ResourceSpecification({"prefect.resource.id": EVERY_LOOP, RULE: name, CHANNEL: channel}),
+            expect={CALL.format(kind=kind) for kind in kinds},
+            threshold=1,
+        ),
+        actions=[told],
+    )
+    if rule.when != "silent":
+        return [calling]
+    return [calling, silence(name, rule, channel, block)]
+
+
+def silence(name: str, rule: Rule, channel: str, block: UUID) -> AutomationCore:
+    """Calls once when a loop has had no good check for so long."""
+    loops = [f"mail-loop.loop.{loop}" for loop in rule.loops] if rule.loops else EVERY_LOOP
+    subject, body = message.silent(rule.within or "")
+    return AutomationCore(
+        name=f"{PREFIX}{name} to {channel}{SILENCE}",
+        description=DESCRIPTION,
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            match=ResourceSpecification({"prefect.resource.id": loops, ALIVE: sign((rule.loops or ("",))[0])}),
+            after={CHECKED, WATCHED},
+            expect={CHECKED},
+            for_each={"prefect.resource.id"},
+            threshold=1,
+            within=rule.silence,
+        ),
+        actions=[SendNotification(block_document_id=block, subject=subject, body=body)],
+    )
+
+
+def is_ours(automation: AutomationCore) -> bool:
+    """Whether an earlier apply made it."""
+    return automation.name.startswith(PREFIX) and automation.description == DESCRIPTION
+
+
+def content(automation: AutomationCore) -> dict[str, Any]:
+    """What makes it up, without what the server adds."""
+    shown = automation.model_dump(mode="json", include={"description", "trigger", "actions"})
+    return shown | {"trigger": {name: _ordered(value) for name, value in shown["trigger"].items() if name != "id"}}
+
+
+def _ordered(value: object) -> object:
+    """A set has no order, and comes back in any."""
+    return sorted(value) if isinstance(value, list) else value

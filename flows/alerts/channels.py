@@ -1,0 +1,72 @@
+"""Channels: notification blocks of Prefect, made from the secrets that the operator names."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
+from prefect.client.orchestration import PrefectClient
+from prefect.exceptions import ObjectNotFound
+from pydantic import SecretStr
+
+from tasks.alerts.rules import Channel
+from tasks.credentials import secret_value
+from tasks.mail.errors import ConfigError
+
+BLOCK = "mail-loop-{channel}"
+TYPES = ("custom-webhook", "slack-webhook")  # of the blocks that we make
+
+
+async def url_of(name: str, channel: Channel) -> str:
+    """The URL behind a channel; empty for a block of the operator's. Raises ConfigError."""
+    if channel.webhook is not None:
+        url = await secret_value(channel.webhook, f"channels.{name}.webhook")
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise ConfigError(f"channels.{name}.webhook: the value of {channel.webhook} is no http or https URL")
+        return url
+    if channel.apprise is not None:
+        from apprise import Apprise
+
+        url = await secret_value(channel.apprise, f"channels.{name}.apprise")
+        if Apprise.instantiate(url, suppress_exceptions=True) is None:
+            raise ConfigError(f"channels.{name}.apprise: the value of {channel.apprise} is no URL that Apprise knows")
+        return url
+    return ""
+
+
+async def make(client: PrefectClient, name: str, channel: Channel, url: str) -> UUID:
+    """Make sure that the channel has its block on the server; returns the block's id. Raises ConfigError."""
+    if channel.block is not None:
+        kind, _, document = channel.block.partition("/")
+        try:
+            found = await client.read_block_document_by_name(document, kind, include_secrets=False)
+        except ObjectNotFound:
+            raise ConfigError(f"channels.{name}.block: there is no block {channel.block} on the server") from None
+        return found.id
+    if channel.webhook is not None:
+        webhook = CustomWebhookNotificationBlock(
+            name=name,
+            url="{{url}}",  # what stands here is shown to whoever may read blocks, a secret is not
+            json_data={"subject": "{{subject}}", "text": "{{body}}"},
+            secrets={"url": url},
+        )
+        saved: UUID = await webhook.save(BLOCK.format(channel=name), overwrite=True)
+        return saved
+    # Of Prefect's blocks this one hands its URL to Apprise as it is, whatever service that names.
+    made: UUID = await SlackWebhook(url=SecretStr(url)).save(BLOCK.format(channel=name), overwrite=True)
+    return made
+
+
+async def remove(client: PrefectClient, name: str, kept: UUID | None) -> bool:
+    """Remove the blocks that an earlier apply made for a channel, but for the one to be kept."""
+    removed = False
+    for kind in TYPES:
+        try:
+            found = await client.read_block_document_by_name(BLOCK.format(channel=name), kind, include_secrets=False)
+        except ObjectNotFound:
+            continue
+        if found.id != kept:
+            await client.delete_block_document(found.id)
+            removed = True
+    return removed

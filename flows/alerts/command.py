@@ -1,0 +1,32 @@
+"""`mail-loop alerts`, against the Prefect server that is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect.settings import get_current_settings
+
+from flows.alerts.apply import Say, apply, show
+from flows.api import api, in_a_thread
+from flows.arguments import PLAYED
+from flows.server import ServerError
+from tasks.alerts.rules import load_alerts
+from tasks.mail.state import state_home
+from tasks.mail.visible import one_line
+
+
+def run(verb: str, file: str, situations: Sequence[str], say: Say) -> int:
+    """Do what `verb` says; returns the exit code."""
+    alerts = load_alerts(file) if verb == "apply" else None
+    if not get_current_settings().api.url:
+        raise ServerError("alerts live on a Prefect server that stays: set PREFECT_API_URL")
+    with api(state_home()):
+        if alerts is not None:
+            in_a_thread(lambda: apply(alerts, say))
+            return 0
+        if verb == "show":
+            in_a_thread(lambda: show(lambda text: say(one_line(text, None))))
+            return 0
+        from flows.alerts.trial import trial
+
+        return 0 if in_a_thread(lambda: trial(situations or PLAYED, state_home() / "alerts-test", say)) else 2

@@ -1,0 +1,224 @@
+"""`mail-loop alerts test`: situations played with a mail system of our own, so that the operator's pager rings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.events import Event
+from prefect.events.filters import (
+    EventFilter,
+    EventNameFilter,
+    EventOccurredFilter,
+    EventRelatedFilter,
+    EventResourceFilter,
+)
+
+from flows import background
+from flows.alerts.apply import Say, in_force, rules_of
+from flows.alerts.automations import automations
+from flows.sandboxed import SANDBOX, address, login, start_sandbox
+from flows.server import free_port
+from flows.through_prefect import check
+from tasks.alerts.rules import TRIAL, Rule
+from tasks.calling import CALL, CHANNEL, RULE, RULES, STATE, resource, write
+from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.errors import ConfigError
+
+SHORTEST = "1m"  # of a silence: what every minute calls for is not worth a rule
+PATIENCE = 100.0  # seconds for a call to be made; Prefect looks for silence now and then
+WARN_AFTER, MAX_WAIT = 1.0, 4.0  # seconds
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is played: the rules that it is for, and what our own mail system does, by its options."""
+
+    when: str
+    options: tuple[str, ...] = ()
+    relay_down: bool = False
+
+
+SITUATIONS = {
+    "relay-down": Situation("failing", relay_down=True),
+    "lost": Situation("failing", ("--discard",)),
+    "bounced": Situation("failing", ("--bounce",)),
+    "late": Situation("degraded", ("--delay", "2")),
+    "junked": Situation("degraded", ("--deliver-to", "Junk")),
+    "silent": Situation("silent"),
+}
+
+
+async def trial(names: Sequence[str], home: Path, say: Say) -> bool:
+    """Play the situations, one after the other; returns whether every call was made, once, and taken."""
+    heard = True
+    async with get_client() as client:
+        rules = rules_of(await in_force(client))
+        if not rules:
+            raise ConfigError("no rules are in force on the server: mail-loop alerts apply alerts.yaml")
+        play = _Play(client, home, say)
+        for name in names:
+            situation = SITUATIONS[name]
+            concerned = {key: rule for key, rule in rules.items() if rule.when == situation.when}
+            if not concerned:
+                say(f"{name}: no rule is about {situation.when} loops, so nobody would be called")
+                continue
+            await play.forget()
+            if situation.when == "silent":
+                heard &= await play.silence(name, concerned)
+            else:
+                heard &= await play.outage(name, situation, concerned)
+        await play.forget()
+    return heard
+
+
+class _Play:
+    """One loop through a mail system of our own, and what its checks call for."""
+
+    def __init__(self, client: PrefectClient, home: Path, say: Say) -> None:
+        self.client = client
+        self.home = home
+        self.say = say
+
+    async def outage(self, name: str, situation: Situation, rules: dict[str, Rule]) -> bool:
+        begun = datetime.now(UTC)
+        await self._checks(max(rule.checks for rule in rules.values()), situation)
+        heard = await self._heard(name, situation.when, rules, begun)
+        begun = datetime.now(UTC)
+        await self._checks(max(rule.recovered_after for rule in rules.values()))
+        return await self._heard(name, "recovered", rules, begun) and heard
+
+    async def _checks(self, number: int, situation: Situation = SITUATIONS["silent"]) -> None:
+        """So many checks of a mail system that does as the situation says."""
+        box = await asyncio.to_thread(start_sandbox, self.home, *situation.options)
+        try:
+            for _ in range(number):
+                await check(_loop(box, relay_down=situation.relay_down))
+        finally:
+            await asyncio.to_thread(background.stop, self.home, SANDBOX)
+
+    async def silence(self, name: str, rules: dict[str, Rule]) -> bool:
+        """With copies of the rules that hold for this loop alone, and wait for a minute."""
+        copies = {
+            f"{key}-trial": rule.model_copy(update={"within": SHORTEST, "loops": (TRIAL,)})
+            for key, rule in rules.items()
+        }
+        async with self._added(copies) as silent:
+            begun = datetime.now(UTC)
+            await self._checks(1)
+            self.say(f"{name}: a good check, and then none for {SHORTEST}")
+            heard = True
+            for key, channels in silent.items():
+                for channel, automation in channels.items():
+                    answered = partial(self._fired, automation, begun)
+                    heard &= await self._rang(name, "silent", key, channel, answered)
+            begun = datetime.now(UTC)
+            await self._checks(1)
+            return await self._heard(name, "recovered", copies, begun) and heard
+
+    @asynccontextmanager
+    async def _added(self, copies: dict[str, Rule]) -> AsyncIterator[dict[str, dict[str, str]]]:
+        """Copies of rules, in force while the block lasts; yields the automations on silence by rule and channel."""
+        before = await in_force(self.client)
+        made: list[UUID] = []
+        silent: dict[str, dict[str, str]] = {key: {} for key in copies}
+        try:
+            for key, rule in copies.items():
+                for channel in rule.channels:
+                    wanted = automations(key, rule, channel, UUID(before["channels"][channel]))
+                    made += [await self.client.create_automation(one) for one in wanted]
+                    silent[key][channel] = str(made[-1])  # the one on silence comes last
+            added = {key: rule.model_dump(mode="json", exclude_unset=True) for key, rule in copies.items()}
+            changes = {"rules": before["rules"] | added, "automations": before["automations"] | silent}
+            await write(self.client, RULES, before | changes)
+            yield silent
+        finally:
+            await write(self.client, RULES, before)
+            for automation in made:
+                await self.client.delete_automation(automation)
+
+    async def _heard(self, name: str, kind: str, rules: dict[str, Rule], since: datetime) -> bool:
+        """Whether each channel of each rule was called once, and took the call."""
+        heard = True
+        for key, rule in rules.items():
+            for channel in rule.channels:
+                calls = await self._calls(kind, key, channel, since)
+                if len(calls) != 1:
+                    self.say(f"{name}: {kind}: rule {key} called {channel} {len(calls)} times instead of once")
+                    heard = False
+                    continue
+                heard &= await self._rang(name, kind, key, channel, partial(self._taken, str(calls[0].id)))
+        return heard
+
+    async def _rang(self, name: str, kind: str, rule: str, channel: str, done: Callable[[], Awaitable[bool]]) -> bool:
+        begun = time.monotonic()
+        while time.monotonic() - begun < PATIENCE:
+            if await done():
+                self.say(f"{name}: {kind}: rule {rule} called {channel}")
+                return True
+            await asyncio.sleep(0.5)
+        self.say(f"{name}: {kind}: {channel} has not taken the call of rule {rule}: see the server's log")
+        return False
+
+    async def _calls(self, kind: str, rule: str, channel: str, since: datetime) -> list[Event]:
+        """The calls on record since then; a server writes events down some seconds after it took them."""
+        of_kind = EventFilter(
+            event=EventNameFilter(name=[CALL.format(kind=kind)]),
+            resource=EventResourceFilter(id=[resource(TRIAL)["prefect.resource.id"]]),
+            occurred=EventOccurredFilter(since=since),
+        )
+        until = time.monotonic() + PATIENCE / 5
+        found: list[Event] = []
+        while not found and time.monotonic() < until:
+            await asyncio.sleep(0.5)
+            page = (await self.client.read_events(of_kind, limit=50)).events
+            found = [one for one in page if one.resource.get(RULE) == rule and one.resource.get(CHANNEL) == channel]
+        return found
+
+    async def _taken(self, event: str) -> bool:
+        return await self._executed(EventRelatedFilter(id=[f"prefect.event.{event}"]))
+
+    async def _fired(self, automation: str, since: datetime) -> bool:
+        resources = EventResourceFilter(id=[f"prefect.automation.{automation}"])
+        return await self._executed(None, resources, EventOccurredFilter(since=since))
+
+    async def _executed(
+        self,
+        related: EventRelatedFilter | None,
+        resources: EventResourceFilter | None = None,
+        occurred: EventOccurredFilter | None = None,
+    ) -> bool:
+        executed = EventFilter(
+            event=EventNameFilter(name=["prefect.automation.action.executed"]),
+            related=related,
+            resource=resources,
+            occurred=occurred or EventOccurredFilter(),
+        )
+        return bool((await self.client.read_events(executed, limit=1)).events)
+
+    async def forget(self) -> None:
+        """Begin anew: what earlier checks of this loop called for is over."""
+        name = STATE.format(loop=TRIAL)
+        if await self.client.read_variable_by_name(name) is not None:
+            await self.client.delete_variable_by_name(name)
+
+
+def _loop(box: dict[str, object], *, relay_down: bool) -> LoopConfig:
+    smtp = {**login(box), "port": free_port() if relay_down else box["smtp_port"], "retries": 0}
+    addresses = {"from_addr": address(box), "to_addr": address(box), "subject_prefix": "[mail-loop alerts test]"}
+    return loop_config(
+        {
+            "name": TRIAL,
+            "smtp": smtp | addresses,
+            "imap": {**login(box), "port": box["imaps_port"]},
+            "limits": {"warn_after": WARN_AFTER, "max_wait": MAX_WAIT},
+        }
+    )

@@ -1,0 +1,121 @@
+"""What alerts.yaml says: channels, and who is called through them when. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from tasks.mail.config import validated
+from tasks.mail.errors import ConfigError
+from tasks.mail.fields import Slug
+from tasks.mail.files import read
+from tasks.mail.problems import problem
+from tasks.mail.sections import Strict
+from tasks.mail.spans import span
+
+TRIAL = "alerts-test"  # the loop of `mail-loop alerts test`: every rule holds for it
+SHORTEST = timedelta(minutes=1)
+BLOCK = r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*$"
+
+NAME = r"^[A-Za-z0-9_-]{1,255}$"
+Count = Annotated[int, Field(ge=1, le=100)]
+
+
+def _span(text: str) -> str:
+    if (length := span(text)) is None or length < SHORTEST:
+        raise problem(f"must be a length of time of a minute or more, such as 45m, 2h or 1d, not {text[:20]!r}")
+    return text
+
+
+def _secret(name: str) -> str:
+    if not re.fullmatch(NAME, name):
+        raise problem("must be the name of a secret that holds the URL, not the URL")
+    return name
+
+
+SecretName = Annotated[str, AfterValidator(_secret)]
+
+
+class Channel(Strict):
+    """Where a call goes: one of the three fields."""
+
+    webhook: SecretName | None = Field(
+        None, description="Name of the secret that holds the URL to which subject and text are posted as JSON"
+    )
+    apprise: SecretName | None = Field(None, description="Name of the secret that holds a URL as Apprise knows them")
+    block: Annotated[str, Field(pattern=BLOCK)] | None = Field(
+        None, description="A notification block that is in Prefect already, such as slack-webhook/operators"
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if sum(value is not None for value in (self.webhook, self.apprise, self.block)) != 1:
+            raise problem("must have one of webhook, apprise and block")
+        return self
+
+
+class Rule(Strict):
+    """When somebody is called, and through which channels.
+
+    A failing loop has had `checks` errors in a row, a degraded one so many warnings; `recovered_after` good checks in a
+    row end that. A silent one has had no good check within so long, nor an error that a failing rule has called for.
+    """
+
+    when: Literal["failing", "degraded", "silent"] = Field(description="What calls: failing, degraded or silent")
+    channels: tuple[Slug, ...] = Field(strict=False, min_length=1, description="Names of channels")
+    checks: Count = Field(1, description="So many checks in a row")
+    recovered_after: Count = Field(2, description="So many good checks in a row are a recovery")
+    within: Annotated[str, AfterValidator(_span)] | None = Field(None, description="For silent: such as 45m")
+    loops: tuple[Slug, ...] | None = Field(None, strict=False, min_length=1, description="Loops; without it, all")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        given = self.model_fields_set
+        if self.when == "silent" and self.within is None:
+            raise problem("needs within where when is silent: for how long no good check may come, such as 45m")
+        if self.when != "silent" and self.within is not None:
+            raise problem(f"has within, which is for silent alone: with {self.when}, give checks")
+        if self.when == "silent" and given & {"checks", "recovered_after"}:
+            raise problem("has checks or recovered_after, which a silent rule does not have: one good check ends it")
+        return self
+
+    @property
+    def silence(self) -> timedelta:
+        """For how long no good check may come; zero where that is not what the rule is about."""
+        return span(self.within or "") or timedelta()
+
+    def holds_for(self, loop: str) -> bool:
+        """Whether the loop is one of its."""
+        return self.loops is None or loop in self.loops or loop == TRIAL
+
+
+class Alerts(Strict):
+    """The whole file."""
+
+    channels: dict[Slug, Channel] = Field(min_length=1, description="A mapping of your names to channels")
+    rules: dict[Slug, Rule] = Field(min_length=1, description="A mapping of your names to rules")
+
+    @model_validator(mode="after")
+    def _knows_its_channels(self) -> Self:
+        for name, rule in self.rules.items():
+            if unknown := [channel for channel in rule.channels if channel not in self.channels]:
+                raise problem(f"has no channel {unknown[0]}, which rules.{name} names: add it, or correct the name")
+        return self
+
+    def pairs(self) -> Iterator[tuple[str, Rule, str]]:
+        """Each rule with each of its channels."""
+        for name, rule in self.rules.items():
+            yield from ((name, rule, channel) for channel in dict.fromkeys(rule.channels))
+
+
+def load_alerts(path: str | Path) -> Alerts:
+    """The rules in the file at `path`; a failure is a ConfigError that begins with the path as given."""
+    source, data = read(path, "channels and rules")
+    if not data.keys() & {"channels", "rules"}:
+        raise ConfigError(f"{source}: holds no alerts: give the sections channels and rules")
+    return validated(Alerts, data, source)

@@ -1,0 +1,276 @@
+"""Calls: after each check it is reckoned where its loop stands with the rules, and who must be called is called, once.
+
+`mail-loop alerts apply` leaves the rules in a Prefect Variable. Where a loop stands with them is in another, as long as
+there is something to remember. A call is an event, which the automation of its rule and channel answers. The Variable
+is written before the event, and what Prefect says of the automation is read by the next check: a call that a kill has
+prevented, or that the channel did not take, is made again, and none is made twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import VariableCreate, VariableUpdate
+from prefect.events import Event, ResourceSpecification
+from prefect.events.filters import (
+    EventFilter,
+    EventNameFilter,
+    EventOccurredFilter,
+    EventRelatedFilter,
+    EventResourceFilter,
+)
+from prefect.utilities.urls import url_for
+
+from tasks.alerts import message
+from tasks.alerts.rules import TRIAL, Rule
+from tasks.alerts.standing import Kind, Pending, Standing, after
+from tasks.mail.result import LoopResult, Outcome, Status
+
+RULES = "mail-loop-alerts"
+STATE = "mail-loop-alert-state-{loop}"
+CHECKED, WATCHED = "mail-loop.checked", "mail-loop.watched"
+CALL = "mail-loop.{kind}"
+ALIVE, STATUS, OUTCOME, RULE, CHANNEL = (
+    f"mail-loop.{label}" for label in ("alive", "status", "outcome", "rule", "channel")
+)
+SECONDS = 20.0  # for all of it
+SETTLED = timedelta(seconds=60)  # a server writes down within seconds what became of a call
+MOST_TRIES = 5
+MOST_EVENTS = 50  # that the server gives at once
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The rules on the server. `automations`: the ids of those on silence, by rule and channel."""
+
+    rules: Mapping[str, Rule]
+    automations: Mapping[str, Mapping[str, str]]
+
+
+def resource(loop: str) -> dict[str, str]:
+    """A loop, as events name it."""
+    return {"prefect.resource.id": f"mail-loop.loop.{loop}", "prefect.resource.name": loop}
+
+
+def labels_of(result: LoopResult, *, known: bool = False) -> dict[str, str]:
+    """The labels of a check's event. It is a sign of life if it is good, or if its trouble is `known` to who acts."""
+    alive = known or (result.status is not Status.ERROR and result.outcome is not Outcome.SKIPPED)
+    return {STATUS: str(result.status), OUTCOME: str(result.outcome), ALIVE: sign(result.loop) if alive else "no"}
+
+
+def sign(loop: str) -> str:
+    """The sign of life of a loop. That of the trial is another, since no rule shall miss it afterwards."""
+    return "trial" if loop == TRIAL else "yes"
+
+
+async def called(result: LoopResult) -> dict[str, str]:
+    """Call who must be called; returns the labels of the check's own event. What goes wrong here is logged, no more."""
+    known = False
+    try:
+        async with asyncio.timeout(SECONDS), get_client() as client:
+            rules, states = await _read(client, result.loop)
+            if rules is not None:
+                known = await _Calls(client, result, rules, states).make()
+                if labels_of(result, known=known)[ALIVE] != "no":
+                    await _end_silence(client, result, rules)
+    except Exception as error:
+        log.error("Whether somebody must be called for %s is not known: %s", result.loop, type(error).__name__)
+    return labels_of(result, known=known)
+
+
+class _Calls:
+    """Where one loop stands, and the calls of one check."""
+
+    def __init__(
+        self, client: PrefectClient, result: LoopResult, rules: InForce, states: Mapping[str, Standing]
+    ) -> None:
+        self.client = client
+        self.result = result
+        self.rules = {name: rule for name, rule in rules.rules.items() if rule.holds_for(result.loop)}
+        self.before = states
+        self.now = dict(states)
+        self.at = result.sent_at or datetime.now(UTC)
+
+    async def make(self) -> bool:
+        """Make them; returns whether the check is bad, but somebody has been called for that."""
+        new: dict[tuple[str, str], Pending] = {}
+        for name, rule in self.rules.items():
+            if rule.when == "silent":
+                continue
+            before = self.before.get(name, Standing())
+            standing, kind = after(rule, before, self.result, self.at)
+            if kind is not None:
+                calls = await self._compose(name, rule, kind, before if kind == "recovered" else standing)
+                standing = standing.model_copy(update={"pending": calls})
+                new |= {(name, channel): call for channel, call in calls.items()}
+            self.now[name] = standing
+        self.now = {name: standing for name, standing in self.now.items() if name in self.rules}
+        await self._save()
+        for (name, channel), call in new.items():
+            await _post(self.client, self.result.loop, name, channel, call)
+        await self._settle(new)
+        failing = (name for name, rule in self.rules.items() if rule.when == "failing")
+        return self.result.status is Status.ERROR and any(self._called(name) for name in failing)
+
+    def _called(self, name: str) -> bool:
+        return name in self.now and self.now[name].called
+
+    async def _compose(self, name: str, rule: Rule, kind: Kind, standing: Standing) -> dict[str, Pending]:
+        """The call for each channel of the rule."""
+        last_good = (
+            None if kind == "recovered" else await _last(self.client, self.result.loop, {STATUS: ["ok", "warning"]})
+        )
+        run = self.result.flow_run_id
+        url = url_for("flow-run", run) if run else None
+        subject = message.subject(kind, self.result.loop, str(self.result.outcome))
+        body = message.body(kind, self.result, standing, self.at, last_good, url)
+        return {
+            channel: Pending(
+                event=_id(self.result.loop, name, channel, kind, standing.since, 1),
+                kind=kind,
+                subject=subject,
+                body=body,
+                at=datetime.now(UTC),
+            )
+            for channel in rule.channels
+        }
+
+    async def _settle(self, new: Iterable[tuple[str, str]]) -> None:
+        """Forget the calls that were taken, and make those again that were not."""
+        for name, standing in list(self.now.items()):
+            left: dict[str, Pending] = {}
+            for channel, call in standing.pending.items():
+                if (name, channel) not in new:
+                    left |= await self._again(name, channel, call)
+                else:
+                    left[channel] = call
+            self.now[name] = standing.model_copy(update={"pending": left})
+        await self._save()
+
+    async def _again(self, rule: str, channel: str, call: Pending) -> dict[str, Pending]:
+        if datetime.now(UTC) - call.at < SETTLED:
+            return {channel: call}
+        if await _was_taken(self.client, call.event):
+            return {}
+        where = f"{call.kind} of {self.result.loop} by rule {rule}"
+        if call.tries >= MOST_TRIES:
+            log.error("The channel %s has not taken the call about %s in %d tries.", channel, where, call.tries)
+            return {}
+        log.warning("The channel %s has not taken the call about %s: it is made again.", channel, where)
+        tries = call.tries + 1
+        event = _id(self.result.loop, rule, channel, call.kind, call.at, tries)
+        again = call.model_copy(update={"tries": tries, "event": event, "at": datetime.now(UTC)})
+        await _post(self.client, self.result.loop, rule, channel, again)
+        return {channel: again}
+
+    async def _save(self) -> None:
+        """Write down where the loop stands, if that has changed."""
+        now = {name: standing for name, standing in self.now.items() if not standing.is_idle}
+        if now == self.before:
+            return
+        name = STATE.format(loop=self.result.loop)
+        if not now:
+            await self.client.delete_variable_by_name(name)
+        else:
+            await write(self.client, name, {key: standing.model_dump(mode="json") for key, standing in now.items()})
+        self.before = now
+
+
+async def write(client: PrefectClient, name: str, value: dict[str, Any]) -> None:
+    """Make or change a Prefect Variable."""
+    if await client.read_variable_by_name(name) is None:
+        await client.create_variable(VariableCreate(name=name, value=value))
+    else:
+        await client.update_variable(VariableUpdate(name=name, value=value))
+
+
+async def _read(client: PrefectClient, loop: str) -> tuple[InForce | None, dict[str, Standing]]:
+    """The rules on the server, if there are any, and where the loop stands with them."""
+    state = STATE.format(loop=loop)
+    response = await client.request("POST", "/variables/filter", json={"variables": {"name": {"any_": [RULES, state]}}})
+    found = {one["name"]: one["value"] for one in response.json()}
+    if RULES not in found:
+        return None, {}
+    rules = {name: Rule.model_validate(rule) for name, rule in found[RULES]["rules"].items()}
+    states = {name: Standing.model_validate(one) for name, one in found.get(state, {}).items()}
+    return InForce(rules, found[RULES].get("automations", {})), states
+
+
+async def _post(client: PrefectClient, loop: str, rule: str, channel: str, call: Pending) -> None:
+    """Hand a call to the server, and wait for its answer."""
+    event = Event(
+        event=CALL.format(kind=call.kind),
+        resource=resource(loop) | {RULE: rule, CHANNEL: channel},
+        payload={"loop": loop, "subject": call.subject, "body": call.body},
+        id=call.event,
+    )
+    await client.request("POST", "/events", json=[event.model_dump(mode="json")])
+
+
+async def _was_taken(client: PrefectClient, event: str) -> bool:
+    """Whether the automation that answered the event did what it is for."""
+    executed = EventFilter(
+        event=EventNameFilter(name=["prefect.automation.action.executed"]),
+        related=EventRelatedFilter(id=[f"prefect.event.{event}"]),
+    )
+    return bool((await client.read_events(executed, limit=1)).events)
+
+
+async def _last(client: PrefectClient, loop: str, labels: Mapping[str, Any]) -> datetime | None:
+    """When the last check with these labels was told."""
+    checks = EventFilter(
+        event=EventNameFilter(name=[CHECKED, WATCHED]),
+        resource=EventResourceFilter(id=[resource(loop)["prefect.resource.id"]], labels=ResourceSpecification(labels)),
+    )
+    found = (await client.read_events(checks, limit=1)).events
+    return datetime.fromtimestamp(found[0].occurred.timestamp(), UTC) if found else None
+
+
+async def _end_silence(client: PrefectClient, result: LoopResult, rules: InForce) -> None:
+    """Tell of a recovery where a silence was told: the server knows whether it was."""
+    silent = {name: rule for name, rule in rules.rules.items() if rule.when == "silent" and rule.holds_for(result.loop)}
+    if not silent or (last := await _last(client, result.loop, {ALIVE: sign(result.loop)})) is None:
+        return
+    now = datetime.now(UTC)
+    standing = Standing(since=last)
+    for name, rule in silent.items():
+        for channel, automation in rules.automations.get(name, {}).items():
+            if now - last < rule.silence or (told := await _told(client, result.loop, automation, last)) is None:
+                continue
+            run = result.flow_run_id
+            call = Pending(
+                event=str(uuid5(NAMESPACE_URL, f"mail-loop:recovered:{told}")),
+                kind="recovered",
+                subject=message.subject("recovered", result.loop, ""),
+                body=message.body("recovered", result, standing, now, None, url_for("flow-run", run) if run else None),
+                at=now,
+            )
+            await _post(client, result.loop, name, channel, call)
+
+
+async def _told(client: PrefectClient, loop: str, automation: str, since: datetime) -> str | None:
+    """The id of the event with which an automation told that the loop is silent; None where it did not."""
+    triggered = EventFilter(
+        event=EventNameFilter(name=["prefect.automation.triggered"]),
+        resource=EventResourceFilter(id=[f"prefect.automation.{automation}"]),
+        occurred=EventOccurredFilter(since=since),
+    )
+    for event in (await client.read_events(triggered, limit=MOST_EVENTS)).events:
+        labels = event.payload.get("triggering_labels", {})
+        if labels.get("prefect.resource.id") == resource(loop)["prefect.resource.id"]:
+            return str(event.id)
+    return None
+
+
+def _id(loop: str, rule: str, channel: str, kind: str, since: datetime | None, tries: int) -> str:
+    """The same for the same call, so that one that is handed in twice is one."""
+    return str(uuid5(NAMESPACE_URL, f"mail-loop:{loop}:{rule}:{channel}:{kind}:{since}:{tries}"))
