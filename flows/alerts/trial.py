@@ -34,7 +34,8 @@ from tasks.mail.config import LoopConfig, loop_config
 from tasks.mail.errors import ConfigError
 
 SHORTEST = "1m"  # of a silence: what every minute calls for is not worth a rule
-PATIENCE = 100.0  # seconds for a call to be made; Prefect looks for silence now and then
+SILENCE_SECONDS = 120.0  # for a call about silence: Prefect looks for it now and then
+CALL_SECONDS = 15.0  # for any other: a server writes events down some seconds after it took them
 WARN_AFTER, MAX_WAIT = 1.0, 4.0  # seconds
 
 
@@ -160,7 +161,7 @@ class _Play:
 
     async def _rang(self, name: str, kind: str, rule: str, channel: str, done: Callable[[], Awaitable[bool]]) -> bool:
         begun = time.monotonic()
-        while time.monotonic() - begun < PATIENCE:
+        while time.monotonic() - begun < (SILENCE_SECONDS if kind == "silent" else CALL_SECONDS):
             if await done():
                 self.say(f"{name}: {kind}: rule {rule} called {channel}")
                 return True
@@ -169,13 +170,13 @@ class _Play:
         return False
 
     async def _calls(self, kind: str, rule: str, channel: str, since: datetime) -> list[Event]:
-        """The calls on record since then; a server writes events down some seconds after it took them."""
+        """The calls on record since then."""
         of_kind = EventFilter(
             event=EventNameFilter(name=[CALL.format(kind=kind)]),
             resource=EventResourceFilter(id=[resource(TRIAL)["prefect.resource.id"]]),
             occurred=EventOccurredFilter(since=since),
         )
-        until = time.monotonic() + PATIENCE / 5
+        until = time.monotonic() + CALL_SECONDS
         found: list[Event] = []
         while not found and time.monotonic() < until:
             await asyncio.sleep(0.5)
