@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from prefect.settings import get_current_settings
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 from prometheus_client import write_to_textfile
 
 from flows.metrics_server import application, listening
@@ -59,6 +59,8 @@ def exporter(
         if listen is not None:
             where = stack.enter_context(listening(*listen, application(board.registry, lambda: board.reads)))
             say(f"metrics of {shown} at {where}/metrics")
+        # The next read is the one that tries again: the client's own would take a minute.
+        stack.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
         asyncio.run(_until_a_signal(_read_on(board, shown, textfile, interval)))
     return 0
 

@@ -17,7 +17,7 @@ from tasks.mail.errors import ConfigError
 from tasks.mail.network import describe_os_error
 
 CLIENT_SECONDS = 30.0  # that a client may keep a connection waiting
-TEXT = [("Content-Type", "text/plain; charset=utf-8")]
+TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -61,7 +61,7 @@ def application(registry: CollectorRegistry, healthy: Callable[[], bool]) -> App
             status, text = "200 OK", "ok: Prefect was read\n"
             if not healthy():
                 status, text = "503 Service Unavailable", "Prefect cannot be read, or has not been yet\n"
-        start(status, TEXT)
+        start(status, [TEXT])  # the server adds to the list
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [text.encode()]
 
     return answer

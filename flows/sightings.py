@@ -25,6 +25,7 @@ from prefect.events.schemas.events import ReceivedEvent
 from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
 from tasks.history.record import extracted, read
 from tasks.mail.result import LoopResult
+from tasks.matrix import matrix_name
 from tasks.metrics.loop import KEPT, LONGEST, REMEMBERED
 from tasks.metrics.seen import Seen
 from tasks.metrics.sighting import Sighting, identity, of_a_result, of_a_state
@@ -34,7 +35,7 @@ EVENTS = 50  # what a server gives at the most at a time
 LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run
 APART = timedelta(seconds=30)  # between the order in which runs end and that in which they are stored
 REMEMBER = timedelta(hours=2)
-LOOKS = 2  # reads after the end of a run in which its event may still come
+GRACE = timedelta(seconds=30)  # after the end of a run, in which its event may still come: it is stored with others
 AHEAD = timedelta(days=1)  # the clock of a worker may be: its events are read all the same
 RESOURCE = "mail-loop.loop."
 OLDEST = datetime(2020, 1, 1, tzinfo=UTC)  # before any run
@@ -57,17 +58,17 @@ class Sightings:
     that of the exporter, so that a worker whose clock is wrong is caught by its runs.
     """
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], datetime], grace: timedelta = GRACE) -> None:
+        self._clock, self._grace = clock, grace
         self._found = Found()
         self._read_at: datetime | None = None
         self._ended = OLDEST
         self._events: Seen[UUID] = Seen()
         self._results: Seen[bytes] = Seen()
         self._told: Seen[str] = Seen()  # ids of runs of which a result is known
-        self._by_state: Seen[str] = Seen()
+        self._by_state: Seen[str] = Seen()  # ids of runs whose state was taken for their verdict
         self._settled: Seen[UUID] = Seen()
-        self._waiting: dict[UUID, tuple[FlowRun, int]] = {}
+        self._waiting: dict[UUID, tuple[FlowRun, datetime]] = {}
 
     async def read(self) -> Found:
         """All that is new. Raises what Prefect's client raises; what was read until then is not lost."""
@@ -120,15 +121,13 @@ class Sightings:
         """Take note of runs that have ended, and settle those of which no event has come."""
         async for run in _ended_runs(client, self._ended - APART):
             if self._settled.add(run.id, now) and self._read_at is not None and run.total_run_time < REMEMBER:
-                self._waiting[run.id] = (run, LOOKS)
+                self._waiting[run.id] = (run, now)
             self._ended = max(self._ended, _plain(run.end_time or self._ended))
         silent = {}
-        for id_, (run, looks) in [*self._waiting.items()]:
+        for id_, (run, since) in [*self._waiting.items()]:
             if str(id_) in self._told:
                 del self._waiting[id_]
-            elif looks > 0:
-                self._waiting[id_] = run, looks - 1
-            else:
+            elif now - since >= self._grace:
                 silent[id_] = run
         for id_s in [[*silent][start : start + PAGE] for start in range(0, len(silent), PAGE)]:
             artifacts = await artifacts_of(client, id_s)
@@ -140,9 +139,15 @@ class Sightings:
         at = min(_plain(run.end_time or now), now)
         for result in results:
             self._take(result, at, now)
-        if not results and run.state is not None:
+        if results or run.state is None:
+            return
+        # The state of a matrix is named after the worst of its loops, and is no verdict on any of them.
+        matrix = "senders" in run.parameters
+        loop, name = loop_named_in(run), run.state.name or ""
+        told = of_a_state(matrix_name(loop) if matrix else loop, at, run.state.type.value, "" if matrix else name)
+        if told.verdict is not None:
             self._by_state.add(str(run.id), now)
-            self._found.new.append(of_a_state(loop_named_in(run), at, run.state.type.value, run.state.name or ""))
+        self._found.new.append(told)
 
 
 def _plain(moment: datetime) -> datetime:
