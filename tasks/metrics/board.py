@@ -15,6 +15,7 @@ from tasks.metrics.counters import Counters
 from tasks.metrics.loop import Loop
 from tasks.metrics.sighting import Sighting, is_loop_name
 
+AT_NOUGHT = 4  # reads for which a new loop is shown with nought: a scrape should fall between
 FAILURES = 3  # reads in a row that fail before it is no longer said whether mail gets through
 IGNORED = ("unreadable", "name", "too_many_loops")
 
@@ -37,7 +38,7 @@ class Board(Collector):
         self._clock, self._patience, self._most_loops, self._exclude = clock, patience, most_loops, tuple(exclude)
         self._lock = Lock()
         self._loops: dict[str, Loop] = {}
-        self._held: list[Sighting] = []
+        self._held: dict[str, tuple[int, list[Sighting]]] = {}
         self._read_at: datetime | None = None
         self._resumed: datetime | None = None  # when Prefect could be read again
         self._failures = 0
@@ -59,21 +60,21 @@ class Board(Collector):
     def read(self, new: Iterable[Sighting], known: Iterable[Sighting], unreadable: int, seconds: float) -> None:
         """Take what a read found. `known` was there before the exporter: it tells how things stand and is not counted.
 
-        A loop that nobody had heard of is shown with nought first, and its checks are counted from the next read on.
+        A loop that nobody had heard of is shown with nought first, and its checks are counted some reads later.
         """
         with self._lock:
-            held, self._held = self._held, []
-            for sighting in held:
-                self._counters.count(sighting)
             for sighting in known:
                 self._see(sighting)
             before = set(self._loops)
+            self._let_go()
             for sighting in new:
                 if self._see(sighting):
-                    if sighting.loop in before:
-                        self._counters.count(sighting)
+                    if sighting.loop not in before:
+                        self._held.setdefault(sighting.loop, (AT_NOUGHT, []))
+                    if sighting.loop in self._held:
+                        self._held[sighting.loop][1].append(sighting)
                     else:
-                        self._held.append(sighting)
+                        self._counters.count(sighting)
             now = self._clock()
             if self._read_at is not None and not self._is_recent():
                 self._resumed = now
@@ -82,6 +83,15 @@ class Board(Collector):
         self._ignored.labels("unreadable").inc(unreadable)
         self._reads.labels("success").inc()
         self._took.observe(seconds)
+
+    def _let_go(self) -> None:
+        """Count what was held back long enough."""
+        for loop, (left, sightings) in [*self._held.items()]:
+            self._held[loop] = (left - 1, sightings)
+            if left == 1:
+                del self._held[loop]
+                for sighting in sightings:
+                    self._counters.count(sighting)
 
     def failed(self) -> None:
         """Prefect could not be read."""
@@ -117,8 +127,8 @@ class Board(Collector):
         gone = [name for name, loop in self._loops.items() if loop.gone(now, self._resumed)]
         for name in gone:
             del self._loops[name]
+            self._held.pop(name, None)
             self._counters.forget(name)
-        self._held = [sighting for sighting in self._held if sighting.loop in self._loops]
 
     def collect(self) -> Iterator[Metric]:
         """The gauges, as they are now."""
