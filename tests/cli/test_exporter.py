@@ -57,7 +57,7 @@ async def test_without_a_prefect_server_there_is_nothing_to_export(mail_loop: Co
         (("--textfile", "gone/x.prom"), "--textfile: cannot write gone/x.prom (No such file or directory): check"),
         (("--port", "{taken}"), "cannot listen on 127.0.0.1, port {taken} (Address already in use): choose another"),
         (("--address", "192.0.2.1"), "cannot listen on 192.0.2.1, port 9797 (Cannot assign requested address): choose"),
-        (("--address", "no host"), "cannot listen on no host, port 9797 (Name or service not known): choose another"),
+        (("--address", "a..b"), "cannot listen on a..b, port 9797 (Name or service not known): choose another"),
     ],
 )
 async def test_what_it_cannot_do_is_said_in_one_sentence(
