@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -48,10 +48,9 @@ class Scene:
         self.read(*new)
 
     def samples(self, name: str) -> dict[tuple[tuple[str, str], ...], float]:
-        families = text_string_to_metric_families(generate_latest(self.board.registry).decode())
         return {
             tuple(sorted(sample.labels.items())): sample.value
-            for family in families
+            for family in self.board.registry.collect()
             for sample in family.samples
             if sample.name == name
         }
@@ -387,6 +386,7 @@ outcomes = st.sampled_from(list(Outcome))
 moments = st.integers(0, 10**6).map(lambda seconds: START + timedelta(seconds=seconds))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(outcomes, moments), min_size=1, max_size=30, unique_by=lambda pair: pair[1]), st.data())
 def test_in_whatever_order_runs_are_read_the_loop_stands_the_same(
     told: list[tuple[Outcome, datetime]], data: st.DataObject
@@ -410,6 +410,7 @@ def test_in_whatever_order_runs_are_read_the_loop_stands_the_same(
 reads = st.lists(st.lists(st.tuples(st.sampled_from("abc"), outcomes), max_size=4), max_size=12)
 
 
+@settings(deadline=None, max_examples=50)
 @given(reads)
 def test_every_check_is_counted_once_a_few_reads_later_at_most(reads: list[list[tuple[str, Outcome]]]) -> None:
     """And no counter ever falls while its loop is there."""
