@@ -28,6 +28,7 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 QUARTER = 15 * MINUTE
 Labels = dict[str, str]
+stable = settings(derandomize=True, database=None, deadline=None, max_examples=100)
 
 
 class Scene:
@@ -386,7 +387,7 @@ outcomes = st.sampled_from(list(Outcome))
 moments = st.integers(0, 10**6).map(lambda seconds: START + timedelta(seconds=seconds))
 
 
-@settings(deadline=None)
+@stable
 @given(st.lists(st.tuples(outcomes, moments), min_size=1, max_size=30, unique_by=lambda pair: pair[1]), st.data())
 def test_in_whatever_order_runs_are_read_the_loop_stands_the_same(
     told: list[tuple[Outcome, datetime]], data: st.DataObject
@@ -410,7 +411,7 @@ def test_in_whatever_order_runs_are_read_the_loop_stands_the_same(
 reads = st.lists(st.lists(st.tuples(st.sampled_from("abc"), outcomes), max_size=4), max_size=12)
 
 
-@settings(deadline=None, max_examples=50)
+@stable
 @given(reads)
 def test_every_check_is_counted_once_a_few_reads_later_at_most(reads: list[list[tuple[str, Outcome]]]) -> None:
     """And no counter ever falls while its loop is there."""
