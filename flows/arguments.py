@@ -30,6 +30,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def how_many(text: str) -> int:
+    """How many of something."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000000")
+    return int(text)
+
+
 def since(text: str) -> str:
     """A length of time, as it stands."""
     try:

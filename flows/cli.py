@@ -13,16 +13,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from flows.arguments import PLAYED, loop, port, positive, since, situation
+from flows.arguments import PLAYED, how_many, loop, port, positive, since, situation
 from flows.check import quieten_prefect, run_check, say
 from flows.files import route
 from flows.trace import run_trace
+from tasks.alerts.rules import TRIAL
 from tasks.blame.files import load_any
 from tasks.mail.errors import ConfigError, MailLoopError
 from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
 
 BROKEN = 3  # the configuration is wrong, or the tool itself failed
+EXPORTER_PORT = 9797
 EXIT_SECONDS = 10.0  # from the last word to the end of the process
 
 DESCRIPTION = """\
@@ -63,6 +65,11 @@ HISTORY = """\
 Availability, delivery times, outages with their cause, placement: from the runs that
 Prefect holds, on the server that is configured, else on the private one."""
 
+EXPORTER = """\
+Metrics for Prometheus, from the runs and events that the configured Prefect server
+holds: over HTTP at /metrics (and /healthz), or in a file for the node exporter, or both.
+Runs until it is told to end. docs/metrics.md has the metrics, rules and a dashboard."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Wrong usage is the tool not doing its work: exit code 3, for 2 says that mail is broken."""
@@ -91,6 +98,17 @@ def parser() -> argparse.ArgumentParser:
     history.add_argument("--since", type=since, default="7d", help="how far back: 90m, 24h, 7d, 4w (%(default)s)")
     history.add_argument("--html", type=Path, metavar="FILE", help="write it as one HTML page, too")
     history.set_defaults(run=run_history)
+
+    exporter = commands.add_parser("exporter", help="serve metrics", description=EXPORTER, formatter_class=raw)
+    exporter.add_argument("--port", type=port, help=f"port to listen on ({EXPORTER_PORT}; none with --textfile alone)")
+    exporter.add_argument("--address", default="127.0.0.1", help="address to listen on (%(default)s)")
+    exporter.add_argument("--textfile", type=Path, metavar="FILE.prom", help="write them to this file at each read")
+    exporter.add_argument("--interval", type=positive, default=15.0, metavar="S", help="seconds between reads (15)")
+    exporter.add_argument("--max-loops", type=how_many, default=5000, metavar="N", help="at the most (%(default)s)")
+    exporter.add_argument(
+        "--exclude", action="append", default=[TRIAL], metavar="PATTERN", help="leave out, such as 'test-*'"
+    )
+    exporter.set_defaults(run=run_exporter)
 
     trace = commands.add_parser("trace", help="tell the journey of a message that was saved to a file")
     trace.add_argument("file", metavar="FILE.eml", help="the message as it is, - for standard input")
@@ -191,6 +209,16 @@ def run_alerts(arguments: argparse.Namespace) -> int:
     from flows.alerts.command import run
 
     return run(arguments.verb, getattr(arguments, "file", ""), getattr(arguments, "situations", []), say)
+
+
+def run_exporter(arguments: argparse.Namespace) -> int:
+    """`mail-loop exporter`: until a signal, and then 0."""
+    quieten_prefect()
+    from flows.exporter import exporter
+
+    with_http = arguments.port or not arguments.textfile
+    listen = (arguments.address, arguments.port or EXPORTER_PORT) if with_http else None
+    return exporter(listen, arguments.textfile, arguments.interval, arguments.max_loops, arguments.exclude, say)
 
 
 def run_demo(arguments: argparse.Namespace) -> int:

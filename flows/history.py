@@ -111,9 +111,9 @@ async def read(period: Window, loop: str | None = None) -> list[Figures]:
         async for runs in _runs(client, period):
             wanted = {run.id: run for run in runs if _counts(run, period) and _may_be_of(run, loop)}
             if wanted:
-                artifacts = await _artifacts(client, list(wanted))
+                artifacts = await artifacts_of(client, list(wanted))
                 for run in wanted.values():
-                    if told := _results(artifacts[run.id]):
+                    if told := results_in(artifacts[run.id]):
                         results += [(result, _began(run)) for result in told]
                     else:
                         checks.append(_by_state(run))
@@ -142,7 +142,7 @@ async def _runs(client: PrefectClient, period: Window) -> AsyncIterator[list[Flo
         offset += PAGE
 
 
-async def _artifacts(client: PrefectClient, runs: list[UUID]) -> dict[UUID, list[Artifact]]:
+async def artifacts_of(client: PrefectClient, runs: list[UUID]) -> dict[UUID, list[Artifact]]:
     """The reports of these runs, by run: a run that was retried in the UI has several."""
     found: dict[UUID, dict[UUID, Artifact]] = defaultdict(dict)
     offset = 0
@@ -163,7 +163,7 @@ async def _artifacts(client: PrefectClient, runs: list[UUID]) -> dict[UUID, list
         offset += PAGE
 
 
-def _results(artifacts: list[Artifact]) -> list[LoopResult]:
+def results_in(artifacts: list[Artifact]) -> list[LoopResult]:
     """What a run found: as many results as it has on record."""
     read = ((one.key, extracted(one.data)) for one in artifacts)
     return [result for key, result in read if result is not None and key == artifact_key(result.loop)]
@@ -173,7 +173,7 @@ def _by_state(run: FlowRun) -> Check:
     """The check of a run that has no result on record."""
     state = run.state
     kind, name, message = (state.type.value, state.name or "", state.message) if state else ("PENDING", "", None)
-    return of_state(_loop(run), _began(run), kind, name, message)
+    return of_state(loop_named_in(run), _began(run), kind, name, message)
 
 
 def _began(run: FlowRun) -> datetime:
@@ -183,10 +183,10 @@ def _began(run: FlowRun) -> datetime:
 
 def _may_be_of(run: FlowRun, loop: str | None) -> bool:
     """Whether a run may have checked the loop: one of a matrix checks many."""
-    return loop in (None, _loop(run)) or "senders" in run.parameters
+    return loop in (None, loop_named_in(run)) or "senders" in run.parameters
 
 
-def _loop(run: FlowRun) -> str:
+def loop_named_in(run: FlowRun) -> str:
     """The loop that a run is of: the parameter `name`, which only an inbound check may leave out."""
     return loop_name(run.parameters.get("name", "inbound"))
 

@@ -15,6 +15,8 @@ NEEDS = {
     "lab": LAB_NEEDS,
     "whole_lab": SITUATIONS_NEED,
     "set_clock": (["faketime"], "faketime is needed: make servers"),
+    "promtool": (["promtool"], "Prometheus is needed: make servers"),
+    "prometheus": (["prometheus", "promtool"], "Prometheus is needed: make servers"),
     "chromium": (["chromium"], "Chromium is needed: make servers"),
 }
 

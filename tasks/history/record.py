@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 
-from pydantic import ValidationError
-
 from tasks.mail.result import LoopResult
 
 OPEN, CLOSE = "<!-- mail-loop-result ", " -->"
@@ -28,7 +26,7 @@ def embedded(result: LoopResult) -> str:
 def extracted(artifact: object) -> LoopResult | None:
     """The result that an artifact carries; None where it carries none, or one that cannot be read.
 
-    Only the last line counts: nothing that a report shows is there. Fields of a later version are ignored.
+    Only the last line counts: nothing that a report shows is there.
     """
     if not isinstance(artifact, str):
         return None
@@ -36,9 +34,18 @@ def extracted(artifact: object) -> LoopResult | None:
     if not (line.startswith(OPEN) and line.endswith(CLOSE)):
         return None
     try:
-        fields = json.loads(line[len(OPEN) : -len(CLOSE)])
+        return read(json.loads(line[len(OPEN) : -len(CLOSE)]))
+    except (ValueError, RecursionError):
+        return None
+
+
+def read(fields: object) -> LoopResult | None:
+    """The result in these fields of JSON; None where it cannot be read. Fields of a later version are ignored."""
+    if not isinstance(fields, dict):
+        return None
+    try:
         return LoopResult.model_validate({name: fields[name] for name in KNOWN & fields.keys()})
-    except (ValueError, ValidationError, AttributeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
 
 

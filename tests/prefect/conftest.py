@@ -41,6 +41,7 @@ def server(home: Path) -> Iterator[str]:
     """The API of the server."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DO_NOT_TRACK", "1")
+        patch.setenv("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL", "0.5")  # seconds that tests wait for one
         port = free_port()
         url = start_server(home, port)
         here = settings(home, port)

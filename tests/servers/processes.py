@@ -120,6 +120,11 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def code(self) -> int:
+        """The exit code, once it has ended."""
+        return self._process.wait(0)
+
     def stop(self, pid: int | None = None) -> None:
         """End the server politely, by `pid` where the one to tell is not our own child, then by force."""
         if self.running:

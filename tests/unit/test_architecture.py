@@ -47,6 +47,12 @@ def test_a_history_is_reckoned_without_prefect(path: Path) -> None:
     assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
 
 
+@pytest.mark.parametrize("path", room("tasks", "metrics"), ids=str)
+def test_metrics_are_reckoned_without_prefect(path: Path) -> None:
+    assert not reaches(path, "prefect")
+    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
+
+
 @pytest.mark.parametrize("path", room("tasks", "blame"), ids=str)
 def test_who_is_to_blame_is_found_without_prefect(path: Path) -> None:
     assert not reaches(path, "prefect")

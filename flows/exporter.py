@@ -1,0 +1,126 @@
+"""`mail-loop exporter`: what Prefect holds of the checks, as metrics for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
+from prometheus_client import write_to_textfile
+
+from flows.metrics_server import application, listening
+from flows.sightings import Sightings
+from tasks.mail.errors import ConfigError
+from tasks.mail.network import describe_os_error
+from tasks.metrics.board import Board
+
+FIRST_SECONDS = 600.0  # that the first read may take: it asks for each loop
+READ_SECONDS = 60.0
+STALE_READS = 3
+UMASK = 0o022  # the node exporter runs as somebody else
+
+
+def exporter(
+    listen: tuple[str, int] | None,
+    textfile: Path | None,
+    interval: float,
+    most_loops: int,
+    exclude: Iterable[str],
+    say: Callable[[str], None],
+) -> int:
+    """Serve metrics at the address and port of `listen`, and keep `textfile`, until a signal comes.
+
+    `interval`: seconds between two reads of Prefect. Raises ConfigError.
+    """
+    url = get_current_settings().api.url
+    if not url:
+        raise ConfigError(
+            "the exporter reads the Prefect server that is configured, and none is: "
+            "set PREFECT_API_URL, such as http://127.0.0.1:4200/api"
+        )
+    shown = str(httpx.URL(url).copy_with(userinfo=b""))
+    board = Board(_now, timedelta(seconds=STALE_READS * interval + READ_SECONDS), most_loops, _version(), exclude)
+    with ExitStack() as stack:
+        if textfile is not None:
+            os.umask(UMASK)
+            _write_first(board, textfile)
+            stack.callback(textfile.unlink, missing_ok=True)  # what it says would stay true for ever
+            say(f"metrics of {shown} in {textfile}")
+        if listen is not None:
+            where = stack.enter_context(listening(*listen, application(board.registry, lambda: board.reads)))
+            say(f"metrics of {shown} at {where}/metrics")
+        # The next read is the one that tries again: the client's own would take a minute.
+        stack.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
+        asyncio.run(_until_a_signal(_read_on(board, shown, textfile, interval)))
+    return 0
+
+
+async def _until_a_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, which does not end by itself, until somebody wants it to end."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, told.set)
+    working, waiting = asyncio.create_task(work), asyncio.create_task(told.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+async def _read_on(board: Board, url: str, textfile: Path | None, interval: float) -> None:
+    """Read Prefect again and again, and say when that no longer works, and when it does again."""
+    sightings, limit, trouble = Sightings(_now), FIRST_SECONDS, ""
+    while True:
+        begun, before, trouble = time.monotonic(), trouble, ""
+        try:
+            async with asyncio.timeout(limit):
+                found = await sightings.read()
+        except Exception as error:
+            board.failed()
+            trouble = f"the Prefect server at {url} cannot be read ({_why(error)})"
+        else:
+            board.read(found.new, found.known, found.unreadable, time.monotonic() - begun)
+            limit = READ_SECONDS
+        try:
+            if textfile is not None:
+                write_to_textfile(str(textfile), board.registry)
+        except OSError as error:
+            trouble = trouble or f"{textfile} cannot be written ({describe_os_error(error)})"
+        if trouble != before:
+            print(f"mail-loop: {trouble or 'it works again'}", file=sys.stderr, flush=True)
+        await asyncio.sleep(max(0.0, begun + interval - time.monotonic()))
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"HTTP {error.response.status_code}"
+    return type(error).__name__
+
+
+def _write_first(board: Board, textfile: Path) -> None:
+    if textfile.suffix != ".prom":
+        raise ConfigError(f"--textfile: the node exporter reads files named *.prom only, not {textfile.name}")
+    try:
+        write_to_textfile(str(textfile), board.registry)
+    except OSError as error:
+        raise ConfigError(f"--textfile: cannot write {textfile} ({describe_os_error(error)}): check the path") from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _version() -> str:
+    return version("mail-loop-check")

@@ -1,0 +1,232 @@
+"""What the exporter reads of Prefect: the runs and events of checks, each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import (
+    ArtifactCollectionFilter,
+    ArtifactCollectionFilterKey,
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import ArtifactCollectionSort, FlowRunSort
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventOrder, EventResourceFilter
+from prefect.events.schemas.events import ReceivedEvent
+
+from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
+from tasks.history.record import extracted, read
+from tasks.mail.result import LoopResult
+from tasks.matrix import matrix_name
+from tasks.metrics.loop import KEPT, LONGEST, REMEMBERED
+from tasks.metrics.seen import Seen
+from tasks.metrics.sighting import Sighting, identity, of_a_result, of_a_state
+from tasks.publish import EVENT, artifact_key
+
+EVENTS = 50  # what a server gives at the most at a time
+LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run
+APART = timedelta(seconds=30)  # between the order in which runs end and that in which they are stored
+REMEMBER = timedelta(hours=2)
+GRACE = timedelta(seconds=30)  # after the end of a run, in which its event may still come: it is stored with others
+AHEAD = timedelta(days=1)  # the clock of a worker may be: its events are read all the same
+RESOURCE = "mail-loop.loop."
+OLDEST = datetime(2020, 1, 1, tzinfo=UTC)  # before any run
+
+
+@dataclass
+class Found:
+    """What a read found. `known` was there before the first one, and tells only how things stand."""
+
+    new: list[Sighting] = field(default_factory=list)
+    known: list[Sighting] = field(default_factory=list)
+    unreadable: int = 0
+
+
+class Sightings:
+    """Reads on from where the read before ended; one that fails is made up for by the next.
+
+    A result is an event, else an artifact of a run that has ended; a run with neither is what its state says. By
+    event, run and content each of them counts once. Runs are followed by the clock of the server alone, events by
+    that of the exporter, so that a worker whose clock is wrong is caught by its runs.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], grace: timedelta = GRACE) -> None:
+        self._clock, self._grace = clock, grace
+        self._found = Found()
+        self._read_at: datetime | None = None
+        self._ended = OLDEST
+        self._events: Seen[UUID] = Seen()
+        self._results: Seen[bytes] = Seen()
+        self._told: Seen[str] = Seen()  # ids of runs of which a result is known
+        self._by_state: Seen[str] = Seen()  # ids of runs whose state was taken for their verdict
+        self._settled: Seen[UUID] = Seen()
+        self._waiting: dict[UUID, tuple[FlowRun, datetime]] = {}
+
+    async def read(self) -> Found:
+        """All that is new. Raises what Prefect's client raises; what was read until then is not lost."""
+        now = self._clock()
+        async with get_client() as client:
+            if self._read_at is None:
+                # In this order: a run that ends meanwhile is new, unless its event is known.
+                self._ended = await _newest_end(client) or OLDEST
+                await self._begin(client, now)
+            since = (self._read_at or now) - LATE
+            for event in [event async for event in _events(client, _checked(since, now + AHEAD, EventOrder.ASC))]:
+                self._take_event(event, now)
+            await self._read_runs(client, now)
+        # Not earlier: after hours without Prefect, what was met just before is met again.
+        for seen in (self._events, self._results, self._told, self._by_state, self._settled):
+            seen.forget(now - REMEMBER)
+        self._read_at = now
+        found, self._found = self._found, Found()
+        return found
+
+    async def _begin(self, client: PrefectClient, now: datetime) -> None:
+        """How each loop stands that was not given up long ago: its newest checks."""
+        async for loop, at, result in _newest_of_each_loop(client, now - KEPT * LONGEST):
+            where = _checked(OLDEST, now + AHEAD, EventOrder.DESC, loop)
+            page = await client.read_events(where, limit=REMEMBERED)
+            for event in page.events:
+                self._take_event(event, now)
+            if not page.events:
+                self._take(result, min(at, now), now)
+
+    def _take_event(self, event: ReceivedEvent, now: datetime) -> None:
+        if not self._events.add(event.id, now):
+            return
+        result = read(event.payload)
+        if result is None or event.resource.id != f"{RESOURCE}{result.loop}":
+            self._found.unreadable += 1
+            return
+        # A clock that runs ahead would keep a loop from ever being stale.
+        self._take(result, min(_plain(event.occurred), now), now)
+
+    def _take(self, result: LoopResult, at: datetime, now: datetime) -> None:
+        run = result.flow_run_id or ""
+        if not self._results.add(identity(result), now) or run in self._by_state:
+            return
+        if run:
+            self._told.add(run, now)
+        (self._found.known if self._read_at is None else self._found.new).append(of_a_result(result, at))
+
+    async def _read_runs(self, client: PrefectClient, now: datetime) -> None:
+        """Take note of runs that have ended, and settle those of which no event has come."""
+        async for run in _ended_runs(client, self._ended - APART):
+            if self._settled.add(run.id, now) and self._read_at is not None and run.total_run_time < REMEMBER:
+                self._waiting[run.id] = (run, now)
+            self._ended = max(self._ended, _plain(run.end_time or self._ended))
+        silent = {}
+        for id_, (run, since) in [*self._waiting.items()]:
+            if str(id_) in self._told:
+                del self._waiting[id_]
+            elif now - since >= self._grace:
+                silent[id_] = run
+        for id_s in [[*silent][start : start + PAGE] for start in range(0, len(silent), PAGE)]:
+            artifacts = await artifacts_of(client, id_s)
+            for id_ in id_s:
+                self._settle(silent[id_], results_in(artifacts[id_]), now)
+                del self._waiting[id_]
+
+    def _settle(self, run: FlowRun, results: list[LoopResult], now: datetime) -> None:
+        at = min(_plain(run.end_time or now), now)
+        for result in results:
+            self._take(result, at, now)
+        if results or run.state is None:
+            return
+        # The state of a matrix is named after the worst of its loops, and is no verdict on any of them.
+        matrix = "senders" in run.parameters
+        loop, name = loop_named_in(run), run.state.name or ""
+        told = of_a_state(matrix_name(loop) if matrix else loop, at, run.state.type.value, "" if matrix else name)
+        if told.verdict is not None:
+            self._by_state.add(str(run.id), now)
+        self._found.new.append(told)
+
+
+def _plain(moment: datetime) -> datetime:
+    """Prefect's own kind of datetime does not reckon like Python's."""
+    return datetime.fromtimestamp(moment.timestamp(), UTC)
+
+
+def _checked(since: datetime, until: datetime, order: EventOrder, loop: str | None = None) -> EventFilter:
+    """The events of checks, of all loops or one."""
+    resource = EventResourceFilter(id=[f"{RESOURCE}{loop}"]) if loop else EventResourceFilter(id_prefix=[RESOURCE])
+    return EventFilter(
+        occurred=EventOccurredFilter(since=since, until=until),
+        event=EventNameFilter(name=[EVENT]),
+        resource=resource,
+        order=order,
+    )
+
+
+async def _events(client: PrefectClient, where: EventFilter) -> AsyncIterator[ReceivedEvent]:
+    page = await client.read_events(where, limit=EVENTS)
+    while True:
+        for event in page.events:
+            yield event
+        if not page.next_page:
+            return
+        # Behind a proxy the server may not know its own address.
+        query = httpx.URL(str(page.next_page)).query.decode()
+        page = await client.read_events_page(str(client.api_url.join(f"events/filter/next?{query}")))
+
+
+async def _newest_of_each_loop(
+    client: PrefectClient, since: datetime
+) -> AsyncIterator[tuple[str, datetime, LoopResult]]:
+    """Each loop with its newest report, and when that was written; the newest first."""
+    offset, seen = 0, set()
+    while True:
+        page = await client.read_latest_artifacts(
+            artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(like_=artifact_key("%"))),
+            sort=ArtifactCollectionSort.UPDATED_DESC,
+            limit=PAGE,
+            offset=offset,
+        )
+        for one in page:
+            written = _plain(one.updated or OLDEST)
+            if written < since:
+                return
+            result = extracted(one.data)
+            if result is not None and one.key == artifact_key(result.loop) and one.key not in seen:
+                seen.add(one.key)
+                yield result.loop, written, result
+        if len(page) < PAGE:
+            return
+        offset += PAGE
+
+
+async def _newest_end(client: PrefectClient) -> datetime | None:
+    """When the newest run ended, by the clock of the server."""
+    runs = await _read_runs(client, OLDEST, 0, 1)
+    return _plain(runs[0].end_time) if runs and runs[0].end_time else None
+
+
+async def _ended_runs(client: PrefectClient, since: datetime) -> AsyncIterator[FlowRun]:
+    """The runs of our checks that have ended since; one may come twice."""
+    offset = 0
+    while True:
+        runs = await _read_runs(client, since, offset, PAGE)
+        for run in runs:
+            if run.state is not None and run.state.is_final():
+                yield run
+        if len(runs) < PAGE:
+            return
+        offset += PAGE
+
+
+async def _read_runs(client: PrefectClient, since: datetime, offset: int, limit: int) -> list[FlowRun]:
+    return await client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=FLOWS)),
+        flow_run_filter=FlowRunFilter(end_time=FlowRunFilterEndTime(after_=since)),
+        sort=FlowRunSort.END_TIME_DESC,
+        limit=limit,
+        offset=offset,
+    )

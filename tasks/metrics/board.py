@@ -1,0 +1,181 @@
+"""All that the exporter says, and when it says nothing: no Prefect, no clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from threading import Lock
+
+from prometheus_client import CollectorRegistry, Counter, Info, ProcessCollector, Summary
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tasks.metrics.counters import Counters
+from tasks.metrics.loop import Loop
+from tasks.metrics.sighting import Sighting, is_loop_name
+
+AT_NOUGHT = 4  # reads for which a new loop is shown with nought: a scrape should fall between
+FAILURES = 3  # reads in a row that fail before it is no longer said whether mail gets through
+IGNORED = ("unreadable", "name", "too_many_loops")
+
+
+class Board(Collector):
+    """Fed after each read of Prefect, by one thread; collected at each scrape, by others."""
+
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        patience: timedelta,
+        most_loops: int,
+        version: str,
+        exclude: Iterable[str] = (),
+    ) -> None:
+        """`patience`: how old a read may be before it counts as failed, whatever became of the next one.
+
+        `exclude`: patterns, with * and ?, of loops that are left out.
+        """
+        self._clock, self._patience, self._most_loops, self._exclude = clock, patience, most_loops, tuple(exclude)
+        self._lock = Lock()
+        self._loops: dict[str, Loop] = {}
+        self._held: dict[str, tuple[int, list[Sighting]]] = {}
+        self._read_at: datetime | None = None
+        self._resumed: datetime | None = None  # when Prefect could be read again
+        self._failures = 0
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self._counters = Counters(self.registry)
+        self._reads = Counter("mail_loop_exporter_reads", "Reads of Prefect.", ["result"], registry=self.registry)
+        self._ignored = Counter(
+            "mail_loop_exporter_ignored", "Records that are left out.", ["reason"], registry=self.registry
+        )
+        self._took = Summary("mail_loop_exporter_read_seconds", "Time that a read took.", registry=self.registry)
+        for result in ("success", "failure"):
+            self._reads.labels(result)
+        for reason in IGNORED:
+            self._ignored.labels(reason)
+        Info("mail_loop_build", "The version of the exporter.", registry=self.registry).info({"version": version})
+        ProcessCollector(registry=self.registry)
+
+    def read(self, new: Iterable[Sighting], known: Iterable[Sighting], unreadable: int, seconds: float) -> None:
+        """Take what a read found. `known` was there before the exporter: it tells how things stand and is not counted.
+
+        A loop that nobody had heard of is shown with nought first, and its checks are counted some reads later.
+        """
+        with self._lock:
+            for sighting in known:
+                self._see(sighting)
+            before = set(self._loops)
+            self._let_go()
+            for sighting in new:
+                if self._see(sighting):
+                    if sighting.loop not in before:
+                        self._held.setdefault(sighting.loop, (AT_NOUGHT, []))
+                    if sighting.loop in self._held:
+                        self._held[sighting.loop][1].append(sighting)
+                    else:
+                        self._counters.count(sighting)
+            now = self._clock()
+            if self._read_at is not None and not self._is_recent():
+                self._resumed = now
+            self._read_at, self._failures = now, 0
+            self._forget(now)
+        self._ignored.labels("unreadable").inc(unreadable)
+        self._reads.labels("success").inc()
+        self._took.observe(seconds)
+
+    def _let_go(self) -> None:
+        """Count what was held back long enough."""
+        for loop, (left, sightings) in [*self._held.items()]:
+            self._held[loop] = (left - 1, sightings)
+            if left == 1:
+                del self._held[loop]
+                for sighting in sightings:
+                    self._counters.count(sighting)
+
+    def failed(self) -> None:
+        """Prefect could not be read."""
+        with self._lock:
+            self._failures += 1
+        self._reads.labels("failure").inc()
+
+    @property
+    def reads(self) -> bool:
+        """Whether the last read of Prefect succeeded, and lately."""
+        return self._failures == 0 and self._is_recent()
+
+    def _is_recent(self) -> bool:
+        return self._read_at is not None and self._clock() - self._read_at <= self._patience
+
+    def _see(self, sighting: Sighting) -> bool:
+        """Learn from a run; False where its loop has no place here."""
+        loop = sighting.loop
+        if not is_loop_name(loop):
+            self._ignored.labels("name").inc()
+            return False
+        if any(fnmatchcase(loop, pattern) for pattern in self._exclude):
+            return False
+        if loop not in self._loops and len(self._loops) >= self._most_loops:
+            self._ignored.labels("too_many_loops").inc()
+            return False
+        self._loops.setdefault(loop, Loop()).see(sighting)
+        self._counters.begin(sighting)
+        return True
+
+    def _forget(self, now: datetime) -> None:
+        """Drop loops that are gone: while Prefect cannot be read, none is known to be."""
+        gone = [name for name, loop in self._loops.items() if loop.gone(now, self._resumed)]
+        for name in gone:
+            del self._loops[name]
+            self._held.pop(name, None)
+            self._counters.forget(name)
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges, as they are now."""
+        with self._lock:
+            return iter([*self._own(), *self._of_loops(self._clock())])
+
+    def _own(self) -> list[Metric]:
+        read_at = self._read_at.timestamp() if self._read_at else 0.0
+        return [
+            GaugeMetricFamily(
+                "mail_loop_exporter_up", "Whether the last read of Prefect succeeded.", value=float(self.reads)
+            ),
+            GaugeMetricFamily(
+                "mail_loop_exporter_last_read_timestamp_seconds",
+                "When Prefect was last read with success; 0: never yet.",
+                value=read_at,
+            ),
+            GaugeMetricFamily("mail_loop_exporter_loops", "Loops that are shown.", value=len(self._loops)),
+        ]
+
+    def _of_loops(self, now: datetime) -> list[Metric]:
+        up = GaugeMetricFamily(
+            "mail_loop_up", "Whether mail gets through, by the newest verdict; none where it is stale.", labels=["loop"]
+        )
+        success = GaugeMetricFamily(
+            "mail_loop_last_success_timestamp_seconds",
+            "When a check last ended that found mail to get through; 0: none known.",
+            labels=["loop"],
+        )
+        last = GaugeMetricFamily(
+            "mail_loop_last_check_timestamp_seconds", "When a check last ended, whatever it found.", labels=["loop"]
+        )
+        interval = GaugeMetricFamily(
+            "mail_loop_check_interval_seconds", "Usual time between two checks, as observed.", labels=["loop"]
+        )
+        expiry = GaugeMetricFamily(
+            "mail_loop_certificate_expiry_timestamp_seconds",
+            "When the certificate of the server of a leg expires.",
+            labels=["loop", "leg"],
+        )
+        blind = self._failures >= FAILURES or not self._is_recent()
+        for name, loop in self._loops.items():
+            if not blind and (is_up := loop.up(now)) is not None:
+                up.add_metric([name], float(is_up))
+            success.add_metric([name], loop.success.timestamp() if loop.success else 0.0)
+            last.add_metric([name], loop.last.timestamp())
+            interval.add_metric([name], loop.interval.total_seconds())
+            for leg, (_, not_after) in loop.certificates.items():
+                expiry.add_metric([name, leg], not_after.timestamp())
+        return [up, success, last, interval, expiry]

@@ -1,0 +1,85 @@
+"""What is counted and timed, check by check: counters that begin at nought, and never count anything twice."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, disable_created_metrics
+
+from tasks.metrics.sighting import ENDS, VERDICTS, Sighting, is_time
+
+BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+MOST_REMEMBERED = 10_000  # messages that were told as late, for the case that they are told again
+
+# A moment for each series would be one more series, and by half as many again: Prometheus takes it for that.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Counters:
+    """The series of each loop, all of them from the first moment on: increase() does not see a series begin."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._checks = Counter(
+            "mail_loop_checks",
+            "Checks that ended, by what became of the message and how bad that is.",
+            ["loop", "outcome", "status"],
+            registry=registry,
+        )
+        self._without = Counter(
+            "mail_loop_runs_without_verdict",
+            "Runs of a check that ended without a verdict, by how they ended.",
+            ["loop", "end"],
+            registry=registry,
+        )
+        self._delivery = Histogram(
+            "mail_loop_delivery_seconds",
+            "From the acceptance by the relay to the mailbox, of each message that arrived.",
+            ["loop"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._stage = Summary(
+            "mail_loop_stage_seconds",
+            "Time that a check spent in a stage of a leg.",
+            ["loop", "leg", "stage"],
+            registry=registry,
+        )
+        self._told: dict[str, None] = {}
+
+    def begin(self, sighting: Sighting) -> None:
+        """Have the series of a loop, at nought; of the stages those that its checks are seen to have."""
+        loop = sighting.loop
+        for outcome, statuses in VERDICTS.items():
+            for status in statuses:
+                self._checks.labels(loop, outcome, status)
+        for end in ENDS:
+            self._without.labels(loop, end)
+        self._delivery.labels(loop)
+        for leg, stage, _ in sighting.stages:
+            self._stage.labels(loop, leg, stage)
+
+    def count(self, sighting: Sighting) -> None:
+        """Count a run, and time what it timed: its own message, and those of earlier runs that it tells of."""
+        loop, result = sighting.loop, sighting.result
+        if (verdict := sighting.verdict) is None:
+            self._without.labels(loop, sighting.end).inc()
+            return
+        self._checks.labels(loop, *verdict).inc()
+        for leg, stage, seconds in sighting.stages:
+            self._stage.labels(loop, leg, stage).observe(seconds)
+        if result is not None:
+            late = [probe.delivery_seconds for probe in result.earlier_probes if self._first_told(probe.probe_id)]
+            for taken in (result.delivery_seconds, *late):
+                if taken is not None and is_time(taken):
+                    self._delivery.labels(loop).observe(taken)
+
+    def _first_told(self, probe_id: str) -> bool:
+        if probe_id in self._told:
+            return False
+        self._told[probe_id] = None
+        if len(self._told) > MOST_REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return True
+
+    def forget(self, loop: str) -> None:
+        """Drop the series of a loop that is gone."""
+        for metric in (self._checks, self._without, self._delivery, self._stage):
+            metric.remove_by_labels({"loop": loop})

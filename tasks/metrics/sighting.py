@@ -1,0 +1,97 @@
+"""One run of a check, as the metrics take it: pure."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from tasks.history.checks import WITHOUT_RECORD, Check, of_result, of_state
+from tasks.mail.addresses import SLUG, SLUG_LENGTH
+from tasks.mail.result import LoopResult, Outcome, Status
+
+LEGS = {
+    "smtp": ("dns", "connect", "tls", "ehlo", "auth", "mail", "rcpt", "data"),
+    "imap": ("dns", "connect", "tls", "login", "select", "search"),
+}
+# How a run can end that leaves no verdict: as a history says it, in the form of a label.
+ENDS = tuple(end.replace(" ", "_") for end in WITHOUT_RECORD.values())
+
+# Every outcome with every status that a check can give it.
+EITHER = (Status.WARNING, Status.ERROR)
+VERDICTS: dict[Outcome, tuple[Status, ...]] = dict.fromkeys(Outcome, (Status.ERROR,)) | {
+    Outcome.DELIVERED: tuple(Status),
+    Outcome.LATE: (Status.WARNING,),
+    Outcome.JUNKED: EITHER,
+    Outcome.MISPLACED: EITHER,
+    Outcome.DUPLICATED: (Status.WARNING,),
+    Outcome.LOST: EITHER,
+    Outcome.SKIPPED: (Status.WARNING,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A run of a loop that ended, and when: with its result, or with what its state alone tells."""
+
+    at: datetime
+    check: Check
+    result: LoopResult | None = None
+
+    @property
+    def loop(self) -> str:
+        return self.check.loop
+
+    @property
+    def verdict(self) -> tuple[Outcome, Status] | None:
+        """None where the run left no verdict, not even one that says nothing about the mail."""
+        if self.result is not None:
+            return self.result.outcome, self.result.status
+        outcome = next((one for one in Outcome if one == self.check.outcome), None)
+        return None if outcome is None else (outcome, self.check.status or VERDICTS[outcome][-1])
+
+    @property
+    def end(self) -> str:
+        """How a run ended that left no verdict: one of ENDS."""
+        return self.check.outcome.replace(" ", "_")
+
+    @property
+    def good(self) -> bool | None:
+        """Whether mail got through, as a history counts it; None where the run says nothing about the mail."""
+        return None if self.check.status is None else self.check.good
+
+    @property
+    def stages(self) -> list[tuple[str, str, float]]:
+        """Leg, stage and seconds, of the stages that there are."""
+        if self.result is None:
+            return []
+        told = {"smtp": self.result.smtp_stages, "imap": self.result.imap_stages}
+        times = ((leg, name, told[leg].get(name)) for leg, names in LEGS.items() for name in names)
+        return [(leg, name, seconds) for leg, name, seconds in times if seconds is not None and is_time(seconds)]
+
+
+def of_a_result(result: LoopResult, at: datetime) -> Sighting:
+    """`at` is when the check ended."""
+    return Sighting(at, of_result(result, at), result)
+
+
+def of_a_state(loop: str, at: datetime, kind: str, name: str) -> Sighting:
+    """A run that has ended without a record, from its state: type and name."""
+    return Sighting(at, of_state(loop, at, kind, name, None))
+
+
+def is_loop_name(name: str) -> bool:
+    """Whether this can name a loop: what else stands in a record was put there by somebody else."""
+    return len(name) <= SLUG_LENGTH and re.fullmatch(SLUG, name) is not None
+
+
+def is_time(seconds: float) -> bool:
+    """Whether it is a length of time: one that is not would spoil a sum for good."""
+    return 0 <= seconds < math.inf
+
+
+def identity(result: LoopResult) -> bytes:
+    """What tells a result from all others, be it read from an event or from an artifact."""
+    return hashlib.blake2b(result.model_dump_json().encode(), digest_size=16).digest()
