@@ -53,6 +53,21 @@ def test_who_is_to_blame_is_found_without_prefect(path: Path) -> None:
     assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
 
 
+@pytest.mark.parametrize("path", room("tasks", "tracing"), ids=str)
+def test_a_trace_is_made_without_prefect(path: Path) -> None:
+    assert not reaches(path, "prefect")
+    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
+
+
+def test_one_module_alone_knows_opentelemetry() -> None:
+    assert [path for path in MODULES if reaches(path, "opentelemetry")] == [Path("tasks/tracing/otlp.py")]
+
+
+@pytest.mark.parametrize("path", room("tasks", "mail"), ids=str)
+def test_what_mail_is_knows_no_traces(path: Path) -> None:
+    assert not reaches(path, "tasks.tracing")
+
+
 @pytest.mark.parametrize("path", room("tasks", "mail"), ids=str)
 def test_a_check_knows_nothing_of_other_checks(path: Path) -> None:
     assert not reaches(path, "tasks.blame")
