@@ -23,7 +23,7 @@ from tasks.mail.visible import LONGEST
 from tasks.tracing.check import GRACE, trace_of
 from tasks.tracing.legs import MOST_ATTEMPTS, MOST_HOPS
 from tasks.tracing.otlp import emit, where_to
-from tasks.tracing.spans import LONGEST_NAME, MOST_TEXTS, Span
+from tasks.tracing.spans import LONGEST_NAME, MOST_TEXTS, Span, known
 from tasks.tracing.traced import wanted
 
 # Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
@@ -375,6 +375,11 @@ def test_a_trace_has_a_bounded_number_of_spans_and_texts() -> None:
     assert len(named(tree, "delivery").children) == MOST_HOPS
     assert len([span for span in tree.walk() if span.name.startswith("attempt")]) == MOST_ATTEMPTS
     assert tree.attributes["mail_loop.notes"] == ("said",) * MOST_TEXTS
+
+
+def test_what_is_not_known_or_cannot_be_carried_is_no_attribute() -> None:
+    facts = {"none": None, "empty": "", "nothing": (), "endless": float("inf"), "undefined": float("nan"), "big": 2**63}
+    assert known(facts | {"zero": 0, "no": False}) == {"zero": 0, "no": False}
 
 
 def test_attempts_whose_times_are_not_known_are_one() -> None:
