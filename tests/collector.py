@@ -1,10 +1,14 @@
-"""A collector of traces: takes OTLP over HTTP as a real one does, parses it, and keeps the spans."""
+"""A collector of traces: takes OTLP over HTTP as a real one does, parses it, and keeps the spans.
+
+`python -m tests.collector` draws each trace as it comes, at http://127.0.0.1:4318, until it is interrupted.
+"""
 
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -17,7 +21,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
 
+from tasks.mail.visible import one_line
+
 STATUS = {0: "unset", 1: "ok", 2: "error"}
+COLUMNS = 40  # of a drawing
+TELLING = ("mail_loop.outcome", "mail_loop.hop.by", "server.address")  # what a drawing says of a span
 
 
 @dataclass(frozen=True)
@@ -86,17 +94,23 @@ class Collector:
 
     def tree(self) -> list[str]:
         """The spans as lines, each indented below its parent, in the order of time."""
-        return [line for root in self.spans if not self.parent(root) for line in self._lines(root, 0)]
+        return ["  " * depth + span.name for depth, span in self.walk()]
 
-    def _lines(self, span: Received, depth: int) -> Iterator[str]:
-        yield "  " * depth + span.name
+    def walk(self) -> Iterator[tuple[int, Received]]:
+        """The spans with their depth, each behind its parent, in the order of time."""
+        for root in self.spans:
+            if not self.parent(root):
+                yield from self._below(root, 0)
+
+    def _below(self, span: Received, depth: int) -> Iterator[tuple[int, Received]]:
+        yield depth, span
         inside = [other for other in self.spans if other.sent.parent_span_id == span.sent.span_id]
         for child in sorted(inside, key=lambda other: (other.sent.start_time_unix_nano, other.sent.end_time_unix_nano)):
-            yield from self._lines(child, depth + 1)
+            yield from self._below(child, depth + 1)
 
 
 @contextmanager
-def collector(**what: Any) -> Iterator[Collector]:
+def collector(port: int = 0, **what: Any) -> Iterator[Collector]:
     """A collector on loopback, until the end of the block."""
     found = Collector(**what)
 
@@ -119,7 +133,7 @@ def collector(**what: Any) -> Iterator[Collector]:
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """Said on stderr otherwise."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         found.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
@@ -140,3 +154,28 @@ def _value(value: AnyValue) -> Any:
     if kind == "array_value":
         return [_value(one) for one in value.array_value.values]
     return getattr(value, kind) if kind else None
+
+
+def drawing(there: Collector) -> Iterator[str]:
+    """The spans to scale, a line each: name, bar, length, and why it failed or who it is about."""
+    began = min(span.sent.start_time_unix_nano for span in there.spans)
+    whole = max(span.sent.end_time_unix_nano for span in there.spans) - began or 1
+    for depth, span in there.walk():
+        left, right = (
+            round(COLUMNS * (moment - began) / whole)
+            for moment in (span.sent.start_time_unix_nano, span.sent.end_time_unix_nano)
+        )
+        bar = " " * min(left, COLUMNS - 1) + "=" * max(1, right - left)
+        known = (span.attributes.get(name) for name in TELLING)
+        about = one_line(span.sent.status.message or next((value for value in known if value), ""), COLUMNS)
+        yield f"{'  ' * depth + span.name:<20}|{bar:<{COLUMNS}}|{span.seconds * 1000:>7.0f} ms  {about}".rstrip()
+
+
+if __name__ == "__main__":
+    with collector(port=4318) as watched, suppress(KeyboardInterrupt):
+        print(f"OTEL_EXPORTER_OTLP_ENDPOINT={watched.url}", flush=True)
+        while True:
+            time.sleep(0.2)
+            if watched.spans:
+                print("", *drawing(watched), sep="\n", flush=True)
+                watched.spans = []

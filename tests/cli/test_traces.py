@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -185,7 +186,7 @@ async def test_what_the_variables_switch_off_is_not_sent(
     ids=["refuses", "hangs", "hangs longer than its timeout", "grpc", "json"],
 )
 async def test_a_trace_that_cannot_be_exported_is_one_line_and_changes_nothing(
-    what: dict[str, object],
+    what: dict[str, Any],
     variables: dict[str, str],
     reason: str,
     box: Sandbox,

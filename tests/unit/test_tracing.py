@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +18,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tasks.mail.config import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig
 from tasks.mail.facts import ErrorType, Placement
-from tasks.mail.journey.record import HopRecord, JourneyRecord
+from tasks.mail.journey.record import HopRecord, JourneyRecord, TlsRecord
 from tasks.mail.report import timeline
-from tasks.mail.result import AttemptRecord, BounceRecord, LoopResult, Outcome, Status
+from tasks.mail.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult, Outcome, Reported, Status
 from tasks.mail.visible import LONGEST
 from tasks.tracing.check import GRACE, trace_of
 from tasks.tracing.legs import MOST_ATTEMPTS, MOST_HOPS
@@ -266,6 +268,36 @@ def test_what_never_began_is_a_root_alone() -> None:
     trace = trace_of(found, None, AT)
     assert (trace.began, trace.root.end, trace.root.children) == (AT, 0.0, ())
     assert trace.root.failed == "It is wrong."
+
+
+def test_the_document_names_every_attribute() -> None:
+    bounce = BounceRecord(
+        action="failed", status="5.1.1", diagnostic="no", reporting_mta="mx.test", remote_mta="x.test"
+    )
+    tls = TlsRecord(protocol="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384")
+    words = {"who_acts": "you", "token": "4f1c9a", "probe_id": "4f1c9a", "flow_run_id": "1", "notes": ("said",)}
+    facts = {"folder": "INBOX", "placement": Placement.EXPECTED, "copies": 1, "queue_id": "1", "tls": {"smtp": tls}}
+    reply = {"response_code": 250, "response_message": "2.0.0 Ok", "enhanced_code": "2.0.0"}
+    hop = HopRecord.model_validate(
+        dict.fromkeys(("from", "by", "with", "id", "tls"), "x")
+        | {"at": AT, "delay_seconds": 1.0, "margin_seconds": 1.0, "skew_seconds": 1.0, "slow": True}
+    )
+    earlier = EarlierProbe(
+        probe_id="1", token="1", arrived_at=AT, reported=Reported.LOST, folder="INBOX", uidvalidity=1, uid=1
+    )
+    found = [
+        result(**GREYLISTED, **words, **facts, **reply, journey=JourneyRecord(hops=(hop,)), earlier_probes=(earlier,)),
+        result(**UNREADABLE),
+        result(outcome=Outcome.BOUNCED, bounce=bounce),
+    ]
+    spans = [span for one in found for span in root(one).walk()]
+    used = {name for span in spans for name in span.attributes}
+    used |= {name for span in spans for event in span.events for name in event.attributes}
+    sums = {f"mail_loop.imap.{stage}_seconds" for stage in IMAP}
+    text = (Path(__file__).resolve().parents[2] / "docs" / "traces.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`((?:mail_loop|error|server|network|tls)\.[a-z_.]+)`", text))
+    assert used - sums == documented
+    assert sums < used
 
 
 @pytest.mark.parametrize(
