@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ SERVICE = "mail-loop"
 PROJECT = "mail-loop-check"
 SDK = "opentelemetry"  # the logger above all of its own
 EXPORTERS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}  # by protocol: names of entry points
+CODES = {status.phrase: status.value for status in HTTPStatus}  # of all that a collector may say, what is harmless
 DEFAULT_ENDPOINT = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
 
 
@@ -108,6 +110,9 @@ def emit(trace: Trace, tracer: Tracer) -> str:
 
 def _exporter() -> SpanExporter:
     """The OTLP exporter of the protocol that the variables name. Raises Unexported."""
+    names = os.environ.get("OTEL_TRACES_EXPORTER", "").split(",")
+    if any(names) and not any(name.strip().lower().startswith("otlp") for name in names):
+        raise Unexported("it is exported by OTLP alone, which OTEL_TRACES_EXPORTER leaves out: set it to otlp")
     protocol = _protocol()
     if protocol not in EXPORTERS:
         raise Unexported(
@@ -142,7 +147,7 @@ def where_to(env: Mapping[str, str] = os.environ) -> str:
 def _overheard(reasons: list[str]) -> Iterator[None]:
     """Keep what the SDK says in this thread out of the log: it may repeat headers, and says one thing many times.
 
-    What it says of a failure goes to `reasons`: a status code, or what is at the bottom of an error.
+    What it says of a failure goes to `reasons`: a status, or what is at the bottom of an error.
     """
     thread = threading.get_ident()
 
@@ -151,10 +156,10 @@ def _overheard(reasons: list[str]) -> Iterator[None]:
             if record.thread != thread or not isinstance(record.args, tuple):
                 return
             for fact in record.args:
-                if isinstance(fact, int):
-                    reasons.append(f"the answer was HTTP {fact}")
-                elif isinstance(fact, BaseException):
+                if isinstance(fact, BaseException):
                     reasons.append(_cause(fact))
+                elif code := fact if isinstance(fact, int) else CODES.get(str(fact)):
+                    reasons.append(f"the answer was HTTP {code}")
 
     ear, logger = Ear(), logging.getLogger(SDK)
     logger.propagate = False  # for good: with no provider in this program, nobody else has anything to say there

@@ -178,12 +178,14 @@ async def test_what_the_variables_switch_off_is_not_sent(
     ("what", "variables", "reason"),
     [
         ({"status": 401}, {}, "the answer was HTTP 401."),
+        ({"status": 503}, {}, "the answer was HTTP 503."),
         ({"hangs": True}, {"OTEL_EXPORTER_OTLP_TIMEOUT": "3600"}, "no answer within 3 s."),
         ({"hangs": True}, {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.2"}, " no answer in time."),
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "needs the package opentelemetry-exporter-otlp-proto-grpc:"),
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, "it knows http/protobuf and grpc: see OTEL_EXPORTER_OTLP_"),
+        ({}, {"OTEL_TRACES_EXPORTER": "console"}, "OTEL_TRACES_EXPORTER leaves out: set it to otlp."),
     ],
-    ids=["refuses", "hangs", "hangs longer than its timeout", "grpc", "json"],
+    ids=["refuses", "is overloaded", "hangs", "hangs longer than its timeout", "grpc", "json", "console"],
 )
 async def test_a_trace_that_cannot_be_exported_is_one_line_and_changes_nothing(
     what: dict[str, Any],
