@@ -207,6 +207,17 @@ async def test_a_trace_that_cannot_be_exported_is_one_line_and_changes_nothing(
     assert SECRET not in ended.out + ended.err
 
 
+async def test_a_header_that_is_wrong_stands_in_no_log(box: Sandbox, mail_loop: Command, tmp_path: Path) -> None:
+    """The SDK repeats one that it cannot read. A program that logs everything has our line all the same."""
+    logs_everything = {"PYTHONPATH": str(ROOT / "tests" / "prefect" / "breaking"), "LOG_EVERYTHING": "1"}
+    with collector(status=401) as there:
+        variables = {"OTEL_EXPORTER_OTLP_HEADERS": SECRET} | logs_everything
+        ended = await traced(mail_loop, written(tmp_path, "office", config(box, imap=None)), there, **variables)
+    assert " WARNING tasks.tracing.traced The trace of office was not exported to " in ended.err
+    assert len(there.requests) == 1
+    assert SECRET not in ended.out + ended.err
+
+
 async def test_a_collector_that_is_gone_is_one_line_and_changes_nothing(
     box: Sandbox, mail_loop: Command, tmp_path: Path
 ) -> None:
