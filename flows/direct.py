@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from flows.gates import Gates
@@ -25,6 +26,7 @@ from tasks.mail.smtp import attempt
 from tasks.mail.told import settle
 from tasks.mail.turns import Turn, turn
 from tasks.mail.watch import watch
+from tasks.tracing.traced import traced
 
 AT_ONCE = 100
 
@@ -33,7 +35,10 @@ Show = Callable[[LoopResult], None]
 
 
 async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: None) -> LoopResult:
-    """Run one check; `show` gets the result as soon as it is there, before the mailbox is told what it told."""
+    """Run one check; `show` gets the result as soon as it is there, before the mailbox is told what it told.
+
+    A trace is exported last, where one is wanted.
+    """
     loop: LoopConfig | None = None
     with ExitStack() as held:
         try:
@@ -50,9 +55,11 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
         except Exception as error:
             traceback.print_exc()
             result = broken(config.name, error)
+        ended = datetime.now(UTC)
         show(result)
         if loop is not None:
             await settle(result, loop)
+    await traced(result, config, ended)
     return result
 
 

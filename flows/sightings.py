@@ -23,13 +23,14 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFi
 from prefect.events.schemas.events import ReceivedEvent
 
 from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
+from tasks.calling import CHECKED
 from tasks.history.record import extracted, read
 from tasks.mail.result import LoopResult
 from tasks.matrix import matrix_name
 from tasks.metrics.loop import KEPT, LONGEST, REMEMBERED
 from tasks.metrics.seen import Seen
 from tasks.metrics.sighting import Sighting, identity, of_a_result, of_a_state
-from tasks.publish import EVENT, artifact_key
+from tasks.publish import artifact_key
 
 EVENTS = 50  # what a server gives at the most at a time
 LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run
@@ -160,7 +161,7 @@ def _checked(since: datetime, until: datetime, order: EventOrder, loop: str | No
     resource = EventResourceFilter(id=[f"{RESOURCE}{loop}"]) if loop else EventResourceFilter(id_prefix=[RESOURCE])
     return EventFilter(
         occurred=EventOccurredFilter(since=since, until=until),
-        event=EventNameFilter(name=[EVENT]),
+        event=EventNameFilter(name=[CHECKED]),
         resource=resource,
         order=order,
     )

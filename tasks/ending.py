@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import UTC, datetime
 
 from prefect.client.schemas.objects import State
 
@@ -20,6 +21,7 @@ from tasks.parameters import configuration_of
 from tasks.publish import publish
 from tasks.remains import clear_remains
 from tasks.states import final_state
+from tasks.tracing.traced import traced
 
 # Whoever started the run in this process may listen here: the verdict then reaches him whatever becomes of Prefect.
 listener: ContextVar[Callable[[LoopResult], None] | None] = ContextVar("listener", default=None)
@@ -35,11 +37,13 @@ async def ended(result: LoopResult, config: LoopConfig | InboundConfig | None = 
 
 
 async def recorded(result: LoopResult, config: LoopConfig | InboundConfig | None = None) -> LoopResult:
-    """Tell `result` and record it: of a run with many loops, each."""
+    """Tell `result` and record it: of a run with many loops, each. Its trace comes last, where one is wanted."""
+    told_at = datetime.now(UTC)
     log.log(logging.INFO if result.status is Status.OK else logging.WARNING, "%s", line(result))
     if (tell := listener.get()) is not None:
         tell(result)
     loop = config if isinstance(config, LoopConfig) else None
     if await publish(result, configuration_of(config), loop.limits if loop else None) and loop:
         await settle(result, loop)
+    await traced(result, config, told_at)
     return result

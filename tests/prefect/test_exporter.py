@@ -16,11 +16,11 @@ from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from flows.loop_matrix import loop_matrix
 from flows.sightings import EVENTS, Sightings
+from tasks.calling import CHECKED
 from tasks.history.record import embedded
 from tasks.mail.report import markdown
 from tasks.mail.result import LoopResult, Outcome, Status
 from tasks.metrics.sighting import Sighting
-from tasks.publish import EVENT
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.api import Api
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records
@@ -55,7 +55,7 @@ def artifact(result: LoopResult) -> str:
 def tell(result: LoopResult, off: timedelta = timedelta()) -> None:
     """The event of a check, by a clock that is off."""
     resource = {"prefect.resource.id": f"mail-loop.loop.{result.loop}"}
-    emit_event(EVENT, resource=resource, payload=result.model_dump(mode="json"), occurred=now() + off)
+    emit_event(CHECKED, resource=resource, payload=result.model_dump(mode="json"), occurred=now() + off)
 
 
 def at_once() -> Sightings:
@@ -154,7 +154,7 @@ async def test_records_that_are_none_are_left_out(records: Records, name: str) -
     sightings = Sightings(now)
     await sightings.read()
     for payload in ({}, {"loop": name}, made("another").model_dump(mode="json")):
-        emit_event(EVENT, resource={"prefect.resource.id": f"mail-loop.loop.{name}"}, payload=payload)
+        emit_event(CHECKED, resource={"prefect.resource.id": f"mail-loop.loop.{name}"}, payload=payload)
     await records.events(name, 3)
     found = await sightings.read()
     assert (of(name, found.new), of("another", found.new), found.unreadable) == ([], [], 3)

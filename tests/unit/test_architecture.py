@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.relative_to(ROOT) for room in ("flows", "tasks") for path in (ROOT / room).rglob("*.py"))
+PURE = ("alerts", "blame", "history", "metrics", "tracing")
 FORBIDDEN = ("email", "tasks", "token", "select", "types", "ssl", "logging")  # they would shadow what Prefect imports
 
 
@@ -41,28 +42,20 @@ def test_what_mail_is_knows_no_prefect_and_nothing_above_it(path: Path) -> None:
     assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
 
 
-@pytest.mark.parametrize("path", room("tasks", "history"), ids=str)
-def test_a_history_is_reckoned_without_prefect(path: Path) -> None:
+@pytest.mark.parametrize("path", [path for pure in PURE for path in room("tasks", pure)], ids=str)
+def test_what_is_made_of_results_is_reckoned_without_prefect(path: Path) -> None:
+    """Histories, metrics, traces, who is to blame, and who is called."""
     assert not reaches(path, "prefect")
     assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
 
 
-@pytest.mark.parametrize("path", room("tasks", "metrics"), ids=str)
-def test_metrics_are_reckoned_without_prefect(path: Path) -> None:
-    assert not reaches(path, "prefect")
-    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
+def test_one_module_alone_knows_opentelemetry() -> None:
+    assert [path for path in MODULES if reaches(path, "opentelemetry")] == [Path("tasks/tracing/otlp.py")]
 
 
-@pytest.mark.parametrize("path", room("tasks", "blame"), ids=str)
-def test_who_is_to_blame_is_found_without_prefect(path: Path) -> None:
-    assert not reaches(path, "prefect")
-    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
-
-
-@pytest.mark.parametrize("path", room("tasks", "alerts"), ids=str)
-def test_who_is_called_is_reckoned_without_prefect(path: Path) -> None:
-    assert not reaches(path, "prefect")
-    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
+@pytest.mark.parametrize("path", room("tasks", "mail"), ids=str)
+def test_what_mail_is_knows_no_traces(path: Path) -> None:
+    assert not reaches(path, "tasks.tracing")
 
 
 @pytest.mark.parametrize("path", room("tasks", "mail"), ids=str)

@@ -1,0 +1,201 @@
+"""The two legs of a check, and the way of the message between them, as spans: pure.
+
+Where something stands in time is reckoned as for the picture of a run, so that the two never contradict each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from tasks.mail.config import SmtpConfig
+from tasks.mail.journey.record import HopRecord, TlsRecord
+from tasks.mail.mailboxes import MailboxConfig
+from tasks.mail.picture.hops import hop_bars
+from tasks.mail.picture.timeline import OPENING
+from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
+from tasks.tracing.spans import Span, Value, known
+
+MOST_HOPS = 50  # a message may claim to have had any number
+MOST_ATTEMPTS = 100
+
+
+def sending(result: LoopResult, server: SmtpConfig | None) -> Span | None:
+    """The SMTP leg: its attempts with the pauses between them, and the stages of the last one."""
+    if not result.attempts:
+        return None
+    took = sum(result.smtp_stages.values())
+    times = result.attempt_times or ((0.0, took),)
+    errors = {error.attempt: error for error in result.attempt_errors}
+    last, ended = len(times), times[-1][1]
+    accepted = ended if result.send_seconds is None else result.send_seconds
+    stages = _chain("smtp", result.smtp_stages, max(0.0, accepted - took), accepted, errors.get(result.attempts))
+    spans = [
+        Span(
+            f"attempt {number}",
+            begun,
+            until,
+            {"mail_loop.attempt": number} | _refusal(errors.get(number)),
+            children=stages if number == last else (),
+            failed=_reason(errors.get(number)),
+        )
+        for number, (begun, until) in [*enumerate(times, start=1)][-MOST_ATTEMPTS:]
+    ]
+    pauses = [Span("pause", before.end, after.start) for before, after in pairwise(spans)]
+    failed = result.send_seconds is None
+    facts = {
+        "mail_loop.attempts": result.attempts,
+        "mail_loop.smtp.reply_code": result.response_code,
+        "mail_loop.smtp.enhanced_code": result.enhanced_code,
+        "mail_loop.smtp.reply": result.response_message,
+        "mail_loop.queue_id": result.queue_id,
+        "error.type": result.error_type if failed else None,
+    }
+    return Span(
+        "send",
+        0.0,
+        max(ended, accepted),
+        _dialogue("smtp", server, result.tls) | known(facts),
+        children=tuple(sorted([*spans, *pauses], key=lambda span: span.start)),
+        failed=(result.error_msg or result.sentence) if failed else None,
+        client=True,
+    )
+
+
+def delivery(result: LoopResult, sent: float) -> Span | None:
+    """From the acceptance to the mailbox, with the hops on the way; the first one is the server that accepted it."""
+    hops = result.journey.hops if result.journey else ()
+    if result.delivery_seconds is None and not hops:
+        return None
+    bars = hop_bars(result.journey, sent)
+    times = [(sent, sent), *((start, end) for _, start, end in bars)]
+    spans = tuple(
+        Span(f"hop {number}", start, end, _hop(hop))
+        for number, (hop, (start, end)) in enumerate(zip(hops, times, strict=False), start=1)
+    )
+    arrived = sent + (result.delivery_seconds or 0.0)
+    facts = {"mail_loop.delivery_seconds": result.delivery_seconds, "mail_loop.hops": len(hops)}
+    return Span(
+        "delivery", sent, max([arrived, *(span.end for span in spans)]), known(facts), children=spans[:MOST_HOPS]
+    )
+
+
+def searching(result: LoopResult, server: MailboxConfig | None, sent: float, end: float) -> Span | None:
+    """The IMAP leg: the mailbox is opened, the message waited for and found.
+
+    The stages that come after the opening are sums over many looks: they have no place of their own in time.
+    """
+    failed = result.leg == "imap" and result.status is Status.ERROR  # lost may be a warning
+    broken = failed and result.outcome is Outcome.UNVERIFIED and result.stage is not None
+    if not result.imap_stages and not broken:
+        return None
+    stages = {stage: seconds for stage, seconds in result.imap_stages.items() if stage in OPENING}
+    opened = min(sent + sum(stages.values()), end)
+    if broken and result.stage is not None:
+        stages[result.stage] = result.imap_stages.get(result.stage, 0.0)
+        spans = list(_chain("imap", stages, sent, sent + sum(stages.values()), _failure(result)))
+    else:
+        spans = list(_chain("imap", stages, sent, opened, None))
+        arrived = sent + result.delivery_seconds if result.delivery_seconds is not None else end
+        if result.sent_at is None:  # an inbound check waits for nothing
+            arrived = opened
+        arrived = max(opened, min(arrived, end))
+        if arrived > opened:
+            wait = known({"error.type": result.error_type if failed else None})
+            spans.append(Span("wait", opened, arrived, wait, failed=_why(result) if failed else None))
+        if end > arrived:
+            spans.append(Span("imap search", arrived, end))
+    facts = {
+        "error.type": result.error_type if failed else None,
+        **{f"mail_loop.imap.{stage}_seconds": seconds for stage, seconds in result.imap_stages.items()},
+        "mail_loop.folder": result.folder,
+        "mail_loop.placement": result.placement,
+        "mail_loop.copies": result.copies,
+    }
+    return Span(
+        "search",
+        sent,
+        end,
+        _dialogue("imap", server, result.tls) | known(facts),
+        children=tuple(spans),
+        failed=_why(result) if failed else None,
+        client=True,
+    )
+
+
+def _chain(
+    leg: str, stages: Mapping[str, float], start: float, end: float, error: AttemptRecord | None
+) -> tuple[Span, ...]:
+    """Stages one after the other; the one that failed comes last, and the last one ends at `end`."""
+    seconds = dict(stages) | ({error.stage: stages.get(error.stage, 0.0)} if error else {})
+    order = sorted(seconds, key=lambda stage: error is not None and stage == error.stage)
+    spans = []
+    for number, stage in enumerate(order, start=1):
+        until = end if number == len(order) else min(start + seconds[stage], end)
+        guilty = error if error and stage == error.stage else None
+        spans.append(Span(f"{leg} {stage}", start, until, _refusal(guilty), failed=_reason(guilty)))
+        start = until
+    return tuple(spans)
+
+
+def _failure(result: LoopResult) -> AttemptRecord | None:
+    """What made the IMAP leg fail, in the words of an attempt."""
+    if result.error_type is None or result.stage is None:
+        return None
+    return AttemptRecord(
+        attempt=1, error_type=result.error_type, smtp_code=None, error_msg=_why(result), stage=result.stage
+    )
+
+
+def _why(result: LoopResult) -> str:
+    return result.error_msg or result.sentence
+
+
+def _reason(error: AttemptRecord | None) -> str | None:
+    return f"{error.error_type} at {error.stage}: {error.error_msg}" if error else None
+
+
+def _refusal(error: AttemptRecord | None) -> dict[str, Value]:
+    if error is None:
+        return {}
+    return known(
+        {
+            "error.type": error.error_type,
+            "mail_loop.stage": error.stage,
+            "mail_loop.smtp.reply_code": error.smtp_code,
+            "mail_loop.error_msg": error.error_msg,
+        }
+    )
+
+
+def _dialogue(leg: str, server: SmtpConfig | MailboxConfig | None, tls: Mapping[str, TlsRecord]) -> dict[str, Value]:
+    agreed = tls.get(leg)
+    return known(
+        {
+            "network.protocol.name": leg,
+            "network.transport": "tcp",
+            "server.address": server.host if server else None,
+            "server.port": server.port if server else None,
+            "tls.protocol.name": "tls" if agreed else None,
+            "tls.protocol.version": agreed.protocol.removeprefix("TLSv") if agreed else None,
+            "tls.cipher": agreed.cipher if agreed else None,
+        }
+    )
+
+
+def _hop(hop: HopRecord) -> dict[str, Value]:
+    """Whatever a Received field says is a stranger's word."""
+    return known(
+        {
+            "mail_loop.hop.from": hop.from_,
+            "mail_loop.hop.by": hop.by,
+            "mail_loop.hop.with": hop.with_,
+            "mail_loop.hop.id": hop.id,
+            "mail_loop.hop.tls": hop.tls,
+            "mail_loop.hop.at": hop.at.isoformat() if hop.at else None,
+            "mail_loop.hop.delay_seconds": hop.delay_seconds,
+            "mail_loop.hop.margin_seconds": hop.margin_seconds or None,
+            "mail_loop.hop.skew_seconds": hop.skew_seconds or None,
+            "mail_loop.hop.slow": hop.slow or None,
+        }
+    )

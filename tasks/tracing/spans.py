@@ -1,0 +1,94 @@
+"""What a trace is made of, before any telemetry library knows of it: pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from tasks.mail.visible import one_line
+
+Value = str | int | float | bool | tuple[str, ...]
+
+LONGEST_NAME = 80  # characters
+MOST_TEXTS = 10
+BIGGEST = 2**63  # OTLP carries integers of 64 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A moment, in seconds since the trace began."""
+
+    name: str
+    at: float
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What took from `start` to `end`, in seconds since the trace began.
+
+    `failed` says why it failed, None where it did not. `client`: it is our side of a dialogue with a server.
+    """
+
+    name: str
+    start: float
+    end: float
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    children: tuple[Span, ...] = ()
+    events: tuple[Event, ...] = ()
+    failed: str | None = None
+    client: bool = False
+
+    def walk(self) -> Iterator[Span]:
+        """The span and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One check: its root span, and when that began by this machine's clock."""
+
+    began: datetime
+    root: Span
+
+
+def within(span: Span, start: float, end: float) -> Span:
+    """The span cut to what lies between `start` and `end`, and what is below it to what is left of it.
+
+    Times come from clocks that may contradict each other; no span here is ever of negative length or outlasts another
+    that it is a part of.
+    """
+    start = _between(span.start, start, end)
+    end = _between(span.end, start, end)
+    return replace(
+        span,
+        name=one_line(span.name, LONGEST_NAME),
+        start=start,
+        end=end,
+        children=tuple(within(child, start, end) for child in span.children),
+        events=tuple(replace(event, at=_between(event.at, start, end)) for event in span.events),
+        failed=None if span.failed is None else one_line(span.failed),
+    )
+
+
+def known(facts: Mapping[str, Value | None]) -> dict[str, Value]:
+    """The attributes that there are: what is not known is left out, and a text is one line of bounded length."""
+    return {name: _shown(value) for name, value in facts.items() if value is not None and _says_something(value)}
+
+
+def _shown(value: Value) -> Value:
+    if isinstance(value, tuple):
+        return tuple(map(one_line, value[:MOST_TEXTS]))
+    return one_line(value) if isinstance(value, str) else value
+
+
+def _says_something(value: Value) -> bool:
+    return bool(value) if isinstance(value, (str, tuple)) else math.isfinite(value) and abs(value) < BIGGEST
+
+
+def _between(moment: float, start: float, end: float) -> float:
+    return min(max(moment, start), end) if math.isfinite(moment) else start
