@@ -23,7 +23,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFi
 from prefect.events.schemas.events import ReceivedEvent
 
 from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
-from tasks.calling import CHECKED
+from tasks.alert_records import CHECKED
 from tasks.history.record import extracted, read
 from tasks.mail.result import LoopResult
 from tasks.matrix import matrix_name

@@ -11,54 +11,35 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import VariableCreate, VariableUpdate
-from prefect.events import Event, ResourceSpecification
-from prefect.events.filters import (
-    EventFilter,
-    EventNameFilter,
-    EventOccurredFilter,
-    EventRelatedFilter,
-    EventResourceFilter,
-)
 from prefect.utilities.urls import url_for
 
+from tasks.alert_records import (
+    ALIVE,
+    OUTCOME,
+    STATE,
+    STATUS,
+    InForce,
+    last_check,
+    post,
+    read,
+    told_silent,
+    was_taken,
+    write,
+)
 from tasks.alerts import message
 from tasks.alerts.rules import TRIAL, Rule
 from tasks.alerts.standing import Kind, Pending, Standing, after
 from tasks.mail.result import LoopResult, Outcome, Status
 
-RULES = "mail-loop-alerts"
-STATE = "mail-loop-alert-state-{loop}"
-CHECKED, WATCHED = "mail-loop.checked", "mail-loop.watched"
-CALL = "mail-loop.{kind}"
-ALIVE, STATUS, OUTCOME, RULE, CHANNEL = (
-    f"mail-loop.{label}" for label in ("alive", "status", "outcome", "rule", "channel")
-)
 SECONDS = 20.0  # for all of it
 SETTLED = timedelta(seconds=60)  # a server writes down within seconds what became of a call
 MOST_TRIES = 5
-MOST_EVENTS = 50  # that the server gives at once
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """The rules on the server. `automations`: the ids of those on silence, by rule and channel."""
-
-    rules: Mapping[str, Rule]
-    automations: Mapping[str, Mapping[str, str]]
-
-
-def resource(loop: str) -> dict[str, str]:
-    """A loop, as events name it."""
-    return {"prefect.resource.id": f"mail-loop.loop.{loop}", "prefect.resource.name": loop}
 
 
 def labels_of(result: LoopResult, *, known: bool = False) -> dict[str, str]:
@@ -77,7 +58,7 @@ async def called(result: LoopResult) -> dict[str, str]:
     known = False
     try:
         async with asyncio.timeout(SECONDS), get_client() as client:
-            rules, states = await _read(client, result.loop)
+            rules, states = await read(client, result.loop)
             if rules is not None:
                 known = await _Calls(client, result, rules, states).make()
                 if labels_of(result, known=known)[ALIVE] != "no":
@@ -116,7 +97,7 @@ class _Calls:
         self.now = {name: standing for name, standing in self.now.items() if name in self.rules}
         await self._save()
         for (name, channel), call in new.items():
-            await _post(self.client, self.result.loop, name, channel, call)
+            await post(self.client, self.result.loop, name, channel, call)
         await self._settle(new)
         failing = (name for name, rule in self.rules.items() if rule.when == "failing")
         return self.result.status is Status.ERROR and any(self._called(name) for name in failing)
@@ -126,9 +107,9 @@ class _Calls:
 
     async def _compose(self, name: str, rule: Rule, kind: Kind, standing: Standing) -> dict[str, Pending]:
         """The call for each channel of the rule."""
-        last_good = (
-            None if kind == "recovered" else await _last(self.client, self.result.loop, {STATUS: ["ok", "warning"]})
-        )
+        last_good = None
+        if kind != "recovered":
+            last_good = await last_check(self.client, self.result.loop, {STATUS: ["ok", "warning"]})
         run = self.result.flow_run_id
         url = url_for("flow-run", run) if run else None
         subject = message.subject(kind, self.result.loop, str(self.result.outcome))
@@ -159,7 +140,7 @@ class _Calls:
     async def _again(self, rule: str, channel: str, call: Pending) -> dict[str, Pending]:
         if datetime.now(UTC) - call.at < SETTLED:
             return {channel: call}
-        if await _was_taken(self.client, call.event):
+        if await was_taken(self.client, call.event):
             return {}
         where = f"{call.kind} of {self.result.loop} by rule {rule}"
         if call.tries >= MOST_TRIES:
@@ -169,7 +150,7 @@ class _Calls:
         tries = call.tries + 1
         event = _id(self.result.loop, rule, channel, call.kind, call.at, tries)
         again = call.model_copy(update={"tries": tries, "event": event, "at": datetime.now(UTC)})
-        await _post(self.client, self.result.loop, rule, channel, again)
+        await post(self.client, self.result.loop, rule, channel, again)
         return {channel: again}
 
     async def _save(self) -> None:
@@ -185,66 +166,16 @@ class _Calls:
         self.before = now
 
 
-async def write(client: PrefectClient, name: str, value: dict[str, Any]) -> None:
-    """Make or change a Prefect Variable."""
-    if await client.read_variable_by_name(name) is None:
-        await client.create_variable(VariableCreate(name=name, value=value))
-    else:
-        await client.update_variable(VariableUpdate(name=name, value=value))
-
-
-async def _read(client: PrefectClient, loop: str) -> tuple[InForce | None, dict[str, Standing]]:
-    """The rules on the server, if there are any, and where the loop stands with them."""
-    state = STATE.format(loop=loop)
-    response = await client.request("POST", "/variables/filter", json={"variables": {"name": {"any_": [RULES, state]}}})
-    found = {one["name"]: one["value"] for one in response.json()}
-    if RULES not in found:
-        return None, {}
-    rules = {name: Rule.model_validate(rule) for name, rule in found[RULES]["rules"].items()}
-    states = {name: Standing.model_validate(one) for name, one in found.get(state, {}).items()}
-    return InForce(rules, found[RULES].get("automations", {})), states
-
-
-async def _post(client: PrefectClient, loop: str, rule: str, channel: str, call: Pending) -> None:
-    """Hand a call to the server, and wait for its answer."""
-    event = Event(
-        event=CALL.format(kind=call.kind),
-        resource=resource(loop) | {RULE: rule, CHANNEL: channel},
-        payload={"loop": loop, "subject": call.subject, "body": call.body},
-        id=call.event,
-    )
-    await client.request("POST", "/events", json=[event.model_dump(mode="json")])
-
-
-async def _was_taken(client: PrefectClient, event: str) -> bool:
-    """Whether the automation that answered the event did what it is for."""
-    executed = EventFilter(
-        event=EventNameFilter(name=["prefect.automation.action.executed"]),
-        related=EventRelatedFilter(id=[f"prefect.event.{event}"]),
-    )
-    return bool((await client.read_events(executed, limit=1)).events)
-
-
-async def _last(client: PrefectClient, loop: str, labels: Mapping[str, Any]) -> datetime | None:
-    """When the last check with these labels was told."""
-    checks = EventFilter(
-        event=EventNameFilter(name=[CHECKED, WATCHED]),
-        resource=EventResourceFilter(id=[resource(loop)["prefect.resource.id"]], labels=ResourceSpecification(labels)),
-    )
-    found = (await client.read_events(checks, limit=1)).events
-    return datetime.fromtimestamp(found[0].occurred.timestamp(), UTC) if found else None
-
-
 async def _end_silence(client: PrefectClient, result: LoopResult, rules: InForce) -> None:
     """Tell of a recovery where a silence was told: the server knows whether it was."""
     silent = {name: rule for name, rule in rules.rules.items() if rule.when == "silent" and rule.holds_for(result.loop)}
-    if not silent or (last := await _last(client, result.loop, {ALIVE: sign(result.loop)})) is None:
+    if not silent or (last := await last_check(client, result.loop, {ALIVE: sign(result.loop)})) is None:
         return
     now = datetime.now(UTC)
     standing = Standing(since=last)
     for name, rule in silent.items():
         for channel, automation in rules.automations.get(name, {}).items():
-            if now - last < rule.silence or (told := await _told(client, result.loop, automation, last)) is None:
+            if now - last < rule.silence or (told := await told_silent(client, result.loop, automation, last)) is None:
                 continue
             run = result.flow_run_id
             call = Pending(
@@ -254,21 +185,7 @@ async def _end_silence(client: PrefectClient, result: LoopResult, rules: InForce
                 body=message.body("recovered", result, standing, now, None, url_for("flow-run", run) if run else None),
                 at=now,
             )
-            await _post(client, result.loop, name, channel, call)
-
-
-async def _told(client: PrefectClient, loop: str, automation: str, since: datetime) -> str | None:
-    """The id of the event with which an automation told that the loop is silent; None where it did not."""
-    triggered = EventFilter(
-        event=EventNameFilter(name=["prefect.automation.triggered"]),
-        resource=EventResourceFilter(id=[f"prefect.automation.{automation}"]),
-        occurred=EventOccurredFilter(since=since),
-    )
-    for event in (await client.read_events(triggered, limit=MOST_EVENTS)).events:
-        labels = event.payload.get("triggering_labels", {})
-        if labels.get("prefect.resource.id") == resource(loop)["prefect.resource.id"]:
-            return str(event.id)
-    return None
+            await post(client, result.loop, name, channel, call)
 
 
 def _id(loop: str, rule: str, channel: str, kind: str, since: datetime | None, tries: int) -> str:

@@ -13,7 +13,8 @@ import anyio
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
 
-from tasks.calling import CHECKED, called, labels_of, resource
+from tasks.alert_records import CHECKED, resource
+from tasks.calling import called, labels_of
 from tasks.history.record import embedded
 from tasks.mail.config import Limits
 from tasks.mail.network import describe_os_error

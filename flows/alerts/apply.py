@@ -15,10 +15,10 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from flows import automation as crash_rule
 from flows.alerts import channels as blocks
 from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
+from tasks.alert_records import ALIVE, CHECKED, RULES, WATCHED, resource, write
 from tasks.alerts.by_mail import hosts_of, shared, way_of
 from tasks.alerts.rules import Alerts, Rule
 from tasks.alerts.standing import Standing
-from tasks.calling import ALIVE, CHECKED, RULES, WATCHED, resource, write
 from tasks.mail.errors import ConfigError
 from tasks.mail.visible import one_line
 

@@ -28,8 +28,8 @@ from flows.alerts.automations import automations
 from flows.sandboxed import SANDBOX, address, login, start_sandbox
 from flows.server import free_port
 from flows.through_prefect import check
+from tasks.alert_records import CALL, CHANNEL, RULE, RULES, STATE, resource, write
 from tasks.alerts.rules import TRIAL, Rule
-from tasks.calling import CALL, CHANNEL, RULE, RULES, STATE, resource, write
 from tasks.mail.config import LoopConfig, loop_config
 from tasks.mail.errors import ConfigError
 

@@ -24,8 +24,9 @@ from flows.alerts import apply as applying
 from flows.alerts.automations import PREFIX
 from flows.serve import WORKER, serve
 from flows.server import SERVER, free_port, start_server
+from tasks.alert_records import RULES, STATE, write
 from tasks.alerts.rules import Alerts
-from tasks.calling import RULES, SETTLED, STATE, write
+from tasks.calling import SETTLED
 from tasks.mail.config import validated
 from tasks.mail.errors import ConfigError
 from tasks.mail.result import LoopResult, Outcome, Status

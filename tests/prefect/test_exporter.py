@@ -16,7 +16,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from flows.loop_matrix import loop_matrix
 from flows.sightings import EVENTS, Sightings
-from tasks.calling import CHECKED
+from tasks.alert_records import CHECKED
 from tasks.history.record import embedded
 from tasks.mail.report import markdown
 from tasks.mail.result import LoopResult, Outcome, Status

@@ -1,0 +1,108 @@
+"""What the Prefect server holds of alerts: rules, where loops stand with them, and what became of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import VariableCreate, VariableUpdate
+from prefect.events import Event, ResourceSpecification
+from prefect.events.filters import (
+    EventFilter,
+    EventNameFilter,
+    EventOccurredFilter,
+    EventRelatedFilter,
+    EventResourceFilter,
+)
+
+from tasks.alerts.rules import Rule
+from tasks.alerts.standing import Pending, Standing
+
+RULES = "mail-loop-alerts"
+STATE = "mail-loop-alert-state-{loop}"
+CHECKED, WATCHED = "mail-loop.checked", "mail-loop.watched"
+CALL = "mail-loop.{kind}"
+ALIVE, STATUS, OUTCOME, RULE, CHANNEL = (
+    f"mail-loop.{label}" for label in ("alive", "status", "outcome", "rule", "channel")
+)
+MOST_EVENTS = 50  # that the server gives at once
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The rules on the server. `automations`: the ids of those on silence, by rule and channel."""
+
+    rules: Mapping[str, Rule]
+    automations: Mapping[str, Mapping[str, str]]
+
+
+def resource(loop: str) -> dict[str, str]:
+    """A loop, as events name it."""
+    return {"prefect.resource.id": f"mail-loop.loop.{loop}", "prefect.resource.name": loop}
+
+
+async def write(client: PrefectClient, name: str, value: dict[str, Any]) -> None:
+    """Make or change a Prefect Variable."""
+    if await client.read_variable_by_name(name) is None:
+        await client.create_variable(VariableCreate(name=name, value=value))
+    else:
+        await client.update_variable(VariableUpdate(name=name, value=value))
+
+
+async def read(client: PrefectClient, loop: str) -> tuple[InForce | None, dict[str, Standing]]:
+    """The rules on the server, if there are any, and where the loop stands with them."""
+    state = STATE.format(loop=loop)
+    response = await client.request("POST", "/variables/filter", json={"variables": {"name": {"any_": [RULES, state]}}})
+    found = {one["name"]: one["value"] for one in response.json()}
+    if RULES not in found:
+        return None, {}
+    rules = {name: Rule.model_validate(rule) for name, rule in found[RULES]["rules"].items()}
+    states = {name: Standing.model_validate(one) for name, one in found.get(state, {}).items()}
+    return InForce(rules, found[RULES].get("automations", {})), states
+
+
+async def post(client: PrefectClient, loop: str, rule: str, channel: str, call: Pending) -> None:
+    """Hand a call to the server, and wait for its answer."""
+    event = Event(
+        event=CALL.format(kind=call.kind),
+        resource=resource(loop) | {RULE: rule, CHANNEL: channel},
+        payload={"loop": loop, "subject": call.subject, "body": call.body},
+        id=call.event,
+    )
+    await client.request("POST", "/events", json=[event.model_dump(mode="json")])
+
+
+async def was_taken(client: PrefectClient, event: str) -> bool:
+    """Whether the automation that answered the event did what it is for."""
+    executed = EventFilter(
+        event=EventNameFilter(name=["prefect.automation.action.executed"]),
+        related=EventRelatedFilter(id=[f"prefect.event.{event}"]),
+    )
+    return bool((await client.read_events(executed, limit=1)).events)
+
+
+async def last_check(client: PrefectClient, loop: str, labels: Mapping[str, Any]) -> datetime | None:
+    """When the last check with these labels was told."""
+    checks = EventFilter(
+        event=EventNameFilter(name=[CHECKED, WATCHED]),
+        resource=EventResourceFilter(id=[resource(loop)["prefect.resource.id"]], labels=ResourceSpecification(labels)),
+    )
+    found = (await client.read_events(checks, limit=1)).events
+    return datetime.fromtimestamp(found[0].occurred.timestamp(), UTC) if found else None
+
+
+async def told_silent(client: PrefectClient, loop: str, automation: str, since: datetime) -> str | None:
+    """The id of the event with which an automation told that the loop is silent; None where it did not."""
+    triggered = EventFilter(
+        event=EventNameFilter(name=["prefect.automation.triggered"]),
+        resource=EventResourceFilter(id=[f"prefect.automation.{automation}"]),
+        occurred=EventOccurredFilter(since=since),
+    )
+    for event in (await client.read_events(triggered, limit=MOST_EVENTS)).events:
+        labels = event.payload.get("triggering_labels", {})
+        if labels.get("prefect.resource.id") == resource(loop)["prefect.resource.id"]:
+            return str(event.id)
+    return None
