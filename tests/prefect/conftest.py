@@ -18,7 +18,7 @@ from flows.server import SERVER, free_port, settings, start_server
 from tasks.mail.addresses import slug
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import chromium, page, ui
-from tests.prefect.records import PASSWORD, USER, Records
+from tests.prefect.records import PASSWORD, USER, Records, forget_server
 
 __all__ = ["chromium", "page", "ui"]
 
@@ -50,6 +50,7 @@ def server(home: Path) -> Iterator[str]:
                 yield url
         finally:
             APILogHandler().flush()
+            forget_server()
             background.stop(home, SERVER)
             gc.collect()  # what Prefect leaves open is found here, where it is expected
 

@@ -16,6 +16,7 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
 from pydantic import SecretStr
 
@@ -26,6 +27,8 @@ from tasks.sandbox import Sandbox
 
 SOCKETS_LEFT_OPEN = "ignore:unclosed <socket:ResourceWarning"
 """Prefect leaves the connections of its synchronous client to the garbage collector."""
+
+EVENTS_SECONDS = 20.0  # for the events that this process has still to send
 
 USER = "monitor"
 PASSWORD = "canary-Pa55-of-the-mailbox"
@@ -82,6 +85,11 @@ def _changed(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def count(box: Sandbox, verb: str) -> int:
     """How often the sandbox saw an SMTP command."""
     return sum(command.split()[0] == verb for command in box.commands)
+
+
+def forget_server() -> None:
+    """Have this process send its events elsewhere from now on: Prefect's worker for them keeps its first connection."""
+    EventsWorker.drain_all(timeout=EVENTS_SECONDS)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from tasks.publish import publish
 from tests.prefect.api import Api
 from tests.prefect.pager import Pager
 from tests.prefect.phases import Scene, deployment_on, until, worker
-from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of
+from tests.prefect.records import SOCKETS_LEFT_OPEN, forget_server, places_of
 
 # Apprise reads pictures with what Python is about to lose.
 pytestmark = [
@@ -69,10 +69,12 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         patch.setenv("PAGER_URL", pager.url())
         patch.setenv("CHAT_URL", pager.url("json"))
         patch.setenv("MAIL_URL", "mailtos://ops:canary@relay.example.org?to=ops@example.com")
+        forget_server()
         try:
             made = Ground(home, pager)
             with temporary_settings({PREFECT_API_URL: made.url, PREFECT_HOME: home}):
                 yield made
+                forget_server()
         finally:
             background.stop(home, SERVER)
 
