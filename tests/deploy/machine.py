@@ -1,18 +1,25 @@
-"""A machine of its own for a test: Debian's systemd on a copy of this disk, in namespaces, with a network of its own."""
+"""A machine for a test: Debian's systemd on a copy of this disk, in namespaces, with a network of its own."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 HERE = Path(__file__).resolve().parent
 INSTALLED = Path("/opt/mail-loop-check")
 PATIENCE = 60.0  # seconds until whatever is waited for must have happened, on a busy machine
+ENVIRONMENT = {
+    "PATH": f"{INSTALLED}/.venv/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "LD_LIBRARY_PATH": "/opt/python/lib",  # see boot
+}
 NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup")
 
 
@@ -47,17 +54,18 @@ class Machine:
         assert not check or done.returncode == 0, f"{argv}: {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, *argv: str) -> subprocess.Popen[str]:
-        """A command in the machine, left running; it ends with it."""
-        return subprocess.Popen(self._inside(argv), stdout=subprocess.PIPE, text=True)
+    @contextmanager
+    def started(self, *argv: str) -> Iterator[IO[str]]:
+        """What a command says that is left running in the machine: it ends with it."""
+        with subprocess.Popen(self._inside(argv), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                yield process.stdout
+            finally:
+                process.kill()
 
     def _inside(self, argv: Sequence[str]) -> list[str]:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii")
         init = (children.split() or [str(self._process.pid)])[0]
-        environment = ["env", "-i", f"PATH={INSTALLED}/.venv/bin:{os.defpath}:/usr/sbin", *_libraries()]
-        return ["nsenter", "--target", init, "-m", "-p", "-n", "-u", "-i", "-C", "--wd=/", *environment, *argv]
-
-
-def _libraries() -> list[str]:
-    """What makes the interpreter of the environment find its library there: see boot."""
-    return ["LD_LIBRARY_PATH=/opt/python/lib", "HOME=/root", "LANG=C.UTF-8", "XDG_RUNTIME_DIR=/run"]
+        enter = ["nsenter", "--target", init, "-m", "-p", "-n", "-u", "-i", "-C", "--wd=/"]
+        return [*enter, "env", "-i", *(f"{name}={value}" for name, value in ENVIRONMENT.items()), *argv]

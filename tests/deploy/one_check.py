@@ -1,11 +1,14 @@
-"""In the machine: has the worker run one check, and prints the names of its states. Its argument is the sandbox's JSON.
+"""In the machine: has the worker run one check, and prints the names of its states. Its arguments: the sandbox's JSON, the login of the API.
 
 The run waits some seconds between two attempts; as soon as it runs, `running` is printed.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
+from typing import Any
 
 import httpx
 
@@ -20,9 +23,10 @@ parameters = {
     "imap": {**server, "port": box["imaps_port"]},
     "limits": {"max_wait": 20},
 }
-with httpx.Client(base_url="http://127.0.0.1:4200/api", auth=tuple(sys.argv[2].split(":"))) as client:
+user, _, password = sys.argv[2].partition(":")
+with httpx.Client(base_url="http://127.0.0.1:4200/api", auth=(user, password)) as client:
 
-    def ask(method, path, **arguments):
+    def ask(method: str, path: str, **arguments: Any) -> Any:
         return client.request(method, path, **arguments).raise_for_status().json()
 
     deployment = ask("GET", "/deployments/name/mail-loop-check/staging")
