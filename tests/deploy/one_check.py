@@ -1,6 +1,7 @@
-"""In the machine: has the worker run one check, and prints the names of its states. Its arguments: the sandbox's JSON, the login of the API.
+"""In the machine: has the worker run one check, and prints the name of its last state.
 
-The run waits some seconds between two attempts; as soon as it runs, `running` is printed.
+Its arguments: the sandbox's JSON, the login of the API. The run waits some seconds between two attempts; as soon as it
+runs, `running` is printed.
 """
 
 from __future__ import annotations
