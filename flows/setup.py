@@ -17,18 +17,18 @@ EXAMPLE = "relay.example.org"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def setup() -> int:
-    """Set up the server that is configured, as soon as it answers. Raises ServerError."""
+def setup(seconds: float = START_SECONDS) -> int:
+    """Set up the server that is configured, as soon as it answers, within `seconds`. Raises ServerError."""
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
     if not url:
         raise ServerError("no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api")
-    until = time.monotonic() + START_SECONDS
+    until = time.monotonic() + seconds
     while not answers(url):
         if time.monotonic() > until:
             raise ServerError(
-                f"the Prefect server at {url} has not answered for {START_SECONDS:.0f} s: "
+                f"the Prefect server at {url} has not answered for {seconds:.0f} s: "
                 "start it, or correct PREFECT_API_URL"
             )
         time.sleep(0.5)
@@ -39,13 +39,22 @@ def setup() -> int:
 
 def equip(url: str, environment: Mapping[str, str]) -> None:
     """Give the server at `url` work pool, deployments and automation, as often as you like. Raises ServerError."""
+    import httpx  # not above: `stop` needs none of them
+    import prefect
+
     from flows import automation
 
     # MAIL_LOOP_HOME is for the worker: seen here, it would be frozen into the deployments.
     env = {name: value for name, value in environment.items() if name != "MAIL_LOOP_HOME"} | {"PREFECT_API_URL": url}
     _prefect(env, "work-pool", "create", POOL, "--type", "process", "--overwrite")
     _prefect(env, "--no-prompt", "deploy", "--all")
-    asyncio.run(automation.ensure(url))
+    try:
+        asyncio.run(automation.ensure(url))
+    except httpx.HTTPError as error:
+        raise ServerError(
+            f"the automation could not be made on the Prefect server at {url} ({type(error).__name__}): "
+            f"see its log; it has to be as new as Prefect here, {prefect.__version__}"
+        ) from None
     if EXAMPLE in (ROOT / "prefect.yaml").read_text(encoding="utf-8"):
         print(f"prefect.yaml still names {EXAMPLE}: put your own relay and mailbox there, then do this again.")
 

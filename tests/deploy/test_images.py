@@ -103,7 +103,7 @@ def test_no_secret_stands_in_the_environment(name: str) -> None:
     assert not [one for one in given if fnmatch(one, "*PASSWORD") or fnmatch(one, "*KEY") or fnmatch(one, "*AUTH*")]
 
 
-@pytest.mark.parametrize("name", [name for name in OURS if name != "exporter"])
+@pytest.mark.parametrize("name", OURS)
 def test_the_command_of_a_service_exists(name: str) -> None:
     program, *arguments = OURS[name]["command"]
     if program == "mail-loop":

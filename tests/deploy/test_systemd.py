@@ -19,6 +19,18 @@ UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 # Of 10, where 0 is "safe": what is left is the network, and that files of other services can be seen.
 EXPOSURE = {"mail-loop-exporter": 1.2, "mail-loop-server": 1.2, "mail-loop-worker": 1.2}
 API = "admin:canary-of-the-api"
+HEALTH = ["http://127.0.0.1:4200/api/ready", "http://127.0.0.1:4201/health", "http://127.0.0.1:9797/healthz"]
+HEALTHY = """
+import sys, time, urllib.request
+until = time.monotonic() + 40  # the programs have started, but may not listen yet
+while True:
+    try:
+        sys.exit(urllib.request.urlopen(sys.argv[1], timeout=20).status != 200)
+    except OSError:
+        if time.monotonic() > until:
+            raise
+        time.sleep(0.2)
+"""
 MAIL_PASSWORD = "canary-of-the-mailbox"
 
 
@@ -75,6 +87,7 @@ def test_systemd_finds_no_fault_in_the_units(machine: Machine) -> None:
 def test_a_check_runs_under_the_units_and_outlives_a_restart_of_its_worker(machine: Machine) -> None:
     """With the hardening in force, each program as a user of its own, and no password where all can read it."""
     machine.run("systemctl", "start", "mail-loop-server", "mail-loop-worker")  # which waits for the server to answer
+    machine.run("systemctl", "start", "mail-loop-exporter")
     machine.run("mkdir", "-p", "/srv/ca")
     mail = ["python", "-m", "tasks.sandbox", "--greylist-first", "--ca-dir", "/srv/ca"]
     environment = [f"MAIL_LOOP_SANDBOX_PASSWORD={MAIL_PASSWORD}", f"PYTHONPATH={INSTALLED}"]
@@ -86,11 +99,11 @@ def test_a_check_runs_under_the_units_and_outlives_a_restart_of_its_worker(machi
             machine.run("systemctl", "restart", "mail-loop-worker")
             assert check.readline().startswith("Delivered ")
 
-    assert set(machine.run("ps", "-o", "user:32=", "-C", "prefect,worker").split()) == {
-        "mail-loop-server",
-        "mail-loop-worker",
-    }
-    shown = machine.run("systemctl", "show", "mail-loop-server", "mail-loop-worker")
+    for health in HEALTH:
+        machine.run("python", "-c", HEALTHY, health)
+    owners = machine.run("ps", "-eo", "user:32=,args=").splitlines()
+    assert sorted(one.split()[0] for one in owners if f"{INSTALLED}/.venv/bin/" in one) == sorted(EXPOSURE)
+    shown = machine.run("systemctl", "show", *EXPOSURE)
     shown += machine.run("journalctl", "--no-pager")
     assert "mail-loop" in shown
     assert API not in shown
