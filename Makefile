@@ -48,9 +48,13 @@ $(VENV)/.ready: pyproject.toml deploy/constraints.txt
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: $(VENV)/.ready ## make deploy/constraints.txt anew from pyproject.toml (LOCK=--upgrade: the newest)
+lock: $(VENV)/.ready ## make deploy/constraints.txt and runtime.txt anew from pyproject.toml (LOCK=--upgrade: the newest)
 	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
 		--no-annotate --no-header $(LOCK) pyproject.toml - --output-file deploy/constraints.txt
+	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+		--extra dkim --extra metrics --extra otel --no-annotate --no-header \
+		--constraints deploy/constraints.txt pyproject.toml - \
+		--output-file deploy/runtime.txt
 
 clean: stop ## remove what make made
 	@rm -rf $(VENV) $(HOME_DIR) ci-output .hypothesis .mypy_cache .pytest_cache .ruff_cache

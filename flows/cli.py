@@ -71,6 +71,12 @@ holds: over HTTP at /metrics (and /healthz), or in a file for the node exporter,
 Runs until it is told to end. docs/metrics.md has the metrics, rules and a dashboard."""
 
 
+SETUP = """\
+Makes the work pool, the deployments of this folder's prefect.yaml and the automation for
+runs whose process was killed, on the Prefect server that is configured, as soon as it
+answers. For servers and workers that something else starts; serve does it by itself."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Wrong usage is the tool not doing its work: exit code 3, for 2 says that mail is broken."""
 
@@ -132,6 +138,11 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=port, default=4200, help="of the Prefect server, on loopback (%(default)s)")
     serve.add_argument("--home", type=Path, default=state_home() / "serve", help="folder for its state (%(default)s)")
     serve.set_defaults(run=run_serve)
+
+    setup = commands.add_parser(
+        "setup", help="give the Prefect server of PREFECT_API_URL what it needs", description=SETUP
+    )
+    setup.set_defaults(run=run_setup)
 
     stop = commands.add_parser("stop", help="end what serve and demo --keep left running")
     stop.add_argument("--home", type=Path, action="append", metavar="DIR", help="as given to serve or demo")
@@ -233,6 +244,13 @@ def run_serve(arguments: argparse.Namespace) -> int:
     from flows.serve import serve
 
     return serve(arguments.home, arguments.port)
+
+
+def run_setup(_: argparse.Namespace) -> int:
+    """`mail-loop setup`."""
+    from flows.setup import setup
+
+    return setup()
 
 
 def run_stop(arguments: argparse.Namespace) -> int:

@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from flows import background
 from flows.demo import end_demo
 from flows.server import SERVER, ServerError, answers, end_unused, settings, start_server
+from flows.setup import POOL, ROOT, equip
 from tasks.mail.state import state_home
 
 WORKER = "worker"
-POOL = "mail-loop"
-EXAMPLE = "relay.example.org"
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
-    from flows import automation  # not above: `stop` needs no Prefect
-
     home = home.absolute()
     env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
     _server(home, port)
-    # MAIL_LOOP_HOME is for the worker: seen here, it would be frozen into the deployments.
-    deploying = {name: value for name, value in env.items() if name != "MAIL_LOOP_HOME"}
-    _prefect(deploying, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-    _prefect(deploying, "--no-prompt", "deploy", "--all")
-    asyncio.run(automation.ensure(env["PREFECT_API_URL"]))
+    equip(env["PREFECT_API_URL"], env)
     if background.running(home, WORKER) is None:
         argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         background.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)
     else:
         print("The worker was running already, with the environment of its start: for new passwords, make stop first.")
-    if EXAMPLE in (ROOT / "prefect.yaml").read_text(encoding="utf-8"):
-        print(f"prefect.yaml still names {EXAMPLE}: put your own relay and mailbox there, then make serve again.")
     print(f"Prefect UI: {env['PREFECT_UI_URL']}/deployments")
     print(f"For prefect commands: export PREFECT_API_URL={env['PREFECT_API_URL']}")
     print(f"End both with: make stop (or mail-loop stop --home {home})")
@@ -73,19 +61,3 @@ def _server(home: Path, port: int) -> None:
                 f"port {port} is taken by another program: choose another with make serve PORT=..."
             ) from None
     start_server(home, port)
-
-
-def _prefect(env: Mapping[str, str], *arguments: str) -> None:
-    """One prefect command, quiet unless it fails."""
-    run = subprocess.run(  # noqa: S603  # our own interpreter, with arguments of our own
-        [sys.executable, "-m", "prefect", *arguments],
-        env=dict(env),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if run.returncode != 0:
-        # What Prefect says in the end counts; before it stands a traceback.
-        last = (run.stdout + run.stderr).strip().rpartition("\n\n")[2]
-        raise ServerError(f"prefect {' '.join(arguments)} failed: {' '.join(last.split())}")

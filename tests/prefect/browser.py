@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from flows.serve import ROOT
+from flows.setup import ROOT
 
 expect.set_options(timeout=30_000)  # milliseconds; the machine may be busy with the other tests
 

@@ -19,8 +19,8 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, Fl
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from flows import background
-from flows.serve import ROOT
 from flows.server import settings
+from flows.setup import ROOT
 from tasks.mail.config import LoopConfig, loop_config
 from tests.prefect.api import Api
 from tests.prefect.records import PASSWORD

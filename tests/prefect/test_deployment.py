@@ -19,7 +19,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
-from flows.serve import ROOT
+from flows.setup import ROOT
 from tasks.mail.config import inbound_config, loop_config
 from tasks.sandbox import Sandbox
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, parameters, places_of

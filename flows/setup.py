@@ -1,0 +1,75 @@
+"""`mail-loop setup`: what a Prefect server needs for this project, however it and its workers are started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from flows.server import START_SECONDS, ServerError, answers
+
+POOL = "mail-loop"
+EXAMPLE = "relay.example.org"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def setup(seconds: float = START_SECONDS) -> int:
+    """Set up the server that is configured, as soon as it answers, within `seconds`. Raises ServerError."""
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        raise ServerError("no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api")
+    until = time.monotonic() + seconds
+    while not answers(url):
+        if time.monotonic() > until:
+            raise ServerError(
+                f"the Prefect server at {url} has not answered for {seconds:.0f} s: "
+                "start it, or correct PREFECT_API_URL"
+            )
+        time.sleep(0.5)
+    equip(url, os.environ)
+    print(f"{url} has the work pool {POOL}, the deployments of {ROOT / 'prefect.yaml'}, and the automation")
+    return 0
+
+
+def equip(url: str, environment: Mapping[str, str]) -> None:
+    """Give the server at `url` work pool, deployments and automation, as often as you like. Raises ServerError."""
+    import httpx  # not above: `stop` needs none of them
+    import prefect
+
+    from flows import automation
+
+    # MAIL_LOOP_HOME is for the worker: seen here, it would be frozen into the deployments.
+    env = {name: value for name, value in environment.items() if name != "MAIL_LOOP_HOME"} | {"PREFECT_API_URL": url}
+    _prefect(env, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+    _prefect(env, "--no-prompt", "deploy", "--all")
+    try:
+        asyncio.run(automation.ensure(url))
+    except httpx.HTTPError as error:
+        raise ServerError(
+            f"the automation could not be made on the Prefect server at {url} ({type(error).__name__}): "
+            f"see its log; it has to be as new as Prefect here, {prefect.__version__}"
+        ) from None
+    if EXAMPLE in (ROOT / "prefect.yaml").read_text(encoding="utf-8"):
+        print(f"prefect.yaml still names {EXAMPLE}: put your own relay and mailbox there, then do this again.")
+
+
+def _prefect(env: Mapping[str, str], *arguments: str) -> None:
+    """One prefect command, quiet unless it fails."""
+    run = subprocess.run(  # noqa: S603  # our own interpreter, with arguments of our own
+        [sys.executable, "-m", "prefect", *arguments],
+        env=dict(env),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode != 0:
+        # What Prefect says in the end counts; before it stands a traceback.
+        last = (run.stdout + run.stderr).strip().rpartition("\n\n")[2]
+        raise ServerError(f"prefect {' '.join(arguments)} failed: {' '.join(last.split())}")

@@ -1,0 +1,56 @@
+"""`mail-loop setup`: for a Prefect server that something else has started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.automation import NAME
+from flows.server import ServerError, free_port
+from flows.setup import POOL, setup
+from tests.prefect.records import SOCKETS_LEFT_OPEN
+
+pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
+
+
+def mail_loop(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, told what the environment says and nothing of the server of the tests."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | environment
+    argv = [sys.executable, "-m", "flows.cli", *arguments]
+    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+
+
+async def test_a_server_has_all_it_needs_once_however_often_it_is_set_up(server: str, home: Path) -> None:
+    """And the worker's folder is left for the worker to say."""
+    for _ in range(2):
+        done = mail_loop("setup", PREFECT_API_URL=server, PREFECT_HOME=str(home), MAIL_LOOP_HOME="/nowhere")
+        assert done.returncode == 0, done.stderr
+        assert server in done.stdout
+    async with get_client() as client:
+        assert (await client.read_work_pool(POOL)).type == "process"
+        assert len(await client.read_automations_by_name(NAME)) == 1
+        staging = await client.read_deployment_by_name("mail-loop-check/staging")
+    assert "/nowhere" not in str(staging.pull_steps)
+
+
+def test_without_a_server_it_says_which_variable_to_set(tmp_path: Path) -> None:
+    done = mail_loop("setup", PREFECT_HOME=str(tmp_path))
+    assert done.returncode == 3
+    assert done.stderr.strip() == (
+        "mail-loop: no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api"
+    )
+
+
+def test_a_server_that_does_not_answer_in_time_is_named() -> None:
+    url = f"http://127.0.0.1:{free_port()}/api"
+    with (
+        temporary_settings({PREFECT_API_URL: url}),
+        pytest.raises(ServerError, match=rf"{url} has not answered for 1 s: start it, or correct PREFECT_API_URL$"),
+    ):
+        setup(1.0)
