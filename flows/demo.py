@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -14,7 +16,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.background import stop
 from flows.check import drawn_for, say
-from flows.sandboxed import SANDBOX, address, login, start_sandbox
+from flows.sandboxed import PASSWORD, SANDBOX, address, login, start_sandbox
 from flows.server import SERVER, free_port, start_server
 from flows.server import settings as server_settings
 from tasks.mail import progress
@@ -23,6 +25,7 @@ from tasks.mail.progress import Progress
 from tasks.mail.report import attempts, line, timeline
 from tasks.mail.result import LoopResult
 
+LOOP = "demo.json"
 LEGS = {"smtp": "sending", "imap": "looking for it"}
 
 
@@ -38,6 +41,8 @@ def demo(home: Path, *, keep: bool = False) -> int:
         with console.status("starting a Prefect server of our own (the first time it makes its database)"):
             url = start_server(home, free_port())
         console.print(f"Prefect server: {url}")
+        if keep:
+            _write(home / LOOP, box)
         result = _check(home, url, box, console)
         console.print(line(result), style="bold", markup=False, soft_wrap=True)
         for text in [*attempts(result), *result.notes]:
@@ -53,6 +58,7 @@ def demo(home: Path, *, keep: bool = False) -> int:
 
 def end_demo(home: Path) -> list[str]:
     """End what a demo left running; returns the names of what was."""
+    (home / LOOP).unlink(missing_ok=True)  # the password in it opens nothing any more
     return [name for name in (SERVER, SANDBOX) if stop(home, name)]
 
 
@@ -67,22 +73,7 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
 
         from flows.through_prefect import check, records_written
 
-    server, monitor = login(box), address(box)
-    loop = loop_config(
-        {
-            "name": "demo",
-            "smtp": {
-                **server,
-                "port": box["smtp_port"],
-                "from_addr": monitor,
-                "to_addr": monitor,
-                "subject_prefix": "[mail-loop demo]",
-                "retry_delay": 2.0,
-            },
-            "imap": {**server, "port": box["imaps_port"]},
-            "limits": {"max_wait": 30.0},
-        }
-    )
+    loop = loop_config(_loop(box, login(box)))
 
     async def run() -> LoopResult:
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
@@ -93,6 +84,25 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
         return result
 
     return asyncio.run(run())
+
+
+def _loop(box: dict[str, object], server: dict[str, object]) -> dict[str, object]:
+    """The fields of the demo's loop; `server` are those that both sections have."""
+    smtp = {**server, "port": box["smtp_port"], "from_addr": address(box), "to_addr": address(box)}
+    return {
+        "name": "demo",
+        "smtp": {**smtp, "subject_prefix": "[mail-loop demo]", "retry_delay": 2.0},
+        "imap": {**server, "port": box["imaps_port"]},
+        "limits": {"max_wait": 30.0},
+    }
+
+
+def _write(path: Path, box: dict[str, object]) -> None:
+    """The loop as a file, so that it can be checked again while the mail system is up: with the password in it."""
+    server = {"host": box["host"], "username": box["username"], "password": os.environ[PASSWORD]}
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(_loop(box, {**server, "ca_file": box["ca_file"]}), indent=2), encoding="utf-8")
 
 
 class _Live:
@@ -119,5 +129,7 @@ class _Live:
 def _how_to_see(home: Path, url: str, result: LoopResult, keep: bool) -> str:
     ui = f"{url.removesuffix('/api')}/v2/runs/flow-run/{result.flow_run_id}"
     if keep:
-        return f"See the run in the Prefect UI: {ui}\nEnd both with: make stop (or mail-loop stop --home {home})"
+        again = f"export PREFECT_API_URL={url}; mail-loop check {shlex.quote(str(home / LOOP))}"
+        end = f"make stop (or mail-loop stop --home {shlex.quote(str(home))})"
+        return f"See the run in the Prefect UI: {ui}\nCheck it again: {again}\nEnd both with: {end}"
     return "To see the run in the Prefect UI: make demo KEEP=1 (or mail-loop demo --keep) leaves the servers up."

@@ -1,0 +1,27 @@
+"""`mail-loop demo --keep`: what it leaves up can be used, and is gone after `mail-loop stop`."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+from tests.cli.conftest import Command
+
+
+async def test_a_demo_that_is_kept_can_be_checked_again_until_it_is_ended(mail_loop: Command, tmp_path: Path) -> None:
+    home = tmp_path / "demo"
+    try:
+        shown = await mail_loop("demo", "--keep", "--home", home, warnings="ignore")
+        assert shown.code == 0
+        assert "demo: ok (delivered): Mail gets through" in shown.out
+        told = re.search(r"Check it again: export PREFECT_API_URL=(\S+); mail-loop check (\S+)", shown.out)
+        assert told is not None
+        file = Path(told[2])
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600  # the password is in it
+        again = await mail_loop("check", file, PREFECT_API_URL=told[1], warnings="ignore")
+        assert (again.code, again.out.startswith("demo: ok (delivered): ")) == (0, True)
+    finally:
+        ended = await mail_loop("stop", "--home", home)
+    assert ended.out == "ended: server, sandbox\n"
+    assert not file.exists()
