@@ -18,7 +18,7 @@ from flows.server import SERVER, free_port, settings, start_server
 from tasks.mail.addresses import slug
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import chromium, page, ui
-from tests.prefect.records import PASSWORD, USER, Records, forget_server
+from tests.prefect.records import PASSWORD, USER, Records, forget_server, leave_connections
 
 __all__ = ["chromium", "page", "ui"]
 
@@ -37,13 +37,14 @@ def _prefects_garbage() -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def server(home: Path) -> Iterator[str]:
+def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
     """The API of the server."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DO_NOT_TRACK", "1")
         patch.setenv("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL", "0.5")  # seconds that tests wait for one
         port = free_port()
         url = start_server(home, port)
+        leave_connections(pytestconfig, url)
         here = settings(home, port)
         try:
             with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home, PREFECT_UI_URL: here["PREFECT_UI_URL"]}):

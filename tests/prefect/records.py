@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, TaskRun
@@ -25,8 +26,8 @@ from tasks.mail.config import ImapConfig, SmtpConfig
 from tasks.mail.result import LoopResult
 from tasks.sandbox import Sandbox
 
-SOCKETS_LEFT_OPEN = "ignore:unclosed <socket:ResourceWarning"
-"""Prefect leaves the connections of its synchronous client to the garbage collector."""
+SOCKETS_LEFT_OPEN = "ignore:unclosed (<socket|transport):ResourceWarning"
+"""Prefect leaves connections of its clients to the garbage collector."""
 
 EVENTS_SECONDS = 20.0  # for the events that this process has still to send
 
@@ -85,6 +86,12 @@ def _changed(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def count(box: Sandbox, verb: str) -> int:
     """How often the sandbox saw an SMTP command."""
     return sum(command.split()[0] == verb for command in box.commands)
+
+
+def leave_connections(config: pytest.Config, url: str) -> None:
+    """Bear with what Prefect leaves open to this server: a thread of its may let go of it in any later test."""
+    where = rf"raddr=\('127\.0\.0\.1', {httpx.URL(url).port}\)"
+    config.addinivalue_line("filterwarnings", f"ignore:unclosed <socket.*{where}:ResourceWarning")
 
 
 def forget_server() -> None:

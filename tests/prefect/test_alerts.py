@@ -34,7 +34,7 @@ from tasks.publish import publish
 from tests.prefect.api import Api
 from tests.prefect.pager import Pager
 from tests.prefect.phases import Scene, deployment_on, until, worker
-from tests.prefect.records import SOCKETS_LEFT_OPEN, forget_server, places_of
+from tests.prefect.records import SOCKETS_LEFT_OPEN, forget_server, leave_connections, places_of
 
 # Apprise reads pictures with what Python is about to lose.
 pytestmark = [
@@ -62,7 +62,7 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def ground(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Ground]:
     home = tmp_path_factory.mktemp("alerts")
     with Pager() as pager, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DO_NOT_TRACK", "1")
@@ -72,6 +72,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         forget_server()
         try:
             made = Ground(home, pager)
+            leave_connections(pytestconfig, made.url)
             with temporary_settings({PREFECT_API_URL: made.url, PREFECT_HOME: home}):
                 yield made
                 forget_server()
