@@ -17,7 +17,7 @@ from flows.arguments import PLAYED, loop, port, positive, since, situation
 from flows.check import quieten_prefect, run_check, say
 from flows.files import route
 from flows.trace import run_trace
-from tasks.blame.files import load_any
+from tasks.blame.files import loaded
 from tasks.mail.errors import ConfigError, MailLoopError
 from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
@@ -56,8 +56,9 @@ CHECK = """\
 Runs the check of each file, all at the same time, as Prefect flow runs: on the server
 that is configured, else on a private one that is started for as long as it takes.
 A file holds a loop (smtp and imap), one half of it, a matrix of loops (senders and
-receivers), or NyxMon's check.data. Of several loops, the last line says which relay or
-mailbox their failures point to, where they do."""
+receivers), a fleet (defaults and loops), or NyxMon's check.data; a folder stands for
+the files in it. Of several loops, the last line says which relay or mailbox their
+failures point to, where they do."""
 
 HISTORY = """\
 Availability, delivery times, outages with their cause, placement: from the runs that
@@ -166,14 +167,12 @@ def _run(arguments: argparse.Namespace) -> int:
 def run_validate(arguments: argparse.Namespace) -> int:
     """`mail-loop validate`: every file is read, and every problem said."""
     worst = 0
-    for file in arguments.files:
-        try:
-            config = load_any(file)
-        except ConfigError as error:
-            print(error, file=sys.stderr)
+    for file, found in loaded(arguments.files):
+        if isinstance(found, ConfigError):
+            print(found, file=sys.stderr)
             worst = BROKEN
         else:
-            say(one_line(f"{file}: ok: {route(config)}", None))  # a path may hold anything
+            say(one_line(f"{file}: ok: {route(found)}", None))  # a path may hold anything
     return worst
 
 
