@@ -14,6 +14,7 @@ from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.errors import ConfigError
 from tasks.mail.files import beside, ca_problem, check_of, read
 from tasks.mail.formats import PARSERS
+from tasks.mail.problems import listed
 
 SIDES = ("senders", "receivers")
 
@@ -109,3 +110,23 @@ def check_ca_files(matrix: Matrix, source: str = "") -> None:
     ]
     if problems:
         raise ConfigError(f"{source}: {'; '.join(problems)}" if source else "; ".join(problems))
+
+
+def all_planned(paths: Iterable[str | Path], more: Fleet | None = None) -> list[Planned]:
+    """The checks of all files, and `more`. Raises ConfigError if a file is wrong, or checks of a kind share a name."""
+    checks: list[Planned] = []
+    problems: list[str] = []
+    sources: dict[tuple[type, str], str | Path] = {}
+    for file, found in [*loaded(paths), *([("loops", more)] if more else [])]:
+        if isinstance(found, ConfigError):
+            problems.append(str(found))
+            continue
+        for check in planned(found):
+            key = type(check.config), check.config.name
+            if key in sources:
+                problems.append(f"{file}: has a check named {key[1]}, and so has {sources[key]}: keep one of them")
+            sources[key] = file
+            checks.append(check)
+    if problems:
+        raise ConfigError(listed(problems))
+    return checks

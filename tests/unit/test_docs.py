@@ -66,7 +66,7 @@ def test_the_reference_has_every_field_of_a_matrix(model: type[BaseModel], name:
 
 
 def test_the_deployment_of_the_reference_is_the_matrix_of_the_examples() -> None:
-    (block,) = re.findall(r"```yaml\n(- entrypoint.*?)```", REFERENCE, re.DOTALL)
+    block, _ = re.findall(r"```yaml\n(- entrypoint.*?)```", REFERENCE, re.DOTALL)
     anchors = "- &pool {}\n- &one_at_a_time {}\n"
     deployment = yaml.safe_load(anchors + block)[-1]
     assert matrix_config(deployment["parameters"]) == load_any(ROOT / "examples" / "matrix.yaml")
