@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from flows.arguments import PLAYED, loop, port, positive, since, situation
+from flows.arguments import PLAYED, interval, loop, port, positive, since, situation
 from flows.check import quieten_prefect, run_check, say
 from flows.files import route
 from flows.trace import run_trace
@@ -104,6 +104,15 @@ def parser() -> argparse.ArgumentParser:
     validate.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
     validate.set_defaults(run=run_validate)
 
+    deploy = commands.add_parser("deploy", help="make deployments of the checks of FILE..., each with its schedule")
+    deploy.add_argument(
+        "files", nargs="+", metavar="FILE", help="files of checks, or folders of them: all of the fleet"
+    )
+    deploy.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    deploy.add_argument("--every", type=interval, default="15m", help="for loops that do not say (%(default)s)")
+    deploy.add_argument("--fleet", type=loop, default="main", metavar="NAME", help="whose deployments (%(default)s)")
+    deploy.set_defaults(run=run_deploy)
+
     _alerts(commands.add_parser("alerts", help="who is called when a loop fails, and when none is checked any more"))
 
     demo = commands.add_parser("demo", help="run a whole check against a mail system of its own")
@@ -182,6 +191,14 @@ def run_history(arguments: argparse.Namespace) -> int:
     from flows.history import history
 
     return history(state_home(), arguments.loop, arguments.since, arguments.html, say)
+
+
+def run_deploy(arguments: argparse.Namespace) -> int:
+    """`mail-loop deploy`: 0 if the server has what the files say, or with --dry-run could have."""
+    quieten_prefect()
+    from flows.deploy.command import run
+
+    return run(arguments.files, arguments.every, arguments.fleet, say, dry_run=arguments.dry_run)
 
 
 def run_alerts(arguments: argparse.Namespace) -> int:

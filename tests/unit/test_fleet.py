@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 import yaml
 
 from tasks.blame.ends import Planned
-from tasks.blame.files import load_any, loaded, planned
+from tasks.blame.files import all_planned, load_any, loaded, planned
 from tasks.fleet.config import MOST_LOOPS, Fleet, fleet_config
+from tasks.fleet.spread import SINCE, anchor
 from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.errors import ConfigError
 
@@ -235,3 +237,33 @@ def test_the_example_has_each_kind_of_check() -> None:
         (LoopConfig, False, "15m"),
         (InboundConfig, True, "1d"),
     ]
+
+
+def test_loops_are_due_at_moments_of_their_own_spread_over_the_interval() -> None:
+    """The moment of one does not move when others come and go, so it is reckoned from its name alone."""
+    every = timedelta(minutes=5)
+    due = [(anchor(f"site-{number}", every) - SINCE).total_seconds() for number in range(200)]
+    assert all(0 <= at < 300 for at in due)
+    busiest = max(sum(start <= at < start + 30 for at in due) for start in range(0, 300, 30))
+    assert busiest <= 30  # of 200 in a tenth of the time
+    assert anchor("office", every) == SINCE + timedelta(seconds=292)
+    assert anchor("office", every) != anchor("office", timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ("other.json", "has a check named office, and so has {first}: keep one of them"),
+        (None, "does not exist: check the path"),
+    ],
+)
+def test_of_several_files_what_is_wrong_with_any_is_told(second: str | None, said: str, tmp_path: Path) -> None:
+    first = tmp_path / "loops.json"
+    first.write_text(json.dumps(GOOD), encoding="utf-8")
+    other = tmp_path / (second or "nowhere.json")
+    if second:
+        alone = {"loops": {"office": {"smtp": SMTP | {"to_addr": "a@b.test"}}}}
+        other.write_text(json.dumps(alone), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        all_planned([first, other])
+    assert str(caught.value) == f"{other}: {said.format(first=first)}"
