@@ -27,7 +27,7 @@ from tasks.runs import this_run, to_its_end
 from tasks.states import final_state
 
 AT_ONCE = 20  # more of them would measure each other, for all share one processor
-PATIENCE = 2.0  # seconds after which a check mostly waits, and another one may begin beside it
+PATIENCE = 1.0  # seconds after which a check mostly waits, and another one may begin beside it
 MOST = 300  # that wait at once: each has a few files open, and a process may have 1024
 TELLING = 8  # reports on their way to the server at once, which has one database
 
