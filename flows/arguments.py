@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 
+from tasks.fleet.config import SHORTEST
 from tasks.history.window import duration
 from tasks.mail.addresses import SLUG, quoted
 from tasks.mail.errors import ConfigError
+from tasks.mail.spans import span
 
 PLAYED = ("relay-down", "lost", "bounced", "late", "junked", "silent")  # by `mail-loop alerts test`
 
@@ -43,6 +45,13 @@ def since(text: str) -> str:
         duration(text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error).removeprefix("since: ")) from None
+    return text
+
+
+def interval(text: str) -> str:
+    """How often a deployment runs."""
+    if (length := span(text)) is None or length < SHORTEST:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a length of time such as 5m, 2h or 1d")
     return text
 
 

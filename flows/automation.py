@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 NAME = "mail-loop: crash runs whose heartbeat stopped"
-FLOWS = ["inbound-check", "loop-matrix", "mail-loop-check"]
+FLOWS = ["fleet-check", "inbound-check", "loop-matrix", "mail-loop-check"]
 SILENCE = timedelta(minutes=10)  # three of Prefect's heartbeats and more, and longer than a server takes to restart
 
 

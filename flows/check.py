@@ -13,7 +13,7 @@ from typing import TextIO
 from flows.files import with_max_wait
 from flows.live import live
 from tasks.blame.ends import Planned
-from tasks.blame.files import load_any, planned
+from tasks.blame.files import loaded, planned
 from tasks.blame.pattern import blame
 from tasks.mail.addresses import slug
 from tasks.mail.conclude import misconfigured
@@ -34,11 +34,11 @@ def run_check(arguments: argparse.Namespace) -> int:
     worst, out = 0, sys.stdout  # as it is: while lines move, another one stands in its place
     checks: list[Planned] = []
     wrong: list[LoopResult] = []
-    for file in arguments.files:
-        try:
-            checks += planned(load_any(file))
-        except ConfigError as error:
-            wrong.append(misconfigured(slug(Path(file).stem) or "unnamed", str(error)))
+    for file, found in loaded(arguments.files):
+        if isinstance(found, ConfigError):
+            wrong.append(misconfigured(slug(Path(file).stem) or "unnamed", str(found)))
+        else:
+            checks += planned(found)
     configs = [with_max_wait(check.config, arguments.max_wait) for check in checks]
     limits = {config.name: config.limits if isinstance(config, LoopConfig) else None for config in configs}
 

@@ -13,12 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from flows.arguments import PLAYED, how_many, loop, port, positive, since, situation
+from flows.arguments import PLAYED, how_many, interval, loop, port, positive, since, situation
 from flows.check import quieten_prefect, run_check, say
 from flows.files import route
 from flows.trace import run_trace
 from tasks.alerts.rules import TRIAL
-from tasks.blame.files import load_any
+from tasks.blame.files import loaded
 from tasks.mail.errors import ConfigError, MailLoopError
 from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
@@ -58,8 +58,9 @@ CHECK = """\
 Runs the check of each file, all at the same time, as Prefect flow runs: on the server
 that is configured, else on a private one that is started for as long as it takes.
 A file holds a loop (smtp and imap), one half of it, a matrix of loops (senders and
-receivers), or NyxMon's check.data. Of several loops, the last line says which relay or
-mailbox their failures point to, where they do."""
+receivers), a fleet (defaults and loops), or NyxMon's check.data; a folder stands for
+the files in it. Of several loops, the last line says which relay or mailbox their
+failures point to, where they do."""
 
 HISTORY = """\
 Availability, delivery times, outages with their cause, placement: from the runs that
@@ -126,6 +127,15 @@ def parser() -> argparse.ArgumentParser:
     validate = commands.add_parser("validate", help="say whether FILE... are right; sends nothing")
     validate.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
     validate.set_defaults(run=run_validate)
+
+    deploy = commands.add_parser("deploy", help="make deployments of the checks of FILE..., each with its schedule")
+    deploy.add_argument(
+        "files", nargs="+", metavar="FILE", help="files of checks, or folders of them: all of the fleet"
+    )
+    deploy.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    deploy.add_argument("--every", type=interval, default="15m", help="for loops that do not say (%(default)s)")
+    deploy.add_argument("--fleet", type=loop, default="main", metavar="NAME", help="whose deployments (%(default)s)")
+    deploy.set_defaults(run=run_deploy)
 
     _alerts(commands.add_parser("alerts", help="who is called when a loop fails, and when none is checked any more"))
 
@@ -195,14 +205,12 @@ def _run(arguments: argparse.Namespace) -> int:
 def run_validate(arguments: argparse.Namespace) -> int:
     """`mail-loop validate`: every file is read, and every problem said."""
     worst = 0
-    for file in arguments.files:
-        try:
-            config = load_any(file)
-        except ConfigError as error:
-            print(error, file=sys.stderr)
+    for file, found in loaded(arguments.files):
+        if isinstance(found, ConfigError):
+            print(found, file=sys.stderr)
             worst = BROKEN
         else:
-            say(one_line(f"{file}: ok: {route(config)}", None))  # a path may hold anything
+            say(one_line(f"{file}: ok: {route(found)}", None))  # a path may hold anything
     return worst
 
 
@@ -212,6 +220,14 @@ def run_history(arguments: argparse.Namespace) -> int:
     from flows.history import history
 
     return history(state_home(), arguments.loop, arguments.since, arguments.html, say)
+
+
+def run_deploy(arguments: argparse.Namespace) -> int:
+    """`mail-loop deploy`: 0 if the server has what the files say, or with --dry-run could have."""
+    quieten_prefect()
+    from flows.deploy.command import run
+
+    return run(arguments.files, arguments.every, arguments.fleet, say, dry_run=arguments.dry_run)
 
 
 def run_alerts(arguments: argparse.Namespace) -> int:

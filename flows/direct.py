@@ -43,11 +43,11 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
     with ExitStack() as held:
         try:
             if isinstance(config, InboundConfig):
-                result = await _inbound(resolve_inbound_from_environment(config))
+                result = await inbound_steps(resolve_inbound_from_environment(config))
             else:
                 mine = held.enter_context(turn(resolve_from_environment(config)))
                 loop = mine.loop
-                result = await _loop(mine)
+                result = await loop_steps(mine)
         except ConfigError as error:
             result = misconfigured(config.name, str(error))
         except CheckSkipped as reason:
@@ -63,9 +63,10 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
     return result
 
 
-async def _loop(mine: Turn) -> LoopResult:
+async def loop_steps(mine: Turn, run: str | None = None) -> LoopResult:
+    """The steps of a loop, one after the other; `run` is the id of the flow run, where there is one."""
     loop = mine.loop
-    probe = compose(loop.name, loop.smtp)
+    probe = compose(loop.name, loop.smtp, run=run)
     attempts = Attempts(mine.spend)
     sent: Receipt | SmtpFailure
     found: Arrival | ImapFailure | None = None
@@ -84,10 +85,11 @@ async def _loop(mine: Turn) -> LoopResult:
         except ImapFailure as failure:
             found = failure.alone()
         sent, found = proved(sent, wanted[0], found)
-    return conclude(loop, probe, attempts, sent, found, notes=mine.notes)
+    return conclude(loop, probe, attempts, sent, found, run, mine.notes)
 
 
-async def _inbound(inbound: InboundConfig) -> LoopResult:
+async def inbound_steps(inbound: InboundConfig, run: str | None = None) -> LoopResult:
+    """The same of an inbound check."""
     found: Recent | ImapFailure
     try:
         found = await _retrying(
@@ -97,7 +99,7 @@ async def _inbound(inbound: InboundConfig) -> LoopResult:
         )
     except ImapFailure as failure:
         found = failure.alone()
-    return conclude_inbound(inbound, found)
+    return conclude_inbound(inbound, found, run)
 
 
 async def _look(inbound: InboundConfig) -> Recent:

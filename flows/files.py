@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from tasks.blame.files import Config
 from tasks.blame.matrix import Matrix
+from tasks.fleet.config import Fleet
 from tasks.mail.config import InboundConfig, LoopConfig
+
+NAMED = 5  # loops of a fleet in the line that tells of it
 
 
 def with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> LoopConfig | InboundConfig:
@@ -20,8 +24,12 @@ def with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> 
     return config.model_copy(update={"limits": config.limits.model_copy(update=limits)})
 
 
-def route(config: LoopConfig | InboundConfig | Matrix) -> str:
+def route(config: Config) -> str:
     """Where the mail of a configuration goes, in a few words."""
+    if isinstance(config, Fleet):
+        names = [member.config.name for member in config.members]
+        shown = ", ".join([*names[:NAMED], *(["..."] if len(names) > NAMED else [])])
+        return f"fleet: {shown} ({len(names)} {'loops' if len(names) > 1 else 'loop'})"
     if isinstance(config, Matrix):
         loops = len(config.pairs())
         ends = f"{', '.join(config.senders)} -> {', '.join(config.receivers)}"

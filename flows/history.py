@@ -30,6 +30,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.api import api, in_a_thread
+from flows.fleet import fleet_check
 from flows.inbound import inbound_check
 from flows.loop_matrix import loop_matrix
 from flows.mail_loop import mail_loop_check
@@ -45,7 +46,7 @@ from tasks.mail.errors import ConfigError
 from tasks.mail.result import LoopResult
 from tasks.publish import artifact_key
 
-FLOWS = [mail_loop_check.name, inbound_check.name, loop_matrix.name]
+FLOWS = [mail_loop_check.name, inbound_check.name, loop_matrix.name, fleet_check.name]
 PAGE = 200  # what a server gives at the most at a time, unless it is configured otherwise
 UNDER_WAY = timedelta(hours=1)  # a run that has not ended is not held against the coverage until it is older
 
@@ -182,8 +183,8 @@ def _began(run: FlowRun) -> datetime:
 
 
 def _may_be_of(run: FlowRun, loop: str | None) -> bool:
-    """Whether a run may have checked the loop: one of a matrix checks many."""
-    return loop in (None, loop_named_in(run)) or "senders" in run.parameters
+    """Whether a run may have checked the loop: one of a matrix or a fleet checks many."""
+    return loop in (None, loop_named_in(run)) or bool({"senders", "files", "loops"} & run.parameters.keys())
 
 
 def loop_named_in(run: FlowRun) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from prefect.blocks.system import Secret
@@ -13,6 +16,8 @@ from tasks.mail.environment import Section, from_environment, missing, variable,
 from tasks.mail.errors import ConfigError
 
 BLOCK_SECONDS = 15.0  # Prefect's own client would try for minutes
+
+_asked: ContextVar[dict[str, asyncio.Future[tuple[str | None, str]]] | None] = ContextVar("asked", default=None)
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +54,26 @@ async def secret_value(secret: str, field: str) -> str:
     return value
 
 
+@contextmanager
+def each_once() -> Iterator[None]:
+    """Within it, Prefect is asked for each Secret block once: of hundreds of loops, many share one."""
+    token = _asked.set({})
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
 async def _from_block(secret: str) -> tuple[str | None, str]:
     """The value of the Secret block, or None and why there is none."""
+    if (asked := _asked.get()) is None:
+        return await _ask(secret)
+    if secret not in asked:
+        asked[secret] = asyncio.ensure_future(_ask(secret))
+    return await asyncio.shield(asked[secret])
+
+
+async def _ask(secret: str) -> tuple[str | None, str]:
     try:
         async with asyncio.timeout(BLOCK_SECONDS):
             block: Secret[Any] = await Secret.aload(secret)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 from prefect import Flow
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from tasks import credentials
+from tasks.blame.ends import Planned
+from tasks.blame.files import all_planned, check_fleet_ca_files
 from tasks.blame.files import check_ca_files as check_matrix_ca_files
 from tasks.blame.matrix import Matrix, Receiver, matrix_config
+from tasks.fleet.config import fleet_config
+from tasks.mail.addresses import SLUG
 from tasks.mail.config import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.errors import ConfigError
 from tasks.mail.files import check_ca_files
 from tasks.mail.mailboxes import BounceMailbox
+from tasks.mail.sections import Strict
 from tasks.runs import of_a_deployment
 
 P = ParamSpec("P")
@@ -30,6 +37,21 @@ HIDDEN = "********"
 SECTIONS = (SmtpConfig, Receiver, Limits, BounceMailbox)
 SHOWN = frozenset(field for section in SECTIONS for field in section.model_fields) - {"password"}
 SIDES = ("senders", "receivers")  # of a matrix: sections under names
+CLEAR = (
+    "a deployment never holds a password in clear, for its parameters are stored and shown: "
+    "name a Prefect Secret block in password_secret"
+)
+
+
+class FleetLoop(Strict):
+    """A loop in the parameters of a fleet, which have its name."""
+
+    model_config = ConfigDict(title="Loop")
+
+    smtp: SmtpConfig = Field(description="The relay that the message is handed to")
+    imap: OptionalImap = Field(None, description="The mailbox that it should arrive in")
+    limits: Limits | SkipJsonSchema[None] = Field(None, description="How long the message may take")
+    bounce_mailbox: OptionalBounceMailbox = Field(None, description="The mailbox of the sender, where bounces go")
 
 
 class CheckFlow(Flow[P, R]):
@@ -42,7 +64,7 @@ class CheckFlow(Flow[P, R]):
     def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """What Prefect stores and shows of a run: of a section, the fields that it is known to have."""
         given = super().serialize_parameters(parameters)
-        show = dict.fromkeys(SIDES, _side) | {"without": lambda names: names}
+        show = dict.fromkeys(SIDES, _side) | {"without": lambda names: names, "loops": _loops}
         return {name: show.get(name, _shown)(value) for name, value in given.items()}
 
 
@@ -63,7 +85,13 @@ def _shown(value: object) -> object:
 def _side(value: object) -> object:
     if not isinstance(value, Mapping):
         return HIDDEN
-    return {name: _shown(section) if isinstance(section, Mapping) else HIDDEN for name, section in value.items()}
+    return {name: _shown(one) if isinstance(one, Mapping) or one is None else HIDDEN for name, one in value.items()}
+
+
+def _loops(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return None if value is None else HIDDEN
+    return {name: _side(sections) for name, sections in value.items()}
 
 
 async def loop_of(
@@ -73,8 +101,7 @@ async def loop_of(
     given = {"name": name, "smtp": smtp, "imap": imap, "limits": limits, "bounce_mailbox": bounce_mailbox}
     loop = loop_config({field: value for field, value in given.items() if value is not None})
     check_ca_files(loop)
-    sections = {"smtp": loop.smtp, "imap": loop.imap, "bounce_mailbox": loop.bounce_mailbox}
-    _refuse_clear_passwords({name: section.password for name, section in sections.items() if section is not None})
+    _refuse_clear_passwords(passwords_of(loop))
     return await credentials.resolve(loop)
 
 
@@ -82,7 +109,7 @@ async def inbound_of(name: object, imap: object) -> InboundConfig:
     """The same for an inbound check."""
     inbound = inbound_config({"name": name, "imap": imap})
     check_ca_files(inbound)
-    _refuse_clear_passwords({"imap": inbound.imap.password})
+    _refuse_clear_passwords(passwords_of(inbound))
     return inbound.model_copy(update={"imap": await credentials.resolve_imap(inbound.imap)})
 
 
@@ -101,6 +128,37 @@ async def matrix_of(name: object, senders: object, receivers: object, limits: ob
     )
 
 
+def fleet_of(name: object, files: object, loops: object) -> Sequence[Planned]:
+    """The checks of a fleet. Their passwords are not in place: that one is missing concerns its loop alone."""
+    if not isinstance(name, str) or not re.fullmatch(SLUG, name):
+        raise ConfigError("name: must be lower-case letters and digits with single hyphens between")
+    files = files or []
+    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+        raise ConfigError("files: must be a list of paths")
+    if not isinstance(loops or {}, Mapping):
+        raise ConfigError("loops: must be a mapping of your names to loops")
+    fleet = None
+    if isinstance(loops, Mapping) and loops:
+        fleet = fleet_config({"loops": {key: _given(loop) for key, loop in loops.items()}})
+        check_fleet_ca_files(fleet)
+        for member in fleet.members:
+            _refuse_clear_passwords(passwords_of(member.config, f"loops.{member.config.name}."))
+    if not (checks := all_planned(files, fleet)):
+        raise ConfigError("files and loops are empty: give one of them")
+    return checks
+
+
+def passwords_of(config: LoopConfig | InboundConfig, where: str = "") -> dict[str, object]:
+    """The clear password of each section, None where it has none, under the path that an error gives."""
+    sections = {name: getattr(config, name, None) for name in ("smtp", "imap", "bounce_mailbox")}
+    return {f"{where}{name}": section.password for name, section in sections.items() if section is not None}
+
+
+def _given(loop: object) -> object:
+    """The fields of a loop, which may be a model already."""
+    return {name: getattr(loop, name) for name in loop.model_fields_set} if isinstance(loop, FleetLoop) else loop
+
+
 def configuration_of(config: LoopConfig | InboundConfig | None) -> dict[str, Mapping[str, object]]:
     """The configuration for a report, section by section, without passwords."""
     if config is None:
@@ -115,7 +173,4 @@ def _refuse_clear_passwords(passwords: Mapping[str, object]) -> None:
         return
     for section, password in passwords.items():
         if password is not None:
-            raise ConfigError(
-                f"{section}.password: a deployment never holds a password in clear, for its parameters are stored and "
-                "shown: name a Prefect Secret block in password_secret"
-            )
+            raise ConfigError(f"{section}.password: {CLEAR}")

@@ -17,12 +17,17 @@ Identity = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A check that is to be run, with the names that a matrix has for its ends, where it comes from one."""
+    """A check that is to be run, with the names that a matrix has for its ends, where it comes from one.
+
+    `every` and `tags` are what a fleet says of its deployment.
+    """
 
     config: LoopConfig | InboundConfig
     matrix: str | None = None
     sender: str | None = None
     receiver: str | None = None
+    every: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 def ends(planned: Sequence[Planned]) -> list[tuple[str, str] | None]:

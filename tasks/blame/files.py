@@ -1,23 +1,60 @@
-"""Configuration files of any kind: a check, or a matrix of loops."""
+"""Configuration files of any kind: a check, a matrix of loops, or a fleet; and folders of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tasks.blame.ends import Planned
 from tasks.blame.matrix import Matrix, matrix_config
+from tasks.fleet.config import SECTIONS, Fleet, fleet_config
 from tasks.mail.addresses import slug
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.errors import ConfigError
 from tasks.mail.files import beside, ca_problem, check_of, read
+from tasks.mail.formats import PARSERS
+from tasks.mail.problems import listed
 
 SIDES = ("senders", "receivers")
 
+Config = LoopConfig | InboundConfig | Matrix | Fleet
 
-def load_any(path: str | Path) -> LoopConfig | InboundConfig | Matrix:
+
+def loaded(paths: Iterable[str | Path]) -> Iterator[tuple[str | Path, Config | ConfigError]]:
+    """Each file, those in folders included, with what it describes or what is wrong with it."""
+    for path in paths:
+        try:
+            files = files_of(path)
+        except ConfigError as error:
+            yield path, error
+            continue
+        for file in files:
+            try:
+                yield file, load_any(file)
+            except ConfigError as error:
+                yield file, error
+
+
+def files_of(path: str | Path) -> Sequence[str | Path]:
+    """The file, or the configuration files in the folder at `path`, by their names; not those in folders of its own.
+
+    What is no folder, or one without any, is left to be told what it is by who opens it.
+    """
+    if not os.path.isdir(path):  # unlike a Path it has no trouble with what is no path
+        return [path]
+    try:
+        inside = [one for one in Path(path).iterdir() if one.suffix.lower() in PARSERS and not one.name.startswith(".")]
+    except PermissionError:
+        raise ConfigError(f"{path}: may not be read by this user: change its permissions") from None
+    return sorted(one for one in inside if not one.is_dir()) or [path]
+
+
+def load_any(path: str | Path) -> Config:
     """What the file at `path` describes; a failure is a ConfigError that begins with the path as given."""
     source, data = read(path)
+    if data.keys() & {"loops", "defaults"}:
+        return _fleet(path, source, data)
     if not data.keys() & {*SIDES}:
         return check_of(path, source, data)
     data.setdefault("name", slug(Path(path).stem))
@@ -29,8 +66,36 @@ def load_any(path: str | Path) -> LoopConfig | InboundConfig | Matrix:
     return matrix
 
 
-def planned(config: LoopConfig | InboundConfig | Matrix) -> Sequence[Planned]:
-    """The checks to run: one, or those of the matrix."""
+def _fleet(path: str | Path, source: str, data: dict[str, object]) -> Fleet:
+    def placed(fields: object) -> object:
+        if not isinstance(fields, Mapping):
+            return fields
+        return {name: beside(path, value) if name in SECTIONS else value for name, value in fields.items()}
+
+    if isinstance(loops := data.get("loops"), Mapping):
+        data["loops"] = {name: placed(fields) for name, fields in loops.items()}
+    fleet = fleet_config(data | {"defaults": placed(data.get("defaults"))}, source)
+    check_fleet_ca_files(fleet, source)
+    return fleet
+
+
+def check_fleet_ca_files(fleet: Fleet, source: str = "") -> None:
+    """Raise ConfigError unless every `ca_file` of the fleet can be read and holds certificates."""
+    problems: dict[str, str] = {}  # one file is the authority of many loops
+    for member in fleet.members:
+        for section in SECTIONS:
+            ca_file = getattr(getattr(member.config, section, None), "ca_file", None)
+            if ca_file and ca_file not in problems:
+                text = ca_problem(ca_file)
+                problems[ca_file] = f"loops.{member.config.name}.{section}.ca_file: {text}" if text else ""
+    if told := [text for text in problems.values() if text]:
+        raise ConfigError(f"{source}: {'; '.join(told)}" if source else "; ".join(told))
+
+
+def planned(config: Config) -> Sequence[Planned]:
+    """The checks to run: one, or those of the matrix or the fleet."""
+    if isinstance(config, Fleet):
+        return [Planned(one.config, every=one.every, tags=one.tags) for one in config.members]
     if isinstance(config, Matrix):
         return [Planned(loop, config.name, *pair) for pair, loop in config.loops().items()]
     return [Planned(config)]
@@ -45,3 +110,23 @@ def check_ca_files(matrix: Matrix, source: str = "") -> None:
     ]
     if problems:
         raise ConfigError(f"{source}: {'; '.join(problems)}" if source else "; ".join(problems))
+
+
+def all_planned(paths: Iterable[str | Path], more: Fleet | None = None) -> list[Planned]:
+    """The checks of all files, and `more`. Raises ConfigError if a file is wrong, or checks of a kind share a name."""
+    checks: list[Planned] = []
+    problems: list[str] = []
+    sources: dict[tuple[type, str], str | Path] = {}
+    for file, found in [*loaded(paths), *([("loops", more)] if more else [])]:
+        if isinstance(found, ConfigError):
+            problems.append(str(found))
+            continue
+        for check in planned(found):
+            key = type(check.config), check.config.name
+            if key in sources:
+                problems.append(f"{file}: has a check named {key[1]}, and so has {sources[key]}: keep one of them")
+            sources[key] = file
+            checks.append(check)
+    if problems:
+        raise ConfigError(listed(problems))
+    return checks

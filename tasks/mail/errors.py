@@ -6,7 +6,7 @@ MailLoopError
 ├── SmtpFailure     the SMTP leg failed, with its stage and the server's reply
 ├── ImapFailure     the IMAP leg failed, with its stage and the server's response code
 ├── CheckFailed     a check ended in an error; carries its LoopResult
-└── MatrixFailed    a loop of a matrix ended in an error; carries the LoopResult of each
+└── MatrixFailed    a loop of a matrix or a fleet ended in an error; carries the LoopResult of each
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ class CheckFailed(MailLoopError):
 
 
 class MatrixFailed(MailLoopError):
-    """A matrix with a loop whose status is error. `results` are those of all its loops, the text is what they show."""
+    """A matrix or a fleet with a loop whose status is error. `results` are those of all its loops, the text what they
+    show.
+    """
 
     def __init__(self, results: tuple[LoopResult, ...], text: str) -> None:
         super().__init__(text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -53,21 +53,34 @@ def problem(text: str, at: str = "") -> PydanticCustomError:
 
 def explain(error: ValidationError, model: type[BaseModel], source: str = "", inside: str = "") -> str:
     """The problems of one input in one text. `inside` is a section that the input is without, being flat."""
+
+    def shown(path: list[int | str]) -> list[int | str]:
+        return path[1:] if inside and path[:1] == [inside] else path
+
+    text = listed(sentences(error, model, shown))
+    return f"{source}: {text}" if source else text
+
+
+def sentences(
+    error: ValidationError, model: type[BaseModel], shown: Callable[[list[int | str]], list[int | str]]
+) -> list[str]:
+    """Each problem of one input; `shown` makes the path in the input the one that its owner knows."""
     found = []
     # Without those that are consequences of problems that are listed themselves.
-    details = [d for d in error.errors(include_url=False) if d["type"] != "default_factory_not_called"]
-    for detail in details[:MOST_TOLD]:
+    for detail in (d for d in error.errors(include_url=False) if d["type"] != "default_factory_not_called"):
         path = [*detail["loc"]]
         if at := detail.get("ctx", {}).get("at"):
             path[-1:] = at.split(".")
         text = _sentence(detail, model, path)
-        if inside and path[:1] == [inside]:
-            path = path[1:]
-        shown = ".".join(_key(part) for part in path if part != KEY)
-        found.append(f"{shown}: {text}" if shown else text)
-    if (more := len(details) - MOST_TOLD) > 0:
-        found.append(f"and {more} more")
-    return f"{source}: {'; '.join(found)}" if source else "; ".join(found)
+        where = ".".join(_key(part) for part in shown(path) if part != KEY)
+        found.append(f"{where}: {text}" if where else text)
+    return found
+
+
+def listed(found: Sequence[str]) -> str:
+    """Problems as one text, and no more of them than somebody reads."""
+    more = len(found) - MOST_TOLD
+    return "; ".join([*found[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel], path: list[int | str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
+from flows.deploy.apply import apply
+from flows.deploy.template import template
 from flows.setup import ROOT
+from tasks.blame.files import all_planned
 from tasks.mail.config import inbound_config, loop_config
 from tasks.sandbox import Sandbox
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, parameters, places_of
@@ -71,6 +75,31 @@ async def test_the_worker_runs_a_check_from_another_folder_with_a_password_from_
     assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state
     assert run.name.startswith("by-worker ")
     assert places_of(PASSWORD, home) == []
+
+
+async def test_the_worker_runs_a_loop_of_a_fleet_and_a_whole_fleet_from_its_file(
+    deployed: str, box: Sandbox, tmp_path: Path
+) -> None:
+    given = parameters(box, "")
+    del given["name"]
+    file = tmp_path / "loops.json"
+    file.write_text(json.dumps({"defaults": given | {"every": "52w"}, "loops": {"of-a-fleet": {}}}), encoding="utf-8")
+    common = template(ROOT / "prefect.yaml")
+    await apply(all_planned([file]), "15m", "by-worker", common, print)
+    async with get_client() as client:
+        made = await client.read_deployment_by_name("mail-loop-check/of-a-fleet")
+        await client.create_deployment(
+            await client.create_flow_from_name("fleet-check"),
+            name="whole",
+            entrypoint="flows/fleet.py:fleet_check",
+            pull_steps=made.pull_steps,
+            work_pool_name=made.work_pool_name,
+        )
+    alone = await ended(await create_run("mail-loop-check/of-a-fleet", {}))
+    whole = await ended(await create_run("fleet-check/whole", {"name": "sites", "files": [str(file)]}))
+    for run in (alone, whole):
+        assert run.state is not None
+        assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state
 
 
 async def test_an_inbound_check_by_the_worker_takes_its_password_from_a_secret_block(

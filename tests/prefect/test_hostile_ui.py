@@ -14,6 +14,7 @@ from playwright.async_api import Page, Request, expect
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
+from flows.fleet import fleet_check
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import result_of
 from tasks.mail.config import ImapConfig, Limits, SmtpConfig
@@ -184,6 +185,23 @@ async def test_hostile_text_is_text_on_every_page(
     await expect(page.get_by_text("**bold** [click]").first).to_be_visible()
     await assert_only_text(page, guard)
     await page.screenshot(path=SCREENSHOTS / "hostile-event.png")
+
+
+async def test_hostile_text_is_text_in_the_table_of_a_fleet(
+    ui: str, page: Page, guard: Guard, records: Records
+) -> None:
+    async with RawSmtp({"rcpt": f"550 {TEXT}\r\n".encode()}) as smtp:
+        relay = {"host": smtp.host, "port": smtp.port, "tls": "none", "subject_prefix": "[hostile]"}
+        loop = {"smtp": relay | {"from_addr": "probe@raw.test", "to_addr": "box@raw.test"}}
+        await fleet_check("hostile", loops={"hostile-in-a-row": loop}, return_state=True)
+    (artifact,) = await records.artifacts("mail-loop-fleet-hostile")
+    for at in (f"artifacts/artifact/{artifact['id']}", f"runs/flow-run/{artifact['flow_run_id']}"):
+        await page.goto(f"{ui}/{at}")
+        await expect(page.get_by_text(SEEN).first).to_be_visible()
+        await assert_only_text(page, guard)
+    await page.goto(f"{ui}/artifacts/artifact/{artifact['id']}")
+    await expect(page.get_by_text("hostile-in-a-row").first).to_be_visible()
+    await page.screenshot(path=SCREENSHOTS / "hostile-fleet.png", full_page=True)
 
 
 async def test_the_browser_would_have_shown_and_done_it(ui: str, server: str, page: Page) -> None:

@@ -58,9 +58,16 @@ def test_what_mail_is_knows_no_traces(path: Path) -> None:
     assert not reaches(path, "tasks.tracing")
 
 
+@pytest.mark.parametrize("path", room("tasks", "fleet"), ids=str)
+def test_a_fleet_is_read_without_prefect(path: Path) -> None:
+    assert not reaches(path, "prefect")
+    assert not any(reaches(path, f"tasks.{name.stem}") for name in room("tasks") if len(name.parts) == 2)
+
+
 @pytest.mark.parametrize("path", room("tasks", "mail"), ids=str)
 def test_a_check_knows_nothing_of_other_checks(path: Path) -> None:
     assert not reaches(path, "tasks.blame")
+    assert not reaches(path, "tasks.fleet")
 
 
 @pytest.mark.parametrize("path", room("tasks"), ids=str)

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from tasks.alerts.rules import load_alerts
 from tasks.blame.files import load_any
 from tasks.blame.matrix import Matrix, Receiver, matrix_config
+from tasks.fleet.config import FIELDS, fleet_config
 from tasks.mail.config import ImapConfig, Limits, SmtpConfig
 from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.result import LoopResult, Outcome
@@ -65,10 +66,20 @@ def test_the_reference_has_every_field_of_a_matrix(model: type[BaseModel], name:
 
 
 def test_the_deployment_of_the_reference_is_the_matrix_of_the_examples() -> None:
-    (block,) = re.findall(r"```yaml\n(- entrypoint.*?)```", REFERENCE, re.DOTALL)
+    block, _ = re.findall(r"```yaml\n(- entrypoint.*?)```", REFERENCE, re.DOTALL)
     anchors = "- &pool {}\n- &one_at_a_time {}\n"
     deployment = yaml.safe_load(anchors + block)[-1]
     assert matrix_config(deployment["parameters"]) == load_any(ROOT / "examples" / "matrix.yaml")
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_reference_has_every_field_of_a_loop_of_a_fleet(name: str) -> None:
+    assert re.search(rf"^\| [^|]*`{name}`[^|]* \| [A-Z]", REFERENCE, re.MULTILINE)
+
+
+def test_the_fleet_of_the_reference_is_valid() -> None:
+    (block,) = re.findall(r"```yaml\n(defaults:.*?)```", REFERENCE, re.DOTALL)
+    assert len(fleet_config(yaml.safe_load(block)).members) == 2
 
 
 def test_the_configuration_of_the_readme_is_valid_and_has_fifteen_lines_or_so(tmp_path: Path) -> None:

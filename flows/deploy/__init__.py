@@ -1,0 +1,1 @@
+"""`mail-loop deploy`: files of checks, made into deployments of Prefect."""

@@ -1,0 +1,139 @@
+"""Deployments are made, changed and removed until they are what the files say; nothing else is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    DeploymentFilterTags,
+    FlowFilter,
+    FlowFilterName,
+)
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+from flows.deploy.template import Fields, Template
+from flows.deploy.wanted import Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
+from tasks.blame.ends import Planned
+from tasks.fleet.config import OURS
+from tasks.mail.errors import ConfigError
+from tasks.mail.problems import listed
+
+FLOWS = ["mail-loop-check", "inbound-check"]
+PAGE = 100  # names in one question, deployments in one answer
+
+Say = Callable[[str], None]
+
+
+async def apply(
+    checks: Sequence[Planned], every: str, fleet: str, template: Template, say: Say, *, dry_run: bool = False
+) -> None:
+    """Make the server's deployments of `fleet` those of the checks. Raises ConfigError before anything is changed."""
+    if clear := clear_passwords(checks):
+        raise ConfigError(listed(clear))
+    new = {key_of(check): wanted(check, every, fleet, template) for check in checks}
+    async with get_client() as client:
+        await _need_pool(client, template.pool)
+        flows = {flow.id: flow.name for flow in await client.read_flows(flow_filter=_flows())}
+        there = {(flows[one.flow_id], one.name): one for one in await _there(client, new) if one.flow_id in flows}
+        _refuse_foreign(new, there, fleet)
+        counts = dict.fromkeys(("created", "changed", "removed"), 0)
+        said = {word: f"would be {word}" if dry_run else word for word in counts}
+
+        for key, deployment in new.items():
+            found = there.get(key)
+            old = as_it_is(found) if found else None
+            if old is not None:
+                _keep_off(old, deployment, key, say)
+            changed = differences(old, deployment) if old is not None else []
+            if old is not None and not changed:
+                continue
+            word = "created" if old is None else "changed"
+            counts[word] += 1
+            if not dry_run:
+                await _write(client, key, deployment, found)
+            say(f"{said[word]}: {_title(key)}: {'; '.join(changed) or _when(deployment)}")
+        for key, gone in there.items():
+            if key not in new and fleet_of(gone) == fleet:
+                counts["removed"] += 1
+                if not dry_run:
+                    await client.delete_deployment(gone.id)
+                say(f"{said['removed']}: {_title(key)}")
+        total = ", ".join(f"{number} {said[word]}" for word, number in counts.items() if number)
+        say(f"fleet {fleet}: {len(new)} deployment{'s' if len(new) != 1 else ''}, {total or 'nothing changed'}")
+
+
+def _flows() -> FlowFilter:
+    return FlowFilter(name=FlowFilterName(any_=FLOWS))
+
+
+async def _need_pool(client: PrefectClient, pool: str) -> None:
+    try:
+        await client.read_work_pool(pool)
+    except ObjectNotFound:
+        raise ConfigError(
+            f"there is no work pool {pool} on the server: mail-loop serve makes one, or "
+            f"prefect work-pool create {pool} --type process"
+        ) from None
+
+
+async def _there(client: PrefectClient, new: dict[Key, Fields]) -> list[DeploymentResponse]:
+    """The deployments that are ours by their tag, and those that have the name of one to be made."""
+    names = sorted({name for _, name in new})
+    chunks = [names[start : start + PAGE] for start in range(0, len(names), PAGE)]
+    filters = [DeploymentFilter(name=DeploymentFilterName(any_=chunk)) for chunk in chunks]
+    filters.append(DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS])))
+    found: dict[UUID, DeploymentResponse] = {}
+    for one in filters:
+        offset = 0
+        while True:
+            page = await client.read_deployments(flow_filter=_flows(), deployment_filter=one, limit=PAGE, offset=offset)
+            found |= {deployment.id: deployment for deployment in page}
+            if len(page) < PAGE:
+                break
+            offset += PAGE
+    return list(found.values())
+
+
+def _refuse_foreign(new: dict[Key, Fields], there: dict[Key, DeploymentResponse], fleet: str) -> None:
+    """Raise ConfigError where a name is taken by a deployment that is not ours to change."""
+    taken = []
+    for key in new:
+        if key in there and (owner := fleet_of(there[key])) != fleet:
+            whose = "is not one of mail-loop deploy" if owner is None else f"belongs to the fleet {owner}"
+            taken.append(
+                f"the deployment {_title(key)} is there already and {whose}: rename the loop, or remove it there"
+            )
+    if taken:
+        raise ConfigError(listed(taken))
+
+
+def _keep_off(old: Fields, new: Fields, key: Key, say: Say) -> None:
+    """A schedule that somebody has switched off in Prefect stays so."""
+    if old["schedule"] and not old["schedule"]["active"]:
+        new["schedule"]["active"] = False
+        say(f"switched off in Prefect, and left so: {_title(key)}")
+
+
+async def _write(client: PrefectClient, key: Key, new: Fields, found: DeploymentResponse | None) -> None:
+    flow_id = found.flow_id if found else await client.create_flow_from_name(key[0])
+    paused = found.paused if found else None
+    try:
+        await client.create_deployment(**arguments(new, flow_id), paused=paused)
+    except (PrefectHTTPStatusError, httpx.HTTPStatusError) as error:
+        # Its answer may repeat parameters.
+        status = error.response.status_code
+        raise ConfigError(f"the server refuses the deployment {_title(key)} ({status}): see its log") from None
+
+
+def _title(key: Key) -> str:
+    return "/".join(key)
+
+
+def _when(deployment: Fields) -> str:
+    return f"every {deployment['schedule']['every'] / 60:g} minutes"

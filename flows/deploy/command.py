@@ -1,0 +1,31 @@
+"""`mail-loop deploy`, against the Prefect server that is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect.settings import get_current_settings
+
+from flows.api import api, in_a_thread
+from flows.deploy.apply import Say, apply
+from flows.deploy.template import template
+from flows.server import ServerError
+from flows.setup import ROOT
+from tasks.blame.files import all_planned
+from tasks.mail.state import state_home
+from tasks.mail.visible import one_line
+
+
+def run(files: Sequence[str], every: str, fleet: str, say: Say, *, dry_run: bool) -> int:
+    """Deploy the checks of the files; returns the exit code. Raises ConfigError, ServerError."""
+    checks = all_planned(files)
+    common = template(ROOT / "prefect.yaml")
+    if not get_current_settings().api.url:
+        raise ServerError("deployments live on a Prefect server that stays: set PREFECT_API_URL")
+
+    def shown(text: str) -> None:
+        say(one_line(text, None))
+
+    with api(state_home()):
+        in_a_thread(lambda: apply(checks, every, fleet, common, shown, dry_run=dry_run))
+    return 0

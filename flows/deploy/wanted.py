@@ -1,0 +1,153 @@
+"""Checks as deployments of Prefect: what they are made of, how ours are told from others, and what differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect import Flow
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.objects import ConcurrencyOptions
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.utilities.callables import parameter_schema
+
+from flows.deploy.template import Fields, Template
+from flows.inbound import inbound_check
+from flows.mail_loop import mail_loop_check
+from tasks.blame.ends import Planned
+from tasks.fleet.config import OURS
+from tasks.fleet.spread import anchor
+from tasks.mail.config import InboundConfig
+from tasks.mail.spans import span
+from tasks.parameters import CLEAR, passwords_of
+from tasks.publish import artifact_key
+
+SLUG = "every"
+MARK = "Written by mail-loop deploy, which puts it back to what its files say."
+WIDEST = 60  # characters of a value in a difference
+
+Key = tuple[str, str]  # the names of flow and deployment
+
+
+def key_of(check: Planned) -> Key:
+    return ("inbound-check" if isinstance(check.config, InboundConfig) else "mail-loop-check"), check.config.name
+
+
+def tags_of(fleet: str) -> list[str]:
+    """The tags by which the deployments of a fleet are known."""
+    return [OURS, f"{OURS}:{fleet}"]
+
+
+def fleet_of(deployment: DeploymentResponse) -> str | None:
+    """The fleet that a deployment belongs to; None where it is none of ours. A tag alone anybody may give."""
+    if OURS not in deployment.tags or MARK not in (deployment.description or ""):
+        return None
+    return next((tag.removeprefix(f"{OURS}:") for tag in deployment.tags if tag.startswith(f"{OURS}:")), "")
+
+
+def clear_passwords(checks: Sequence[Planned]) -> list[str]:
+    """A sentence for each password in clear."""
+    found = [(check.config.name, passwords_of(check.config)) for check in checks]
+    return [f"{name}: {at}.password: {CLEAR}" for name, all_ in found for at, password in all_.items() if password]
+
+
+def wanted(check: Planned, every: str, fleet: str, template: Template) -> Fields:
+    """The deployment of a check: what create_deployment takes, but for its flow, and its schedule in short."""
+    flow_name, name = key_of(check)
+    flow: Flow[..., Any] = inbound_check if flow_name == "inbound-check" else mail_loop_check
+    length = span(check.every or every) or timedelta(minutes=15)
+    key = artifact_key(name)
+    return {
+        "name": name,
+        "description": f"{MARK}\n\nIts reports: [{key}](/v2/artifacts/key/{key}).",
+        "entrypoint": template.entrypoints[flow_name],
+        "parameters": check.config.model_dump(mode="json", exclude_unset=True),
+        "tags": sorted({"mail-loop", *tags_of(fleet), *check.tags}),
+        "work_pool_name": template.pool,
+        "work_queue_name": template.queue,
+        "job_variables": template.job_variables,
+        "pull_steps": template.pull_steps,
+        "concurrency_limit": template.limit,
+        "concurrency_options": template.options,
+        "enforce_parameter_schema": True,
+        "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
+        "schedule": {"every": length.total_seconds(), "from": anchor(name, length).isoformat(), "active": True},
+    }
+
+
+def as_it_is(deployment: DeploymentResponse) -> Fields:
+    """The same of a deployment on the server."""
+    limit = deployment.global_concurrency_limit
+    options = deployment.concurrency_options
+    return {
+        "name": deployment.name,
+        "description": deployment.description,
+        "entrypoint": deployment.entrypoint,
+        "parameters": deployment.parameters,
+        "tags": sorted(deployment.tags),
+        "work_pool_name": deployment.work_pool_name,
+        "work_queue_name": deployment.work_queue_name,
+        "job_variables": deployment.job_variables,
+        "pull_steps": deployment.pull_steps,
+        "concurrency_limit": limit.limit if limit else None,
+        "concurrency_options": options.model_dump(mode="json", exclude_unset=True) if options else None,
+        "enforce_parameter_schema": deployment.enforce_parameter_schema,
+        "parameter_openapi_schema": deployment.parameter_openapi_schema,
+        "schedule": _schedule(deployment),
+    }
+
+
+def _schedule(deployment: DeploymentResponse) -> Fields | None:
+    if len(deployment.schedules) != 1:
+        return None
+    schedule, active = deployment.schedules[0].schedule, deployment.schedules[0].active
+    if not isinstance(schedule, IntervalSchedule):
+        return None
+    since = schedule.anchor_date.isoformat().replace("Z", "+00:00")
+    return {"every": schedule.interval.total_seconds(), "from": since, "active": active}
+
+
+def arguments(deployment: Mapping[str, Any], flow_id: UUID) -> Fields:
+    """What PrefectClient.create_deployment takes."""
+    schedule = deployment["schedule"]
+    made = DeploymentScheduleCreate(
+        schedule=IntervalSchedule(
+            interval=timedelta(seconds=schedule["every"]), anchor_date=schedule["from"], timezone="UTC"
+        ),
+        active=schedule["active"],
+        slug=SLUG,
+    )
+    options = ConcurrencyOptions.model_validate(deployment["concurrency_options"])
+    rest = {name: value for name, value in deployment.items() if name != "schedule"}
+    return rest | {"flow_id": flow_id, "schedules": [made], "concurrency_options": options}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What an update changes, field by field."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    changed = []
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            where = name.removeprefix("parameters.")
+            if where.startswith("parameter_openapi_schema"):
+                changed.append("the form")
+            else:
+                changed.append(f"{where} {_shown(before.get(name))} -> {_shown(after.get(name))}")
+    return [*dict.fromkeys(changed)]
+
+
+def _flat(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _flat(inner, f"{path}.{name}" if path else str(name))
+    else:
+        yield path, value
+
+
+def _shown(value: object) -> str:
+    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."

@@ -1,0 +1,105 @@
+"""Hundreds of loops in one Prefect flow run, each as a task run of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from pydantic.json_schema import SkipJsonSchema
+
+from flows.direct import inbound_steps, loop_steps
+from flows.gates import Gates, Places
+from tasks import credentials
+from tasks.blame.ends import Planned
+from tasks.ending import ended, recorded
+from tasks.fleets import fleet_ended, fleet_name
+from tasks.mail.conclude import broken, misconfigured, skipped
+from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.errors import CheckSkipped, ConfigError
+from tasks.mail.redaction import secrets_of_all, told
+from tasks.mail.result import LoopResult
+from tasks.mail.turns import turn
+from tasks.parameters import FleetLoop, check_flow, fleet_of
+from tasks.runs import this_run, to_its_end
+from tasks.states import final_state
+
+AT_ONCE = 20  # more of them would measure each other, for all share one processor
+PATIENCE = 1.0  # seconds after which a check mostly waits, and another one may begin beside it
+MOST = 300  # that wait at once: each has a few files open, and a process may have 1024
+TELLING = 8  # reports on their way to the server at once, which has one database
+
+log = logging.getLogger(__name__)
+
+
+@check_flow
+async def fleet_check(
+    name: str,
+    files: list[str] | SkipJsonSchema[None] = None,
+    loops: dict[str, FleetLoop] | SkipJsonSchema[None] = None,
+) -> tuple[LoopResult, ...] | State[object]:
+    """Check all loops of a fleet at the same time, and show them in one table.
+
+    Each loop is a task run, which ends in a state that is named after its outcome, and leaves the record of a loop. The
+    final state is named after the worst of them. An error raises MatrixFailed, whose `results` are those of all loops;
+    otherwise they are returned.
+
+    Args:
+        name: Name of the fleet, a slug such as sites; its tables line up under mail-loop-fleet-<name>.
+        files: Files or folders with the loops, on the machine of the worker.
+        loops: The loops, each under its name; instead of files, or in addition to them.
+    """
+    with to_its_end(), credentials.each_once():
+        try:
+            checks = fleet_of(name, files, loops)
+        except ConfigError as error:
+            return await ended(misconfigured(fleet_name(name), str(error), this_run()))
+        gates, telling = Gates(AT_ONCE, PATIENCE, MOST), Places(TELLING, PATIENCE)
+
+        async def one(check: Planned) -> LoopResult:
+            case = Case(check.config, telling)
+            async with gates.passed(check.config):
+                await check_one(case, return_state=True)  # type: ignore[misc]  # typed as if it were not async
+            return case.result or broken(case.name, RuntimeError("the task ended without a result"))
+
+        return await fleet_ended(name, checks, await asyncio.gather(*map(one, checks)))
+
+
+class Case:
+    """One check of a fleet, and what came of it. No dataclass: Prefect would take it apart and put it together anew."""
+
+    def __init__(self, config: LoopConfig | InboundConfig, telling: Places) -> None:
+        self.name = config.name
+        self.config = config
+        self.telling = telling
+        self.result: LoopResult | None = None
+
+
+@task(name="check", task_run_name="{case.name}", cache_policy=NO_CACHE, persist_result=False, retries=0)
+async def check_one(case: Case) -> State[object]:
+    """Check one loop and record what came of it. Whatever that is, the others go on."""
+    result = await _result(case.config)
+    case.result = result
+    async with case.telling.one():
+        await recorded(result, case.config)
+    return final_state(result)
+
+
+async def _result(config: LoopConfig | InboundConfig) -> LoopResult:
+    run = this_run()
+    try:
+        if isinstance(config, InboundConfig):
+            imap = await credentials.resolve_imap(config.imap)
+            return await inbound_steps(config.model_copy(update={"imap": imap}), run)
+        with turn(await credentials.resolve(config)) as mine:
+            return await loop_steps(mine, run)
+    except ConfigError as error:
+        return misconfigured(config.name, str(error), run)
+    except CheckSkipped as reason:
+        return skipped(config.name, str(reason), run)
+    except Exception as error:
+        sections = (getattr(config, name, None) for name in ("smtp", "imap", "bounce_mailbox"))
+        log.error("The check of %s failed.\n%s", config.name, told(error, secrets_of_all(*sections)))
+        return broken(config.name, error).model_copy(update={"flow_run_id": run})

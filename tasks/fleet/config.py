@@ -1,0 +1,170 @@
+"""A fleet: many checks in one file, each with what the defaults leave to say. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+
+from pydantic import BaseModel, ValidationError
+
+from tasks.mail.addresses import SLUG, SLUG_LENGTH, quoted, slug
+from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.errors import ConfigError
+from tasks.mail.problems import listed, sentences
+from tasks.mail.spans import span
+
+SHORTEST = timedelta(minutes=1)
+MOST_LOOPS = 1000
+SECTIONS = ("smtp", "imap", "limits", "bounce_mailbox")
+FIELDS = (*SECTIONS, "every", "tags")
+OURS = "mail-loop-fleet"  # what the tags begin with by which deployments are known for ours
+
+TLS = ("tls", "tls_mode")  # two names of one field
+SHAPES = {"smtp": "host", "imap": "host", "limits": "max_wait", "bounce_mailbox": "host"}
+
+Fields = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A check of a fleet. `every` is how often a deployment of it runs; None where the file does not say."""
+
+    config: LoopConfig | InboundConfig
+    every: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The checks of one file, in its order."""
+
+    members: tuple[Member, ...]
+
+
+def fleet_config(data: Fields, source: str = "") -> Fleet:
+    """A fleet from its fields; sections of a loop may be models already. Raises ConfigError, which tells every problem.
+
+    What `defaults` says holds for every loop, section by section and field by field: what a loop says goes before it,
+    and null takes it away. Tags add up.
+    """
+    members, problems = [], [*_problems(data)]
+    if not problems:
+        defaults, loops = _mapping(data.get("defaults")), _mapping(data["loops"])
+        for name, own in loops.items():
+            member, wrong = _member(name, defaults, _mapping(own))
+            members += member
+            problems += wrong
+    if problems:
+        text = listed([*dict.fromkeys(problems)])  # what is wrong with the defaults is so in every loop, and told once
+        raise ConfigError(f"{source}: {text}" if source else text)
+    return Fleet(tuple(members))
+
+
+def _problems(data: Fields) -> Iterator[str]:
+    """What is wrong with the file's own form."""
+    if {"senders", "receivers"} & data.keys():
+        yield "senders and receivers are a matrix: put it into a file of its own, in the same folder"
+        return
+    yield from _unknown(data, ("defaults", "loops"), "")
+    yield from _wrong_fields(data.get("defaults"), "defaults")
+    loops = data.get("loops")
+    if not isinstance(loops, Mapping) or not loops:
+        yield "loops: must be a mapping of your names to loops, each with the fields that the defaults leave open"
+        return
+    if len(loops) > MOST_LOOPS:
+        yield f"loops: {len(loops)} of them are in one file, and {MOST_LOOPS} are the most: split it"
+        return
+    for name, own in loops.items():
+        if not isinstance(name, str) or not re.fullmatch(SLUG, name) or len(name) > SLUG_LENGTH:
+            near = slug(str(name))[:SLUG_LENGTH].strip("-")
+            yield (
+                f"loops.{_shown(name)}: must be lower-case letters and digits with single hyphens between, at most "
+                f"{SLUG_LENGTH} characters" + (f"; did you mean {near}?" if near else "")
+            )
+        yield from _wrong_fields(own, f"loops.{_shown(name)}")
+
+
+def _wrong_fields(fields: object, where: str) -> Iterator[str]:
+    if fields is None:
+        return
+    if not isinstance(fields, Mapping):
+        yield f"{where}: must be a mapping of fields such as smtp"
+        return
+    yield from _unknown(fields, FIELDS, f"{where}.")
+    for section, first in SHAPES.items():
+        if not isinstance(fields.get(section) or {}, Mapping | BaseModel):
+            yield f"{where}.{section}: must be a mapping of fields such as {first}"
+    every, tags = fields.get("every"), fields.get("tags") or []
+    length = span(every) if isinstance(every, str) else None
+    if every is not None and (length is None or length < SHORTEST):
+        yield f"{where}.every: must be a length of time of a minute or more, such as 5m, 2h or 1d, not {quoted(every)}"
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and tag.isprintable() and tag for tag in tags):
+        yield f"{where}.tags: must be a list of texts, such as [production, germany]"
+    elif any(tag.startswith(OURS) for tag in tags):
+        yield f"{where}.tags: must not begin with {OURS}, by which our deployments are known: choose another"
+
+
+def _unknown(fields: Fields, known: tuple[str, ...], where: str) -> Iterator[str]:
+    for name in fields:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            yield f"{where}{_shown(name)}: unknown field; {remedy}"
+
+
+def _member(name: str, defaults: Fields, own: Fields) -> tuple[list[Member], list[str]]:
+    """The check of this name; or what is wrong with it, where that stands in the file."""
+    given = {section: value for section in SECTIONS if (value := _merged(section, defaults, own)) is not None}
+    if not {"smtp", "imap"} & given.keys():
+        return [], [f"loops.{name}: describes no check: give it a section smtp or imap (or both), or the defaults"]
+    model: type[LoopConfig | InboundConfig] = LoopConfig
+    if "smtp" not in given:  # what the defaults say of other halves is not for this one
+        model, given = InboundConfig, {key: value for key, value in given.items() if key == "imap" or own.get(key)}
+
+    def shown(path: list[int | str]) -> list[int | str]:
+        section, *fields = path or [""]
+        mine, theirs = own.get(str(section)), defaults.get(str(section))
+        inherited = (
+            isinstance(theirs, Mapping)
+            and bool(fields)
+            and fields[0] in theirs
+            and not (isinstance(mine, Mapping) and fields[0] in mine)
+        )
+        return ["defaults", *path] if inherited else ["loops", name, *path]
+
+    try:
+        config = model.model_validate({"name": name, **given})
+    except ValidationError as error:
+        return [], sentences(error, model, shown)
+    every = own.get("every") or defaults.get("every")
+    tags = [*_tags(defaults), *_tags(own)]
+    return [Member(config, str(every) if every else None, tuple(dict.fromkeys(tags)))], []
+
+
+def _merged(section: str, defaults: Fields, own: Fields) -> object:
+    """The section as it holds for a loop; None where it has none."""
+    if section not in own:
+        return defaults.get(section)
+    theirs, mine = defaults.get(section), own[section]
+    if not isinstance(theirs, Mapping) or not isinstance(mine, Mapping):
+        return mine
+    said = {*mine, *(TLS if {*TLS} & mine.keys() else ())}
+    taken_away = {field for field, value in mine.items() if value is None and field in theirs}
+    kept = {field: value for field, value in theirs.items() if field not in said}
+    return kept | {field: value for field, value in mine.items() if field not in taken_away}
+
+
+def _tags(fields: Fields) -> list[str]:
+    tags = fields.get("tags")
+    return tags if isinstance(tags, list) else []
+
+
+def _mapping(value: object) -> Fields:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _shown(name: object) -> str:
+    return name if isinstance(name, str) and re.fullmatch(r"[\w-]{1,40}", name) else quoted(name)

@@ -1,0 +1,26 @@
+"""The results of a fleet as rows: what is wrong first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.blame.table import GRAVITY, STATUSES
+from tasks.mail.result import LoopResult
+from tasks.mail.visible import one_line
+
+Row = dict[str, str | float | None]
+
+
+def rows(results: Sequence[LoopResult]) -> list[Row]:
+    """A row for each check, the worst first, and by name among equals; the delivery time is in seconds."""
+    order = sorted(results, key=lambda one: (STATUSES.index(one.status), GRAVITY.index(one.outcome), one.loop))
+    return [
+        {
+            "loop": one_line(one.loop, None),
+            "status": str(one.status),
+            "outcome": str(one.outcome),
+            "delivery": None if one.delivery_seconds is None else round(one.delivery_seconds, 2),
+            "sentence": one_line(one.sentence, None),
+        }
+        for one in order
+    ]

@@ -1,0 +1,48 @@
+"""How a run of a fleet ends: one table of all its checks, then the final state, named after the worst outcome."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import anyio
+from prefect.artifacts import acreate_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
+
+from tasks.blame.ends import Planned
+from tasks.blame.pattern import blame
+from tasks.blame.table import summary
+from tasks.fleet.table import rows
+from tasks.mail.errors import MatrixFailed
+from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.publish import PUBLISH_SECONDS, artifact_key
+from tasks.remains import clear_remains
+
+log = logging.getLogger(__name__)
+
+
+def fleet_name(name: object) -> str:
+    """What a fleet is called beside the loops, whose artifacts have their names."""
+    return f"fleet-{name}"
+
+
+async def fleet_ended(name: str, checks: Sequence[Planned], results: Sequence[LoopResult]) -> State[object]:
+    """Record the fleet, and turn the results of its checks, in their order, into the final state."""
+    status, outcome, text = summary({(str(place), ""): result for place, result in enumerate(results)})
+    log.log(logging.INFO if status is Status.OK else logging.WARNING, "%s: %s", name, text)
+    try:
+        with anyio.fail_after(PUBLISH_SECONDS):
+            key = artifact_key(fleet_name(name))
+            await acreate_table_artifact(rows(results), key=key, description=f"{name}: {text}")
+    except Exception as error:
+        log.error("The table of the fleet %s could not be written: %s", name, type(error).__name__)
+    await clear_remains(name)
+    shown = blame(checks, results)
+    message = f"{text}: {shown}" if shown else text
+    found = tuple(results)
+    if outcome is Outcome.SKIPPED:
+        return Cancelled(name=outcome.title(), message=message)
+    if status is Status.ERROR:
+        return Failed(name=outcome.title(), message=message, data=MatrixFailed(found, message))
+    return Completed(name=outcome.title(), message=message, data=found)
