@@ -1,0 +1,86 @@
+"""The contenders one after the other, round by round, on mail that lands after a given time."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from bench.contenders import PLUGIN_NEEDS, PLUGINS, Contender, Cost, Warm, check_email_delivery, command, config_of
+from bench.stage import Stage
+from bench.wire import Traffic
+
+HIT = re.compile(rb"^\* SEARCH \d", re.MULTILINE)  # what a search that found something is answered with
+OURS = ("ours: flow, warm", "ours: coroutine, warm", "ours: command, a process each")
+PEERS = ("check_email_delivery", "poller, 5 s", "IDLE alone")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One check of one contender."""
+
+    who: str
+    hold: float
+    cost: Cost
+    landed: float
+    found: float
+    imap: Traffic
+    smtp: Traffic
+
+    @property
+    def detection(self) -> float:
+        """Seconds from the landing to the hit."""
+        return self.found - self.landed
+
+    @property
+    def waiting(self) -> float:
+        """IMAP commands a second from the fourth second after the login on, to the landing."""
+        begun = self.imap.commands[0][0] + 4
+        return self.imap.most_in_a_second(begun, self.landed)
+
+
+def contenders(stage: Stage, held: ExitStack, api: str | None) -> dict[str, Contender]:
+    """Those that can run here; says which cannot, and why."""
+    found: dict[str, Contender] = {}
+    if api is not None:
+        found[OURS[0]] = Warm("flow", {**stage.environment, "PREFECT_API_URL": api}, held)
+    found[OURS[1]] = Warm("direct", stage.environment, held)
+    found[OURS[2]] = command(stage.lab.home, stage.environment)
+    if (PLUGINS / "check_email_delivery").exists() and shutil.which("perl"):
+        found[PEERS[0]] = check_email_delivery(stage.environment)
+    else:
+        print(f"check_email_delivery is missing, and left out: apt-get install {PLUGIN_NEEDS}", file=sys.stderr)
+    found[PEERS[1]] = Warm("polling", stage.environment, held)
+    found[PEERS[2]] = Warm("idling", stage.environment, held)
+    return found
+
+
+def measure(stage: Stage, running: dict[str, Contender], hold: float, rounds: int) -> list[Measured]:
+    """Each contender once a round; a first round, in which each makes its acquaintance, does not count."""
+    users = {who: stage.lab.fresh_user() for who in running}
+    found = []
+    for number in range(rounds + 1):
+        for index, (who, contender) in enumerate(running.items()):
+            user = users[who]
+            stage.landings.hold[user.username] = hold if number else 0.0
+            one = _once(stage, who, contender, config_of(stage, user, f"bench-{index}"), user.username, hold)
+            if number:
+                found.append(one)
+            print(f"{hold:g} s, round {number}: {who}: {one.detection * 1000:.0f} ms", file=sys.stderr, flush=True)
+    return found
+
+
+def _once(stage: Stage, who: str, contender: Contender, config: dict[str, Any], user: str, hold: float) -> Measured:
+    traffic, begun = stage.wire.begin(), time.time()
+    cost = contender.check(config)
+    landed = stage.landings.since(user, begun)
+    if landed is None:
+        raise RuntimeError(f"{who}: nothing has landed")
+    seen = cost.found if cost.found is not None else traffic["imap"].first_answer(HIT)
+    if seen is None:
+        raise RuntimeError(f"{who}: the message was not found")
+    return Measured(who, hold, cost, landed, seen, traffic["imap"], traffic["smtp"])
