@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -128,10 +129,11 @@ def command(folder: Path, environment: Mapping[str, str]) -> Once:
     return Once(argv, environment, lambda said: datetime.fromisoformat(json.loads(said)["detected_at"]).timestamp())
 
 
-def config_of(stage: Stage, user: User, name: str) -> dict[str, Any]:
-    """What each contender is given: the way through the proxies, in clear, so that they can count."""
+def config_of(stage: Stage, user: User, name: str, counted: bool = True) -> dict[str, Any]:
+    """What each contender is given: the way through the proxies, where it is to be counted, in clear so that it can."""
     login = {"username": user.username, "password": user.password, "tls": "none"}
-    smtp, imap = stage.wire.endpoints["smtp"], stage.wire.endpoints["imap"]
+    itself = {"smtp": stage.lab.relay.submission, "imap": stage.lab.dovecot.imap}
+    smtp, imap = itemgetter("smtp", "imap")(stage.wire.endpoints if counted else itself)
     sending = {"host": smtp.host, "port": smtp.port, "from_addr": user.address, "to_addr": user.address}
     return {
         "name": name,

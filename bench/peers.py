@@ -1,7 +1,7 @@
 """The two ways in which others look for a message, each at its best: on one connection, with nothing wasted.
 
-A poller searches by subject every 5 seconds, as most do; the other one waits in IDLE, which none does, and searches when
-it is woken. Both are plain blocking Python.
+A poller searches by subject every 5 seconds, as most do; the other one waits in IDLE, which none does, and searches
+when it is woken. Both are plain blocking Python.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 from bench.contenders import PLUGIN_NEEDS, PLUGINS, Contender, Cost, Warm, check_email_delivery, command, config_of
 from bench.stage import Stage
 from bench.wire import Traffic
+from tasks.mail.pace import TIGHT_SECONDS
 
 HIT = re.compile(rb"^\* SEARCH \d", re.MULTILINE)  # what a search that found something is answered with
 OURS = ("ours: flow, warm", "ours: coroutine, warm", "ours: command, a process each")
@@ -37,10 +38,10 @@ class Measured:
         return self.found - self.landed
 
     @property
-    def waiting(self) -> float:
-        """IMAP commands a second from the fourth second after the login on, to the landing."""
-        begun = self.imap.commands[0][0] + 4
-        return self.imap.most_in_a_second(begun, self.landed)
+    def waited(self) -> tuple[int, float]:
+        """IMAP commands between the tight phase and the landing, and how many seconds that is."""
+        begun = self.imap.commands[0][0] + TIGHT_SECONDS + 0.2
+        return sum(begun < at <= self.landed for at, _ in self.imap.commands), self.landed - begun
 
 
 def contenders(stage: Stage, held: ExitStack, api: str | None) -> dict[str, Contender]:
@@ -59,11 +60,13 @@ def contenders(stage: Stage, held: ExitStack, api: str | None) -> dict[str, Cont
     return found
 
 
-def measure(stage: Stage, running: dict[str, Contender], hold: float, rounds: int) -> list[Measured]:
+def measure(
+    stage: Stage, running: dict[str, Contender], hold: float, rounds: int, warm_up: bool = True
+) -> list[Measured]:
     """Each contender once a round; a first round, in which each makes its acquaintance, does not count."""
     users = {who: stage.lab.fresh_user() for who in running}
     found = []
-    for number in range(rounds + 1):
+    for number in range(0 if warm_up else 1, rounds + 1):
         for index, (who, contender) in enumerate(running.items()):
             user = users[who]
             stage.landings.hold[user.username] = hold if number else 0.0

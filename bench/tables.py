@@ -9,6 +9,7 @@ from bench.cost import Flow, Start
 from bench.figures import median, percentile, seconds, table
 from bench.sidebyside import OURS, PEERS, Measured
 from bench.sizes import Sized
+from tasks.mail.pace import TIGHT_SECONDS
 
 MIB = 2**20
 
@@ -35,7 +36,7 @@ def wire(found: Iterable[Measured]) -> str:
     for hold, who, group in _groups(found):
         before = _range(sum(at < one.found for at, _ in one.imap.commands) for one in group)
         commands = _range(len(one.imap.commands) for one in group)
-        waiting = f"{median(one.waiting for one in group):.2f}" if hold > 4 else ""
+        waiting = f"{median(one.waited[0] / one.waited[1] for one in group):.2f}" if hold > TIGHT_SECONDS + 1 else ""
         imap = f"{median(one.imap.up for one in group):.0f} / {median(one.imap.down for one in group):.0f}"
         smtp = f"{median(one.smtp.up for one in group):.0f} / {median(one.smtp.down for one in group):.0f}"
         connections = _range(one.imap.connections + one.smtp.connections for one in group)

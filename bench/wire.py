@@ -39,10 +39,6 @@ class Traffic:
         """Bytes that the client read in this time."""
         return sum(len(piece) for at, piece in self.answers if since < at <= until)
 
-    def most_in_a_second(self, since: float, until: float) -> float:
-        """Commands a second in this time, on average."""
-        return sum(since < at <= until for at, _ in self.commands) / (until - since) if until > since else 0.0
-
 
 class Wire:
     """One proxy for each server, all in a thread of their own: what is measured has the main thread, or a process."""

@@ -1,13 +1,9 @@
-"""What the options of the command line may be."""
+"""What the options of the command line may be. What it takes to check one is loaded when that one is given."""
 
 from __future__ import annotations
 
 import argparse
 import re
-
-from tasks.history.window import duration
-from tasks.mail.addresses import SLUG, quoted
-from tasks.mail.errors import ConfigError
 
 PLAYED = ("relay-down", "lost", "bounced", "late", "junked", "silent")  # by `mail-loop alerts test`
 
@@ -32,6 +28,9 @@ def port(text: str) -> int:
 
 def since(text: str) -> str:
     """A length of time, as it stands."""
+    from tasks.history.window import duration
+    from tasks.mail.errors import ConfigError
+
     try:
         duration(text)
     except ConfigError as error:
@@ -41,6 +40,8 @@ def since(text: str) -> str:
 
 def loop(text: str) -> str:
     """The name of a loop."""
+    from tasks.mail.addresses import SLUG, quoted
+
     if not re.fullmatch(SLUG, text):
         raise argparse.ArgumentTypeError(
             f"{quoted(text)} is not lower-case letters and digits with single hyphens between"

@@ -9,18 +9,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from flows.arguments import PLAYED, loop, port, positive, since, situation
-from flows.check import quieten_prefect, run_check, say
-from flows.files import route
-from flows.trace import run_trace
-from tasks.blame.files import load_any
-from tasks.mail.errors import ConfigError, MailLoopError
 from tasks.mail.state import state_home
-from tasks.mail.visible import one_line
+
+# What a command needs beyond the standard library it imports itself: --help has no use for it, and would be slow.
 
 BROKEN = 3  # the configuration is wrong, or the tool itself failed
 EXIT_SECONDS = 10.0  # from the last word to the end of the process
@@ -72,11 +67,21 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BROKEN, f"{self.prog}: {message}\n")
 
 
+class _Version(argparse.Action):
+    """Like argparse's own, but the version is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"{parser.prog} {version('mail-loop-check')}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; each command sets `run`, which takes the arguments and returns the exit code."""
     raw = argparse.RawDescriptionHelpFormatter
     top = _Parser(prog="mail-loop", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
-    top.add_argument("--version", action="version", version=f"%(prog)s {version('mail-loop-check')}")
+    top.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     check = commands.add_parser("check", help="run the checks of FILE...", description=CHECK, formatter_class=raw)
@@ -151,20 +156,43 @@ def _run(arguments: argparse.Namespace) -> int:
             signal.signal(number, signal.default_int_handler)  # like Ctrl-C: what was started is ended
     try:
         return run(arguments)
-    except (MailLoopError, OSError) as error:
-        print(f"mail-loop: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("mail-loop: interrupted", file=sys.stderr, flush=True)
         if "prefect" in sys.modules:
             os._exit(BROKEN)  # its threads would still try for minutes to reach a server that is gone
-    except Exception:
-        # Python's own exit code would be 1, which says that mail is slow.
-        traceback.print_exc()
+    except Exception as error:
+        from tasks.mail.errors import MailLoopError
+
+        if isinstance(error, (MailLoopError, OSError)):
+            print(f"mail-loop: {error}", file=sys.stderr)
+        else:
+            # Python's own exit code would be 1, which says that mail is slow.
+            traceback.print_exc()
     return BROKEN
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """`mail-loop check`: the exit code of the worst check."""
+    from flows.check import run_check
+
+    return run_check(arguments)
+
+
+def run_trace(arguments: argparse.Namespace) -> int:
+    """`mail-loop trace`."""
+    from flows.trace import run_trace
+
+    return run_trace(arguments)
 
 
 def run_validate(arguments: argparse.Namespace) -> int:
     """`mail-loop validate`: every file is read, and every problem said."""
+    from flows.check import say
+    from flows.files import route
+    from tasks.blame.files import load_any
+    from tasks.mail.errors import ConfigError
+    from tasks.mail.visible import one_line
+
     worst = 0
     for file in arguments.files:
         try:
@@ -179,6 +207,8 @@ def run_validate(arguments: argparse.Namespace) -> int:
 
 def run_history(arguments: argparse.Namespace) -> int:
     """`mail-loop history`: 0 if the history could be read, whatever it tells."""
+    from flows.check import quieten_prefect, say
+
     quieten_prefect()
     from flows.history import history
 
@@ -187,6 +217,8 @@ def run_history(arguments: argparse.Namespace) -> int:
 
 def run_alerts(arguments: argparse.Namespace) -> int:
     """`mail-loop alerts`: 0 if all is as it should be, 2 if a channel did not ring."""
+    from flows.check import quieten_prefect, say
+
     quieten_prefect()
     from flows.alerts.command import run
 
