@@ -102,6 +102,14 @@ class Once:
         return Cost(self.found(done.stdout), begun, ended, cost["cpu"], cost["memory"])
 
 
+def has_plugins() -> bool:
+    """Whether check_email_delivery and the Perl modules that its two plugins need are installed."""
+    if not (PLUGINS / "check_email_delivery").exists():
+        return False
+    modules = ["perl", "-MMail::IMAPClient", "-MAuthen::SASL", "-e", "1"]
+    return subprocess.run(modules, capture_output=True, check=False).returncode == 0
+
+
 def check_email_delivery(environment: Mapping[str, str]) -> Once:
     """As Debian's own /etc/nagios-plugins/config/email_delivery.cfg has it: two plugins, five seconds between them."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from bench.contenders import PLUGIN_NEEDS, PLUGINS, Contender, Cost, Warm, check_email_delivery, command, config_of
+from bench.contenders import PLUGIN_NEEDS, Contender, Cost, Warm, check_email_delivery, command, config_of, has_plugins
 from bench.peers import INTERVAL
 from bench.stage import Stage
 from bench.wire import Traffic
@@ -52,7 +51,7 @@ def contenders(stage: Stage, held: ExitStack, api: str | None) -> dict[str, Cont
         found[OURS[0]] = Warm("flow", {**stage.environment, "PREFECT_API_URL": api}, held)
     found[OURS[1]] = Warm("direct", stage.environment, held)
     found[OURS[2]] = command(stage.lab.home, stage.environment)
-    if (PLUGINS / "check_email_delivery").exists() and shutil.which("perl"):
+    if has_plugins():
         found[PEERS[0]] = check_email_delivery(stage.environment)
     else:
         print(f"check_email_delivery is missing, and left out: apt-get install {PLUGIN_NEEDS}", file=sys.stderr)
