@@ -9,10 +9,10 @@ JOBS ?= 3
 TABLE ?= ci-output/faults.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint servers serve stop lock clean
+.PHONY: help demo test faults bench bench-short lint servers serve stop lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
 
 demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves the servers up)
 	@$(BIN)/mail-loop demo --home $(HOME_DIR)/demo $(if $(KEEP),--keep)
@@ -22,6 +22,12 @@ test: $(VENV)/.ready ## all tests that can run here (REQUIRE_SERVERS=1: all, or 
 
 faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too)
 	@FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
+
+bench: $(VENV)/.ready ## how soon and how cheap, beside others: half an hour (ARGS=--write: into docs/performance.md)
+	@$(BIN)/python -W ignore -m bench $(ARGS)
+
+bench-short: $(VENV)/.ready ## the same in a minute: directions and counts only, which have to hold
+	@$(BIN)/python -W ignore -m bench --short
 
 lint: $(VENV)/.ready ## ruff and mypy
 	@$(BIN)/ruff check .

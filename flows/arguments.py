@@ -1,15 +1,9 @@
-"""What the options of the command line may be."""
+"""What the options of the command line may be. What it takes to check one is loaded when that one is given."""
 
 from __future__ import annotations
 
 import argparse
 import re
-
-from tasks.fleet.config import SHORTEST
-from tasks.history.window import duration
-from tasks.mail.addresses import SLUG, quoted
-from tasks.mail.errors import ConfigError
-from tasks.mail.spans import span
 
 PLAYED = ("relay-down", "lost", "bounced", "late", "junked", "silent")  # by `mail-loop alerts test`
 
@@ -41,6 +35,9 @@ def how_many(text: str) -> int:
 
 def since(text: str) -> str:
     """A length of time, as it stands."""
+    from tasks.history.window import duration
+    from tasks.mail.errors import ConfigError
+
     try:
         duration(text)
     except ConfigError as error:
@@ -50,6 +47,10 @@ def since(text: str) -> str:
 
 def interval(text: str) -> str:
     """How often a deployment runs."""
+    from tasks.fleet.config import SHORTEST
+    from tasks.mail.addresses import quoted
+    from tasks.mail.spans import span
+
     if (length := span(text)) is None or length < SHORTEST:
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not a length of time such as 5m, 2h or 1d")
     return text
@@ -57,6 +58,8 @@ def interval(text: str) -> str:
 
 def loop(text: str) -> str:
     """The name of a loop."""
+    from tasks.mail.addresses import SLUG, quoted
+
     if not re.fullmatch(SLUG, text):
         raise argparse.ArgumentTypeError(
             f"{quoted(text)} is not lower-case letters and digits with single hyphens between"

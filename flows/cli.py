@@ -9,22 +9,27 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from flows.arguments import PLAYED, how_many, interval, loop, port, positive, since, situation
-from flows.check import quieten_prefect, run_check, say
-from flows.files import route
-from flows.trace import run_trace
-from tasks.alerts.rules import TRIAL
-from tasks.blame.files import loaded
-from tasks.mail.errors import ConfigError, MailLoopError
+from flows.commands import (
+    BROKEN,
+    EXPORTER_PORT,
+    run_alerts,
+    run_check,
+    run_demo,
+    run_deploy,
+    run_exporter,
+    run_history,
+    run_serve,
+    run_setup,
+    run_stop,
+    run_trace,
+    run_validate,
+)
 from tasks.mail.state import state_home
-from tasks.mail.visible import one_line
 
-BROKEN = 3  # the configuration is wrong, or the tool itself failed
-EXPORTER_PORT = 9797
 EXIT_SECONDS = 10.0  # from the last word to the end of the process
 
 DESCRIPTION = """\
@@ -86,11 +91,21 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BROKEN, f"{self.prog}: {message}\n")
 
 
+class _Version(argparse.Action):
+    """Like argparse's own, but the version is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"{parser.prog} {version('mail-loop-check')}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; each command sets `run`, which takes the arguments and returns the exit code."""
     raw = argparse.RawDescriptionHelpFormatter
     top = _Parser(prog="mail-loop", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
-    top.add_argument("--version", action="version", version=f"%(prog)s {version('mail-loop-check')}")
+    top.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     check = commands.add_parser("check", help="run the checks of FILE...", description=CHECK, formatter_class=raw)
@@ -113,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
     exporter.add_argument("--interval", type=positive, default=15.0, metavar="S", help="seconds between reads (15)")
     exporter.add_argument("--max-loops", type=how_many, default=5000, metavar="N", help="at the most (%(default)s)")
     exporter.add_argument(
-        "--exclude", action="append", default=[TRIAL], metavar="PATTERN", help="leave out, such as 'test-*'"
+        "--exclude", action="append", default=[], metavar="PATTERN", help="leave out, such as 'test-*'"
     )
     exporter.set_defaults(run=run_exporter)
 
@@ -190,90 +205,19 @@ def _run(arguments: argparse.Namespace) -> int:
             signal.signal(number, signal.default_int_handler)  # like Ctrl-C: what was started is ended
     try:
         return run(arguments)
-    except (MailLoopError, OSError) as error:
-        print(f"mail-loop: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("mail-loop: interrupted", file=sys.stderr, flush=True)
         if "prefect" in sys.modules:
             os._exit(BROKEN)  # its threads would still try for minutes to reach a server that is gone
-    except Exception:
-        # Python's own exit code would be 1, which says that mail is slow.
-        traceback.print_exc()
-    return BROKEN
+    except Exception as error:
+        from tasks.mail.errors import MailLoopError
 
-
-def run_validate(arguments: argparse.Namespace) -> int:
-    """`mail-loop validate`: every file is read, and every problem said."""
-    worst = 0
-    for file, found in loaded(arguments.files):
-        if isinstance(found, ConfigError):
-            print(found, file=sys.stderr)
-            worst = BROKEN
+        if isinstance(error, (MailLoopError, OSError)):
+            print(f"mail-loop: {error}", file=sys.stderr)
         else:
-            say(one_line(f"{file}: ok: {route(found)}", None))  # a path may hold anything
-    return worst
-
-
-def run_history(arguments: argparse.Namespace) -> int:
-    """`mail-loop history`: 0 if the history could be read, whatever it tells."""
-    quieten_prefect()
-    from flows.history import history
-
-    return history(state_home(), arguments.loop, arguments.since, arguments.html, say)
-
-
-def run_deploy(arguments: argparse.Namespace) -> int:
-    """`mail-loop deploy`: 0 if the server has what the files say, or with --dry-run could have."""
-    quieten_prefect()
-    from flows.deploy.command import run
-
-    return run(arguments.files, arguments.every, arguments.fleet, say, dry_run=arguments.dry_run)
-
-
-def run_alerts(arguments: argparse.Namespace) -> int:
-    """`mail-loop alerts`: 0 if all is as it should be, 2 if a channel did not ring."""
-    quieten_prefect()
-    from flows.alerts.command import run
-
-    return run(arguments.verb, getattr(arguments, "file", ""), getattr(arguments, "situations", []), say)
-
-
-def run_exporter(arguments: argparse.Namespace) -> int:
-    """`mail-loop exporter`: until a signal, and then 0."""
-    quieten_prefect()
-    from flows.exporter import exporter
-
-    with_http = arguments.port or not arguments.textfile
-    listen = (arguments.address, arguments.port or EXPORTER_PORT) if with_http else None
-    return exporter(listen, arguments.textfile, arguments.interval, arguments.max_loops, arguments.exclude, say)
-
-
-def run_demo(arguments: argparse.Namespace) -> int:
-    """`mail-loop demo`."""
-    from flows.demo import demo
-
-    return demo(arguments.home, keep=arguments.keep)
-
-
-def run_serve(arguments: argparse.Namespace) -> int:
-    """`mail-loop serve`."""
-    from flows.serve import serve
-
-    return serve(arguments.home, arguments.port)
-
-
-def run_setup(_: argparse.Namespace) -> int:
-    """`mail-loop setup`."""
-    from flows.setup import setup
-
-    return setup()
-
-
-def run_stop(arguments: argparse.Namespace) -> int:
-    """`mail-loop stop`."""
-    from flows.serve import stop
-
-    return stop(arguments.home or [state_home() / "demo", state_home() / "serve"])
+            # Python's own exit code would be 1, which says that mail is slow.
+            traceback.print_exc()
+    return BROKEN
 
 
 if __name__ == "__main__":

@@ -32,7 +32,10 @@ def as_begun() -> FlowRun | None:
 
 def of_a_deployment() -> bool:
     """Whether a deployment made this run: its parameters are then stored and shown as they were given."""
-    return deployment.id is not None
+    run = as_begun()
+    if run is not None and run.parent_task_run_id is None:
+        return run.deployment_id is not None
+    return deployment.id is not None  # of a run within another; it asks the server, on a client of its own
 
 
 @contextmanager

@@ -183,7 +183,7 @@ class Search(Looks):
         terms = terms_of(self.imap, self.sent, found, self.lost_after)
         for note in await collect(box, self.probe, found.hits, terms.keep):
             self.note(note)
-        looked_at = [folder for folder in folders if folder in self.seen]
+        looked_at = [folder for folder in folders if folder in self.seen and folder not in self.empty]
         others = [folder for folder in folders if folder not in self.seen]
         for note in await collect_earlier(box, self.probe, terms, looked_at, others, self.earlier):
             self.note(note)

@@ -56,7 +56,7 @@ async def look(
         if terms.keep and box.keeps(name, TOLD) is False:
             continue
         try:
-            opened = await box.examine(name)
+            opened = await box.opened(name)
             if not opened.exists:
                 continue
             # Where probes are kept on purpose those that were told are many, and none of them is to be deleted.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +14,7 @@ from tasks.mail.imap_arguments import folder_name, quoted, uid_set
 from tasks.mail.imap_changes import Changes
 from tasks.mail.imap_reader import Reply
 from tasks.mail.imap_rows import Folder, Response, Row
-from tasks.mail.imap_selected import Selected, opened
+from tasks.mail.imap_selected import FolderStatus, Selected, folder_status, opened
 from tasks.mail.imap_session import Session
 from tasks.mail.network import TlsSession
 from tasks.mail.quota import Quota, quotas
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 Read = TypeVar("Read")
 
 BODY_OCTETS = 128 * 2**10
-FIRST_BATCH, BATCH = 20, 200  # messages a FETCH, when they are walked back
+FIRST_BATCH, BATCH = 10, 200  # messages a FETCH, when they are walked back
 MOST_WALKED = 20_000  # messages walked back in one look: what a server says to have may be anything
 HEADERS = (
     b"(UID FLAGS INTERNALDATE BODY.PEEK[HEADER.FIELDS (X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN MESSAGE-ID "
@@ -43,7 +45,9 @@ class Mailbox(Changes):
         super().__init__(session)
         self._idle_refused = False
         self._wire_names: dict[str, bytes] = {}
+        self._fetched = time.monotonic()
         self.selected: str | None = None
+        self._view: Selected | None = None  # of the folder that is open read-only
         self.unreadable = 0  # answers to FETCH that could not be read: what they spoke of has not been looked at
 
     @classmethod
@@ -76,6 +80,16 @@ class Mailbox(Changes):
         return self._session.connection.exists
 
     @property
+    def news(self) -> bool:
+        """Whether the server has said how many messages there are since they were last fetched."""
+        return self._session.connection.news
+
+    @property
+    def unfetched(self) -> float:
+        """Seconds since new messages were last fetched."""
+        return time.monotonic() - self._fetched
+
+    @property
     def can_idle(self) -> bool:
         """Whether the server offers IDLE, and has not refused it."""
         return "IDLE" in self._session.capabilities and not self._idle_refused
@@ -95,6 +109,12 @@ class Mailbox(Changes):
         """Open a folder read-only."""
         return await self._select("select", "EXAMINE", folder)
 
+    async def opened(self, folder: str) -> Selected:
+        """The folder open read-only: as it is, where it is the open one."""
+        if self._view is None or self.selected != folder:
+            return await self.examine(folder)
+        return replace(self._view, exists=self.exists)
+
     async def newest_first(self, exists: int, most: int = MOST_WALKED) -> AsyncIterator[list[Row]]:
         """The newest messages of the open folder in batches, from the last of `exists` back.
 
@@ -109,13 +129,13 @@ class Mailbox(Changes):
 
     async def fetch_range(self, first: int, last: int) -> list[Row]:
         """The messages with these sequence numbers, as far as they exist, by ascending UID."""
-        self._session.connection.news = False
+        self._fetching()
         first, last = max(first, 1), min(last, self.exists)
         return await self._fetch("FETCH", b"%d:%d" % (first, last)) if first <= last else []
 
     async def fetch_new(self, uidnext: int) -> list[Row]:
         """The messages with this UID or a higher one, by ascending UID."""
-        self._session.connection.news = False
+        self._fetching()
         if not self.exists:
             return []
         # n:* always includes the last message, whatever its UID.
@@ -141,13 +161,11 @@ class Mailbox(Changes):
         """Bring the view of the open folder up to date."""
         await self._session.ask("search", "NOOP")
 
-    async def uidnext(self, folder: str) -> tuple[int | None, int | None]:
-        """UIDNEXT and UIDVALIDITY of a folder, which must not be the open one: of that they may never change."""
-        arguments = self._name(folder), b"(UIDNEXT UIDVALIDITY)"
+    async def status(self, folder: str) -> FolderStatus:
+        """How a folder is, which must not be the open one: of that it may never change."""
+        arguments = self._name(folder), b"(MESSAGES UIDNEXT UIDVALIDITY)"
         reply = await self._session.ask("search", "STATUS", *arguments, about=f"STATUS of {folder!r}")
-        found = (imap_rows.status(response) for response in reply.responses)
-        items = next((items for items in found if items is not None), {})
-        return imap_rows.number(items.get(b"UIDNEXT")), imap_rows.number(items.get(b"UIDVALIDITY"))
+        return folder_status(reply.responses)
 
     async def quotas(self, folder: str) -> tuple[Quota, ...]:
         """The limits that hold for a folder, as far as the server tells of any."""
@@ -179,15 +197,23 @@ class Mailbox(Changes):
         wire = self._wire_names.get(folder)
         return quoted(folder_name(folder, self._utf8) if wire is None else wire)
 
+    def _fetching(self) -> None:
+        self._session.connection.news = False
+        self._fetched = time.monotonic()
+
     async def _select(self, stage: str, verb: str, folder: str) -> Selected:
-        self.selected = None  # also after a refusal (RFC 9051, 6.3.2)
+        self.selected = self._view = None  # also after a refusal (RFC 9051, 6.3.2)
         self._session.connection.exists = 0
         # A folder that the server does not list will not be there the next time either.
         unlisted = bool(self._wire_names) and folder not in self._wire_names and folder.upper() != "INBOX"
         about = f"{verb} of {folder!r}"
         reply = await self._session.ask(stage, verb, self._name(folder), about=about, permanent=unlisted)
         self.selected = folder
-        return opened(reply.responses)
+        if not self.exists:
+            self._fetching()  # there is nothing to fetch, so all that is there is known
+        view = opened(reply.responses)
+        self._view = view if verb == "EXAMINE" else None
+        return view
 
     async def _fetch(self, verb: str, messages: bytes) -> list[Row]:
         reply = await self._session.ask("search", verb, messages, HEADERS)

@@ -1,11 +1,11 @@
-"""A folder as SELECT and EXAMINE describe it: pure."""
+"""A folder as SELECT, EXAMINE and STATUS describe it: pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tasks.mail.imap_rows import Response, code, selected
+from tasks.mail.imap_rows import Response, code, number, selected, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,27 @@ class Selected:
         if self.permanent is None:
             return flag.startswith("\\")  # RFC 3501, 6.3.1; that it means keywords as well is not to be relied on
         return flag.upper() in self.permanent or ("\\*" in self.permanent and not flag.startswith("\\"))
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStatus:
+    """A folder that is not open; None where the server did not say."""
+
+    messages: int | None
+    uidnext: int | None
+    uidvalidity: int | None
+
+    @property
+    def next(self) -> tuple[int | None, int | None]:
+        """What tells whether anything has come."""
+        return self.uidvalidity, self.uidnext
+
+
+def folder_status(responses: Iterable[Response]) -> FolderStatus:
+    """What the answer to STATUS tells."""
+    found = (status(response) for response in responses)
+    items = next((items for items in found if items is not None), {})
+    return FolderStatus(*(number(items.get(name)) for name in (b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY")))
 
 
 def opened(responses: Iterable[Response]) -> Selected:

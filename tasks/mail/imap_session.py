@@ -57,9 +57,9 @@ class Session:
         """Connect and log in. The ImapFailure of an attempt that ends early has its stage times."""
         try:
             greeting = await self._connect()
-            if greeting != "PREAUTH":
-                await self._login(self.config.username, password)
-            await self._ask_capabilities("login")
+            reply = None if greeting == "PREAUTH" else await self._login(self.config.username, password)
+            if reply is None or not self._told_capabilities(reply):
+                await self._ask_capabilities("login")
         except BaseException as error:
             self.abort()
             if isinstance(error, ImapFailure):
@@ -143,6 +143,9 @@ class Session:
             if reply.status != "OK":
                 raise self._refused("tls", "STARTTLS", reply, ErrorType.TLS)
             await self._start_tls(context)
+            self.capabilities = frozenset()  # what was said in clear may be anybody's word
+        else:
+            self._told_capabilities(greeting)
         return greeting.status
 
     def _ssl_context(self) -> ssl.SSLContext:
@@ -159,15 +162,22 @@ class Session:
 
     async def _ask_capabilities(self, stage: str) -> None:
         """What the server offers now; what it said before TLS or the login counts no longer."""
-        reply = await self.ask(stage, "CAPABILITY")
+        self.capabilities = frozenset()
+        self._told_capabilities(await self.ask(stage, "CAPABILITY"))
+
+    def _told_capabilities(self, reply: Reply) -> bool:
+        """Take what the server offers from a greeting or an answer, where it says so unasked (RFC 3501, 7.2.1)."""
         listed = [r[0][11:] for r in reply.responses if r[0][:11].upper() == b"CAPABILITY "]
         name, arguments, _ = imap_rows.code(reply.text)
         listed += [arguments] if name == "CAPABILITY" else []
-        self.capabilities = frozenset(b" ".join(listed).decode("ascii", "replace").upper().split())
+        if listed:
+            self.capabilities = frozenset(b" ".join(listed).decode("ascii", "replace").upper().split())
+        return bool(listed)
 
-    async def _login(self, username: str, password: str) -> None:
+    async def _login(self, username: str, password: str) -> Reply:
         """One mechanism, one attempt: each failure may count towards a lock-out."""
-        await self._ask_capabilities("login")
+        if "AUTH=PLAIN" not in self.capabilities:
+            await self._ask_capabilities("login")
         user, secret = username.encode(), password.encode()
         plain = b64encode(b"\0" + user + b"\0" + secret)
         if b"\0" in user + secret:
@@ -187,6 +197,7 @@ class Session:
             temporary = imap_rows.code(reply.text)[0] in TEMPORARY_CODES
             kind = ErrorType.IMAP if temporary else ErrorType.AUTH
             raise self._refused("login", f"the login of {username}", reply, kind, permanent=True)
+        return reply
 
     # -- asking -------------------------------------------------------------------------------------------------------
 

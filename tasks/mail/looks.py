@@ -19,6 +19,7 @@ from tasks.mail.probe import Probe
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
 LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
+UNTOLD_SECONDS = 5.0  # after so long a look does not rely on a server to tell of new messages
 OLD_REPORTS = 20  # of those, what may be a bounce but is too old by its date, and is read all the same
 
 
@@ -43,6 +44,7 @@ class Looks:
     _: KW_ONLY
     reports_only: bool = False
     seen: dict[str, _Seen] = field(default_factory=dict)
+    empty: set[str] = field(default_factory=set)  # folders that were looked at aside, and held nothing
     hits: dict[tuple[str, int, int], Hit] = field(default_factory=dict)
     bounce: Bounce | None = None
     delay: Bounce | None = None  # the last one: it tells most of where the probe is now
@@ -53,17 +55,23 @@ class Looks:
     async def look_at_selected(self, box: Mailbox, place: Place) -> None:
         """Look at the expected folder, which stays selected between the looks."""
         if box.selected == place.folder and (seen := self.seen.get(place.folder)):
-            await box.noop()  # without it a server may answer from the view of the command before
-            await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
+            if not box.news:
+                await box.noop()  # without it a server may answer from the view of the command before
+            if box.news or box.unfetched >= UNTOLD_SECONDS:
+                await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
         else:
             await self.examine(box, place)
 
     async def look_aside(self, box: Mailbox, place: Place) -> None:
         """Look at another folder, if STATUS says that there is something new."""
         with self.tolerating_unreadable(box, place):
-            uidnext, uidvalidity = await box.uidnext(place.folder)
+            status = await box.status(place.folder)
+            self.empty = self.empty - {place.folder} | ({place.folder} if status.messages == 0 else set())
             seen = self.seen.get(place.folder)
-            if seen and uidnext is not None and (uidvalidity, uidnext) == (seen.uidvalidity, seen.uidnext):
+            if seen and status.uidnext is not None and status.next == (seen.uidvalidity, seen.uidnext):
+                return
+            if status.messages == 0 and status.uidnext and status.uidvalidity:
+                self.seen[place.folder] = _Seen(status.uidvalidity, status.uidnext)
                 return
             await self.examine(box, place)
 

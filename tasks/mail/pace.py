@@ -7,12 +7,12 @@ import time
 
 from tasks.mail.imap import Mailbox
 
-# Seconds between two looks of the tight phase, and the factor by which they grow.
-FIRST_STEP, LONGEST_STEP, GROWTH = 0.05, 1.0, 1.3
+# Seconds between two looks of the tight phase, and the factor by which they grow: a message is seen after half of one.
+FIRST_STEP, LONGEST_STEP, GROWTH = 0.02, 0.08, 1.5
 TIGHT_SECONDS = 3.0
 SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
 POLL_SECONDS = 2.0  # between two looks on a server without IDLE
-JUNK_SECONDS = 1.0  # between two looks at the junk folder
+JUNK_SECONDS = 1.0  # between two looks at the junk folder in the tight phase, and a slice of IDLE later
 FIRST_SWEEP = 5.0  # seconds until all other folders are looked at for the first time; the interval then doubles
 
 
@@ -35,7 +35,7 @@ class Pace:
     def junk_is_due(self) -> bool:
         if (now := time.monotonic()) < self.next_junk:
             return False
-        self.next_junk = now + JUNK_SECONDS
+        self.next_junk = now + (JUNK_SECONDS if now - self.begun < TIGHT_SECONDS else SLICE_SECONDS)
         return True
 
     def sweep_is_due(self) -> bool:
@@ -55,6 +55,6 @@ class Pace:
         elif box.can_idle:
             await box.idle(max(0.0, min(SLICE_SECONDS, left, self.next_sweep - now)))
             # A busy mailbox, or a server that ends IDLE at once, must not make the looks follow each other unpaced.
-            await asyncio.sleep(max(0.0, now + min(FIRST_STEP, left) - time.monotonic()))
+            await asyncio.sleep(max(0.0, now + min(LONGEST_STEP, left) - time.monotonic()))
         else:
             await asyncio.sleep(min(POLL_SECONDS, left))

@@ -10,7 +10,6 @@ from tasks.mail.facts import FAILED
 from tasks.mail.journey.tables import sections
 from tasks.mail.markdown import code, escape, table
 from tasks.mail.picture.hops import hop_bars
-from tasks.mail.picture.svg import alt, data_uri, svg
 from tasks.mail.picture.timeline import Timeline, of_result
 from tasks.mail.result import BounceRecord, LoopResult
 from tasks.mail.visible import one_line
@@ -87,7 +86,11 @@ def timeline(result: LoopResult, limits: Limits | None = None) -> Timeline:
 
 def _picture(result: LoopResult, limits: Limits | None) -> list[str]:
     drawn = timeline(result, limits)
-    return [f"![{escape(alt(drawn))}]({data_uri(svg(drawn))})"] if drawn.bars else []
+    if not drawn.bars:
+        return []
+    from tasks.mail.picture.svg import alt, data_uri, svg  # a command line starts without it
+
+    return [f"![{escape(alt(drawn))}]({data_uri(svg(drawn))})"]
 
 
 def _as_written(value: object) -> object:

@@ -140,6 +140,9 @@ class RawImap(RawServer):
                 await self._select(session, tag, verb, argument)
             case "status":
                 folder = words(argument)[0]
+                if folder not in self.folders:
+                    await self.reply(session, verb, tag + b" NO [NONEXISTENT] no such folder\r\n", tag)
+                    return
                 known = len(self.folders.get(folder, []))
                 text = f"(MESSAGES {known} UIDNEXT {self._next_uid(folder)} UIDVALIDITY 1)"
                 await self.reply(session, verb, f"* STATUS {argument.split(' (')[0]} {text}\r\n".encode() + done, tag)

@@ -716,3 +716,32 @@ class TestInbound:
             async with asyncio.timeout(10):
                 result = await check(Round(relay, mailbox).inbound(timeout=0.5))
         assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.TIMEOUT)
+
+
+async def test_a_message_is_waited_for_with_one_command_a_look() -> None:
+    """As long as the server tells of no news nothing is fetched."""
+    async with around() as way:
+        way.later(1.0)
+        assert_found(await way.check())
+        log = way.mailbox.log
+    waiting = log[: next(index for index, line in enumerate(log) if line.startswith("UID FETCH"))]
+    assert waiting.count("NOOP") > 3
+    assert not any(line.startswith("FETCH") for line in waiting)
+
+
+async def test_a_message_that_the_server_does_not_tell_of_is_found() -> None:
+    """Neither in answer to NOOP nor in IDLE: some seconds later it is fetched all the same."""
+    script: Script = {"noop": b"{tag} OK nothing\r\n", "idle": NO}
+    async with around(script, messages=[Message(1, b"Subject: other mail\r\n\r\n")]) as way:
+        loop = asyncio.get_running_loop()
+        way.relay.arrive = lambda raw: loop.call_later(0.2, way.mailbox.put, raw)
+        assert_found(await way.check())
+
+
+async def test_an_empty_junk_folder_is_not_opened() -> None:
+    async with around() as way:
+        way.later(0.2)
+        assert_found(await way.check())
+        log = way.mailbox.log
+    assert sum(line.startswith("STATUS") for line in log) >= 1
+    assert {line.split()[1].strip('"') for line in log if line.startswith("EXAMINE")} == {"INBOX"}

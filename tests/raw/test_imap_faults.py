@@ -29,6 +29,7 @@ from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import ErrorType
 from tasks.mail.imap import BATCH, MOST_WALKED, Mailbox
+from tasks.mail.imap_selected import FolderStatus
 from tests import certificates
 from tests.raw.imap import RawImap
 from tests.raw.mailbox import Message
@@ -83,7 +84,7 @@ async def use_everything(box: Mailbox) -> None:
     """One of each command."""
     assert [folder.name for folder in await box.folders()] == ["INBOX", "Junk"]
     selected = await box.examine("INBOX")
-    await box.uidnext("Junk")
+    await box.status("Junk")
     await box.noop()
     rows = await box.fetch_range(1, selected.exists)
     assert [row.uid for row in rows] == [1, 2]
@@ -386,7 +387,25 @@ class TestLogin:
         async with server_of(script) as server, asyncio.timeout(LONG / 2):
             failure = await failure_of(server, timeout=SHORT)
         assert failure.stage == "login"
-        assert server.log == ["CAPABILITY", "AUTHENTICATE ***", ""]  # a line "*", which the server takes for a tag
+        assert server.log == ["AUTHENTICATE ***", ""]  # a line "*", which the server takes for a tag
+
+    async def test_what_the_server_offers_unasked_is_not_asked_for(self) -> None:
+        """In the greeting, and in its answer to the login, which counts from then on."""
+        script: dict[str, Action] = {"authenticate": b"{tag} OK [CAPABILITY IMAP4rev1 UIDPLUS] in\r\n"}
+        async with server_of(script) as server, opened(server) as box:
+            assert not box.can_idle
+            assert server.log == ["AUTHENTICATE ***"]
+
+    async def test_a_greeting_that_offers_no_login_is_not_relied_on(self) -> None:
+        async with server_of({"greeting": b"* OK [CAPABILITY IMAP4rev1] hello\r\n"}) as server, opened(server) as box:
+            assert box.can_idle
+            assert server.log == ["CAPABILITY", "AUTHENTICATE ***", "CAPABILITY"]
+
+    async def test_what_was_offered_in_clear_counts_no_longer_in_tls(self, tls: certificates.ServerTls) -> None:
+        async with server_of(tls=tls.context) as server:
+            async with opened(server, tls="starttls", ca_file=str(tls.ca_file)):
+                pass
+            assert server.log[:4] == ["CAPABILITY", "STARTTLS", "CAPABILITY", "AUTHENTICATE ***"]
 
     async def test_preauth_needs_no_login(self) -> None:
         async with server_of({"greeting": b"* PREAUTH welcome\r\n"}) as server:
@@ -459,8 +478,8 @@ class TestHostileServer:
             before = server.count("FETCH")
             assert [rows async for rows in box.newest_first(selected.exists, 30)] == []
             assert [line.split()[1] for line in server.log if line.startswith("FETCH")][before:] == [
-                "3999999981:4000000000",
-                "3999999971:3999999980",
+                "3999999991:4000000000",
+                "3999999971:3999999990",
             ]
 
     async def test_what_answers_a_fetch_and_cannot_be_read_is_counted(self) -> None:
@@ -578,7 +597,7 @@ class TestCommands:
 
     async def test_status_tells_what_comes_next(self) -> None:
         async with server_of() as server, opened(server) as box:
-            assert await box.uidnext("INBOX") == (3, 1)
+            assert await box.status("INBOX") == FolderStatus(messages=2, uidnext=3, uidvalidity=1)
 
 
 class TestDelete:

@@ -1,0 +1,120 @@
+"""What was measured, as tables in Markdown: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from bench.contenders import Cost
+from bench.cost import Flow, Start
+from bench.figures import median, percentile, seconds, table
+from bench.sidebyside import OURS, PEERS, Measured
+from bench.sizes import Sized
+from tasks.mail.pace import TIGHT_SECONDS
+
+MIB = 2**20
+
+
+def conditions(machine: str, versions: str, rounds: int) -> str:
+    return f"{rounds} rounds, alternating, on {machine}. {versions}."
+
+
+def detection(found: Iterable[Measured]) -> str:
+    """Seconds from landing to hit, and of the whole check; the last column is against our coroutine."""
+    rows = []
+    for hold, who, group in _groups(found):
+        ours = median(one.detection for one in found if one.hold == hold and one.who == OURS[1])
+        p50 = median(one.detection for one in group)
+        times = f"{p50 / max(ours, 0.001):.0f} x" if who in PEERS else ""
+        late = seconds(percentile((one.detection for one in group), 95))
+        whole = seconds(median(one.cost.ended - one.cost.begun for one in group))
+        rows.append([who, f"{hold:g} s", seconds(p50), late, whole, times])
+    return table(["check", "lands after", "detection p50", "p95", "whole check p50", "to ours"], rows)
+
+
+def wire(found: Iterable[Measured]) -> str:
+    rows = []
+    for hold, who, group in _groups(found):
+        before = _range(sum(at < one.found for at, _ in one.imap.commands) for one in group)
+        commands = _range(len(one.imap.commands) for one in group)
+        waiting = f"{median(one.waited[0] / one.waited[1] for one in group):.2f}" if hold > TIGHT_SECONDS + 1 else ""
+        imap = f"{median(one.imap.up for one in group):.0f} / {median(one.imap.down for one in group):.0f}"
+        smtp = f"{median(one.smtp.up for one in group):.0f} / {median(one.smtp.down for one in group):.0f}"
+        connections = _range(one.imap.connections + one.smtp.connections for one in group)
+        sent = _range(len(one.smtp.commands) for one in group)
+        rows.append([who, f"{hold:g} s", connections, before, commands, waiting, imap, sent, smtp])
+    head = ["check", "lands after", "connections", "IMAP commands to the hit", "in all", "a second while waiting"]
+    return table([*head, "IMAP bytes up / down", "SMTP commands", "SMTP bytes up / down"], rows)
+
+
+def process(found: Iterable[Measured]) -> str:
+    rows = [
+        [
+            who,
+            f"{hold:g} s",
+            seconds(median(one.cost.cpu for one in group)),
+            f"{max(one.cost.memory for one in group) / MIB:.0f} MiB",
+        ]
+        for hold, who, group in _groups(found)
+    ]
+    return table(["check", "lands after", "CPU p50", "peak memory"], rows)
+
+
+def sizes(found: Iterable[Sized]) -> str:
+    found = list(found)
+    rows = []
+    for warm in (True, False):
+        smallest = min(one.messages for one in found)
+        base = median(one.seconds for one in found if (one.messages, one.warm) == (smallest, warm))
+        for count in sorted({one.messages for one in found}):
+            group = [one for one in found if (one.messages, one.warm) == (count, warm)]
+            mine = median(one.seconds for one in group)
+            rows.append(
+                [
+                    f"{count:,}",
+                    "warm" if warm else "cold",
+                    f"{mine * 1000:.2f} ms",
+                    f"{mine / base:.2f}",
+                    f"{median(one.bytes for one in group):.0f}",
+                    _range(one.commands for one in group),
+                    seconds(median(one.whole for one in group)),
+                ]
+            )
+    head = ["messages", "index", "EXAMINE's answer to hit p50", "to the smallest", "bytes read", "IMAP commands"]
+    return table([*head, "whole check p50"], rows)
+
+
+def costs(flow: Flow | None, starts: Iterable[Start]) -> str:
+    parts = [
+        table(["start", "wall p50", "CPU p50"], [[one.name, seconds(one.wall), seconds(one.cpu)] for one in starts])
+    ]
+    if flow is not None:
+        rows = [
+            ["check as a flow run", seconds(flow.flow), seconds(flow.flow_cpu)],
+            ["the same without Prefect", seconds(flow.direct), seconds(flow.direct_cpu)],
+            ["Prefect's own flow of two empty tasks", seconds(flow.trivial), seconds(flow.trivial_cpu)],
+            ["what is left: ours", seconds(flow.own), seconds(flow.flow_cpu - flow.direct_cpu - flow.trivial_cpu)],
+        ]
+        parts.append(table(["warm process", "wall p50", "CPU p50"], rows))
+    return "\n\n".join(parts)
+
+
+def growth(found: list[Cost]) -> str:
+    """Ten places on the way; the first checks are the warming up."""
+    at = sorted({round(part * (len(found) - 1) / 10) for part in range(11)})
+    rows = [
+        [index + 1, f"{found[index].resident / MIB:.1f} MiB", found[index].files, found[index].tasks] for index in at
+    ]
+    return table(["after check", "resident memory", "open files and sockets", "tasks"], rows)
+
+
+def _groups(found: Iterable[Measured]) -> Iterator[tuple[float, str, list[Measured]]]:
+    found = list(found)
+    for hold in sorted({one.hold for one in found}):
+        for who in (*OURS, *PEERS):
+            if group := [one for one in found if (one.hold, one.who) == (hold, who)]:
+                yield hold, who, group
+
+
+def _range(values: Iterable[int]) -> str:
+    ordered = sorted(values)
+    return f"{ordered[0]}" if ordered[0] == ordered[-1] else f"{ordered[0]} to {ordered[-1]}"

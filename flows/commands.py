@@ -1,0 +1,115 @@
+"""What each command does. Each imports what it needs itself: --help has no use for it, and would be slow."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tasks.mail.state import state_home
+
+BROKEN = 3  # the configuration is wrong, or the tool itself failed
+EXPORTER_PORT = 9797
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """`mail-loop check`: the exit code of the worst check."""
+    from flows.check import run_check
+
+    return run_check(arguments)
+
+
+def run_trace(arguments: argparse.Namespace) -> int:
+    """`mail-loop trace`."""
+    from flows.trace import run_trace
+
+    return run_trace(arguments)
+
+
+def run_validate(arguments: argparse.Namespace) -> int:
+    """`mail-loop validate`: every file is read, and every problem said."""
+    from flows.check import say
+    from flows.files import route
+    from tasks.blame.files import loaded
+    from tasks.mail.errors import ConfigError
+    from tasks.mail.visible import one_line
+
+    worst = 0
+    for file, found in loaded(arguments.files):
+        if isinstance(found, ConfigError):
+            print(found, file=sys.stderr)
+            worst = BROKEN
+        else:
+            say(one_line(f"{file}: ok: {route(found)}", None))  # a path may hold anything
+    return worst
+
+
+def run_history(arguments: argparse.Namespace) -> int:
+    """`mail-loop history`: 0 if the history could be read, whatever it tells."""
+    from flows.check import quieten_prefect, say
+
+    quieten_prefect()
+    from flows.history import history
+
+    return history(state_home(), arguments.loop, arguments.since, arguments.html, say)
+
+
+def run_deploy(arguments: argparse.Namespace) -> int:
+    """`mail-loop deploy`: 0 if the server has what the files say, or with --dry-run could have."""
+    from flows.check import quieten_prefect, say
+
+    quieten_prefect()
+    from flows.deploy.command import run
+
+    return run(arguments.files, arguments.every, arguments.fleet, say, dry_run=arguments.dry_run)
+
+
+def run_alerts(arguments: argparse.Namespace) -> int:
+    """`mail-loop alerts`: 0 if all is as it should be, 2 if a channel did not ring."""
+    from flows.check import quieten_prefect, say
+
+    quieten_prefect()
+    from flows.alerts.command import run
+
+    return run(arguments.verb, getattr(arguments, "file", ""), getattr(arguments, "situations", []), say)
+
+
+def run_exporter(arguments: argparse.Namespace) -> int:
+    """`mail-loop exporter`: until a signal, and then 0."""
+    from flows.check import quieten_prefect, say
+
+    quieten_prefect()
+    from flows.exporter import exporter
+    from tasks.alerts.rules import TRIAL
+
+    with_http = arguments.port or not arguments.textfile
+    listen = (arguments.address, arguments.port or EXPORTER_PORT) if with_http else None
+    exclude = [TRIAL, *arguments.exclude]  # the loop of `mail-loop alerts test` is none of the operator's
+    return exporter(listen, arguments.textfile, arguments.interval, arguments.max_loops, exclude, say)
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """`mail-loop demo`."""
+    from flows.demo import demo
+
+    return demo(arguments.home, keep=arguments.keep)
+
+
+def run_serve(arguments: argparse.Namespace) -> int:
+    """`mail-loop serve`."""
+    from flows.serve import serve
+
+    return serve(arguments.home, arguments.port)
+
+
+def run_setup(_: argparse.Namespace) -> int:
+    """`mail-loop setup`."""
+    from flows.setup import setup
+
+    return setup()
+
+
+def run_stop(arguments: argparse.Namespace) -> int:
+    """`mail-loop stop`."""
+    from flows.serve import stop
+
+    return stop(arguments.home or [state_home() / "demo", state_home() / "serve"])
