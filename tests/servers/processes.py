@@ -136,7 +136,7 @@ class Child:
             self._process.wait()
 
 
-def until(attempt: Callable[[], T | None], failure: Callable[[], str], seconds: float = 20) -> T:
+def until(attempt: Callable[[], T | None], failure: Callable[[], str], seconds: float = 60) -> T:
     """Call `attempt` until it returns something; raise with the text of `failure` when the time is up."""
     end = time.monotonic() + seconds
     while True:
