@@ -13,7 +13,7 @@ class Clock:
         self._file = file
         self.set(0)
         self.env = {
-            "LD_PRELOAD": _library(),
+            "LD_PRELOAD": library(),
             "FAKETIME_TIMESTAMP_FILE": str(file),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -26,7 +26,7 @@ class Clock:
         new.replace(self._file)
 
 
-def _library() -> str:
+def library() -> str:
     """Where faketime has its library. It fails where a semaphore is left of a killed process with its number."""
     for _ in range(20):
         told = subprocess.run(

@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.clock import library
 from tests.servers.accounts import account
 from tests.servers.dovecot import Dovecot
 from tests.servers.postfix import Postfix
 from tests.servers.postgrey import Postgrey
-from tests.servers.processes import Ports, run
+from tests.servers.processes import Ports
 
 # Of Debian: the interpreter of the tests may lie where the account of a filter cannot read.
 PYTHON = "/usr/bin/python3"
@@ -143,5 +144,5 @@ class Gateway(Postfix):
 
 def faked_clock(seconds: int) -> dict[str, str]:
     """What to add to the environment of a server whose clock is fast by so much."""
-    preload = run(["faketime", "-m", "-f", "+0", "printenv", "LD_PRELOAD"]).strip()
+    preload = library()
     return {"LD_PRELOAD": preload, "FAKETIME": f"{seconds:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
