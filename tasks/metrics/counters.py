@@ -10,7 +10,7 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 360
 MOST_REMEMBERED = 10_000  # messages that were told as late, for the case that they are told again
 
 # A moment for each series would be one more series, and by half as many again: Prometheus takes it for that.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it without types
 
 
 class Counters:

@@ -32,10 +32,6 @@ class Step:
     against: str = ""
     slow: bool = False
 
-    @property
-    def noteworthy(self) -> bool:
-        return self.slow or self.skew != 0 or self.apart > 0
-
 
 def steps(
     hops: Sequence[Hop],
