@@ -427,7 +427,7 @@ async def test_an_empty_mailbox_gets_one_complete_look_at_the_end() -> None:
     """Even when the time was over before the mailbox was open."""
     async with around() as way:
         way.lose()
-        result = await way.check(0.001)
+        result = await way.check(1e-6)
         log = way.mailbox.log
     assert (result.status, result.outcome, result.error_type) == (Status.ERROR, Outcome.LOST, ErrorType.NO_MESSAGE)
     assert sum(line.startswith("STATUS") for line in log) == 1
