@@ -17,7 +17,7 @@ from tasks.mail.config import ImapConfig
 from tasks.mail.earlier import Earlier
 from tasks.mail.errors import ImapFailure
 from tasks.mail.evidence import read_copies, room, verified
-from tasks.mail.facts import Arrival, ErrorType, Moment, Receipt
+from tasks.mail.facts import Arrival, ErrorType, Hit, Moment, Receipt
 from tasks.mail.imap import Mailbox
 from tasks.mail.looks import Looks
 from tasks.mail.pace import Pace
@@ -58,7 +58,8 @@ class Search(Looks):
     failed: bool = False  # whether a connection has
     unreadable: int = 0  # answers that could not be read, on connections that are over
     earlier: Earlier = field(default_factory=Earlier)
-    message: bytes = b""  # the copy that decides, as it lies in the mailbox
+    read: dict[Hit, bytes] = field(default_factory=dict)  # copies, as they lie in the mailbox
+    message: bytes = b""  # the copy that decides
     copy: bytes = b""  # and another
     quotas: tuple[Quota, ...] = ()
 
@@ -140,22 +141,43 @@ class Search(Looks):
                 await pace.pause(box)
         if self.hits:
             await self._settle(box, expected, junk)
-            self.message, self.copy = await read_copies(box, self.hits.values(), self.note)
         if not self.reports_only:
             await self._collect(box, [place.folder for place in (expected, junk, *others) if place])
         if not (self.detected or self.reports_only):
             self.quotas = await room(box, expected.folder)
 
     async def _settle(self, box: Mailbox, expected: Place, junk: Place | None) -> None:
-        """See whether there is another copy, and wait for one where there is reason to."""
+        """See whether there is another copy, and wait for one where there is reason to; then read them."""
         until = time.monotonic() + (COPY_SECONDS if self.sent.earlier_copies else 0.0)
         while True:
             await asyncio.sleep(SETTLE_SECONDS)
-            await self.look_at_selected(box, expected)
             if junk:
                 await self.look_aside(box, junk)
             if len(self.hits) > self.sent.earlier_copies or time.monotonic() >= until:
+                break
+            await self.look_at_selected(box, expected)
+        await self._read(box)
+        known = len(self.hits)
+        await self._look_by_opening(box, expected)
+        if len(self.hits) > known:
+            await self._read(box)
+
+    async def _read(self, box: Mailbox) -> None:
+        self.message, self.copy = await read_copies(box, self.hits.values(), self.read, self.note)
+
+    async def _look_by_opening(self, box: Mailbox, place: Place) -> None:
+        """A last look at the expected folder; where the probe lies in it, it is opened for the deletion in any case."""
+        if box.may_select and any(hit.own and hit.folder == place.folder for hit in self.hits.values()):
+            try:
+                selected = await box.select(place.folder)
+                # A folder made anew in the meantime may hold the same copies under other numbers.
+                if self.is_as_seen(place, selected) and self.is_news(place, selected):
+                    await self.look_into(box, place, selected)
                 return
+            except ImapFailure:
+                if not box.alive:
+                    raise
+        await self.look_at_selected(box, place)
 
     async def _places(self, box: Mailbox, known: Places) -> Places:
         """Where to look by what the server lists now; where it refuses to, `known` is enough to go on."""
@@ -181,7 +203,7 @@ class Search(Looks):
         """Account for what is ours in the mailbox."""
         found = Arrival(tuple(self.hits.values()), None, self.detected or Moment.now())
         terms = terms_of(self.imap, self.sent, found, self.lost_after)
-        for note in await collect(box, self.probe, found.hits, terms.keep):
+        for note in await collect(box, self.probe, found.hits, self.read, terms.keep):
             self.note(note)
         looked_at = [folder for folder in folders if folder in self.seen and folder not in self.empty]
         others = [folder for folder in folders if folder not in self.seen]

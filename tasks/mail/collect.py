@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tasks.mail.config import ImapConfig
@@ -11,6 +11,7 @@ from tasks.mail.earlier import Earlier, look
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import Arrival, Hit, Moment, Receipt
 from tasks.mail.imap import Mailbox
+from tasks.mail.imap_rows import Row
 from tasks.mail.ledger import TOLD, Terms
 from tasks.mail.leftovers import Owner, is_thorough
 from tasks.mail.match import Match, match
@@ -21,28 +22,32 @@ LEFT = "A copy without our own header fields was left in the mailbox: only they 
 EARLIER_SECONDS = 10.0  # the verdict is certain by then, and waits for no more than this
 
 
-async def collect(box: Mailbox, probe: Probe, hits: Sequence[Hit], keep: bool) -> Iterable[str]:
+async def collect(
+    box: Mailbox, probe: Probe, hits: Sequence[Hit], read: Mapping[Hit, bytes], keep: bool
+) -> Iterable[str]:
     """Delete the copies of the probe that carry our header with our loop's name; returns notes. Raises ImapFailure.
 
-    With `keep` they are only marked as accounted for, where the folder keeps such a mark.
+    `read`: those that were read on this connection just before. With `keep` they are only marked as accounted for,
+    where the folder keeps such a mark.
     """
+
+    def is_ours(row: Row) -> bool:
+        return match(row.headers, probe) is Match.OWN
+
     own = [hit for hit in hits if hit.own]
+    proven = {hit for hit, message in read.items() if match(message, probe) is Match.OWN}
     for folder, uidvalidity in {(hit.folder, hit.uidvalidity) for hit in own}:
-        uids = [hit.uid for hit in own if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
-        if keep:
-            await _mark(box, folder, uidvalidity, uids, probe)
-        else:
-            await box.delete(folder, uidvalidity, uids, lambda row: match(row.headers, probe) is Match.OWN)
+        here = [hit for hit in own if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
+        uids, known = [hit.uid for hit in here], [hit.uid for hit in here if hit in proven]
+        if not keep:
+            await box.delete(folder, uidvalidity, uids, is_ours, known)
+            continue
+        try:
+            await box.mark(folder, uidvalidity, uids, is_ours, TOLD, known)
+        except ImapFailure:  # who keeps all messages may keep us from changing any
+            if not box.alive:
+                raise
     return [LEFT] if len(own) < len(hits) and not keep else []
-
-
-async def _mark(box: Mailbox, folder: str, uidvalidity: int, uids: Sequence[int], probe: Probe) -> None:
-    """As far as the folder may be changed: who keeps all messages may keep us from changing any."""
-    try:
-        await box.mark(folder, uidvalidity, uids, lambda row: match(row.headers, probe) is Match.OWN, TOLD)
-    except ImapFailure:
-        if not box.alive:
-            raise
 
 
 async def collect_earlier(

@@ -17,19 +17,26 @@ from tasks.mail.quota import Quota
 SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
 
 
-async def read_copies(box: Mailbox, hits: Iterable[Hit], note: Callable[[str], None]) -> tuple[bytes, bytes]:
-    """The whole of the copy that decides, and of another; empty where there is none, or it cannot be read."""
-    bodies = [b"", b""]
-    for place, hit in enumerate(ranked(hits)[:2]):
+async def read_copies(
+    box: Mailbox, hits: Iterable[Hit], read: dict[Hit, bytes], note: Callable[[str], None]
+) -> tuple[bytes, bytes]:
+    """The whole of the copy that decides, and of another; empty where there is none, or it cannot be read.
+
+    `read` holds what was read before, and takes what is read now.
+    """
+    two = list(ranked(hits)[:2])
+    for hit in two:
         try:
-            if box.selected != hit.folder:
-                await box.examine(hit.folder)
-            bodies[place] = await box.fetch_body(hit.uid)
+            if hit not in read:
+                if box.selected != hit.folder:
+                    await box.examine(hit.folder)
+                read[hit] = await box.fetch_body(hit.uid)
         except ImapFailure as failure:
             if not box.alive:
                 raise
             note(f"How the message came is not known, for it could not be read: {failure}.")
-    return bodies[0], bodies[1]
+    message, copy = [*(read.get(hit, b"") for hit in two), b"", b""][:2]
+    return message, copy
 
 
 async def verified(message: bytes) -> tuple[Signature, ...]:

@@ -47,7 +47,8 @@ class Mailbox(Changes):
         self._wire_names: dict[str, bytes] = {}
         self._fetched = time.monotonic()
         self.selected: str | None = None
-        self._view: Selected | None = None  # of the folder that is open read-only
+        self._view: Selected | None = None  # of the folder that is open
+        self._writable = False
         self.unreadable = 0  # answers to FETCH that could not be read: what they spoke of has not been looked at
 
     @classmethod
@@ -110,9 +111,15 @@ class Mailbox(Changes):
         return await self._select("select", "EXAMINE", folder)
 
     async def opened(self, folder: str) -> Selected:
-        """The folder open read-only: as it is, where it is the open one."""
+        """The folder open for reading: as it is, where it is the open one."""
         if self._view is None or self.selected != folder:
             return await self.examine(folder)
+        return replace(self._view, exists=self.exists)
+
+    def _open_to_change(self, folder: str) -> Selected | None:
+        """The folder, if it is the open one and may be changed."""
+        if self._view is None or self.selected != folder or not self._writable:
+            return None
         return replace(self._view, exists=self.exists)
 
     async def newest_first(self, exists: int, most: int = MOST_WALKED) -> AsyncIterator[list[Row]]:
@@ -211,9 +218,8 @@ class Mailbox(Changes):
         self.selected = folder
         if not self.exists:
             self._fetching()  # there is nothing to fetch, so all that is there is known
-        view = opened(reply.responses)
-        self._view = view if verb == "EXAMINE" else None
-        return view
+        self._view, self._writable = opened(reply.responses), verb == "SELECT"
+        return self._view
 
     async def _fetch(self, verb: str, messages: bytes) -> list[Row]:
         reply = await self._session.ask("search", verb, messages, HEADERS)

@@ -27,18 +27,38 @@ class Changes(ABC):
     @abstractmethod
     async def _select(self, stage: str, verb: str, folder: str) -> Selected: ...
 
+    @abstractmethod
+    def _open_to_change(self, folder: str) -> Selected | None: ...
+
+    @property
+    def may_select(self) -> bool:
+        r"""Whether a folder may be opened for changes before it is known that nobody else has \Recent in it."""
+        return not self._spare_recent
+
+    async def select(self, folder: str) -> Selected:
+        r"""Open a folder for changes. It takes \Recent from all messages (RFC 3501, 2.3.2)."""
+        view = await self._select("search", "SELECT", folder)
+        self._views[folder] = view
+        return view
+
     def may_go(self, row: Row) -> bool:
         """Whether deleting would change anything: without UID EXPUNGE a message stays, flagged as deleted."""
         return self._can_expunge or r"\DELETED" not in row.flags
 
     async def delete(
-        self, folder: str, uidvalidity: int, uids: Sequence[int], is_ours: Callable[[Row], bool]
+        self,
+        folder: str,
+        uidvalidity: int,
+        uids: Sequence[int],
+        is_ours: Callable[[Row], bool],
+        proven: Collection[int] = (),
     ) -> list[int]:
         """Delete those of the messages that are still there and are ours by their headers; returns their UIDs.
 
-        Without UID EXPUNGE they are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too.
+        `proven` are those that were read on this connection just before, and were ours. Without UID EXPUNGE messages
+        are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too.
         """
-        async with self._changing(folder, uidvalidity, uids, is_ours) as (ours, _):
+        async with self._changing(folder, uidvalidity, uids, is_ours, proven) as (ours, _):
             if ours:
                 await self._session.ask("search", "UID STORE", uid_set(ours), b"+FLAGS.SILENT", rb"(\Deleted)")
                 if self._can_expunge:
@@ -46,13 +66,19 @@ class Changes(ABC):
         return ours
 
     async def mark(
-        self, folder: str, uidvalidity: int, uids: Sequence[int], is_ours: Callable[[Row], bool], flag: str
+        self,
+        folder: str,
+        uidvalidity: int,
+        uids: Sequence[int],
+        is_ours: Callable[[Row], bool],
+        flag: str,
+        proven: Collection[int] = (),
     ) -> list[int]:
         """Set a flag on those that are still there and are ours; returns the UIDs of which the server shows it then.
 
-        Where the folder does not keep such a flag for good, nothing is set.
+        Where the folder does not keep such a flag for good, nothing is set. `proven`: see delete().
         """
-        async with self._changing(folder, uidvalidity, uids, is_ours) as (ours, view):
+        async with self._changing(folder, uidvalidity, uids, is_ours, proven) as (ours, view):
             ours = ours if view.keeps(flag) else []
             if ours:
                 await self._session.ask("search", "UID STORE", uid_set(ours), b"+FLAGS.SILENT", b"(%b)" % flag.encode())
@@ -63,25 +89,31 @@ class Changes(ABC):
 
     @asynccontextmanager
     async def _changing(
-        self, folder: str, uidvalidity: int, uids: Sequence[int], is_ours: Callable[[Row], bool]
+        self,
+        folder: str,
+        uidvalidity: int,
+        uids: Sequence[int],
+        is_ours: Callable[[Row], bool],
+        proven: Collection[int],
     ) -> AsyncIterator[tuple[list[int], Selected]]:
-        """The folder open for changes, with those of the messages that may be changed.
+        r"""The folder open for changes, with those of the messages that may be changed.
 
-        SELECT takes \\Recent from all messages (RFC 3501, 2.3.2), so with `spare_recent` there are none where others
-        have it.
+        With `spare_recent` there are none where others have \Recent. Otherwise the folder stays open: what follows may
+        change more in it, and nothing is expunged unless it is asked for by UID.
         """
         ours: list[int] = []
         if not uids or (self._spare_recent and await self._others_are_recent(folder, uids, is_ours)):
             yield ours, Selected(0, None, 0)
             return
-        wanted = frozenset(uids)
-        view = await self._select("search", "SELECT", folder)
+        view = self._open_to_change(folder) or await self.select(folder)
         if view.exists and view.uidvalidity and view.uidvalidity == uidvalidity:
-            rows = await self.fetch_uids(wanted)
-            ours = [row.uid for row in rows if row.uid in wanted and is_ours(row)]
-        self._views[folder] = view
+            unproven = frozenset(uids) - {*proven}
+            rows = await self.fetch_uids(unproven)
+            known = {row.uid for row in rows if row.uid in unproven and is_ours(row)}
+            ours = sorted(known | (frozenset(uids) & {*proven}))
         yield ours, view
-        await self._select("search", "EXAMINE", folder)  # leaves the writable view and expunges nothing
+        if self._spare_recent:
+            await self._select("search", "EXAMINE", folder)
 
     async def _others_are_recent(self, folder: str, uids: Sequence[int], is_ours: Callable[[Row], bool]) -> bool:
         view = await self._select("search", "EXAMINE", folder)

@@ -36,11 +36,6 @@ class FolderStatus:
     uidnext: int | None
     uidvalidity: int | None
 
-    @property
-    def next(self) -> tuple[int | None, int | None]:
-        """What tells whether anything has come."""
-        return self.uidvalidity, self.uidnext
-
 
 def folder_status(responses: Iterable[Response]) -> FolderStatus:
     """What the answer to STATUS tells."""

@@ -13,6 +13,7 @@ from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import FAILED, Bounce, Hit, Moment, Placement, Receipt
 from tasks.mail.imap import MOST_WALKED, Mailbox
 from tasks.mail.imap_rows import Row
+from tasks.mail.imap_selected import FolderStatus, Selected
 from tasks.mail.match import HEADERS, Match, body_has_id, match
 from tasks.mail.places import Place
 from tasks.mail.probe import Probe
@@ -67,13 +68,21 @@ class Looks:
         with self.tolerating_unreadable(box, place):
             status = await box.status(place.folder)
             self.empty = self.empty - {place.folder} | ({place.folder} if status.messages == 0 else set())
-            seen = self.seen.get(place.folder)
-            if seen and status.uidnext is not None and status.next == (seen.uidvalidity, seen.uidnext):
+            if not self.is_news(place, status):
                 return
             if status.messages == 0 and status.uidnext and status.uidvalidity:
                 self.seen[place.folder] = _Seen(status.uidvalidity, status.uidnext)
                 return
             await self.examine(box, place)
+
+    def is_news(self, place: Place, folder: FolderStatus | Selected) -> bool:
+        """Whether there may be messages in a folder that have not been looked at."""
+        seen = self.seen.get(place.folder)
+        return not seen or (folder.uidvalidity, folder.uidnext) != (seen.uidvalidity, seen.uidnext)
+
+    def is_as_seen(self, place: Place, folder: Selected) -> bool:
+        """Whether messages have the numbers that they had when the folder was looked at."""
+        return (seen := self.seen.get(place.folder)) is not None and seen.uidvalidity == folder.uidvalidity
 
     @contextmanager
     def tolerating_unreadable(self, box: Mailbox, place: Place) -> Iterator[None]:
@@ -86,8 +95,11 @@ class Looks:
             self.note(f"The folder {place.folder} could not be looked at: {failure}.")
 
     async def examine(self, box: Mailbox, place: Place) -> None:
-        """Select a folder and look at what is not known of it yet."""
-        selected = await box.examine(place.folder)
+        """Open a folder and look at what is not known of it yet."""
+        await self.look_into(box, place, await box.examine(place.folder))
+
+    async def look_into(self, box: Mailbox, place: Place, selected: Selected) -> None:
+        """Look at what is not known of a folder that has just been opened."""
         seen = self.seen.get(place.folder)
         if seen is not None and seen.uidvalidity == selected.uidvalidity:
             await self._take(box, place, seen, await box.fetch_new(seen.uidnext))

@@ -609,7 +609,7 @@ class TestDelete:
                 assert await box.delete("INBOX", 1, [1, 3, 7], lambda row: b"X-Mail-Loop-Id: abc" in row.headers) == [1]
                 assert box.selected == "INBOX"
             assert [message.uid for message in server.messages] == [2, 3]
-            assert server.log[-2:] == ['EXAMINE "INBOX"', "LOGOUT"]
+            assert server.log[-2:] == ["UID EXPUNGE 1", "LOGOUT"]
 
     async def test_without_uidplus_messages_are_flagged_and_nothing_is_expunged(self) -> None:
         async with server_of(capabilities="IMAP4rev1 AUTH=PLAIN") as server:
