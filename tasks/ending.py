@@ -6,6 +6,7 @@ killed runs left on record.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -31,8 +32,7 @@ log = logging.getLogger(__name__)
 
 async def ended(result: LoopResult, config: LoopConfig | InboundConfig | None = None) -> State[object]:
     """Tell and record `result`, and turn it into the final state. `config` is None where it was wrong."""
-    await recorded(result, config)
-    await clear_remains(result.loop)
+    await asyncio.gather(recorded(result, config), clear_remains(result.loop))
     return final_state(result)
 
 

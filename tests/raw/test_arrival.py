@@ -19,7 +19,7 @@ from tasks.mail.facts import ErrorType
 from tasks.mail.looks import OLD_REPORTS
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult, Outcome, Status
-from tests.raw.imap import RawImap
+from tests.raw.imap import RawImap, Session
 from tests.raw.mailbox import Message
 from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Line
 from tests.raw.smtp import RawSmtp
@@ -433,6 +433,33 @@ async def test_an_empty_mailbox_gets_one_complete_look_at_the_end() -> None:
     assert sum(line.startswith("STATUS") for line in log) == 1
     assert {line.split()[1].strip('"') for line in log if line.startswith("EXAMINE")} == {"INBOX", "Junk"}
     assert not any(line.startswith("IDLE") for line in log)
+
+
+class LateCopy(RawImap):
+    """Receives a second copy, and somebody else's message, in the moment in which a folder is opened for changes."""
+
+    async def _select(self, session: Session, tag: bytes, verb: str, argument: str) -> None:
+        if verb == "select" and len(self.messages) == 1:
+            self.put(self.messages[0].raw)
+            self.put(b"Subject: foreign\r\n\r\n")
+        await super()._select(session, tag, verb, argument)
+
+
+async def test_a_copy_that_comes_after_the_first_is_seen_when_the_folder_is_opened_for_the_deletion() -> None:
+    """And deleted with it, by its own header; what else has come by then is left alone."""
+    async with Relay() as relay, LateCopy() as mailbox:
+        relay.arrive = mailbox.append
+        result = await Round(relay, mailbox).check()
+        assert_found(result, Outcome.DUPLICATED)
+        assert result.copies == 2
+        assert [message.raw for message in mailbox.messages] == [b"Subject: foreign\r\n\r\n"]
+        assert mailbox.count("NOOP") == 0
+
+
+async def test_mail_that_is_there_at_once_takes_ten_commands() -> None:
+    async with around() as way:
+        assert_found(await way.check())
+        assert len(way.mailbox.log) - way.mailbox.count("CAPABILITY") == 10
 
 
 async def test_a_probe_among_older_ones_is_the_only_one_taken() -> None:
