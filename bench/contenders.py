@@ -17,8 +17,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.stage import Stage
 from tests.servers.lab import User
+from tests.servers.processes import Endpoint
 
 PLUGINS = Path("/usr/lib/nagios/plugins")
 PLUGIN_NEEDS = "monitoring-plugins-contrib libmail-imapclient-perl libauthen-sasl-perl"
@@ -137,11 +137,10 @@ def command(folder: Path, environment: Mapping[str, str]) -> Once:
     return Once(argv, environment, lambda said: datetime.fromisoformat(json.loads(said)["detected_at"]).timestamp())
 
 
-def config_of(stage: Stage, user: User, name: str, counted: bool = True) -> dict[str, Any]:
-    """What each contender is given: the way through the proxies, where it is to be counted, in clear so that it can."""
+def config_of(user: User, name: str, endpoints: Mapping[str, Endpoint]) -> dict[str, Any]:
+    """What each contender is given: the way to the servers, or to proxies before them, in clear so that they count."""
     login = {"username": user.username, "password": user.password, "tls": "none"}
-    itself = {"smtp": stage.lab.relay.submission, "imap": stage.lab.dovecot.imap}
-    smtp, imap = itemgetter("smtp", "imap")(stage.wire.endpoints if counted else itself)
+    smtp, imap = itemgetter("smtp", "imap")(endpoints)
     sending = {"host": smtp.host, "port": smtp.port, "from_addr": user.address, "to_addr": user.address}
     return {
         "name": name,

@@ -38,7 +38,7 @@ def flow(stage: Stage, api: str, rounds: int) -> Flow:
         users = {kind: stage.lab.fresh_user() for kind in workers}
         for number in range(rounds + 1):
             for kind, worker in workers.items():
-                cost = worker.check(config_of(stage, users[kind], f"cost-{kind}"))
+                cost = worker.check(config_of(users[kind], f"cost-{kind}", stage.wire.endpoints))
                 if number:
                     costs.setdefault(kind, []).append((cost.ended - cost.begun, cost.cpu))
     times, cpus = ({kind: median(one[at] for one in found) for kind, found in costs.items()} for at in (0, 1))
@@ -58,7 +58,7 @@ def starts(stage: Stage, rounds: int) -> list[Start]:
     """The command, alternating, with a bare interpreter beside it."""
     mail_loop = str(Path(sys.executable).with_name("mail-loop"))
     user = stage.lab.fresh_user()
-    config = config_of(stage, user, "start")
+    config = config_of(user, "start", stage.wire.endpoints)
     ways = {
         "python -c pass": Once(lambda _: [sys.executable, "-c", "pass"], stage.environment, lambda said: None),
         "mail-loop --help": Once(lambda _: [mail_loop, "--help"], stage.environment, lambda said: None),

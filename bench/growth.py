@@ -16,7 +16,7 @@ def measure(stage: Stage, checks: int) -> list[Cost]:
     with ExitStack() as held:
         ours = Warm("direct", stage.environment, held)
         for number in range(checks):
-            found.append(ours.check(config_of(stage, user, "growth", counted=False)))
+            found.append(ours.check(config_of(user, "growth", stage.servers)))
             if number % 100 == 99:
                 print(f"{number + 1} checks", file=sys.stderr, flush=True)
     return found

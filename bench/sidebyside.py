@@ -1,20 +1,27 @@
-"""The contenders one after the other, round by round, on mail that lands after a given time."""
+"""The contenders one after the other, round by round, on mail that lands after a given time.
+
+Where the mail is long in coming they wait beside each other, each begun a little later than the one before, so that
+only one of them is at work at a time.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from bench.contenders import PLUGIN_NEEDS, Contender, Cost, Warm, check_email_delivery, command, config_of, has_plugins
 from bench.peers import INTERVAL
 from bench.stage import Stage
-from bench.wire import Traffic
+from bench.wire import Traffic, Wire
 from tasks.mail.pace import TIGHT_SECONDS
+from tests.servers.lab import User
 
+LONG = 10.0  # seconds of waiting that are worth being done beside each other
+STAGGER = 1.5  # seconds: longer than a check is at work
 HIT = re.compile(rb"^\* SEARCH \d", re.MULTILINE)  # what a search that found something is answered with
 OURS = ("ours: flow, warm", "ours: coroutine, warm", "ours: command, a process each")
 PEERS = ("check_email_delivery", "poller, 5 s", "IDLE alone")
@@ -64,16 +71,25 @@ def measure(
     stage: Stage, running: dict[str, Contender], hold: float, rounds: int, warm_up: bool = True
 ) -> list[Measured]:
     """Each contender once a round; a first round, in which each makes its acquaintance, does not count."""
-    users = {who: stage.lab.fresh_user() for who in running}
     found = []
-    for number in range(0 if warm_up else 1, rounds + 1):
-        for index, (who, contender) in enumerate(running.items()):
-            user = users[who]
-            stage.landings.hold[user.username] = _hold(hold, number, rounds)
-            one = _once(stage, who, contender, config_of(stage, user, f"bench-{index}"), user.username, hold)
-            if number:
-                found.append(one)
-            print(f"{hold:g} s, round {number}: {who}: {one.detection * 1000:.0f} ms", file=sys.stderr, flush=True)
+    with ExitStack() as held:
+        lanes = [
+            _Lane(stage, who, contender, stage.lab.fresh_user(), held.enter_context(stage.another_wire()), index)
+            for index, (who, contender) in enumerate(running.items())
+        ]
+        beside = held.enter_context(ThreadPoolExecutor(len(lanes)))
+        for number in range(0 if warm_up else 1, rounds + 1):
+            wait = _hold(hold, number, rounds)
+            if wait > LONG:
+                begun = [beside.submit(lane.check, hold, wait, lane.index * STAGGER) for lane in lanes]
+                one_round = [one.result() for one in begun]
+            else:
+                one_round = [lane.check(hold, wait) for lane in lanes]
+            found += one_round if number else []
+            for one in one_round:
+                print(
+                    f"{hold:g} s, round {number}: {one.who}: {one.detection * 1000:.0f} ms", file=sys.stderr, flush=True
+                )
     return found
 
 
@@ -84,13 +100,27 @@ def _hold(hold: float, number: int, rounds: int) -> float:
     return hold + INTERVAL * (number - 0.5) / rounds if hold > 2 * INTERVAL else hold
 
 
-def _once(stage: Stage, who: str, contender: Contender, config: dict[str, Any], user: str, hold: float) -> Measured:
-    traffic, begun = stage.wire.begin(), time.time()
-    cost = contender.check(config)
-    landed = stage.landings.since(user, begun)
-    if landed is None:
-        raise RuntimeError(f"{who}: nothing has landed")
-    seen = cost.found if cost.found is not None else traffic["imap"].first_answer(HIT)
-    if seen is None:
-        raise RuntimeError(f"{who}: the message was not found")
-    return Measured(who, hold, cost, landed, seen, traffic["imap"], traffic["smtp"])
+@dataclass(frozen=True)
+class _Lane:
+    """A contender with a mailbox and proxies of its own."""
+
+    stage: Stage
+    who: str
+    contender: Contender
+    user: User
+    wire: Wire
+    index: int
+
+    def check(self, hold: float, wait: float, later: float = 0.0) -> Measured:
+        """One check, begun so many seconds later, of mail that lands after `wait`; it counts for `hold`."""
+        time.sleep(later)
+        self.stage.landings.hold[self.user.username] = wait
+        traffic, begun = self.wire.begin(), time.time()
+        cost = self.contender.check(config_of(self.user, f"bench-{self.index}", self.wire.endpoints))
+        landed = self.stage.landings.since(self.user.username, begun)
+        if landed is None:
+            raise RuntimeError(f"{self.who}: nothing has landed")
+        seen = cost.found if cost.found is not None else traffic["imap"].first_answer(HIT)
+        if seen is None:
+            raise RuntimeError(f"{self.who}: the message was not found")
+        return Measured(self.who, hold, cost, landed, seen, traffic["imap"], traffic["smtp"])

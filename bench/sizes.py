@@ -53,7 +53,7 @@ def measure(stage: Stage, counts: list[int], rounds: int) -> list[Sized]:
 def _check(stage: Stage, ours: Warm, user: User) -> tuple[Traffic, float]:
     # The message is there before the mailbox is opened: what is measured is the search, and no waiting.
     traffic = stage.wire.begin()
-    cost = ours.check(config_of(stage, user, "sizes"))
+    cost = ours.check(config_of(user, "sizes", stage.wire.endpoints))
     return traffic["imap"], cost.ended - cost.begun
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.landing import Landings
 from bench.wire import Wire
 from tests.servers.lab import Lab
-from tests.servers.processes import run
+from tests.servers.processes import Endpoint, run
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,15 @@ class Stage:
     wire: Wire
     landings: Landings
     environment: dict[str, str]
+
+    @property
+    def servers(self) -> dict[str, Endpoint]:
+        """The servers themselves, where nothing is counted."""
+        return {"imap": self.lab.dovecot.imap, "smtp": self.lab.relay.submission}
+
+    def another_wire(self) -> Wire:
+        """Proxies that count for one contender only."""
+        return Wire(self.lab.dovecot.imap, self.lab.relay.submission)
 
 
 @contextmanager
