@@ -56,6 +56,7 @@ class Proxied:
     server: str = ""  # which of the laboratory's
     imap: Mapping[str, Any] = field(default_factory=dict)
     waits: bool = False  # for mail that is greylisted on its way, and so takes seconds
+    idles: bool = False  # at once: three seconds of looks would come before IDLE, and the mail is there sooner
 
     async def __call__(self, ground: Ground) -> LoopResult:
         lab, user = ground.lab, ground.lab.fresh_user()
@@ -66,8 +67,7 @@ class Proxied:
             to = user.greylisted if self.waits else None
             config = loop(lab, user, to, imap=way | dict(self.imap), max_wait=self.max_wait)
             with contextlib.ExitStack() as held:
-                if self.waits:
-                    # Three seconds of looks would come before IDLE, and the mail is there sooner.
+                if self.idles:
                     held.enter_context(mock.patch.object(pace, "TIGHT_SECONDS", 0.0))
                 result = await ground.check(config)
         assert proxy.harmed or not self.harm, "nothing was harmed"
@@ -136,7 +136,8 @@ def _no_tls() -> Iterator[Cell]:
 def _waiting() -> Iterator[Cell]:
     """Faults while the mail is on its way."""
     for stage, (fault, on, after) in WAITING.items():
-        run = Proxied(replace(FAULTS[fault][0], on=on, after=after), once=True, tls="none", waits=True)
+        harm = replace(FAULTS[fault][0], on=on, after=after)
+        run = Proxied(harm, once=True, tls="none", waits=True, idles=stage != "NOOP")
         yield _cell(stage, f"{fault}, once", delivered(within=MOST), run)
 
 
