@@ -70,13 +70,20 @@ class Share:
 
     async def join(self) -> None:
         """Wait until the session is open. The time until there is a place for it at the server is nobody's fault."""
-        begun = time.monotonic()
+        asked = time.monotonic()
         await self.shared.admitted.wait()
-        self.until += time.monotonic() - begun
+        begun = time.monotonic()
+        self.until += begun - asked
         if not self.shared.ready.is_set():
             progress.tell("imap", "connect")
-            async with self._in_time("connect", "login"):
-                await self.shared.ready.wait()
+            try:
+                async with self._in_time(None, "login"):
+                    await self.shared.ready.wait()
+            except ImapFailure as failure:
+                failure.stages = self.shared.session.stages
+                spent = time.monotonic() - begun - sum(failure.stages.values())
+                failure.stages[failure.stage] = failure.stages.get(failure.stage, 0.0) + max(0.0, spent)
+                raise
             self.stages = self.shared.session.stages
         if self.shared.jobs.over is not None:
             raise again(self.shared.jobs.over)
@@ -115,12 +122,14 @@ class Share:
             self.stages[stage] = self.stages.get(stage, 0.0) + time.monotonic() - begun
 
     @asynccontextmanager
-    async def _in_time(self, stage: str, awaited: str) -> AsyncIterator[None]:
+    async def _in_time(self, stage: str | None, awaited: str) -> AsyncIterator[None]:
+        """Bounds what is waited for. Without a `stage` it is the one that the session is in."""
         left = None if math.isinf(self.until) else max(0.0, self.until - time.monotonic())
         try:
             async with asyncio.timeout(left):
                 yield
         except TimeoutError:
+            stage = stage or self.shared.session.connection.stage
             self.over = ImapFailure(ErrorType.TIMEOUT, stage, f"no {awaited} in the time that was left")
             raise again(self.over) from None
 

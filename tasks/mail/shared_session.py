@@ -84,6 +84,7 @@ class SharedSession:
         self._resting: dict[Waiter, float | None] = {}  # by what may be their seconds between two looks; None: IDLE
         self._stirred = asyncio.Event()
         self._looked = 0.0
+        self._cut_short = False  # the server has ended IDLE by itself: it may not have told all
         self._hurry: float | None = math.inf  # seconds between the looks that go on; inf while nobody rests
         self.session.connection.counted = self._count
         # Nobody's context: what it does is none of his who happened to come first.
@@ -271,9 +272,10 @@ class SharedSession:
             if hurry is not None:
                 await self.look(*place)
             elif self.box.can_idle:
-                await self.ensure(*place)
+                await (self.look if self._cut_short else self.ensure)(*place)
                 if not self._stirred.is_set():
                     await self.box.idle(IDLE_SECONDS)
+                    self._cut_short = not self._stirred.is_set()
                 if not self.box.can_idle:
                     for one in [*self._resting]:
                         one.rouse()
