@@ -83,7 +83,8 @@ class SharedSession:
         self._place = place
         self._resting: dict[Waiter, float | None] = {}  # by what may be their seconds between two looks; None: IDLE
         self._stirred = asyncio.Event()
-        self._looked = 0.0
+        self._was_open = False
+        self._looked = self._ended = 0.0
         self._cut_short = False  # the server has ended IDLE by itself: it may not have told all
         self._hurry: float | None = math.inf  # seconds between the looks that go on; inf while nobody rests
         self.session.connection.counted = self._count
@@ -93,6 +94,11 @@ class SharedSession:
     @property
     def alive(self) -> bool:
         return self.jobs.over is None
+
+    def refused(self, since: float) -> bool:
+        """Whether it has been refused since that time (monotonic seconds) in a way that another one would be, too."""
+        over = self.jobs.over
+        return isinstance(over, ImapFailure) and over.permanent and not self._was_open and self._ended >= since
 
     def leave(self, waiter: Waiter) -> bool:
         """Whether he was the last one, and the session ends with him."""
@@ -208,6 +214,7 @@ class SharedSession:
                 try:
                     await self.session.open(password)
                     self.ready.set()
+                    self._was_open = True
                     while True:
                         await self._turn()
                 except Exception as error:  # of ours as well: each waiter tells what became of his search
@@ -222,6 +229,7 @@ class SharedSession:
         """Everybody is told, once."""
         if self.jobs.over is None:
             self.jobs.end(failure)
+            self._ended = time.monotonic()
             self.admitted.set()
             self.ready.set()
             for waiter in [*self.waiters]:

@@ -6,6 +6,7 @@ Within `together()` each search takes part in a session where there is one alrea
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from tasks.mail.config import ImapConfig
 
 
+REMEMBERED = 60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out
+
+
 class Sessions:
     """The sessions that are open, each for as long as somebody waits on it."""
 
@@ -32,7 +36,7 @@ class Sessions:
         """The mailbox of `config` for who looks for that probe; fails as Mailbox.open() does."""
         key = _key(config)
         shared = self._open.get(key)
-        if shared is None or not shared.alive:
+        if shared is None or not (shared.alive or shared.refused(time.monotonic() - REMEMBERED)):
             shared = self._open[key] = SharedSession(config, self._places.of(config.host, config.username))
             self._tasks.add(shared.task)
             shared.task.add_done_callback(self._tasks.discard)
