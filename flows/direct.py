@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from flows.gates import Gates
+from flows.gates import PATIENCE, Gates, room_for
 from tasks.mail import progress
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import broken, conclude, misconfigured, skipped
@@ -22,13 +22,14 @@ from tasks.mail.inbound import Recent, conclude_inbound, find_recent
 from tasks.mail.probe import compose
 from tasks.mail.redaction import secrets_of, secrets_of_all
 from tasks.mail.result import LoopResult
+from tasks.mail.sharing import together
 from tasks.mail.smtp import attempt
 from tasks.mail.told import settle
 from tasks.mail.turns import Turn, turn
 from tasks.mail.watch import watch
 from tasks.tracing.traced import traced
 
-AT_ONCE = 100
+AT_ONCE = 20  # as in a fleet: more of them would measure each other, for all share one processor
 
 Found = TypeVar("Found")
 Show = Callable[[LoopResult], None]
@@ -125,11 +126,12 @@ async def _retrying(
 
 async def check_all(configs: Sequence[LoopConfig | InboundConfig], show: Show) -> list[LoopResult]:
     """Run all checks concurrently; `show` gets each result as soon as it is there."""
-    gates = Gates(AT_ONCE)
+    gates = Gates(AT_ONCE, PATIENCE, room_for(len(configs)))
 
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
         async with gates.passed(config):
             progress.follow(config.name)
             return await check(config, show)
 
-    return await asyncio.gather(*(one(config) for config in configs))
+    async with together():
+        return await asyncio.gather(*(one(config) for config in configs))

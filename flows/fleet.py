@@ -11,24 +11,24 @@ from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
 from flows.direct import inbound_steps, loop_steps
-from flows.gates import Gates, Places
+from flows.gates import PATIENCE, Gates, room_for
 from tasks import credentials
 from tasks.blame.ends import Planned
 from tasks.ending import ended, recorded
 from tasks.fleets import fleet_ended, fleet_name
 from tasks.mail.conclude import broken, misconfigured, skipped
 from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.courtesy import Places
 from tasks.mail.errors import CheckSkipped, ConfigError
 from tasks.mail.redaction import secrets_of_all, told
 from tasks.mail.result import LoopResult
+from tasks.mail.sharing import together
 from tasks.mail.turns import turn
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.runs import this_run, to_its_end
 from tasks.states import final_state
 
 AT_ONCE = 20  # more of them would measure each other, for all share one processor
-PATIENCE = 1.0  # seconds after which a check mostly waits, and another one may begin beside it
-MOST = 300  # that wait at once: each has a few files open, and a process may have 1024
 TELLING = 8  # reports on their way to the server at once, which has one database
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ async def fleet_check(
             checks = fleet_of(name, files, loops)
         except ConfigError as error:
             return await ended(misconfigured(fleet_name(name), str(error), this_run()))
-        gates, telling = Gates(AT_ONCE, PATIENCE, MOST), Places(TELLING, PATIENCE)
+        gates, telling = Gates(AT_ONCE, PATIENCE, room_for(len(checks))), Places(TELLING, PATIENCE)
 
         async def one(check: Planned) -> LoopResult:
             case = Case(check.config, telling)
@@ -64,7 +64,9 @@ async def fleet_check(
                 await check_one(case, return_state=True)  # type: ignore[misc]  # typed as if it were not async
             return case.result or broken(case.name, RuntimeError("the task ended without a result"))
 
-        return await fleet_ended(name, checks, await asyncio.gather(*map(one, checks)))
+        async with together():
+            results = await asyncio.gather(*map(one, checks))
+        return await fleet_ended(name, checks, results)
 
 
 class Case:

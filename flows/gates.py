@@ -1,48 +1,24 @@
-"""How many checks run at once: servers count the connections that one client has, and refuse those beyond."""
+"""How many checks run at once."""
 
 from __future__ import annotations
 
-import asyncio
+import resource
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.courtesy import Places
 
-IN_ONE_MAILBOX = 5  # Dovecot allows a user 10 connections from one address
-
-
-class Places:
-    """So many at a time. With `patience` (seconds) who takes longer than that goes on, and holds up nobody behind."""
-
-    def __init__(self, at_once: int, patience: float | None = None) -> None:
-        self._free = asyncio.Semaphore(at_once)
-        self._patience = patience
-
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Wait for a place, and have it."""
-        await self._free.acquire()
-        held = True
-
-        def leave() -> None:
-            nonlocal held
-            if held:
-                held = False
-                self._free.release()
-
-        loop = asyncio.get_running_loop()
-        impatient = loop.call_later(self._patience, leave) if self._patience is not None else None
-        try:
-            yield
-        finally:
-            leave()
-            if impatient is not None:
-                impatient.cancel()
+IN_ONE_MAILBOX = 5  # inbound checks, each with a session of its own beside those of the loops; Dovecot allows 10
+PATIENCE = 1.0  # seconds after which a check mostly waits, and another one may begin beside it
+MOST = 1000  # that wait at once: as many as a fleet may have
+FILES = 4  # that one of them may have open at once: the lock of its turn, a relay, and two mailboxes
+OTHERS = 200  # files of everything else: Prefect's client, logs, Python itself
 
 
 class Gates:
-    """Lets `at_once` checks through at a time, and no more than a few of one mailbox.
+    """Lets `at_once` checks through at a time, and no more than a few inbound ones of one mailbox.
 
     With `patience` (seconds) a check that takes longer makes room for another one, until there are `most`.
     """
@@ -55,9 +31,26 @@ class Gates:
     @asynccontextmanager
     async def passed(self, config: LoopConfig | InboundConfig) -> AsyncIterator[None]:
         """Wait until `config` may be checked. The mailbox first: who waits for it keeps nobody else waiting."""
-        if config.imap is None:
-            async with self._most.one(), self._quick.one():
-                yield
-            return
-        async with self._mailboxes[config.imap.host, config.imap.username].one(), self._most.one(), self._quick.one():
+        async with AsyncExitStack() as held:
+            if isinstance(config, InboundConfig):
+                await held.enter_async_context(self._mailboxes[config.imap.host, config.imap.username].one())
+            await held.enter_async_context(self._most.one())
+            await held.enter_async_context(self._quick.one())
             yield
+
+
+def room_for(checks: int) -> int:
+    """How many of so many checks may wait at once, by the files that this process may have open: more, if it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(checks, MOST)
+    needed = wanted * FILES + OTHERS
+    limit = soft
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        except (OSError, ValueError):
+            limit = soft
+    if limit == resource.RLIM_INFINITY:
+        return max(1, wanted)
+    return max(1, min(wanted, (limit - OTHERS) // FILES))

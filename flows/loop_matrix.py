@@ -8,7 +8,7 @@ import logging
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
-from flows.gates import Gates
+from flows.gates import PATIENCE, Gates, room_for
 from flows.mail_loop import checked
 from tasks.blame.matrix import Receiver, Sender
 from tasks.ending import ended, recorded
@@ -18,6 +18,7 @@ from tasks.mail.errors import CheckSkipped, ConfigError
 from tasks.mail.probe import compose
 from tasks.mail.redaction import secrets_of, told
 from tasks.mail.result import LoopResult
+from tasks.mail.sharing import together
 from tasks.mail.turns import turn
 from tasks.matrix import matrix_ended, matrix_name
 from tasks.parameters import check_flow, matrix_of
@@ -56,13 +57,14 @@ async def loop_matrix(
         except ConfigError as error:
             return await ended(misconfigured(matrix_name(name), str(error), this_run()))
 
-        gates = Gates(AT_ONCE)
+        gates = Gates(AT_ONCE, PATIENCE, room_for(len(loops)))
 
         async def one(loop: LoopConfig) -> LoopResult:
             async with gates.passed(loop):
                 return await recorded(await _one_of_many(loop), loop)
 
-        results = await asyncio.gather(*map(one, loops.values()))
+        async with together():
+            results = await asyncio.gather(*map(one, loops.values()))
         return await matrix_ended(matrix.name, dict(zip(loops, results, strict=True)))
 
 

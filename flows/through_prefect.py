@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging.handlers import APILogHandler
 
 from flows.api import api, in_a_thread
-from flows.gates import Gates
+from flows.gates import PATIENCE, Gates, room_for
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from tasks.ending import listener
@@ -26,6 +26,7 @@ from tasks.mail.conclude import broken
 from tasks.mail.config import InboundConfig, LoopConfig
 from tasks.mail.errors import CheckFailed
 from tasks.mail.result import LoopResult
+from tasks.mail.sharing import together
 
 AT_ONCE = 10  # flow runs in one process: 24 loops went well with 16, while SQLite answers 503 with 50
 RECORD_SECONDS = 30.0  # how long to wait until the server has written what happened
@@ -44,7 +45,7 @@ def check_all(
 async def _check_all(
     configs: Sequence[LoopConfig | InboundConfig], private: bool, show: Callable[[LoopResult], None]
 ) -> list[LoopResult]:
-    gates = Gates(AT_ONCE)
+    gates = Gates(AT_ONCE, PATIENCE, room_for(len(configs)))
 
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
         async with gates.passed(config):
@@ -57,7 +58,8 @@ async def _check_all(
         show(result)
         return result
 
-    results = await asyncio.gather(*(one(config) for config in configs))
+    async with together():
+        results = await asyncio.gather(*(one(config) for config in configs))
     if private:
         await records_written(results)
     return results

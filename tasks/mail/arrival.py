@@ -24,6 +24,7 @@ from tasks.mail.pace import Pace
 from tasks.mail.places import Place, Places, places
 from tasks.mail.probe import Probe
 from tasks.mail.quota import Quota
+from tasks.mail.sharing import opened
 
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
@@ -84,7 +85,7 @@ class Search(Looks):
     async def _on_one_connection(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed."""
         until = max(deadline, time.monotonic()) + min(self.imap.timeout, GRACE)
-        box = await Mailbox.open(self.imap, until)
+        box = await opened(self.imap, until, self.probe.id)
         try:
             await self._watch(box, deadline)
             unreadable = self.unreadable + box.unreadable

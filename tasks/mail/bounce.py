@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from email import message_from_bytes
 from email.message import Message
 from email.utils import getaddresses
+from functools import lru_cache
 
 from tasks.mail.facts import DELAYED, FAILED, Bounce
 from tasks.mail.match import (
@@ -75,10 +76,16 @@ def delay_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
 
 def _notice_of(raw: bytes, probe: Probe, action: str, fresh: bool) -> Bounce | None:
     try:
-        return _notice_in(message_from_bytes(raw, policy=POLICY), probe, action, fresh)
+        return _notice_in(_parsed(raw), probe, action, fresh)
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A delivery report could not be parsed: %s", type(error).__name__)
         return None
+
+
+@lru_cache(maxsize=4)
+def _parsed(raw: bytes) -> Message:
+    """Each notice is read for a bounce and for a delay, by all who wait in the mailbox that it comes to."""
+    return message_from_bytes(raw, policy=POLICY)
 
 
 def _notice_in(report: Message, probe: Probe, action: str, fresh: bool) -> Bounce | None:

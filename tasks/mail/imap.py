@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection
@@ -15,7 +16,7 @@ from tasks.mail.imap_changes import Changes
 from tasks.mail.imap_reader import Reply
 from tasks.mail.imap_rows import Folder, Response, Row
 from tasks.mail.imap_selected import FolderStatus, Selected, folder_status, opened
-from tasks.mail.imap_session import Session
+from tasks.mail.imap_session import Asking, Session
 from tasks.mail.network import TlsSession
 from tasks.mail.quota import Quota, quotas
 
@@ -40,7 +41,7 @@ class Mailbox(Changes):
     After a lost connection, a timeout or a cancellation it is over: every method then fails at once.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Asking) -> None:
         """Use `Mailbox.open`."""
         super().__init__(session)
         self._idle_refused = False
@@ -190,6 +191,10 @@ class Mailbox(Changes):
         if not (connection.alive and connection.news):
             self._idle_refused = not await self._session.idle(seconds)
         return connection.news
+
+    async def rest(self, seconds: float, at_most: float) -> None:
+        """Wait until the next look is worth it: so many `seconds`. Who is told of news meanwhile may wait `at_most`."""
+        await asyncio.sleep(min(seconds, at_most))
 
     async def close(self) -> None:
         """Log out if that takes less than a second, and drop the connection in any case. May be called twice."""

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from tasks.mail.imap_arguments import uid_set
 from tasks.mail.imap_rows import Row
 from tasks.mail.imap_selected import Selected
-from tasks.mail.imap_session import Session
+from tasks.mail.imap_session import Asking
 
 
 class Changes(ABC):
     """The changing half of a Mailbox."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Asking) -> None:
         self._session = session
         self._spare_recent = session.config.spare_recent
         self._views: dict[str, Selected] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -36,6 +36,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         self.stage = "connect"
         self.exists = 0  # messages in the selected folder
         self.news = False  # the server has said how many there are since the owner last looked
+        self.counted: Callable[[int, str], None] = lambda number, kind: None  # told of each EXISTS and EXPUNGE
         self.closed = asyncio.Event()
         self.secrets: tuple[str, ...] = ()
         self._deaf = tls_first  # whatever arrives before the handshake is not the server's word
@@ -89,6 +90,10 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             async with asyncio.timeout(timeout):
                 await command.wait()
         return _reply(command)
+
+    def stir(self) -> None:
+        """End the wait of IDLE, if there is one: somebody has another command."""
+        self._stirred.set()
 
     async def start_tls(self, context: ssl.SSLContext, timeout: float) -> ssl.SSLObject:
         """The TLS handshake, which aioimaplib knows only as the first thing on a connection."""
@@ -182,6 +187,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
                 self._stirred.set()
             elif counted[1] == "EXPUNGE":
                 self.exists = max(0, self.exists - 1)
+            self.counted(*counted)
         if self.busy:
             self.pending_sync_command.append_to_resp(response)
 

@@ -40,13 +40,17 @@ _MONTHS = (b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case."""
+    """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case.
+
+    `loop_ids`: the values of X-Mail-Loop-Id in `headers`, where somebody has read them already.
+    """
 
     seq: int
     uid: int
     internaldate: datetime
     headers: bytes
     flags: frozenset[str] = frozenset()
+    loop_ids: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

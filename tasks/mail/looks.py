@@ -14,7 +14,7 @@ from tasks.mail.facts import FAILED, Bounce, Hit, Moment, Placement, Receipt
 from tasks.mail.imap import MOST_WALKED, Mailbox
 from tasks.mail.imap_rows import Row
 from tasks.mail.imap_selected import FolderStatus, Selected
-from tasks.mail.match import HEADERS, Match, body_has_id, match
+from tasks.mail.match import HEADERS, Match, body_has_id, match_row
 from tasks.mail.places import Place
 from tasks.mail.probe import Probe
 
@@ -129,7 +129,7 @@ class Looks:
     async def _take(self, box: Mailbox, place: Place, seen: _Seen, rows: Sequence[Row], final: bool = False) -> None:
         """Take from `rows` what concerns the probe, and remember how far they reach."""
         for row in rows:
-            kind = match(row.headers, self.probe)
+            kind = match_row(row, self.probe)
             if self.reports_only and kind is not Match.REPORT:
                 kind = Match.NO
             if kind is Match.PERHAPS and body_has_id(await self._body(box, place, row), self.probe):

@@ -13,6 +13,7 @@ from email.parser import BytesHeaderParser
 from email.policy import Compat32
 from enum import Enum, auto
 
+from tasks.mail.imap_rows import Row
 from tasks.mail.probe import Probe
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,16 @@ def match(headers: bytes, probe: Probe) -> Match:
         if _has_subject(message, probe) and may_be_from(message, probe):
             return Match.PERHAPS
     return Match.REPORT if comes_as_bounce(message) else Match.NO
+
+
+def loop_ids(headers: bytes) -> frozenset[str]:
+    """The ids in the header of a message. One that is not the probe's is all that match() needs to say NO."""
+    return frozenset(_values(HEADERS.parsebytes(headers), "X-Mail-Loop-Id"))
+
+
+def match_row(row: Row, probe: Probe) -> Match:
+    """The same as match() of its headers; of a message of another probe, whose ids are known, without reading them."""
+    return Match.NO if row.loop_ids and row.loop_ids - {probe.id} else match(row.headers, probe)
 
 
 def has_ids(message: Message, probe: Probe) -> bool:

@@ -13,6 +13,7 @@ TIGHT_SECONDS = 3.0
 SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
 POLL_SECONDS = 2.0  # between two looks on a server without IDLE
 JUNK_SECONDS = 1.0  # between two looks at the junk folder in the tight phase, and a slice of IDLE later
+SOON = 1.0  # a look aside that is due within so many seconds is done with the one that is done now
 FIRST_SWEEP = 5.0  # seconds until all other folders are looked at for the first time; the interval then doubles
 
 
@@ -33,9 +34,11 @@ class Pace:
         return time.monotonic() >= self.deadline
 
     def junk_is_due(self) -> bool:
-        if (now := time.monotonic()) < self.next_junk:
+        now = time.monotonic()
+        tight = now - self.begun < TIGHT_SECONDS
+        if now < self.next_junk - (0.0 if tight else SOON):
             return False
-        self.next_junk = now + (JUNK_SECONDS if now - self.begun < TIGHT_SECONDS else SLICE_SECONDS)
+        self.next_junk = now + (JUNK_SECONDS if tight else SLICE_SECONDS)
         return True
 
     def sweep_is_due(self) -> bool:
@@ -49,12 +52,13 @@ class Pace:
         """Wait until the next look is worth it, never beyond the deadline."""
         now = time.monotonic()
         left = max(0.0, self.deadline - now)
-        if now - self.begun < TIGHT_SECONDS:
-            await asyncio.sleep(min(self.step, left))
+        if (tight := self.begun + TIGHT_SECONDS - now) > 0:
+            aside = self.next_junk - now
+            await box.rest(min(self.step, left), min(left, tight, aside if aside > 0 else JUNK_SECONDS))
             self.step = min(self.step * GROWTH, LONGEST_STEP)
         elif box.can_idle:
             await box.idle(max(0.0, min(SLICE_SECONDS, left, self.next_sweep - now)))
             # A busy mailbox, or a server that ends IDLE at once, must not make the looks follow each other unpaced.
             await asyncio.sleep(max(0.0, now + min(LONGEST_STEP, left) - time.monotonic()))
         else:
-            await asyncio.sleep(min(POLL_SECONDS, left))
+            await box.rest(min(POLL_SECONDS, left), min(left, SLICE_SECONDS))

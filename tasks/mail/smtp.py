@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from aiosmtplib import SMTPException
 
-from tasks.mail import network
+from tasks.mail import courtesy, network
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import SmtpFailure, enhanced_code
@@ -29,14 +29,15 @@ log = logging.getLogger(__name__)
 
 async def attempt(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt:
     """Make one more attempt, and note how it ended. Raises SmtpFailure."""
-    attempts.begin()
-    try:
-        receipt = await deliver(probe, smtp, attempts.started)
-    except SmtpFailure as error:
-        attempts.failed(error)
-        raise
-    finally:
-        attempts.ended()
+    async with courtesy.relay(smtp.host, smtp.port, smtp.username):
+        attempts.begin()
+        try:
+            receipt = await deliver(probe, smtp, attempts.started)
+        except SmtpFailure as error:
+            attempts.failed(error)
+            raise
+        finally:
+            attempts.ended()
     if receipt.doubt is not None:
         attempts.failed(receipt.doubt)
     return replace(receipt, earlier_copies=attempts.bodies)

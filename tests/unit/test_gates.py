@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from flows.gates import IN_ONE_MAILBOX, Gates, Places
+from flows.gates import IN_ONE_MAILBOX, Gates
 from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.courtesy import Places
 
 
 def loop(mailbox: str | None) -> LoopConfig:

@@ -1,0 +1,143 @@
+"""How much many checks together ask of one server at once: servers count the connections of a client, and refuse more.
+
+Only for checks that run together: see sharing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+# Sessions in one mailbox. Dovecot's mail_max_userip_connections is 10; Gmail allowed 10 an account at first
+# (support.google.com/mail/answer/97150), and 15 now; Courier's MAXPERIP is 4.
+IN_ONE_MAILBOX = 4
+# Sessions at one IMAP server. Dovecot's imap-login has 100 processes (default_process_limit), one of them for each
+# connection with TLS as long as service_count is 1, as it is by default.
+AT_ONE_HOST = 100
+# Connections to one relay. Postfix's smtpd_client_connection_count_limit is 50; Exim's smtp_accept_max is 20 in all.
+AT_ONE_RELAY = 20
+SPREAD = 0.01  # seconds between the beginnings of two of them
+PATIENCE = 10.0  # seconds after which one that does not end keeps no other one waiting: the relay may be dead
+
+# Connections of one sender at the relays of a provider, where that says so; by what its hosts end in.
+# Exchange Online: learn.microsoft.com/exchange/troubleshoot/send-emails/smtp-submission-improvements
+SENDERS = {"office365.com": 3, "outlook.com": 3}
+# Hosts that are one provider's count together. None of these says how many sessions one client may have in all.
+PROVIDERS = {
+    "gmail.com": "google",
+    "googlemail.com": "google",
+    "office365.com": "microsoft",
+    "outlook.com": "microsoft",
+    "yahoo.com": "yahoo",
+    "aol.com": "yahoo",
+    "mail.me.com": "apple",
+}
+
+
+class Places:
+    """So many at a time. With `patience` (seconds) who takes longer than that goes on, and holds up nobody behind."""
+
+    def __init__(self, at_once: int, patience: float | None = None) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._patience = patience
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for a place, and have it."""
+        await self._free.acquire()
+        held = True
+
+        def leave() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._free.release()
+
+        loop = asyncio.get_running_loop()
+        impatient = loop.call_later(self._patience, leave) if self._patience is not None else None
+        try:
+            yield
+        finally:
+            leave()
+            if impatient is not None:
+                impatient.cancel()
+
+
+class Place:
+    """A place of several kinds together, each waited for in turn."""
+
+    def __init__(self, places: Sequence[Places]) -> None:
+        self._places = places
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            for places in self._places:
+                await held.enter_async_context(places.one())
+            yield
+
+
+class MailboxPlaces:
+    """The sessions that there may be at once: in a mailbox, and at all servers of one provider or at one host."""
+
+    def __init__(self) -> None:
+        self._mailboxes: defaultdict[tuple[str, str], Places] = defaultdict(lambda: Places(IN_ONE_MAILBOX))
+        self._hosts: defaultdict[str, Places] = defaultdict(lambda: Places(AT_ONE_HOST))
+
+    def of(self, host: str, username: str) -> Place:
+        # The mailbox first: who waits for it keeps nobody else waiting.
+        return Place([self._mailboxes[host.casefold(), username], self._hosts[provider(host)]])
+
+
+class Relays:
+    """The connections that there may be at once to one relay."""
+
+    def __init__(self) -> None:
+        self._places: defaultdict[tuple[object, ...], Places] = defaultdict(lambda: Places(AT_ONE_RELAY, PATIENCE))
+        self._senders: dict[tuple[str, str | None], Places] = {}
+        self._next: dict[tuple[object, ...], float] = {}
+
+    @asynccontextmanager
+    async def connection(self, host: str, port: int, username: str | None) -> AsyncIterator[None]:
+        """Wait until there may be another one, and make it."""
+        async with AsyncExitStack() as held:
+            if (at_once := _of(SENDERS, host)) is not None:
+                sender = self._senders.setdefault((provider(host), username), Places(at_once, PATIENCE))
+                await held.enter_async_context(sender.one())
+            relay = host.casefold(), port
+            await held.enter_async_context(self._places[relay].one())
+            now = time.monotonic()
+            begins = max(now, self._next.get(relay, now))
+            self._next[relay] = begins + SPREAD
+            await asyncio.sleep(begins - now)
+            yield
+
+
+relays: ContextVar[Relays | None] = ContextVar("relays", default=None)
+
+
+@asynccontextmanager
+async def relay(host: str, port: int, username: str | None) -> AsyncIterator[None]:
+    """Connect to a relay when it is this check's turn: at once, where it runs alone."""
+    if (paced := relays.get()) is None:
+        yield
+        return
+    async with paced.connection(host, port, username):
+        yield
+
+
+def provider(host: str) -> str:
+    """What counts together with `host`: all servers of a provider that is known, else the host alone."""
+    return _of(PROVIDERS, host) or host.casefold()
+
+
+def _of(table: Mapping[str, Value], host: str) -> Value | None:
+    name = host.casefold().rstrip(".")
+    return next((value for suffix, value in table.items() if name == suffix or name.endswith(f".{suffix}")), None)

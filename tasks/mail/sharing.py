@@ -1,0 +1,80 @@
+"""Checks that run together in one process share what they can: one session for all that wait in the same mailbox.
+
+Within `together()` each search takes part in a session where there is one already; a check alone has its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from tasks.mail.courtesy import MailboxPlaces, Relays, relays
+from tasks.mail.imap import Mailbox
+from tasks.mail.shared_mailbox import SharedMailbox
+from tasks.mail.shared_session import SharedSession
+
+if TYPE_CHECKING:
+    from tasks.mail.config import ImapConfig
+
+
+REMEMBERED = 60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out
+
+
+class Sessions:
+    """The sessions that are open, each for as long as somebody waits on it."""
+
+    def __init__(self) -> None:
+        self._open: dict[Hashable, SharedSession] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._places = MailboxPlaces()
+
+    async def join(self, config: ImapConfig, until: float, probe_id: str) -> Mailbox:
+        """The mailbox of `config` for who looks for that probe; fails as Mailbox.open() does."""
+        key = _key(config)
+        shared = self._open.get(key)
+        if shared is None or not (shared.alive or shared.refused(time.monotonic() - REMEMBERED)):
+            shared = self._open[key] = SharedSession(config, self._places.of(config.host, config.username))
+            self._tasks.add(shared.task)
+            shared.task.add_done_callback(self._tasks.discard)
+        return await SharedMailbox.join(shared, config, until, probe_id)
+
+    async def close(self) -> None:
+        """Wait for the ends of the sessions that nobody uses any more."""
+        for shared in self._open.values():
+            shared.task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+_sessions: ContextVar[Sessions | None] = ContextVar("sessions", default=None)
+
+
+@asynccontextmanager
+async def together() -> AsyncIterator[None]:
+    """The checks that are begun within run together."""
+    sessions = Sessions()
+    marks = _sessions.set(sessions), relays.set(Relays())
+    try:
+        yield
+    finally:
+        _sessions.reset(marks[0])
+        relays.reset(marks[1])
+        await sessions.close()
+
+
+async def opened(config: ImapConfig, until: float, probe_id: str) -> Mailbox:
+    """The mailbox, logged in to: shared, where checks run together. See Mailbox.open()."""
+    if (sessions := _sessions.get()) is None:
+        return await Mailbox.open(config, until)
+    return await sessions.join(config, until, probe_id)
+
+
+def _key(config: ImapConfig) -> Hashable:
+    """What a session depends on. By folder as well: IDLE tells of the open one alone."""
+    login = config.username, config.password
+    server = config.host, config.port, config.tls, config.ca_file, config.verify
+    return (*server, *login, config.folder, config.timeout)
