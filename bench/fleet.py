@@ -140,7 +140,9 @@ def run(
     finally:
         process.kill()
         process.wait()
-    from collections import Counter; print(Counter(v for at,v in traffic.commands if since<=at<=until), Counter(v for at,v in traffic.commands))
+    from collections import Counter
+
+    print(Counter(v for at, v in traffic.commands if since <= at <= until), Counter(v for at, v in traffic.commands))
     if not used or "results" not in used[-1]:
         raise RuntimeError(f"{what}: the process ended without results: see its words above")
     results = used[-1]["results"]
