@@ -5,6 +5,7 @@ Held behind a real one, a thousand messages would wait for its twenty delivery a
 
 from __future__ import annotations
 
+import asyncio
 import re
 import smtplib
 import threading
@@ -34,9 +35,13 @@ class Depot:
         self.landed: dict[str, float] = {}
         self.forget()
 
-    def pass_on(self) -> None:
-        """From now on what comes lands at once."""
-        self.relay.deliver = self._land
+    def pass_on(self, seconds: float = 0.0) -> None:
+        """From now on what comes lands so much later."""
+
+        def later(message: bytes) -> None:
+            asyncio.get_running_loop().call_later(seconds, self._land, message)
+
+        self.relay.deliver = later if seconds else self._land
 
     def release(self) -> None:
         """Let all that is held land as fast as it can."""

@@ -19,6 +19,7 @@ from tests.servers.lab import User
 
 HOLES_TIMEOUT = 20.0  # seconds after which a check gives a black hole up
 SETTLE = 10.0  # seconds after all have sent, so that the last has left its tight phase
+SOON = 1.5  # seconds after which mail lands that those who wait look for in their tight phase
 STILL = 30.0  # seconds in which nothing arrives
 MOST_WAIT = 600.0
 
@@ -31,6 +32,7 @@ class Ran:
     loops: int
     mailboxes: int
     whole: float
+    found: float  # the last of those that were
     outcomes: dict[str, int]
     detections: tuple[float, ...]
     memory: int
@@ -47,11 +49,17 @@ def holes(stage: Stage, loops: int, dead: int) -> list[Ran]:
         users = [stage.lab.fresh_user() for _ in range(20)]
         healthy = made(stage, here, users, loops - dead)
         silent = made(stage, here, users, dead, "hole")
-        for loop in silent.values():
-            loop["smtp"] |= {"port": here.hole.port, "timeout": HOLES_TIMEOUT}
-        for what, chosen in (("without", healthy), (f"with {dead} black holes", silent | healthy)):
+        for number, loop in enumerate(silent.values()):
+            # A hole takes connections, and never says a word: every other one is a relay, or a mailbox.
+            loop["smtp" if number % 2 else "imap"] |= {"port": here.hole.port, "timeout": HOLES_TIMEOUT}
+            loop["limits"]["max_wait"] = HOLES_TIMEOUT
+        for what, chosen, seconds in (
+            ("without black holes", healthy, 0.0),
+            (f"with {dead} black holes", silent | healthy, 0.0),
+            (f"mail lands after {SOON:g} s", healthy, SOON),
+        ):
             here.forget()
-            here.pass_on()
+            here.pass_on(seconds)
             ran.append(run(stage, here, what, "together", chosen, len(users), wait=False))
     return ran
 
@@ -140,9 +148,6 @@ def run(
     finally:
         process.kill()
         process.wait()
-    from collections import Counter
-
-    print(Counter(v for at, v in traffic.commands if since <= at <= until), Counter(v for at, v in traffic.commands))
     if not used or "results" not in used[-1]:
         raise RuntimeError(f"{what}: the process ended without results: see its words above")
     results = used[-1]["results"]
@@ -157,6 +162,7 @@ def run(
         len(loops),
         mailboxes,
         used[-1]["at"] - begun,
+        max(one["found"] for one in found) - begun,
         outcomes,
         tuple(one["found"] - here.landed[one["id"]] for one in found),
         max(one["peak"] for one in used),
