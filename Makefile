@@ -9,7 +9,7 @@ JOBS ?= 3
 TABLE ?= ci-output/faults.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench bench-short lint servers serve stop lock clean
+.PHONY: help demo test faults bench bench-fleet bench-short lint servers serve stop lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
@@ -25,6 +25,9 @@ faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (T
 
 bench: $(VENV)/.ready ## how soon and how cheap, beside others: half an hour (ARGS=--write: into docs/performance.md)
 	@$(BIN)/python -W ignore -m bench $(ARGS)
+
+bench-fleet: $(VENV)/.ready ## a thousand loops in one process, and black holes among them: ten minutes (ARGS=--write)
+	@$(BIN)/python -W ignore -m bench --part fleet $(ARGS)
 
 bench-short: $(VENV)/.ready ## the same in a minute: directions and counts only, which have to hold
 	@$(BIN)/python -W ignore -m bench --short

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import cost, growth, short, sidebyside, sizes, tables
+from bench import cost, fleet, growth, short, sidebyside, sizes, tables
 from bench.figures import replaced
 from bench.stage import Stage, machine, stage, versions
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-PARTS = ("detection", "sizes", "cost", "growth")
+PARTS = ("detection", "sizes", "cost", "growth", "fleet")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +26,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--hold", type=float, nargs="*", default=[0.0, 2.0, 20.0], help="seconds until mail lands")
     top.add_argument("--messages", type=int, nargs="*", default=[10, 1000, 100_000], help="sizes of mailboxes")
     top.add_argument("--checks", type=int, default=1000, help="consecutive ones, to see what grows (%(default)s)")
+    top.add_argument("--loops", type=int, default=1000, help="that wait at once (%(default)s)")
+    top.add_argument("--mailboxes", type=int, default=20, help="that they share (%(default)s)")
     top.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT.parent.name}/{DOCUMENT.name}")
     return top
 
@@ -54,7 +56,7 @@ def main() -> int:
     sections = {"machine": tables.conditions(machine(), versions(), arguments.rounds)}
     with ExitStack() as held:
         here = held.enter_context(stage())
-        api = held.enter_context(prefect()) if {"detection", "cost"} & {*parts} else None
+        api = held.enter_context(prefect()) if {"detection", "cost", "fleet"} & {*parts} else None
         for part in parts:
             sections |= measured(part, here, api, arguments)
     for name, content in sections.items():
@@ -78,6 +80,14 @@ def measured(part: str, here: Stage, api: str | None, arguments: argparse.Namesp
     if part == "cost":
         prefects = cost.flow(here, api, arguments.rounds) if api else None
         return {"cost": tables.costs(prefects, cost.starts(here, arguments.rounds))}
+    if part == "fleet":
+        loops, boxes = arguments.loops, arguments.mailboxes
+        many = [
+            fleet.waiting(here, loops, boxes, "together", "coroutines that share"),
+            fleet.waiting(here, loops, boxes, "fleet", "fleet_check in Prefect", api),
+            fleet.waiting(here, loops, loops, "alone", "a session each"),
+        ]
+        return {"holes": tables.holes(fleet.holes(here, loops // 5, loops // 50)), "waiting": tables.waiting(many)}
     return {"growth": tables.growth(growth.measure(here, arguments.checks))}
 
 

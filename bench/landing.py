@@ -24,10 +24,10 @@ class Landings:
     def __init__(self, socket: Path, wire: Wire) -> None:
         self.hold: dict[str, float] = {}
         self.landed: dict[str, list[float]] = {}
-        self._real = socket.with_name("lmtp-itself")
+        self.real = socket.with_name("lmtp-itself")
         self._tasks: set[asyncio.Task[None]] = set()
         # Dovecot goes on listening on it under its new name.
-        os.rename(socket, self._real)
+        os.rename(socket, self.real)
         wire.do(self._listen(socket))
         socket.chmod(0o666)
 
@@ -44,7 +44,7 @@ class Landings:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, server = await asyncio.open_unix_connection(self._real)
+        answers, server = await asyncio.open_unix_connection(self.real)
         user, waiting, tail = "", False, b""
 
         async def down() -> None:

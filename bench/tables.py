@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from bench.contenders import Cost
 from bench.cost import Flow, Start
 from bench.figures import median, percentile, seconds, table
+from bench.fleet import STILL, Ran
 from bench.sidebyside import OURS, PEERS, Measured
 from bench.sizes import Sized
 from tasks.mail.pace import TIGHT_SECONDS
@@ -96,6 +97,50 @@ def costs(flow: Flow | None, starts: Iterable[Start]) -> str:
         ]
         parts.append(table(["warm process", "wall p50", "CPU p50"], rows))
     return "\n\n".join(parts)
+
+
+def holes(found: Iterable[Ran]) -> str:
+    rows = [
+        [
+            one.what,
+            one.loops,
+            _counted(one.outcomes),
+            seconds(one.whole),
+            seconds(one.found),
+            seconds(percentile(one.detections, 50)),
+            seconds(percentile(one.detections, 95)),
+            one.connections,
+        ]
+        for one in found
+    ]
+    head = ["many in one process", "loops", "outcomes", "whole", "the last found after", "detection p50", "p95"]
+    return table([*head, "IMAP connections"], rows)
+
+
+def waiting(found: Iterable[Ran]) -> str:
+    rows = [
+        [
+            one.what,
+            f"{one.loops} in {one.mailboxes}",
+            f"{one.memory / MIB:.0f} MiB",
+            f"{(one.cpu or 0.0) * 100:.1f} %",
+            f"{(one.waiting or 0) / STILL:.0f}",
+            seconds(percentile(one.detections, 50)),
+            seconds(percentile(one.detections, 95)),
+            seconds(max(one.detections)),
+            one.connections,
+            one.commands,
+            _counted(one.outcomes),
+        ]
+        for one in found
+    ]
+    head = ["all wait at once", "loops in mailboxes", "peak memory", "CPU of a core while nothing arrives"]
+    head += ["IMAP commands a second meanwhile", "detection p50", "p95", "max", "IMAP connections", "commands in all"]
+    return table([*head, "outcomes"], rows)
+
+
+def _counted(outcomes: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
 
 
 def growth(found: list[Cost]) -> str:

@@ -24,7 +24,7 @@ Check = Callable[[dict[str, Any]], Awaitable[float]]
 async def main(kind: str) -> None:
     check = KINDS[kind]()
     while line := await asyncio.to_thread(sys.stdin.readline):
-        begun, before = time.time(), _cpu()
+        begun, before = time.time(), cpu()
         found = await check(json.loads(line))
         ended = time.time()
         if kind in ("flow", "trivial"):
@@ -33,21 +33,21 @@ async def main(kind: str) -> None:
             "found": found,
             "begun": begun,
             "ended": ended,
-            "cpu": _cpu() - before,
-            "memory": _status("VmHWM"),
-            "resident": _status("VmRSS"),
+            "cpu": cpu() - before,
+            "memory": status("VmHWM"),
+            "resident": status("VmRSS"),
             "files": len(os.listdir("/proc/self/fd")),
             "tasks": len(asyncio.all_tasks()),
         }
         print(json.dumps(answer), flush=True)
 
 
-def _cpu() -> float:
+def cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
-def _status(name: str) -> int:
+def status(name: str) -> int:
     """A size that the kernel knows of this process, in bytes. (ru_maxrss would begin with the parent's.)"""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

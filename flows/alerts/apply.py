@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.events import Event
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
 from flows import automation as crash_rule
 from flows.alerts import channels as blocks
 from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
+from flows.alerts.loops import known_loops
 from tasks.alert_records import ALIVE, CHECKED, RULES, WATCHED, resource, write
 from tasks.alerts.by_mail import hosts_of, shared, way_of
 from tasks.alerts.rules import Alerts, Rule
@@ -23,8 +23,6 @@ from tasks.mail.errors import ConfigError
 from tasks.mail.visible import one_line
 
 STATES = "mail-loop-alert-state-"
-FLOWS = ["mail-loop-check", "inbound-check"]
-MOST_DEPLOYMENTS = 10_000
 PAGE = 200
 
 Say = Callable[[str], None]
@@ -58,18 +56,6 @@ async def apply(alerts: Alerts, say: Say) -> None:
                 await _watch(client, rule, loops, anew=fresh)
     await crash_rule.ensure_here()
     say(f"in force: {_count(alerts.rules, 'rule')}, {_count(alerts.channels, 'channel')}")
-
-
-async def known_loops(client: PrefectClient) -> dict[str, Mapping[str, Any]]:
-    """The loops that the server has deployments of, with their parameters."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for offset in range(0, MOST_DEPLOYMENTS, PAGE):
-        flows = FlowFilter(name=FlowFilterName(any_=FLOWS))
-        page = await client.read_deployments(flow_filter=flows, limit=PAGE, offset=offset)
-        found |= {str(one.parameters["name"]): one.parameters for one in page if "name" in one.parameters}
-        if len(page) < PAGE:
-            break
-    return found
 
 
 def _refuse_mail(alerts: Alerts, channel: str, way: frozenset[str], loops: Mapping[str, Mapping[str, Any]]) -> None:

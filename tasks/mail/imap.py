@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tasks.mail import imap_rows, imap_search
 from tasks.mail.imap_arguments import folder_name, quoted, uid_set
+from tasks.mail.imap_asking import Asking
 from tasks.mail.imap_changes import Changes
 from tasks.mail.imap_reader import Reply
 from tasks.mail.imap_rows import Folder, Response, Row
 from tasks.mail.imap_selected import FolderStatus, Selected, folder_status, opened
-from tasks.mail.imap_session import Asking, Session
+from tasks.mail.imap_session import Session
 from tasks.mail.network import TlsSession
 from tasks.mail.quota import Quota, quotas
 

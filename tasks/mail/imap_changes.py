@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from tasks.mail.imap_arguments import uid_set
+from tasks.mail.imap_asking import Asking
 from tasks.mail.imap_rows import Row
 from tasks.mail.imap_selected import Selected
-from tasks.mail.imap_session import Asking
 
 
 class Changes(ABC):

@@ -9,7 +9,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tasks.mail import imap_rows, network
 from tasks.mail.errors import ImapFailure
@@ -27,42 +27,6 @@ if TYPE_CHECKING:
 TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
 PERMANENT_CODES = frozenset({"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"})
 LOGOUT_SECONDS = 1.0
-
-
-class Asking(Protocol):
-    """What a Mailbox needs of a session, its own or a share of one."""
-
-    @property
-    def config(self) -> ImapConfig: ...
-
-    @property
-    def tls(self) -> network.TlsSession | None: ...
-
-    @property
-    def capabilities(self) -> frozenset[str]: ...
-
-    @property
-    def connection(self) -> Connection: ...
-
-    @property
-    def stages(self) -> dict[str, float]: ...
-
-    @property
-    def rev2(self) -> bool: ...
-
-    async def ask(
-        self,
-        stage: str,
-        verb: str,
-        *arguments: bytes,
-        answers: Sequence[bytes] = (),
-        about: str = "",
-        permanent: bool = False,
-    ) -> Reply: ...
-
-    async def idle(self, seconds: float) -> bool: ...
-
-    async def close(self) -> None: ...
 
 
 class Session:

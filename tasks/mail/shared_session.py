@@ -10,18 +10,13 @@ import asyncio
 import contextvars
 import math
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tasks.mail.courtesy import Place
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import ErrorType
-from tasks.mail.imap import Mailbox
-from tasks.mail.imap_rows import Row
-from tasks.mail.imap_selected import Selected
 from tasks.mail.imap_session import Session
+from tasks.mail.shared_folders import SharedFolders, Waiter
 from tasks.mail.shared_jobs import Job, Jobs
-from tasks.mail.shared_view import View
 
 if TYPE_CHECKING:
     from tasks.mail.config import ImapConfig
@@ -29,54 +24,14 @@ if TYPE_CHECKING:
 BEAT = 0.05  # seconds between two looks for all that are in their tight phase: a message is seen after half of it
 LINGER = 0.1  # seconds for another question before IDLE begins
 IDLE_SECONDS = 300.0  # of one IDLE, where nobody asks for anything: each waiter does every few seconds
-ROUNDS = 3  # of fetching what came while new messages were fetched; then others have their turn
 
 
-class Waiter(Protocol):
-    """Who waits for messages."""
-
-    probe_id: str
-    unreadable: int
-
-    @property
-    def place(self) -> tuple[str, int] | None:
-        """The folder that he looks at, and its UIDVALIDITY."""
-
-    def hear(self) -> None:
-        """There are new messages that may concern him."""
-
-    def rouse(self) -> None:
-        """There is no more to wait for."""
-
-
-class Wire(Mailbox):
-    """The mailbox as it is open on the wire."""
-
-    @property
-    def writable(self) -> bool:
-        return self.selected is not None and self._writable
-
-    @property
-    def names(self) -> dict[str, bytes]:
-        """The names of the folders as the server has listed them."""
-        return self._wire_names
-
-    async def open_folder(self, stage: str, verb: str, folder: str) -> Selected:
-        return await self._select(stage, verb, folder)
-
-    async def fetch(self, verb: str, messages: bytes) -> list[Row]:
-        return await self._fetch(verb, messages)
-
-
-class SharedSession:
+class SharedSession(SharedFolders):
     """The session of one mailbox, for as long as anybody waits on it."""
 
     def __init__(self, config: ImapConfig, place: Place) -> None:
+        super().__init__(Session(config))
         self.config = config
-        self.session = Session(config)
-        self.box = Wire(self.session)
-        self.waiters: set[Waiter] = set()
-        self.views: dict[str, View] = {}
         self.admitted = asyncio.Event()  # it has the place that it may need at the server
         self.ready = asyncio.Event()  # it is open, or over
         self.jobs = Jobs(self._stir)
@@ -84,10 +39,9 @@ class SharedSession:
         self._resting: dict[Waiter, float | None] = {}  # by what may be their seconds between two looks; None: IDLE
         self._stirred = asyncio.Event()
         self._was_open = False
-        self._looked = self._ended = 0.0
+        self._ended = 0.0
         self._cut_short = False  # the server has ended IDLE by itself: it may not have told all
         self._hurry: float | None = math.inf  # seconds between the looks that go on; inf while nobody rests
-        self.session.connection.counted = self._count
         # Nobody's context: what it does is none of his who happened to come first.
         self.task = asyncio.create_task(self._run(), context=contextvars.Context())
 
@@ -121,98 +75,15 @@ class SharedSession:
     def rises(self, waiter: Waiter) -> None:
         self._resting.pop(waiter, None)
 
-    # -- what is asked for all ----------------------------------------------------------------------------------------
-
-    async def ensure(self, folder: str, uidvalidity: int | None, writable: bool = False) -> View:
-        """The folder is open as wanted: somebody else may have looked at another one meanwhile."""
-        if self.box.selected != folder or self.box.writable is not writable or folder not in self.views:
-            await self.open("search", "SELECT" if writable else "EXAMINE", folder)
-        view = self.views[folder]
-        if uidvalidity is not None and view.opened.uidvalidity != uidvalidity:
-            raise ImapFailure(ErrorType.IMAP, "search", f"the folder {folder} was made anew")
-        return view
-
-    async def open(self, stage: str, verb: str, folder: str) -> Selected:
-        """Open a folder by SELECT or EXAMINE."""
-        view = self.views.pop(folder, None)  # what is counted while it is opened is told by the answer
-        selected = await self.box.open_folder(stage, verb, folder)
-        news = False
-        if view is not None and selected.uidvalidity and view.opened.uidvalidity == selected.uidvalidity:
-            news = view.reopened(selected)
-        else:
-            view = View(selected)
-        self.views[folder] = view
-        self.session.connection.news = news
-        return selected
-
-    async def look(self, folder: str, uidvalidity: int | None) -> View:
-        """Bring what is known of a folder up to date."""
-        await self.ensure(folder, uidvalidity)
-        self._looked = time.monotonic()
-        await self.box.noop()
-        return self.views[folder]
-
-    async def fetch_news(self, view: View) -> None:
-        """Fetch the new messages of the open folder, and hand them out."""
-        if view.next is None:
-            self.session.connection.news = False
-            self._hand_out(view, None)
-            return
-        before, changes = self.box.unreadable, view.changes
-        try:
-            rows = await self.box.fetch_new(view.next)
-        except ImapFailure:
-            if not self.session.connection.alive:
-                raise
-            view.give_up()
-            self._hand_out(view, None)
-            return
-        for waiter in self.waiters:
-            waiter.unreadable += self.box.unreadable - before
-        self._hand_out(view, view.learn(rows, changes))
-        view.reached(rows)
-
-    async def fetch_range(self, view: View, first: int, last: int) -> tuple[list[Row], int]:
-        """The messages with these numbers in the open folder, and how many answers about them could not be read."""
-        first, last = max(first, 1), min(last, view.exists)
-        if first > last or (wanted := view.unknown(first, last)) is None:
-            return view.range(first, last), 0
-        before, changes = self.box.unreadable, view.changes
-        rows = view.learn(await self.box.fetch("FETCH", b"%d:%d" % wanted), changes)
-        if changes != view.changes:  # the numbers mean others by now
-            return rows, self.box.unreadable - before
-        known = {row.uid: row for row in (*view.range(first, last), *rows)}
-        return [known[uid] for uid in sorted(known)], self.box.unreadable - before
-
-    def _hand_out(self, view: View, rows: Iterable[Row] | None) -> None:
-        """Let those hear of new messages whom they may concern; with None, of which nothing is known, all.
-
-        What carries the id of one probe is none of another's: see match().
-        """
-        place = next((name for name, one in self.views.items() if one is view), ""), view.opened.uidvalidity
-        here = [waiter for waiter in self.waiters if waiter.place == place]
-        ids = None if rows is None else [row.loop_ids or frozenset() for row in rows]
-        if ids is None or frozenset() in ids:
-            hear = here
-        else:
-            told = frozenset().union(*ids)
-            hear = [waiter for waiter in here if waiter.probe_id in told]
-        for waiter in hear:
-            waiter.hear()
-
-    def _count(self, number: int, kind: str) -> None:
-        if self.box.selected is not None and (view := self.views.get(self.box.selected)) is not None:
-            view.count(number, kind)
-
     # -- the task -----------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        password = self.config.password.get_secret_value() if self.config.password else ""
+        secret = self.config.password
         try:
             async with self._place.taken():
                 self.admitted.set()
                 try:
-                    await self.session.open(password)
+                    await self.session.open(secret.get_secret_value() if secret else "")
                     self.ready.set()
                     self._was_open = True
                     while True:
@@ -227,6 +98,8 @@ class SharedSession:
 
     def _end(self, failure: Exception) -> None:
         """Everybody is told, once."""
+        if isinstance(failure, ImapFailure):
+            failure.alone()  # it is kept, and the way to it leads by the password
         if self.jobs.over is None:
             self.jobs.end(failure)
             self._ended = time.monotonic()
@@ -248,7 +121,7 @@ class SharedSession:
     async def _answer(self, job: Job) -> None:
         try:
             answer = await job.run()
-            await self._take_news()
+            await self.take_news()
         except Exception as error:  # what is no ImapFailure is a fault of ours, for the asker to tell
             if not self.session.connection.alive:
                 self._end(error)
@@ -261,20 +134,13 @@ class SharedSession:
         else:
             job.answer(answer)
 
-    async def _take_news(self) -> None:
-        for _ in range(ROUNDS):
-            view = self.views.get(self.box.selected or "")
-            if view is None or not self.session.connection.news:
-                return
-            await self.fetch_news(view)
-
     async def _wait_for_news(self) -> None:
         """For those who rest: looks at the pace of the one in the greatest hurry, else IDLE."""
         place = next(iter(self._resting)).place
         hurry = min((max(seconds, BEAT) for seconds in self._resting.values() if seconds is not None), default=None)
         self._hurry = hurry
         try:
-            seconds = LINGER if hurry is None else self._looked + hurry - time.monotonic()
+            seconds = LINGER if hurry is None else self.looked + hurry - time.monotonic()
             if not await self._pause(seconds) or place is None:
                 return
             if hurry is not None:
@@ -289,7 +155,7 @@ class SharedSession:
                         one.rouse()
             else:
                 await self._stirred.wait()
-            await self._take_news()
+            await self.take_news()
         except ImapFailure:
             if not self.session.connection.alive:
                 raise

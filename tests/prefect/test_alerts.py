@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -22,9 +23,11 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from flows import automation, background
 from flows.alerts import apply as applying
 from flows.alerts.automations import PREFIX
+from flows.alerts.loops import known_loops
 from flows.serve import WORKER, serve
 from flows.server import SERVER, free_port, start_server
 from tasks.alert_records import RULES, STATE, write
+from tasks.alerts.by_mail import hosts_of
 from tasks.alerts.rules import Alerts
 from tasks.calling import SETTLED
 from tasks.mail.config import validated
@@ -323,6 +326,33 @@ async def test_mail_is_no_channel_for_a_loop_that_depends_on_it(ground: Ground) 
     said = await apply({"failing": ONE["failing"] | {"loops": ["far"]}}, **mail)
     assert said[-1] == "in force: 1 rule, 1 channel"
     await apply(ONE)
+
+
+async def test_a_loop_that_is_only_within_a_fleet_or_a_matrix_is_known(ground: Ground, tmp_path: Path) -> None:
+    """Those in files as well, where the files are on this machine; what is wrong on its own is passed over."""
+    smtp = {"host": "relay.example.org", "from_addr": "a@b.test", "to_addr": "c@d.test", "subject_prefix": "[x]"}
+    imap = {"host": "imap.example.net", "username": "u@example.net", "password_secret": "s"}
+    sender = {name: value for name, value in smtp.items() if name != "to_addr"}
+    (tmp_path / "loops.json").write_text(json.dumps({"loops": {"in-a-file": {"smtp": smtp}}}), encoding="utf-8")
+    given: dict[str, list[dict[str, Any]]] = {
+        "fleet-check": [
+            {"name": "sites", "loops": {"in-a-fleet": {"smtp": smtp, "imap": imap}}},
+            {"name": "files", "files": [str(tmp_path), "/nowhere"]},
+            {"name": "wrong", "loops": {"x": {"smtp": {"hots": "x"}}}},
+        ],
+        "loop-matrix": [
+            {"name": "all", "senders": {"a": sender}, "receivers": {"b": imap | {"address": "u@example.net"}}}
+        ],
+    }
+    async with get_client() as client:
+        for flow, deployments in given.items():
+            number = await client.create_flow_from_name(flow)
+            for one in deployments:
+                await client.create_deployment(number, name=f"known-{one['name']}", parameters=one)
+        known = await known_loops(client)
+    assert {"in-a-fleet", "in-a-file", "all-a-b"} <= known.keys()
+    assert not {"x", "sites", "files", "all"} & known.keys()
+    assert hosts_of(known["in-a-fleet"]) == {"relay.example.org", "imap.example.net", "b.test", "d.test", "example.net"}
 
 
 async def test_a_worker_that_dies_is_called_for_once_and_its_return_too(ground: Ground, pager: Pager) -> None:

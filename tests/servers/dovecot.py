@@ -93,9 +93,16 @@ class Dovecot(Server):
 
     def auth_failures(self, username: str) -> int:
         """How often this user's password was wrong, over SMTP and IMAP together."""
+        return len(re.findall(rf"\({re.escape(username)},.*Password mismatch", self._logged_by_now()))
+
+    def logins(self, username: str) -> int:
+        """How often this user has logged in over IMAP."""
+        return len(re.findall(rf"imap-login: Info: Login: user=<{re.escape(username)}>", self._logged_by_now()))
+
+    def _logged_by_now(self) -> str:
         # What is logged reaches the file in order: behind a refusal of our own, all that came before is there.
         marker = f"marker-{secrets.token_hex(8)}"
         if self.running:
             run(["sh", "-c", 'doveadm -c "$1" auth test "$2" wrong || true', "sh", self._config, marker])
             until(lambda: marker in self.log() or None, lambda: f"Dovecot does not log:\n{self.log()[-4000:]}")
-        return len(re.findall(rf"\({re.escape(username)},.*Password mismatch", self.log()))
+        return self.log()

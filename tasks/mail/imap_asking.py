@@ -1,0 +1,49 @@
+"""What a mailbox asks through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.mail.imap_connection import Connection
+from tasks.mail.imap_reader import Reply
+from tasks.mail.network import TlsSession
+
+if TYPE_CHECKING:
+    from tasks.mail.config import ImapConfig
+
+
+class Asking(Protocol):
+    """What a Mailbox needs of a session, its own or a share of one."""
+
+    @property
+    def config(self) -> ImapConfig: ...
+
+    @property
+    def tls(self) -> TlsSession | None: ...
+
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+
+    @property
+    def connection(self) -> Connection: ...
+
+    @property
+    def stages(self) -> dict[str, float]: ...
+
+    @property
+    def rev2(self) -> bool: ...
+
+    async def ask(
+        self,
+        stage: str,
+        verb: str,
+        *arguments: bytes,
+        answers: Sequence[bytes] = (),
+        about: str = "",
+        permanent: bool = False,
+    ) -> Reply: ...
+
+    async def idle(self, seconds: float) -> bool: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,131 @@
+"""One waiter's share of a session that others use as well: what he has open, and the time that he spends waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from tasks.mail import progress
+from tasks.mail.errors import ImapFailure
+from tasks.mail.facts import ErrorType
+from tasks.mail.imap_connection import Connection
+from tasks.mail.imap_reader import Reply
+from tasks.mail.network import TlsSession
+from tasks.mail.shared_jobs import again
+from tasks.mail.shared_session import SharedSession
+
+if TYPE_CHECKING:
+    from tasks.mail.config import ImapConfig
+
+IN_A_FOLDER = frozenset({"FETCH", "UID FETCH", "UID SEARCH", "UID STORE", "UID EXPUNGE"})
+CHANGES = frozenset({"UID STORE", "UID EXPUNGE"})  # each is asked for by itself
+
+Answer = TypeVar("Answer")
+
+
+class Share:
+    """One waiter's share of a session: his time, and what he has open. `until`: see Session."""
+
+    def __init__(self, shared: SharedSession, config: ImapConfig, until: float) -> None:
+        self.shared = shared
+        self.config = config
+        self.until = until
+        self.place: tuple[str, int] | None = None  # the folder that is open for him, and its UIDVALIDITY
+        self.writable = False
+        self.over: ImapFailure | None = None
+        self.stages: dict[str, float] = {}  # seconds that he has waited
+
+    @property
+    def tls(self) -> TlsSession | None:
+        return self.shared.session.tls
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return self.shared.session.capabilities
+
+    @property
+    def connection(self) -> Connection:
+        return self.shared.session.connection
+
+    @property
+    def rev2(self) -> bool:
+        return self.shared.session.rev2
+
+    @property
+    def alive(self) -> bool:
+        return self.over is None and self.shared.alive
+
+    async def join(self) -> None:
+        """Wait until the session is open. The time until there is a place for it at the server is nobody's fault."""
+        asked = time.monotonic()
+        await self.shared.admitted.wait()
+        begun = time.monotonic()
+        self.until += begun - asked
+        if not self.shared.ready.is_set():
+            progress.tell("imap", "connect")
+            try:
+                async with self._in_time(None, "login"):
+                    await self.shared.ready.wait()
+            except ImapFailure as failure:
+                failure.stages = self.shared.session.stages
+                spent = time.monotonic() - begun - sum(failure.stages.values())
+                failure.stages[failure.stage] = failure.stages.get(failure.stage, 0.0) + max(0.0, spent)
+                raise
+            self.stages = self.shared.session.stages
+        if self.shared.jobs.over is not None:
+            raise again(self.shared.jobs.over)
+
+    async def ask(
+        self,
+        stage: str,
+        verb: str,
+        *arguments: bytes,
+        answers: Sequence[bytes] = (),
+        about: str = "",
+        permanent: bool = False,
+    ) -> Reply:
+        """One command, as Session.ask(), in the folder that is open for him."""
+        place, writable = self.place, self.writable
+
+        async def run() -> Reply:
+            if verb in IN_A_FOLDER and place is not None:
+                await self.shared.ensure(*place, writable)
+            return await self.shared.session.ask(
+                stage, verb, *arguments, answers=answers, about=about, permanent=permanent
+            )
+
+        return await self.do(stage, verb, None if verb in CHANGES else (verb, arguments, place, writable), run)
+
+    async def do(self, stage: str, what: str, key: Hashable | None, run: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Have something done on the session; for `key` see Jobs."""
+        if self.over is not None:
+            raise again(self.over)
+        progress.tell("imap", stage)
+        begun = time.monotonic()
+        try:
+            async with self._in_time(stage, f"answer to {what}"):
+                return await self.shared.jobs.ask(self, key, run)
+        finally:
+            self.stages[stage] = self.stages.get(stage, 0.0) + time.monotonic() - begun
+
+    @asynccontextmanager
+    async def _in_time(self, stage: str | None, awaited: str) -> AsyncIterator[None]:
+        """Bounds what is waited for. Without a `stage` it is the one that the session is in."""
+        left = None if math.isinf(self.until) else max(0.0, self.until - time.monotonic())
+        try:
+            async with asyncio.timeout(left):
+                yield
+        except TimeoutError:
+            stage = stage or self.shared.session.connection.stage
+            self.over = ImapFailure(ErrorType.TIMEOUT, stage, f"no {awaited} in the time that was left")
+            raise again(self.over) from None
+
+    async def idle(self, seconds: float) -> bool:
+        raise NotImplementedError("the session idles for all: see SharedMailbox.idle()")
+
+    async def close(self) -> None:
+        self.over = ImapFailure(ErrorType.CONNECTION, "search", "the connection is closed")

@@ -1,0 +1,153 @@
+"""The folders of one mailbox as many see them over one session: opened for who needs one, and read once for all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from tasks.mail.errors import ImapFailure
+from tasks.mail.facts import ErrorType
+from tasks.mail.imap import Mailbox
+from tasks.mail.imap_rows import Row
+from tasks.mail.imap_selected import Selected
+from tasks.mail.imap_session import Session
+from tasks.mail.shared_view import View
+
+ROUNDS = 3  # of fetching what came while new messages were fetched; then others have their turn
+
+
+class Waiter(Protocol):
+    """Who waits for messages."""
+
+    probe_id: str
+    unreadable: int
+
+    @property
+    def place(self) -> tuple[str, int] | None:
+        """The folder that he looks at, and its UIDVALIDITY."""
+
+    def hear(self) -> None:
+        """There are new messages that may concern him."""
+
+    def rouse(self) -> None:
+        """There is no more to wait for."""
+
+
+class Wire(Mailbox):
+    """The mailbox as it is open on the wire."""
+
+    @property
+    def writable(self) -> bool:
+        return self.selected is not None and self._writable
+
+    @property
+    def names(self) -> dict[str, bytes]:
+        """The names of the folders as the server has listed them."""
+        return self._wire_names
+
+    async def open_folder(self, stage: str, verb: str, folder: str) -> Selected:
+        return await self._select(stage, verb, folder)
+
+    async def fetch(self, verb: str, messages: bytes) -> list[Row]:
+        return await self._fetch(verb, messages)
+
+
+class SharedFolders:
+    """What is asked of the server for all. Its methods are for the task of the session alone, one at a time."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.box = Wire(session)
+        self.waiters: set[Waiter] = set()
+        self.views: dict[str, View] = {}
+        self.looked = 0.0  # when the last look began, in monotonic seconds
+        session.connection.counted = self._count
+
+    async def ensure(self, folder: str, uidvalidity: int | None, writable: bool = False) -> View:
+        """The folder is open as wanted: somebody else may have looked at another one meanwhile."""
+        if self.box.selected != folder or self.box.writable is not writable or folder not in self.views:
+            await self.open("search", "SELECT" if writable else "EXAMINE", folder)
+        view = self.views[folder]
+        if uidvalidity is not None and view.opened.uidvalidity != uidvalidity:
+            raise ImapFailure(ErrorType.IMAP, "search", f"the folder {folder} was made anew")
+        return view
+
+    async def open(self, stage: str, verb: str, folder: str) -> Selected:
+        """Open a folder by SELECT or EXAMINE."""
+        view = self.views.pop(folder, None)  # what is counted while it is opened is told by the answer
+        selected = await self.box.open_folder(stage, verb, folder)
+        news = False
+        if view is not None and selected.uidvalidity and view.opened.uidvalidity == selected.uidvalidity:
+            news = view.reopened(selected)
+        else:
+            view = View(selected)
+        self.views[folder] = view
+        self.session.connection.news = news
+        return selected
+
+    async def look(self, folder: str, uidvalidity: int | None) -> View:
+        """Bring what is known of a folder up to date."""
+        await self.ensure(folder, uidvalidity)
+        self.looked = time.monotonic()
+        await self.box.noop()
+        return self.views[folder]
+
+    async def fetch_news(self, view: View) -> None:
+        """Fetch the new messages of the open folder, and hand them out."""
+        if view.next is None:
+            self.session.connection.news = False
+            self._hand_out(view, None)
+            return
+        before, changes = self.box.unreadable, view.changes
+        try:
+            rows = await self.box.fetch_new(view.next)
+        except ImapFailure:
+            if not self.session.connection.alive:
+                raise
+            view.give_up()
+            self._hand_out(view, None)
+            return
+        for waiter in self.waiters:
+            waiter.unreadable += self.box.unreadable - before
+        self._hand_out(view, view.learn(rows, changes))
+        view.reached(rows)
+
+    async def fetch_range(self, view: View, first: int, last: int) -> tuple[list[Row], int]:
+        """The messages with these numbers in the open folder, and how many answers about them could not be read."""
+        first, last = max(first, 1), min(last, view.exists)
+        if first > last or (wanted := view.unknown(first, last)) is None:
+            return view.range(first, last), 0
+        before, changes = self.box.unreadable, view.changes
+        rows = view.learn(await self.box.fetch("FETCH", b"%d:%d" % wanted), changes)
+        if changes != view.changes:  # the numbers mean others by now
+            return rows, self.box.unreadable - before
+        known = {row.uid: row for row in (*view.range(first, last), *rows)}
+        return [known[uid] for uid in sorted(known)], self.box.unreadable - before
+
+    def _hand_out(self, view: View, rows: Iterable[Row] | None) -> None:
+        """Let those hear of new messages whom they may concern; with None, of which nothing is known, all.
+
+        What carries the id of one probe is none of another's: see match().
+        """
+        place = next((name for name, one in self.views.items() if one is view), ""), view.opened.uidvalidity
+        here = [waiter for waiter in self.waiters if waiter.place == place]
+        ids = None if rows is None else [row.loop_ids or frozenset() for row in rows]
+        if ids is None or frozenset() in ids:
+            hear = here
+        else:
+            told = frozenset().union(*ids)
+            hear = [waiter for waiter in here if waiter.probe_id in told]
+        for waiter in hear:
+            waiter.hear()
+
+    def _count(self, number: int, kind: str) -> None:
+        if self.box.selected is not None and (view := self.views.get(self.box.selected)) is not None:
+            view.count(number, kind)
+
+    async def take_news(self) -> None:
+        for _ in range(ROUNDS):
+            view = self.views.get(self.box.selected or "")
+            if view is None or not self.session.connection.news:
+                return
+            await self.fetch_news(view)
