@@ -23,7 +23,7 @@ test: $(VENV)/.ready ## all tests that can run here (REQUIRE_SERVERS=1: all, or 
 faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too)
 	@FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
 
-bench: $(VENV)/.ready ## how soon and how cheap, beside others: half an hour (ARGS=--write: into docs/performance.md)
+bench: $(VENV)/.ready ## how soon and how cheap, beside others: forty minutes (ARGS=--write: into docs/performance.md)
 	@$(BIN)/python -W ignore -m bench $(ARGS)
 
 bench-fleet: $(VENV)/.ready ## a thousand loops in one process, and black holes among them: ten minutes (ARGS=--write)

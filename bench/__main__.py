@@ -53,7 +53,9 @@ def main() -> int:
         with stage() as here:
             return short.run(here)
     parts = arguments.part or PARTS
-    sections = {"machine": tables.conditions(machine(), versions(), arguments.rounds)}
+    sections = {}
+    if {*parts} - {"fleet"}:  # which has no rounds
+        sections["machine"] = tables.conditions(machine(), versions(), arguments.rounds)
     with ExitStack() as held:
         here = held.enter_context(stage())
         api = held.enter_context(prefect()) if {"detection", "cost", "fleet"} & {*parts} else None

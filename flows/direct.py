@@ -133,5 +133,5 @@ async def check_all(configs: Sequence[LoopConfig | InboundConfig], show: Show) -
             progress.follow(config.name)
             return await check(config, show)
 
-    async with together():
+    async with together(len(configs)):
         return await asyncio.gather(*(one(config) for config in configs))

@@ -64,7 +64,7 @@ async def fleet_check(
                 await check_one(case, return_state=True)  # type: ignore[misc]  # typed as if it were not async
             return case.result or broken(case.name, RuntimeError("the task ended without a result"))
 
-        async with together():
+        async with together(len(checks)):
             results = await asyncio.gather(*map(one, checks))
         return await fleet_ended(name, checks, results)
 

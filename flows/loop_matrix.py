@@ -63,7 +63,7 @@ async def loop_matrix(
             async with gates.passed(loop):
                 return await recorded(await _one_of_many(loop), loop)
 
-        async with together():
+        async with together(len(loops)):
             results = await asyncio.gather(*map(one, loops.values()))
         return await matrix_ended(matrix.name, dict(zip(loops, results, strict=True)))
 

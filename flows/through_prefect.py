@@ -59,7 +59,7 @@ async def _check_all(
         show(result)
         return result
 
-    async with together():
+    async with together(len(configs)):
         results = await asyncio.gather(*(one(config) for config in configs))
     if private:
         await records_written(results)

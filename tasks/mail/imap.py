@@ -124,19 +124,22 @@ class Mailbox(Changes):
             return None
         return replace(self._view, exists=self.exists)
 
-    async def newest_first(self, exists: int, most: int = MOST_WALKED) -> AsyncIterator[list[Row]]:
+    async def newest_first(
+        self, exists: int, most: int = MOST_WALKED, *, flags: bool = True
+    ) -> AsyncIterator[list[Row]]:
         """The newest messages of the open folder in batches, from the last of `exists` back.
 
-        `most` counts the messages asked for: there may be fewer than the server says.
+        `most` counts the messages asked for: there may be fewer than the server says. `flags`: whether they matter, of
+        all that is fetched the one thing that changes.
         """
         last, end, size = exists, max(0, exists - most), FIRST_BATCH
         while last > end:
             first = max(end + 1, last - size + 1)
-            if rows := await self.fetch_range(first, last):  # all of a batch may be gone by now
+            if rows := await self.fetch_range(first, last, flags=flags):  # all of a batch may be gone by now
                 yield rows
             last, size = first - 1, BATCH
 
-    async def fetch_range(self, first: int, last: int) -> list[Row]:
+    async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[Row]:
         """The messages with these sequence numbers, as far as they exist, by ascending UID."""
         self._fetching()
         first, last = max(first, 1), min(last, self.exists)
@@ -195,7 +198,7 @@ class Mailbox(Changes):
 
     async def rest(self, seconds: float, at_most: float) -> None:
         """Wait until the next look is worth it: so many `seconds`. Who is told of news meanwhile may wait `at_most`."""
-        await asyncio.sleep(min(seconds, at_most))
+        await asyncio.sleep(seconds)
 
     async def close(self) -> None:
         """Log out if that takes less than a second, and drop the connection in any case. May be called twice."""

@@ -105,7 +105,7 @@ class Looks:
             await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
             return
         seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
-        async for rows in box.newest_first(selected.exists):
+        async for rows in box.newest_first(selected.exists, flags=False):
             await self._take(box, place, seen, rows)
             if self.detected or all(self._is_old(row) for row in rows):
                 break
@@ -121,7 +121,7 @@ class Looks:
             with self.tolerating_unreadable(box, place):
                 selected = await box.examine(place.folder)
                 seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
-                async for rows in box.newest_first(selected.exists, LAST_LOOK):
+                async for rows in box.newest_first(selected.exists, LAST_LOOK, flags=False):
                     await self._take(box, place, seen, rows[::-1], final=True)
                     if self.detected:
                         break

@@ -86,9 +86,9 @@ class SharedFolders:
         self.session.connection.news = news
         return selected
 
-    async def look(self, folder: str, uidvalidity: int | None) -> View:
+    async def look(self, folder: str, uidvalidity: int | None, writable: bool = False) -> View:
         """Bring what is known of a folder up to date."""
-        await self.ensure(folder, uidvalidity)
+        await self.ensure(folder, uidvalidity, writable)
         self.looked = time.monotonic()
         await self.box.noop()
         return self.views[folder]
@@ -113,10 +113,14 @@ class SharedFolders:
         self._hand_out(view, view.learn(rows, changes))
         view.reached(rows)
 
-    async def fetch_range(self, view: View, first: int, last: int) -> tuple[list[Row], int]:
-        """The messages with these numbers in the open folder, and how many answers about them could not be read."""
+    async def fetch_range(self, view: View, first: int, last: int, flags: bool) -> tuple[list[Row], int]:
+        """The messages with these numbers in the open folder, and how many answers about them could not be read.
+
+        With `flags` nothing that is known already will do: they may have changed.
+        """
         first, last = max(first, 1), min(last, view.exists)
-        if first > last or (wanted := view.unknown(first, last)) is None:
+        wanted = (first, last) if flags else view.unknown(first, last)
+        if first > last or wanted is None:
             return view.range(first, last), 0
         before, changes = self.box.unreadable, view.changes
         rows = view.learn(await self.box.fetch("FETCH", b"%d:%d" % wanted), changes)

@@ -93,15 +93,17 @@ class SharedMailbox(Mailbox):
         self._wire_names = self._shared.box.names
         return found
 
-    async def fetch_range(self, first: int, last: int) -> list[Row]:
+    async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[Row]:
         self._fetching()
         if (place := self.place) is None:
             return []
 
         async def run() -> tuple[list[Row], int]:
-            return await self._shared.fetch_range(await self._shared.ensure(*place), first, last)
+            return await self._shared.fetch_range(await self._shared.ensure(*place, writable), first, last, flags)
 
-        rows, unreadable = await self._share.do("search", "FETCH", ("range", place, first, last), run)
+        writable = self._share.writable
+        key = "range", place, writable, first, last, flags
+        rows, unreadable = await self._share.do("search", "FETCH", key, run)
         self.unreadable += unreadable
         return rows
 
@@ -114,12 +116,13 @@ class SharedMailbox(Mailbox):
         if not was_told or view is None:
 
             async def run() -> View:
-                view = await self._shared.ensure(*place)
+                view = await self._shared.ensure(*place, writable)
                 if view.next is not None:
                     await self._shared.fetch_news(view)
                 return view
 
-            view = await self._share.do("search", "FETCH", ("news", place), run)
+            writable = self._share.writable
+            view = await self._share.do("search", "FETCH", ("news", place, writable), run)
         self._known = view.next or 0
         if (rows := view.since(uidnext)) is not None:
             return rows
@@ -137,7 +140,8 @@ class SharedMailbox(Mailbox):
     async def noop(self) -> None:
         if (place := self.place) is None:
             return
-        await self._share.do("search", "NOOP", ("NOOP", place), lambda: self._shared.look(*place))
+        writable = self._share.writable
+        await self._share.do("search", "NOOP", ("NOOP", place, writable), lambda: self._shared.look(*place, writable))
 
     async def status(self, folder: str) -> FolderStatus:
         place = self.place

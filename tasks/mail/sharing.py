@@ -1,6 +1,6 @@
 """Checks that run together in one process share what they can: one session for all that wait in the same mailbox.
 
-Within `together()` each search takes part in a session where there is one already; a check alone has its own.
+Within `together` each search takes part in a session where there is one already; a check alone has its own.
 """
 
 from __future__ import annotations
@@ -54,8 +54,11 @@ _sessions: ContextVar[Sessions | None] = ContextVar("sessions", default=None)
 
 
 @asynccontextmanager
-async def together() -> AsyncIterator[None]:
-    """The checks that are begun within run together."""
+async def together(checks: int) -> AsyncIterator[None]:
+    """The checks that are begun within run together; one alone does without."""
+    if checks < 2:
+        yield
+        return
     sessions = Sessions()
     marks = _sessions.set(sessions), relays.set(Relays())
     try:

@@ -43,7 +43,7 @@ async def run(mail: Sequence[tuple[int, str, str, float]], shared: bool) -> list
         async with asyncio.timeout(SOON):
             if not shared:
                 return await asyncio.gather(*map(check, configs))
-            async with together():
+            async with together(LOOPS):
                 results = await asyncio.gather(*map(check, configs))
         assert way.mailbox.connections == 1
         return results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ from tasks.mail import courtesy
 from tasks.mail.config import LoopConfig
 from tasks.mail.facts import ErrorType
 from tasks.mail.result import LoopResult, Outcome
-from tasks.mail.sharing import together
+from tasks.mail.sharing import opened, together
 from tests import certificates
 from tests.raw.imap import RawImap
 from tests.raw.server import DEFAULT, DROP, SILENCE, Line
@@ -34,7 +35,7 @@ def loops(way: Round, count: int, max_wait: float = LONG, **imap: Any) -> list[L
 
 
 async def checked(configs: Iterable[LoopConfig]) -> list[LoopResult]:
-    async with asyncio.timeout(SOON), together():
+    async with asyncio.timeout(SOON), together(MANY):
         return await asyncio.gather(*map(check, configs))
 
 
@@ -107,7 +108,7 @@ async def test_who_comes_later_sees_what_is_there_and_what_comes_then() -> None:
             await asyncio.sleep(0.4)
             return await asyncio.gather(*map(check, last))
 
-        async with asyncio.timeout(SOON), together():
+        async with asyncio.timeout(SOON), together(MANY):
             early, late = await asyncio.gather(asyncio.gather(*map(check, first)), later())
         assert way.mailbox.connections == 1
     assert outcomes([*early, *late]) == {Outcome.DELIVERED: 6}
@@ -126,7 +127,7 @@ async def test_one_that_is_given_up_in_the_middle_of_a_command_takes_nothing_fro
     async with Relay() as relay, Sluggish() as mailbox:
         way = Round(relay, mailbox)
         once_all_wait(way, 5, delivered(way), 0.8)
-        async with asyncio.timeout(SOON), together():
+        async with asyncio.timeout(SOON), together(MANY):
             running = [asyncio.create_task(check(config)) for config in loops(way, 5)]
             while mailbox.count("NOOP") < 2:
                 await asyncio.sleep(0.01)
@@ -349,6 +350,27 @@ async def test_a_relay_gets_few_connections_at_once_and_those_that_hang_hold_nob
         smtp = configs[0].smtp.model_copy(update={"timeout": 2.0, "retries": 0})
         results = await checked(config.model_copy(update={"smtp": smtp}) for config in configs)
     assert outcomes(results) == {Outcome.UNSENT: 2, Outcome.DELIVERED: 4}
+
+
+async def test_the_header_of_a_message_is_fetched_once_but_its_flags_by_each_who_needs_them() -> None:
+    async with among_foreign_mail() as way, together(MANY):
+        imap = loops(way, 1)[0].imap
+        assert imap is not None
+        first, second = [await opened(imap, math.inf, number) for number in ("1" * 32, "2" * 32)]
+        folder = await first.examine("INBOX")
+        assert (await second.examine("INBOX")).exists == folder.exists
+        for box in (first, second):
+            rows = [row async for batch in box.newest_first(folder.exists, flags=False) for row in batch]
+            assert len(rows) == folder.exists
+        assert way.mailbox.count("FETCH") == 2  # batches
+        way.mailbox.messages[-1].flags.add("$Told")
+        async for batch in second.newest_first(folder.exists, 1):
+            assert [row.flags for row in batch] == [frozenset({"$TOLD"})]
+        way.mailbox.messages[-1].flags.clear()
+        await first.close()
+        assert [row.uid for row in await second.fetch_range(folder.exists, folder.exists)] == [30]
+        await second.close()
+        assert way.mailbox.connections == 1
 
 
 async def test_a_check_alone_has_a_session_of_its_own() -> None:
