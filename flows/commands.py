@@ -60,7 +60,7 @@ def run_deploy(arguments: argparse.Namespace) -> int:
     quieten_prefect()
     from flows.deploy.command import run
 
-    return run(arguments.files, arguments.every, arguments.fleet, say, dry_run=arguments.dry_run)
+    return run(arguments.files, arguments.every, arguments.fleet, arguments.shards, say, dry_run=arguments.dry_run)
 
 
 def run_alerts(arguments: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
 
 
-def run(files: Sequence[str], every: str, fleet: str, say: Say, *, dry_run: bool) -> int:
+def run(files: Sequence[str], every: str, fleet: str, shards: int | None, say: Say, *, dry_run: bool) -> int:
     """Deploy the checks of the files; returns the exit code. Raises ConfigError, ServerError."""
     checks = all_planned(files)
     common = template(ROOT / "prefect.yaml")
@@ -27,5 +27,5 @@ def run(files: Sequence[str], every: str, fleet: str, say: Say, *, dry_run: bool
         say(one_line(text, None))
 
     with api(state_home()):
-        in_a_thread(lambda: apply(checks, every, fleet, common, shown, dry_run=dry_run))
+        in_a_thread(lambda: apply(checks, every, fleet, common, shown, shards=shards, dry_run=dry_run))
     return 0
