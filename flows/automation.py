@@ -1,4 +1,4 @@
-"""The automations on the Prefect server that end what killed processes left unfinished: the server itself never does."""
+"""The automations on the Prefect server that end what killed processes left unfinished: it never does by itself."""
 
 from __future__ import annotations
 
