@@ -14,13 +14,14 @@ from bench.figures import replaced
 from bench.scale import tables
 from bench.scale.fleet import Shape, Site, end_tree, runs_of, site, wait_for_victim, written
 from bench.scale.postgres import Database, postgres
-from bench.scale.record import Record, read
+from bench.scale.record import QUEUED, Record, read
 from bench.scale.usage import Watch
 from bench.stage import machine, versions
 from tests.servers.lab import Lab
 from tests.servers.processes import Guard, Ports
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "scaling.md"
+ENOUGH = 5  # messages that a run has sent when it is killed
 SETTLE = 20  # seconds from the deployment to the beginning of the window: the scheduler makes runs every 5 s
 UNDER_WAY = "SELECT id FROM flow_run WHERE state_type = 'RUNNING'"
 UNFINISHED = "SELECT id FROM flow_run WHERE state_type IN ('RUNNING', 'PENDING') AND expected_start_time < now()"
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--minutes", type=float, default=21, help="of measurement (%(default)s)")
     top.add_argument("--every", type=int, default=5, help="minutes between two checks of a loop (%(default)s)")
     top.add_argument("--shards", type=int, default=12, help="0: a run for each loop (%(default)s)")
+    top.add_argument("--brief", action="store_true", help="with records of what is not ok alone")
     top.add_argument("--workers", type=int, default=2, help="(%(default)s)")
     top.add_argument("--max-wait", type=int, default=60, help="seconds a check waits (%(default)s)")
     top.add_argument("--no-kill", action="store_true", help="let all workers live")
@@ -41,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     given = parser().parse_args()
-    shape = Shape(given.loops, given.every * 60, given.shards or None, given.workers, given.max_wait)
+    shape = Shape(given.loops, given.every * 60, given.shards or None, given.workers, given.max_wait, given.brief)
     with tempfile.TemporaryDirectory(prefix="scale-", dir="/tmp") as home:
         folder = Path(home)
         folder.chmod(0o755)
@@ -80,7 +82,7 @@ def measured(lab: Lab, database: Database, here: Site, shape: Shape, minutes: fl
     killed_at = None
     if kill:
         rest(begin + (end - begin) / 2)
-        dead, killed_at = strike(here, database)
+        dead, killed_at = strike(here, database, lab)
     rest(end)
     after, grown = watch.cpu(), bytes_of(database) - size
     say("waiting for what is under way")
@@ -98,12 +100,15 @@ def measured(lab: Lab, database: Database, here: Site, shape: Shape, minutes: fl
     }
 
 
-def strike(here: Site, database: Database) -> tuple[list[str], datetime]:
-    """Kill a worker with all that it runs, as soon as it has a run under way; the ids of these runs."""
+def strike(here: Site, database: Database, lab: Lab) -> tuple[list[str], datetime]:
+    """Kill a worker with all that it runs, in the middle of what a run sends; the ids of its runs."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
         running = {row["id"] for row in database.ask(UNDER_WAY)}
         if victim := wait_for_victim(here, running, 0.2):
+            before, patience = sent(lab), time.monotonic() + 5
+            while sent(lab) < before + ENOUGH and time.monotonic() < patience:
+                time.sleep(0.02)
             dead = runs_of(victim)
             count = end_tree(victim)
             at = datetime.now(UTC)
@@ -118,6 +123,11 @@ def wait_for_the_last(database: Database, dead: Sequence[str], seconds: float) -
         if not {row["id"] for row in database.ask(UNFINISHED)} - {*dead}:
             return
         time.sleep(1)
+
+
+def sent(lab: Lab) -> int:
+    """Messages that the relay has taken."""
+    return len(QUEUED.findall(lab.relay.log()))
 
 
 def bytes_of(database: Database) -> int:

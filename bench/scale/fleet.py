@@ -37,6 +37,7 @@ class Shape:
     shards: int | None
     workers: int
     max_wait: int
+    brief: bool = False
 
 
 def env_file(path: Path) -> dict[str, str]:
@@ -78,7 +79,7 @@ class Site:
         """What `mail-loop deploy` says in the end."""
         argv = [sys.executable, "-W", "ignore", "-m", "flows.cli", "deploy", "--fleet", FLEET, str(file), *more]
         if shape.shards:
-            argv += ["--shards", str(shape.shards)]
+            argv += ["--shards", str(shape.shards), *(["--brief"] if shape.brief else [])]
         done = subprocess.run(argv, env=self._env, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{shlex.join(argv)}: {done.stdout}{done.stderr}")

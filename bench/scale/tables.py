@@ -16,7 +16,7 @@ MOST_REQUESTS = 12
 
 
 def conditions(shape: Shape, minutes: float, machine: str, versions: str) -> str:
-    how = f"{shape.shards} shards" if shape.shards else "a run for each loop"
+    how = f"{shape.shards} {'brief ' if shape.brief else ''}shards" if shape.shards else "a run for each loop"
     return (
         f"{shape.loops} loops every {shape.every // 60} minutes in {how}, {shape.workers} workers, {minutes:g} minutes "
         f"of measurement, on {machine}. {versions}."
@@ -105,9 +105,10 @@ def cpu(used: Mapping[str, float], usage: Mapping[str, Usage], length: float, ch
 
 
 def database(found: Record, grown: int, checks: int) -> str:
-    """Rows and bytes, the largest tables first."""
+    """Rows and bytes, the largest tables first. Rows are those of all results, in the window or not."""
+    every = max(len(found.results), 1)
     rows: list[tuple[object, ...]] = [
-        (one["name"], one["rows"], f"{one['bytes'] / MIB:.1f} MiB", f"{one['rows'] / max(checks, 1):.2f}")
+        (one["name"], one["rows"], f"{one['bytes'] / MIB:.1f} MiB", f"{one['rows'] / every:.2f}")
         for one in found.tables[:10]
     ]
     rows.append(

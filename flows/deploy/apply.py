@@ -39,12 +39,13 @@ async def apply(
     say: Say,
     *,
     shards: int | None = None,
+    brief: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Make the server's deployments of `fleet` those of the checks. Raises ConfigError before anything is changed."""
     if clear := clear_passwords(checks):
         raise ConfigError(listed(clear))
-    new = {key_of(plan): wanted(plan, fleet, template) for plan in plans(checks, every, fleet, shards)}
+    new = {key_of(plan): wanted(plan, fleet, template) for plan in plans(checks, every, fleet, shards, brief=brief)}
     async with get_client() as client:
         await _need_pool(client, template.pool)
         flows = {flow.id: flow.name for flow in await client.read_flows(flow_filter=_flows())}

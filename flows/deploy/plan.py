@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -38,7 +38,9 @@ class Plan:
     at_once: int | None = None
 
 
-def plans(checks: Sequence[Planned], every: str, fleet: str, shards: int | None = None) -> list[Plan]:
+def plans(
+    checks: Sequence[Planned], every: str, fleet: str, shards: int | None = None, *, brief: bool = False
+) -> list[Plan]:
     """The deployments of a fleet. Raises ConfigError where two would have one name, or a shard too many loops."""
     seen = [one for check in checks for one in _from_each_place(check)]
     found: list[Plan] = []
@@ -50,13 +52,13 @@ def plans(checks: Sequence[Planned], every: str, fleet: str, shards: int | None 
         else:
             found.append(_single(check, place, length))
     for length, group in sorted(groups.items()):
-        found += _shards(group, length, fleet, shards or 1)
+        found += _shards(group, length, fleet, shards or 1, {"brief": True} if brief else {})
     if compared := _compared(checks, every):
         shortest = min(timedelta(seconds=one["every"]) for one in compared.values())
         parameters = {"name": fleet, "loops": compared}
         found.append(Plan(VANTAGE, fleet, parameters, shortest, anchor(fleet, shortest), ()))
-    names = [(one.flow, one.name) for one in found]
-    if twice := sorted({name for flow, name in names if names.count((flow, name)) > 1}):
+    names = Counter((one.flow, one.name) for one in found)
+    if twice := sorted({name for (_, name), number in names.items() if number > 1}):
         raise ConfigError(listed([f"two loops would be called {name}: rename one of them" for name in twice]))
     return found
 
@@ -76,13 +78,17 @@ def _single(check: Planned, place: str | None, length: timedelta) -> Plan:
     return Plan(flow, name, parameters, length, anchor(name, length), check.tags, place)
 
 
-def _shards(group: Sequence[tuple[Planned, str | None]], length: timedelta, fleet: str, shards: int) -> Iterator[Plan]:
+def _shards(
+    group: Sequence[tuple[Planned, str | None]], length: timedelta, fleet: str, shards: int, how: Mapping[str, Any]
+) -> Iterator[Plan]:
     """The loops of one interval, from each place in so many shards; one that would be empty is left out."""
     places = sorted({place or "" for _, place in group})
+    parts: defaultdict[tuple[int, str], list[Planned]] = defaultdict(list)
+    for one, at in group:
+        parts[shard(one.config.name, shards), at or ""].append(one)
     for number in range(shards):
         for rank, place in enumerate(places):
-            mine = [one for one, at in group if (at or "") == place and shard(one.config.name, shards) == number]
-            if not mine:
+            if not (mine := parts[number, place]):
                 continue
             name = f"{seen_from(fleet, place) if place else fleet}-{_short(length)}-{number + 1}-of-{shards}"
             if len(name) > SLUG_LENGTH:
@@ -94,7 +100,7 @@ def _shards(group: Sequence[tuple[Planned, str | None]], length: timedelta, flee
             yield Plan(
                 flow=FLEET,
                 name=name,
-                parameters={"name": name, "loops": {one.config.name: _sections(one) for one in mine}},
+                parameters={"name": name, "loops": {one.config.name: _sections(one) for one in mine}, **how},
                 every=length,
                 anchor=nth(number * len(places) + rank, shards * len(places), length),
                 tags=tuple(tag for tag in mine[0].tags if all(tag in one.tags for one in mine)),
