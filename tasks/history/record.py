@@ -44,13 +44,13 @@ def extracted(artifact: object) -> LoopResult | None:
 
 
 def extracted_all(artifact: object) -> list[LoopResult]:
-    """The results at the end of the artifact of a fleet: its last lines, as long as they carry any."""
-    found: list[LoopResult] = []
+    """The results at the end of the artifact of a fleet: its last lines, as long as they are records."""
+    found: list[LoopResult | None] = []
     for line in reversed(artifact.rstrip().split("\n")) if isinstance(artifact, str) else ():
-        if (result := _of_line(line)) is None:
+        if not line.startswith(OPEN):
             break
-        found.append(result)
-    return found[::-1]
+        found.append(_of_line(line))
+    return [result for result in reversed(found) if result is not None]
 
 
 def _of_line(line: str) -> LoopResult | None:
