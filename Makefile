@@ -58,7 +58,7 @@ lock: $(VENV)/.ready ## make deploy/constraints.txt and runtime.txt anew from py
 	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
 		--no-annotate --no-header $(LOCK) pyproject.toml - --output-file deploy/constraints.txt
 	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes \
-		--extra dkim --extra metrics --extra otel --no-annotate --no-header \
+		--extra dkim --extra metrics --extra otel --extra redis --no-annotate --no-header \
 		--constraints deploy/constraints.txt pyproject.toml - \
 		--output-file deploy/runtime.txt
 

@@ -24,6 +24,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "scaling.md"
 ENOUGH = 5  # messages that a run has sent when it is killed
 SETTLE = 20  # seconds from the deployment to the beginning of the window: the scheduler makes runs every 5 s
 UNDER_WAY = "SELECT id FROM flow_run WHERE state_type = 'RUNNING'"
+PAUSE = "UPDATE work_pool SET is_paused = true WHERE name = 'mail-loop' RETURNING name"
 UNFINISHED = "SELECT id FROM flow_run WHERE state_type IN ('RUNNING', 'PENDING') AND expected_start_time < now()"
 
 
@@ -86,6 +87,7 @@ def measured(lab: Lab, database: Database, here: Site, shape: Shape, minutes: fl
     rest(end)
     after, grown = watch.cpu(), bytes_of(database) - size
     say("waiting for what is under way")
+    database.ask(PAUSE)
     wait_for_the_last(database, dead, shape.max_wait + 60)
     time.sleep(10)  # Prefect's server writes down events some time later
     log = "\n".join(log_of(here).splitlines()[calls:])

@@ -33,7 +33,7 @@ class Database:
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """The rows of a query."""
-        said = self._psql("prefect", f"SELECT coalesce(json_agg(found), '[]') FROM ({query}) AS found")
+        said = self._psql("prefect", f"WITH found AS ({query}) SELECT coalesce(json_agg(found), '[]') FROM found")
         rows: list[dict[str, Any]] = json.loads(said)
         return rows
 

@@ -110,7 +110,6 @@ def read(database: Database, lab: Lab, log: str, begin: datetime, end: datetime)
     loops = {one.name: one.loops for one in deployments}
     runs = [_run(row, loops) for row in database.ask(RUNS)]
     results = [row["payload"] for row in database.ask(RESULTS)]
-    database.ask("SELECT 1 AS one FROM pg_stat_clear_snapshot()")
     return Record(
         begin=begin,
         end=end,
