@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--every", type=int, default=5, help="minutes between two checks of a loop (%(default)s)")
     top.add_argument("--shards", type=int, default=12, help="0: a run for each loop (%(default)s)")
     top.add_argument("--brief", action="store_true", help="with records of what is not ok alone")
+    top.add_argument("--api", type=int, default=1, help="processes of the API; several need Redis (%(default)s)")
     top.add_argument("--workers", type=int, default=2, help="(%(default)s)")
     top.add_argument("--max-wait", type=int, default=60, help="seconds a check waits (%(default)s)")
     top.add_argument("--no-kill", action="store_true", help="let all workers live")
@@ -44,13 +45,19 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     given = parser().parse_args()
-    shape = Shape(given.loops, given.every * 60, given.shards or None, given.workers, given.max_wait, given.brief)
+    shape = Shape(
+        given.loops, given.every * 60, given.shards or None, given.workers, given.max_wait, given.brief, given.api
+    )
     with tempfile.TemporaryDirectory(prefix="scale-", dir="/tmp") as home:
         folder = Path(home)
         folder.chmod(0o755)
         guard, ports = Guard(folder), Ports()
         try:
-            with Lab() as lab, postgres(folder / "database", ports) as database, site(folder, ports, database) as here:
+            with (
+                Lab() as lab,
+                postgres(folder / "database", ports) as database,
+                site(folder, ports, database, shape.api) as here,
+            ):
                 sections = measured(lab, database, here, shape, given.minutes, kill=not given.no_kill)
         finally:
             guard.dismiss()
@@ -69,6 +76,8 @@ def measured(lab: Lab, database: Database, here: Site, shape: Shape, minutes: fl
     watch = Watch()
     watch.add("Prefect server", here.server.pid)
     watch.add("PostgreSQL", database.pid)
+    for name, other in zip(("Redis", "Prefect services"), here.others, strict=False):
+        watch.add(name, other.pid)
     watch.add("mail servers", *(int(path.read_text()) for path in sorted(lab.home.glob("*/pid"))))
     for number in range(shape.workers):
         watch.add(f"worker {number + 1} and its runs", here.add_worker().pid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +19,13 @@ from bench.scale.postgres import Database
 from bench.scale.usage import tree
 from flows.server import answers, settings
 from flows.setup import ROOT, equip
+from tests.servers import PROGRAM_PATH
 from tests.servers.lab import Lab, User
 from tests.servers.processes import HOST, Child, Ports, until
 
 FLEET = "bench"
 PASSWORD = "worth-nothing"
-SCALE = ROOT / "deploy" / "scale" / "server.env"
+SCALE = ROOT / "deploy" / "scale"
 # One in so many loops has a fault of its own, which the run has to tell.
 FAULTS = {50: "discard", 60: "refused", 70: "junk"}
 
@@ -38,6 +40,7 @@ class Shape:
     workers: int
     max_wait: int
     brief: bool = False
+    api: int = 1
 
 
 def env_file(path: Path) -> dict[str, str]:
@@ -49,17 +52,35 @@ def env_file(path: Path) -> dict[str, str]:
 class Site:
     """A Prefect server on PostgreSQL, and workers with folders of their own, as machines have."""
 
-    def __init__(self, folder: Path, ports: Ports, database: Database) -> None:
+    def __init__(self, folder: Path, ports: Ports, database: Database, api: int = 1) -> None:
         self.folder = folder
         self.port = ports.take()
-        self._env = os.environ | settings(folder / "server", self.port) | env_file(SCALE)
+        self._env = os.environ | settings(folder / "server", self.port) | env_file(SCALE / "server.env")
         self._env |= {"PREFECT_API_DATABASE_CONNECTION_URL": database.url, "MAIL_LOOP_HOME": str(ROOT)}
         self._env |= {"BENCH_PASSWORD": PASSWORD, "PREFECT_LOGGING_SERVER_LEVEL": "INFO"}  # which logs each request
         self.url = self._env["PREFECT_API_URL"]
-        self.server = self._start("server", ["server", "start", "--host", HOST, "--port", str(self.port)])
+        self.others = self._redis(ports.take()) if api > 1 else []
+        many = ["--no-services", "--workers", str(api)] if api > 1 else []
+        self.server = self._start("server", ["server", "start", "--host", HOST, "--port", str(self.port), *many])
         until(lambda: answers(self.url) or None, lambda: f"the server: see {self.server.output}", 120)
         equip(self.url, self._env)
         self.workers: list[Child] = []
+
+    def _redis(self, port: int) -> list[Child]:
+        """Redis, and Prefect's services apart from its API: each in a process of its own."""
+        if not (program := shutil.which("redis-server", path=PROGRAM_PATH)):
+            raise SystemExit("Redis is needed for several processes of the API: apt-get install redis-server")
+        self._env |= env_file(SCALE / "redis.env")
+        self._env |= {
+            "PREFECT_SERVER_DOCKET_URL": f"redis://{HOST}:{port}/0",
+            "PREFECT_REDIS_MESSAGING_PORT": str(port),
+        }
+        (home := self.folder / "redis").mkdir()
+        redis = Child([program, "--bind", HOST, "--port", str(port), "--dir", home, "--save", ""], home / "output", {})
+        (home / "pid").write_text(str(redis.pid))
+        upgrade = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+        subprocess.run(upgrade, env=self._env, check=True, capture_output=True)
+        return [redis, self._start("services", ["server", "services", "start"])]
 
     def _start(self, name: str, arguments: Sequence[str], **more: str) -> Child:
         home = self.folder / name
@@ -89,11 +110,13 @@ class Site:
         for worker in self.workers:
             end_tree(worker)
         self.server.stop()
+        for other in reversed(self.others):
+            other.stop()
 
 
 @contextmanager
-def site(folder: Path, ports: Ports, database: Database) -> Iterator[Site]:
-    made = Site(folder, ports, database)
+def site(folder: Path, ports: Ports, database: Database, api: int = 1) -> Iterator[Site]:
+    made = Site(folder, ports, database, api)
     try:
         yield made
     finally:

@@ -29,6 +29,12 @@ TABLES = """
     SELECT relname AS name, n_live_tup AS rows, pg_total_relation_size(relid) AS bytes
     FROM pg_stat_user_tables ORDER BY bytes DESC
 """
+EVENTS = """
+    SELECT regexp_replace(event, '(task-run|flow-run)\\.[A-Z].*', '\\1.<state>') AS name, count(*) AS rows,
+           sum(pg_column_size(events.*)) AS bytes,
+           sum((SELECT sum(pg_column_size(one.*)) FROM event_resources one WHERE one.event_id = events.id)) AS resources
+    FROM events GROUP BY 1 ORDER BY 2 DESC
+"""
 QUEUED = re.compile(r"postfix/\S*cleanup\[\d+\]: (?P<queue_id>\w+): message-id=<(?P<id>[0-9a-f]{32})@")
 REQUEST = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/api/[^ ?"]*)')
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}")
@@ -81,6 +87,7 @@ class Record:
     results: list[Mapping[str, Any]]
     sent: Counter[str]
     tables: Sequence[Mapping[str, Any]]
+    events: Sequence[Mapping[str, Any]]
     requests: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -119,6 +126,7 @@ def read(database: Database, lab: Lab, log: str, begin: datetime, end: datetime)
         results=results,
         sent=Counter(found["id"] for found in QUEUED.finditer(lab.relay.log())),
         tables=database.ask(TABLES),
+        events=database.ask(EVENTS),
         requests=requests(log.splitlines()),
     )
 

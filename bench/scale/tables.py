@@ -17,6 +17,8 @@ MOST_REQUESTS = 12
 
 def conditions(shape: Shape, minutes: float, machine: str, versions: str) -> str:
     how = f"{shape.shards} {'brief ' if shape.brief else ''}shards" if shape.shards else "a run for each loop"
+    if shape.api > 1:
+        how += f", {shape.api} processes of the API"
     return (
         f"{shape.loops} loops every {shape.every // 60} minutes in {how}, {shape.workers} workers, {minutes:g} minutes "
         f"of measurement, on {machine}. {versions}."
@@ -114,7 +116,17 @@ def database(found: Record, grown: int, checks: int) -> str:
     rows.append(
         ("whole database, in the window", "", f"{grown / MIB:.1f} MiB", f"{grown / max(checks, 1) / 1024:.1f} KiB")
     )
-    return table(("table", "rows", "size", "each check"), rows)
+    names = [
+        (
+            f"`{one['name']}`",
+            one["rows"],
+            f"{((one['bytes'] or 0) + (one['resources'] or 0)) / MIB:.1f} MiB",
+            f"{one['rows'] / every:.2f}",
+        )
+        for one in found.events[:8]
+    ]
+    shown = table(("table", "rows", "size", "each check"), rows)
+    return f"{shown}\n\n{table(('event', 'rows', 'with its resources', 'each check'), names)}"
 
 
 def requests(found: Record, checks: int) -> str:
