@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.figures import replaced
-from bench.scale import tables
+from bench.scale import DOCUMENT, tables
 from bench.scale.fleet import Shape, Site, end_tree, runs_of, site, wait_for_victim, written
 from bench.scale.postgres import Database, postgres
 from bench.scale.record import QUEUED, Record, read
@@ -20,7 +20,6 @@ from bench.stage import machine, versions
 from tests.servers.lab import Lab
 from tests.servers.processes import Guard, Ports
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "scaling.md"
 ENOUGH = 5  # messages that a run has sent when it is killed
 SETTLE = 20  # seconds from the deployment to the beginning of the window: the scheduler makes runs every 5 s
 UNDER_WAY = "SELECT id FROM flow_run WHERE state_type = 'RUNNING'"
@@ -92,7 +91,7 @@ def measured(lab: Lab, database: Database, here: Site, shape: Shape, minutes: fl
     killed_at = None
     if kill:
         rest(begin + (end - begin) / 2)
-        dead, killed_at = strike(here, database, lab)
+        dead, killed_at = strike(here, database, lab, ENOUGH if shape.shards else 0)
     rest(end)
     after, grown = watch.cpu(), bytes_of(database) - size
     say("waiting for what is under way")
@@ -111,14 +110,14 @@ def measured(lab: Lab, database: Database, here: Site, shape: Shape, minutes: fl
     }
 
 
-def strike(here: Site, database: Database, lab: Lab) -> tuple[list[str], datetime]:
+def strike(here: Site, database: Database, lab: Lab, enough: int) -> tuple[list[str], datetime]:
     """Kill a worker with all that it runs, in the middle of what a run sends; the ids of its runs."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
         running = {row["id"] for row in database.ask(UNDER_WAY)}
         if victim := wait_for_victim(here, running, 0.2):
             before, patience = sent(lab), time.monotonic() + 5
-            while sent(lab) < before + ENOUGH and time.monotonic() < patience:
+            while sent(lab) < before + enough and time.monotonic() < patience:
                 time.sleep(0.02)
             dead = runs_of(victim)
             count = end_tree(victim)

@@ -25,7 +25,8 @@ from tests.servers.processes import HOST, Child, Ports, until
 
 FLEET = "bench"
 PASSWORD = "worth-nothing"
-SCALE = ROOT / "deploy" / "scale"
+SCALE = ROOT / "deploy" / "scale" / "server.env"
+REDIS = SCALE.with_name("redis.env")
 # One in so many loops has a fault of its own, which the run has to tell.
 FAULTS = {50: "discard", 60: "refused", 70: "junk"}
 
@@ -55,7 +56,7 @@ class Site:
     def __init__(self, folder: Path, ports: Ports, database: Database, api: int = 1) -> None:
         self.folder = folder
         self.port = ports.take()
-        self._env = os.environ | settings(folder / "server", self.port) | env_file(SCALE / "server.env")
+        self._env = os.environ | settings(folder / "server", self.port) | env_file(SCALE)
         self._env |= {"PREFECT_API_DATABASE_CONNECTION_URL": database.url, "MAIL_LOOP_HOME": str(ROOT)}
         self._env |= {"BENCH_PASSWORD": PASSWORD, "PREFECT_LOGGING_SERVER_LEVEL": "INFO"}  # which logs each request
         self.url = self._env["PREFECT_API_URL"]
@@ -70,16 +71,14 @@ class Site:
         """Redis, and Prefect's services apart from its API: each in a process of its own."""
         if not (program := shutil.which("redis-server", path=PROGRAM_PATH)):
             raise SystemExit("Redis is needed for several processes of the API: apt-get install redis-server")
-        self._env |= env_file(SCALE / "redis.env")
-        self._env |= {
-            "PREFECT_SERVER_DOCKET_URL": f"redis://{HOST}:{port}/0",
-            "PREFECT_REDIS_MESSAGING_PORT": str(port),
-        }
+        first = self._start("server", ["server", "start", "--host", HOST, "--port", str(self.port)])
+        until(lambda: answers(self.url) or None, lambda: f"the server: see {first.output}", 120)
+        first.stop()
+        here = f"redis://{HOST}:{port}/0"
+        self._env |= {name: here if name.endswith("_URL") else value for name, value in env_file(REDIS).items()}
         (home := self.folder / "redis").mkdir()
         redis = Child([program, "--bind", HOST, "--port", str(port), "--dir", home, "--save", ""], home / "output", {})
         (home / "pid").write_text(str(redis.pid))
-        upgrade = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
-        subprocess.run(upgrade, env=self._env, check=True, capture_output=True)
         return [redis, self._start("services", ["server", "services", "start"])]
 
     def _start(self, name: str, arguments: Sequence[str], **more: str) -> Child:

@@ -67,6 +67,7 @@ def postgres(folder: Path, ports: Ports) -> Iterator[Database]:
         raise RuntimeError(f"initdb failed: {done.stderr}")
     argv = [*as_owner, f"{BIN[-1]}/postgres", "-D", str(data), "-p", str(port), "-c", f"listen_addresses={HOST}"]
     child = Child([*argv, "-c", f"unix_socket_directories={folder}"], folder.parent / "postgres.log", {})
+    (folder / "pid").write_text(str(child.pid))
     database = Database(port, child.pid)
     try:
         until(lambda: _answers(database) if child.running else None, lambda: f"PostgreSQL: see {child.output}")

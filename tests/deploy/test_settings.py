@@ -20,7 +20,7 @@ FILES = sorted(DEPLOY.rglob("*.env"))
 UNITS = sorted([*DEPLOY.rglob("*.service"), *DEPLOY.rglob("*.conf")])
 KNOWN = {*_get_settings_fields(Settings)}
 # Of Prefect's Redis package, which has settings of its own; and one that Prefect reads apart from its settings.
-OTHERS = {"PREFECT_REDIS_MESSAGING_HOST", "PREFECT_REDIS_MESSAGING_PORT", "PREFECT_REDIS_MESSAGING_PASSWORD"}
+OTHERS = {"PREFECT_REDIS_MESSAGING_URL", "PREFECT_REDIS_WORKER_CLEANUP_QUEUE_URL"}
 OTHERS |= {"PREFECT_SERVER_ENCRYPTION_KEY"}
 
 
