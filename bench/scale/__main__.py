@@ -17,9 +17,12 @@ from bench.scale.postgres import Database, postgres
 from bench.scale.record import QUEUED, Record, read
 from bench.scale.usage import Watch
 from bench.stage import machine, versions
+from flows.automation import SILENCE
 from tests.servers.lab import Lab
 from tests.servers.processes import Guard, Ports
 
+LONG = 15.0  # minutes, after which it is waited for what becomes of the killed runs
+MARGIN = timedelta(minutes=2)
 ENOUGH = 5  # messages that a run has sent when it is killed
 SETTLE = 20  # seconds from the deployment to the beginning of the window: the scheduler makes runs every 5 s
 UNDER_WAY = "SELECT id FROM flow_run WHERE state_type = 'RUNNING'"
@@ -97,6 +100,8 @@ def measured(lab: Lab, database: Database, here: Site, shape: Shape, minutes: fl
     say("waiting for what is under way")
     database.ask(PAUSE)
     wait_for_the_last(database, dead, shape.max_wait + 60)
+    if killed_at and minutes >= LONG:
+        wait_for_the_last(database, [], (killed_at + SILENCE + MARGIN - datetime.now(UTC)).total_seconds())
     time.sleep(10)  # Prefect's server writes down events some time later
     log = "\n".join(log_of(here).splitlines()[calls:])
     found = read(database, lab, log, begin, end)

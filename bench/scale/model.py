@@ -23,7 +23,7 @@ RUN_MEMORY = 110 * 2**20  # a process with a run
 LOOP_MEMORY = 200 * KIB  # a loop that waits in it
 POOL = 10  # connections that a busy process of the server holds
 POOL_MOST = 30
-EVENTS_KEPT = 2.0  # days, and what Prefect tells of task runs for 2 hours: deploy/scale/server.env
+EVENTS_KEPT = 2.0  # days, but what Prefect tells of task runs and reports 2 hours: deploy/scale/server.env
 RUNS_KEPT = 30.0
 
 
@@ -49,7 +49,7 @@ class Cost:
 
 
 RUN = Cost(2.2, 0.31, 0.04, 38, 13, 0, 55 * KIB, 60 * KIB)
-CHECK = Cost(0.022, 0.024, 0.005, 2.6, 5.85, 36 * KIB, 14 * KIB, 17 * KIB)
+CHECK = Cost(0.022, 0.024, 0.005, 2.6, 5.85, 42 * KIB, 8 * KIB, 17 * KIB)
 BRIEF = Cost(0.011, 0.005, 0.0015, 0.4, 1.05, 0, 8 * KIB, 2 * KIB)
 IDLE_SERVER = 0.01  # of a core, with two workers that ask every 5 s
 
