@@ -9,10 +9,10 @@ JOBS ?= 3
 TABLE ?= ci-output/faults.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench bench-fleet bench-short lint servers serve stop lock clean
+.PHONY: help demo test faults bench bench-fleet bench-short bench-scale bench-scale-short lint servers serve stop lock clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 19
 
 demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves the servers up)
 	@$(BIN)/mail-loop demo --home $(HOME_DIR)/demo $(if $(KEEP),--keep)
@@ -31,6 +31,12 @@ bench-fleet: $(VENV)/.ready ## a thousand loops in one process, and black holes 
 
 bench-short: $(VENV)/.ready ## the same in a minute: directions and counts only, which have to hold
 	@$(BIN)/python -W ignore -m bench --short
+
+bench-scale: $(VENV)/.ready ## many loops on PostgreSQL and two workers: 25 minutes (ARGS=--write: into docs/scaling.md)
+	@$(BIN)/python -W ignore -m bench.scale $(ARGS)
+
+bench-scale-short: $(VENV)/.ready ## the same with fewer loops, more often: four minutes
+	@$(BIN)/python -W ignore -m bench.scale --loops 60 --every 1 --minutes 2 --shards 4 --max-wait 20 $(ARGS)
 
 lint: $(VENV)/.ready ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -61,7 +67,7 @@ lock: $(VENV)/.ready ## make deploy/constraints.txt and runtime.txt anew from py
 	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
 		--no-annotate --no-header $(LOCK) pyproject.toml - --output-file deploy/constraints.txt
 	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes \
-		--extra dkim --extra metrics --extra otel --no-annotate --no-header \
+		--extra dkim --extra metrics --extra otel --extra redis --no-annotate --no-header \
 		--constraints deploy/constraints.txt pyproject.toml - \
 		--output-file deploy/runtime.txt
 

@@ -150,6 +150,12 @@ def parser() -> argparse.ArgumentParser:
     deploy.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     deploy.add_argument("--every", type=interval, default="15m", help="for loops that do not say (%(default)s)")
     deploy.add_argument("--fleet", type=loop, default="main", metavar="NAME", help="whose deployments (%(default)s)")
+    deploy.add_argument(
+        "--shards", type=how_many, metavar="N", help="many loops in one run: N deployments for each interval"
+    )
+    deploy.add_argument(
+        "--brief", action="store_true", help="of shards: task runs and reports for what is not ok alone"
+    )
     deploy.set_defaults(run=run_deploy)
 
     _alerts(commands.add_parser("alerts", help="who is called when a loop fails, and when none is checked any more"))

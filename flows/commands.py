@@ -60,7 +60,8 @@ def run_deploy(arguments: argparse.Namespace) -> int:
     quieten_prefect()
     from flows.deploy.command import run
 
-    return run(arguments.files, arguments.every, arguments.fleet, say, dry_run=arguments.dry_run)
+    shape = {"shards": arguments.shards, "brief": arguments.brief, "dry_run": arguments.dry_run}
+    return run(arguments.files, arguments.every, arguments.fleet, say, **shape)
 
 
 def run_alerts(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from flows.direct import inbound_steps, loop_steps
 from flows.gates import PATIENCE, Gates, room_for
 from tasks import credentials
 from tasks.blame.ends import Planned
+from tasks.brief import Brief
 from tasks.ending import ended, recorded
 from tasks.fleets import fleet_ended, fleet_name
 from tasks.mail.conclude import broken, misconfigured, skipped
@@ -39,6 +40,7 @@ async def fleet_check(
     name: str,
     files: list[str] | SkipJsonSchema[None] = None,
     loops: dict[str, FleetLoop] | SkipJsonSchema[None] = None,
+    brief: bool = False,
 ) -> tuple[LoopResult, ...] | State[object]:
     """Check all loops of a fleet at the same time, and show them in one table.
 
@@ -50,6 +52,7 @@ async def fleet_check(
         name: Name of the fleet, a slug such as sites; its tables line up under mail-loop-fleet-<name>.
         files: Files or folders with the loops, on the machine of the worker.
         loops: The loops, each under its name; instead of files, or in addition to them.
+        brief: Task runs and reports only for what is not ok, for which thousands of loops leave room.
     """
     with to_its_end(), credentials.each_once():
         try:
@@ -57,16 +60,24 @@ async def fleet_check(
         except ConfigError as error:
             return await ended(misconfigured(fleet_name(name), str(error), this_run()))
         gates, telling = Gates(AT_ONCE, PATIENCE, room_for(len(checks))), Places(TELLING, PATIENCE)
+        briefly = Brief() if brief else None
+        if briefly is not None:
+            await briefly.begin([check.config.name for check in checks])
 
         async def one(check: Planned) -> LoopResult:
             case = Case(check.config, telling)
             async with gates.passed(check.config):
-                await check_one(case, return_state=True)  # type: ignore[misc]  # typed as if it were not async
+                if briefly is None:
+                    await check_one(case, return_state=True)  # type: ignore[misc]  # typed as if it were not async
+                else:
+                    case.result = await _result(check.config)
+                    async with telling.one():
+                        await briefly.tell(case.result, check.config)
             return case.result or broken(case.name, RuntimeError("the task ended without a result"))
 
         async with together(len(checks)):
             results = await asyncio.gather(*map(one, checks))
-        return await fleet_ended(name, checks, results)
+        return await fleet_ended(name, checks, results, briefly.plain if briefly is not None else None)
 
 
 class Case:

@@ -35,10 +35,11 @@ from flows.inbound import inbound_check
 from flows.loop_matrix import loop_matrix
 from flows.mail_loop import mail_loop_check
 from flows.server import ServerError
+from tasks.fleets import fleet_name
 from tasks.history import artifact, page, text
 from tasks.history.checks import Check, loop_name, of_results, of_state
 from tasks.history.figures import Figures, histories
-from tasks.history.record import extracted
+from tasks.history.record import extracted, extracted_all
 from tasks.history.tables import in_short
 from tasks.history.window import SINCE, Window, window
 from tasks.mail.addresses import SLUG
@@ -167,7 +168,9 @@ async def artifacts_of(client: PrefectClient, runs: list[UUID]) -> dict[UUID, li
 def results_in(artifacts: list[Artifact]) -> list[LoopResult]:
     """What a run found: as many results as it has on record."""
     read = ((one.key, extracted(one.data)) for one in artifacts)
-    return [result for key, result in read if result is not None and key == artifact_key(result.loop)]
+    found = [result for key, result in read if result is not None and key == artifact_key(result.loop)]
+    fleets = (one for one in artifacts if (one.key or "").startswith(artifact_key(fleet_name(""))))
+    return found + [result for one in fleets for result in extracted_all(one.data)]
 
 
 def _by_state(run: FlowRun) -> Check:

@@ -19,13 +19,17 @@ WORKER = "worker"
 
 def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
+    from tasks.runs import VANTAGE  # not above: `stop` has no use for Prefect
+
     home = home.absolute()
     env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
     _server(home, port)
     equip(env["PREFECT_API_URL"], env)
     if background.running(home, WORKER) is None:
+        queue = os.environ.get(VANTAGE) or "default"  # without one it would take the checks of other places, too
         argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+        argv += ["--work-queue", queue]
         background.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)
     else:
         print("The worker was running already, with the environment of its start: for new passwords, make stop first.")

@@ -18,6 +18,13 @@ from tasks.mail.errors import MailLoopError
 from tasks.mail.state import make_private
 
 SERVER = "server"
+# The history that a server keeps, where its environment does not say otherwise: events for 7 days, runs with all that
+# belongs to them for 90. Prefect alone would keep runs for ever.
+KEPT = {
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "7776000",
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
+}
 START_SECONDS = 120.0  # the first start makes the database; a slow disk takes its time
 
 
@@ -48,7 +55,7 @@ def free_port() -> int:
 
 def start_server(home: Path, port: int) -> str:
     """Start a server in `home`, wait until it answers, and return the URL of its API. Raises ServerError."""
-    env = os.environ | settings(home, port)
+    env = KEPT | os.environ | settings(home, port)
     argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     until = time.monotonic() + START_SECONDS
     try:

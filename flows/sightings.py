@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     ArtifactCollectionFilter,
@@ -19,11 +18,11 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import ArtifactCollectionSort, FlowRunSort
-from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventOrder, EventResourceFilter
+from prefect.events.filters import EventOrder
 from prefect.events.schemas.events import ReceivedEvent
 
+from flows.checked import RESOURCE, checked, events
 from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
-from tasks.alert_records import CHECKED
 from tasks.history.record import extracted, read
 from tasks.mail.result import LoopResult
 from tasks.matrix import matrix_name
@@ -32,13 +31,11 @@ from tasks.metrics.seen import Seen
 from tasks.metrics.sighting import Sighting, identity, of_a_result, of_a_state
 from tasks.publish import artifact_key
 
-EVENTS = 50  # what a server gives at the most at a time
 LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run
 APART = timedelta(seconds=30)  # between the order in which runs end and that in which they are stored
 REMEMBER = timedelta(hours=2)
 GRACE = timedelta(seconds=30)  # after the end of a run, in which its event may still come: it is stored with others
 AHEAD = timedelta(days=1)  # the clock of a worker may be: its events are read all the same
-RESOURCE = "mail-loop.loop."
 OLDEST = datetime(2020, 1, 1, tzinfo=UTC)  # before any run
 
 
@@ -80,7 +77,7 @@ class Sightings:
                 self._ended = await _newest_end(client) or OLDEST
                 await self._begin(client, now)
             since = (self._read_at or now) - LATE
-            for event in [event async for event in _events(client, _checked(since, now + AHEAD, EventOrder.ASC))]:
+            for event in [event async for event in events(client, checked(since, now + AHEAD, EventOrder.ASC))]:
                 self._take_event(event, now)
             await self._read_runs(client, now)
         # Not earlier: after hours without Prefect, what was met just before is met again.
@@ -93,7 +90,7 @@ class Sightings:
     async def _begin(self, client: PrefectClient, now: datetime) -> None:
         """How each loop stands that was not given up long ago: its newest checks."""
         async for loop, at, result in _newest_of_each_loop(client, now - KEPT * LONGEST):
-            where = _checked(OLDEST, now + AHEAD, EventOrder.DESC, loop)
+            where = checked(OLDEST, now + AHEAD, EventOrder.DESC, [loop])
             page = await client.read_events(where, limit=REMEMBERED)
             for event in page.events:
                 self._take_event(event, now)
@@ -154,29 +151,6 @@ class Sightings:
 def _plain(moment: datetime) -> datetime:
     """Prefect's own kind of datetime does not reckon like Python's."""
     return datetime.fromtimestamp(moment.timestamp(), UTC)
-
-
-def _checked(since: datetime, until: datetime, order: EventOrder, loop: str | None = None) -> EventFilter:
-    """The events of checks, of all loops or one."""
-    resource = EventResourceFilter(id=[f"{RESOURCE}{loop}"]) if loop else EventResourceFilter(id_prefix=[RESOURCE])
-    return EventFilter(
-        occurred=EventOccurredFilter(since=since, until=until),
-        event=EventNameFilter(name=[CHECKED]),
-        resource=resource,
-        order=order,
-    )
-
-
-async def _events(client: PrefectClient, where: EventFilter) -> AsyncIterator[ReceivedEvent]:
-    page = await client.read_events(where, limit=EVENTS)
-    while True:
-        for event in page.events:
-            yield event
-        if not page.next_page:
-            return
-        # Behind a proxy the server may not know its own address.
-        query = httpx.URL(str(page.next_page)).query.decode()
-        page = await client.read_events_page(str(client.api_url.join(f"events/filter/next?{query}")))
 
 
 async def _newest_of_each_loop(

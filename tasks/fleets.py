@@ -6,14 +6,15 @@ import logging
 from collections.abc import Sequence
 
 import anyio
-from prefect.artifacts import acreate_table_artifact
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from tasks.blame.ends import Planned
 from tasks.blame.pattern import blame
 from tasks.blame.table import summary
-from tasks.fleet.table import rows
+from tasks.fleet.table import markdown, rows
+from tasks.history.record import embedded_all
 from tasks.mail.errors import MatrixFailed
 from tasks.mail.result import LoopResult, Outcome, Status
 from tasks.publish import PUBLISH_SECONDS, artifact_key
@@ -27,14 +28,23 @@ def fleet_name(name: object) -> str:
     return f"fleet-{name}"
 
 
-async def fleet_ended(name: str, checks: Sequence[Planned], results: Sequence[LoopResult]) -> State[object]:
-    """Record the fleet, and turn the results of its checks, in their order, into the final state."""
+async def fleet_ended(
+    name: str, checks: Sequence[Planned], results: Sequence[LoopResult], plain: Sequence[LoopResult] | None = None
+) -> State[object]:
+    """Record the fleet, and turn the results of its checks, in their order, into the final state.
+
+    `plain` are those that are on record nowhere else; None where each has a report of its own.
+    """
     status, outcome, text = summary({(str(place), ""): result for place, result in enumerate(results)})
     log.log(logging.INFO if status is Status.OK else logging.WARNING, "%s: %s", name, text)
     try:
         with anyio.fail_after(PUBLISH_SECONDS):
             key = artifact_key(fleet_name(name))
-            await acreate_table_artifact(rows(results), key=key, description=f"{name}: {text}")
+            if plain is None:
+                await acreate_table_artifact(rows(results), key=key, description=f"{name}: {text}")
+            else:
+                report = f"{markdown(rows(results))}\n{embedded_all(plain)}\n"
+                await acreate_markdown_artifact(report, key=key, description=f"{name}: {text}")
     except Exception as error:
         log.error("The table of the fleet %s could not be written: %s", name, type(error).__name__)
     await clear_remains(name)

@@ -22,7 +22,7 @@ from tasks.mail.errors import ConfigError
 from tasks.mail.files import check_ca_files
 from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.sections import Strict
-from tasks.runs import of_a_deployment
+from tasks.runs import elsewhere, of_a_deployment
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,6 +98,7 @@ async def loop_of(
     name: object, smtp: object, imap: object, limits: object, bounce_mailbox: object = None
 ) -> LoopConfig:
     """The loop that the parameters describe, passwords in place. Raises ConfigError."""
+    _refuse_elsewhere()
     given = {"name": name, "smtp": smtp, "imap": imap, "limits": limits, "bounce_mailbox": bounce_mailbox}
     loop = loop_config({field: value for field, value in given.items() if value is not None})
     check_ca_files(loop)
@@ -107,6 +108,7 @@ async def loop_of(
 
 async def inbound_of(name: object, imap: object) -> InboundConfig:
     """The same for an inbound check."""
+    _refuse_elsewhere()
     inbound = inbound_config({"name": name, "imap": imap})
     check_ca_files(inbound)
     _refuse_clear_passwords(passwords_of(inbound))
@@ -130,6 +132,7 @@ async def matrix_of(name: object, senders: object, receivers: object, limits: ob
 
 def fleet_of(name: object, files: object, loops: object) -> Sequence[Planned]:
     """The checks of a fleet. Their passwords are not in place: that one is missing concerns its loop alone."""
+    _refuse_elsewhere()
     if not isinstance(name, str) or not re.fullmatch(SLUG, name):
         raise ConfigError("name: must be lower-case letters and digits with single hyphens between")
     files = files or []
@@ -165,6 +168,11 @@ def configuration_of(config: LoopConfig | InboundConfig | None) -> dict[str, Map
         return {}
     sections = {name: getattr(config, name) for name in type(config).model_fields if name != "name"}
     return {name: section.redacted() for name, section in sections.items() if section is not None}
+
+
+def _refuse_elsewhere() -> None:
+    if wrong := elsewhere():
+        raise ConfigError(wrong)
 
 
 def _refuse_clear_passwords(passwords: Mapping[str, object]) -> None:

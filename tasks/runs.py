@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -13,6 +14,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.runtime import deployment, flow_run
+
+VANTAGE = "MAIL_LOOP_VANTAGE"  # says of a worker where it is
+FROM = "mail-loop-fleet-from:"  # the tag that says of a run where it must take place
 
 NAME_SECONDS = 5.0  # Prefect's own client would try for minutes
 
@@ -36,6 +40,25 @@ def of_a_deployment() -> bool:
     if run is not None and run.parent_task_run_id is None:
         return run.deployment_id is not None
     return deployment.id is not None  # of a run within another; it asks the server, on a client of its own
+
+
+def place_tag(place: str) -> str:
+    """The tag of a deployment, and so of its runs, that are for workers at this place."""
+    return f"{FROM}{place}"
+
+
+def elsewhere() -> str | None:
+    """Why this run is in the wrong place; None where it may be here. What it found would be told of another place."""
+    run = as_begun()
+    place = next((tag.removeprefix(FROM) for tag in (run.tags if run else ()) if tag.startswith(FROM)), None)
+    here = os.environ.get(VANTAGE)
+    if place is None or place == here:
+        return None
+    where = f"is at {here}" if here else "does not say where it is"
+    return (
+        f"this check is one from {place}, and the worker that took it {where}: a worker at {place} has "
+        f"{VANTAGE}={place} in its environment and serves the work queue {place}, and others do not"
+    )
 
 
 @contextmanager

@@ -17,26 +17,35 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+from flows.deploy.plan import plans
 from flows.deploy.template import Fields, Template
-from flows.deploy.wanted import Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
+from flows.deploy.wanted import FLOWS, Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
 from tasks.blame.ends import Planned
 from tasks.fleet.config import OURS
 from tasks.mail.errors import ConfigError
 from tasks.mail.problems import listed
+from tasks.runs import FROM
 
-FLOWS = ["mail-loop-check", "inbound-check"]
 PAGE = 100  # names in one question, deployments in one answer
 
 Say = Callable[[str], None]
 
 
 async def apply(
-    checks: Sequence[Planned], every: str, fleet: str, template: Template, say: Say, *, dry_run: bool = False
+    checks: Sequence[Planned],
+    every: str,
+    fleet: str,
+    template: Template,
+    say: Say,
+    *,
+    shards: int | None = None,
+    brief: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Make the server's deployments of `fleet` those of the checks. Raises ConfigError before anything is changed."""
     if clear := clear_passwords(checks):
         raise ConfigError(listed(clear))
-    new = {key_of(check): wanted(check, every, fleet, template) for check in checks}
+    new = {key_of(plan): wanted(plan, fleet, template) for plan in plans(checks, every, fleet, shards, brief=brief)}
     async with get_client() as client:
         await _need_pool(client, template.pool)
         flows = {flow.id: flow.name for flow in await client.read_flows(flow_filter=_flows())}
@@ -57,7 +66,7 @@ async def apply(
             counts[word] += 1
             if not dry_run:
                 await _write(client, key, deployment, found)
-            say(f"{said[word]}: {_title(key)}: {'; '.join(changed) or _when(deployment)}")
+            say(f"{said[word]}: {_title(key)}: {'; '.join(changed) or told(deployment)}")
         for key, gone in there.items():
             if key not in new and fleet_of(gone) == fleet:
                 counts["removed"] += 1
@@ -69,7 +78,7 @@ async def apply(
 
 
 def _flows() -> FlowFilter:
-    return FlowFilter(name=FlowFilterName(any_=FLOWS))
+    return FlowFilter(name=FlowFilterName(any_=[*FLOWS]))
 
 
 async def _need_pool(client: PrefectClient, pool: str) -> None:
@@ -135,5 +144,9 @@ def _title(key: Key) -> str:
     return "/".join(key)
 
 
-def _when(deployment: Fields) -> str:
-    return f"every {deployment['schedule']['every'] / 60:g} minutes"
+def told(deployment: Fields) -> str:
+    """A new deployment in a few words."""
+    loops = deployment["parameters"].get("loops")
+    many = f"{len(loops)} loop{'s' if len(loops) != 1 else ''} " if loops else ""
+    place = next((f" from {tag.removeprefix(FROM)}" for tag in deployment["tags"] if tag.startswith(FROM)), "")
+    return f"{many}every {deployment['schedule']['every'] / 60:g} minutes{place}"

@@ -12,12 +12,17 @@ from flows.deploy.template import template
 from flows.server import ServerError
 from flows.setup import ROOT
 from tasks.blame.files import all_planned
+from tasks.mail.errors import ConfigError
 from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
 
 
-def run(files: Sequence[str], every: str, fleet: str, say: Say, *, dry_run: bool) -> int:
+def run(
+    files: Sequence[str], every: str, fleet: str, say: Say, *, shards: int | None, brief: bool, dry_run: bool
+) -> int:
     """Deploy the checks of the files; returns the exit code. Raises ConfigError, ServerError."""
+    if brief and not shards:
+        raise ConfigError("--brief is for shards: give --shards, too")
     checks = all_planned(files)
     common = template(ROOT / "prefect.yaml")
     if not get_current_settings().api.url:
@@ -27,5 +32,5 @@ def run(files: Sequence[str], every: str, fleet: str, say: Say, *, dry_run: bool
         say(one_line(text, None))
 
     with api(state_home()):
-        in_a_thread(lambda: apply(checks, every, fleet, common, shown, dry_run=dry_run))
+        in_a_thread(lambda: apply(checks, every, fleet, common, shown, shards=shards, brief=brief, dry_run=dry_run))
     return 0

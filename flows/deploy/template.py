@@ -42,6 +42,8 @@ def template(path: Path) -> Template:
             entrypoints={
                 "mail-loop-check": shared["loop"]["entrypoint"],
                 "inbound-check": shared["inbound"]["entrypoint"],
+                "fleet-check": "flows/fleet.py:fleet_check",
+                "loop-vantage": "flows/loop_vantage.py:loop_vantage",
             },
         )
     except OSError as error:

@@ -15,26 +15,34 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.utilities.callables import parameter_schema
 
+from flows.deploy.plan import CHECK, FLEET, INBOUND, VANTAGE, Plan
 from flows.deploy.template import Fields, Template
+from flows.fleet import fleet_check
 from flows.inbound import inbound_check
+from flows.loop_vantage import loop_vantage
 from flows.mail_loop import mail_loop_check
 from tasks.blame.ends import Planned
 from tasks.fleet.config import OURS
-from tasks.fleet.spread import anchor
-from tasks.mail.config import InboundConfig
-from tasks.mail.spans import span
 from tasks.parameters import CLEAR, passwords_of
 from tasks.publish import artifact_key
+from tasks.runs import place_tag
 
 SLUG = "every"
 MARK = "Written by mail-loop deploy, which puts it back to what its files say."
 WIDEST = 60  # characters of a value in a difference
 
 Key = tuple[str, str]  # the names of flow and deployment
+# Each with what stands before the name of the deployment in the key of its reports.
+FLOWS: Mapping[str, tuple[Flow[..., Any], str]] = {
+    CHECK: (mail_loop_check, ""),
+    INBOUND: (inbound_check, ""),
+    FLEET: (fleet_check, "fleet"),
+    VANTAGE: (loop_vantage, "vantage"),
+}
 
 
-def key_of(check: Planned) -> Key:
-    return ("inbound-check" if isinstance(check.config, InboundConfig) else "mail-loop-check"), check.config.name
+def key_of(plan: Plan) -> Key:
+    return plan.flow, plan.name
 
 
 def tags_of(fleet: str) -> list[str]:
@@ -55,27 +63,26 @@ def clear_passwords(checks: Sequence[Planned]) -> list[str]:
     return [f"{name}: {at}.password: {CLEAR}" for name, all_ in found for at, password in all_.items() if password]
 
 
-def wanted(check: Planned, every: str, fleet: str, template: Template) -> Fields:
-    """The deployment of a check: what create_deployment takes, but for its flow, and its schedule in short."""
-    flow_name, name = key_of(check)
-    flow: Flow[..., Any] = inbound_check if flow_name == "inbound-check" else mail_loop_check
-    length = span(check.every or every) or timedelta(minutes=15)
-    key = artifact_key(name)
+def wanted(plan: Plan, fleet: str, template: Template) -> Fields:
+    """The deployment of a plan: what create_deployment takes, but for its flow, and its schedule in short."""
+    flow, label = FLOWS[plan.flow]
+    key = artifact_key(f"{label}-{plan.name}" if label else plan.name)
+    place = [place_tag(plan.place)] if plan.place else []
     return {
-        "name": name,
+        "name": plan.name,
         "description": f"{MARK}\n\nIts reports: [{key}](/v2/artifacts/key/{key}).",
-        "entrypoint": template.entrypoints[flow_name],
-        "parameters": check.config.model_dump(mode="json", exclude_unset=True),
-        "tags": sorted({"mail-loop", *tags_of(fleet), *check.tags}),
+        "entrypoint": template.entrypoints[plan.flow],
+        "parameters": dict(plan.parameters),
+        "tags": sorted({"mail-loop", *tags_of(fleet), *plan.tags, *place}),
         "work_pool_name": template.pool,
-        "work_queue_name": template.queue,
+        "work_queue_name": plan.place or template.queue,
         "job_variables": template.job_variables,
         "pull_steps": template.pull_steps,
-        "concurrency_limit": template.limit,
+        "concurrency_limit": plan.at_once or template.limit,
         "concurrency_options": template.options,
         "enforce_parameter_schema": True,
         "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
-        "schedule": {"every": length.total_seconds(), "from": anchor(name, length).isoformat(), "active": True},
+        "schedule": {"every": plan.every.total_seconds(), "from": plan.anchor.isoformat(), "active": True},
     }
 
 

@@ -19,7 +19,7 @@ Identity = tuple[object, ...]
 class Planned:
     """A check that is to be run, with the names that a matrix has for its ends, where it comes from one.
 
-    `every` and `tags` are what a fleet says of its deployment.
+    `every`, `tags` and `vantage` are what a fleet says of its deployments.
     """
 
     config: LoopConfig | InboundConfig
@@ -28,6 +28,7 @@ class Planned:
     receiver: str | None = None
     every: str | None = None
     tags: tuple[str, ...] = ()
+    vantage: tuple[str, ...] = ()
 
 
 def ends(planned: Sequence[Planned]) -> list[tuple[str, str] | None]:

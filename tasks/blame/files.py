@@ -95,7 +95,7 @@ def check_fleet_ca_files(fleet: Fleet, source: str = "") -> None:
 def planned(config: Config) -> Sequence[Planned]:
     """The checks to run: one, or those of the matrix or the fleet."""
     if isinstance(config, Fleet):
-        return [Planned(one.config, every=one.every, tags=one.tags) for one in config.members]
+        return [Planned(one.config, every=one.every, tags=one.tags, vantage=one.vantage) for one in config.members]
     if isinstance(config, Matrix):
         return [Planned(loop, config.name, *pair) for pair, loop in config.loops().items()]
     return [Planned(config)]

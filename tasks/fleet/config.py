@@ -17,9 +17,10 @@ from tasks.mail.problems import listed, sentences
 from tasks.mail.spans import span
 
 SHORTEST = timedelta(minutes=1)
+MOST_PLACE = 20  # characters, for they end the names of loops
 MOST_LOOPS = 1000
 SECTIONS = ("smtp", "imap", "limits", "bounce_mailbox")
-FIELDS = (*SECTIONS, "every", "tags")
+FIELDS = (*SECTIONS, "every", "tags", "vantage")
 OURS = "mail-loop-fleet"  # what the tags begin with by which deployments are known for ours
 
 TLS = ("tls", "tls_mode")  # two names of one field
@@ -30,11 +31,15 @@ Fields = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A check of a fleet. `every` is how often a deployment of it runs; None where the file does not say."""
+    """A check of a fleet. `every` is how often a deployment of it runs; None where the file does not say.
+
+    `vantage` are the places that it is checked from, each a work queue; without any it is checked from wherever.
+    """
 
     config: LoopConfig | InboundConfig
     every: str | None = None
     tags: tuple[str, ...] = ()
+    vantage: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,19 @@ def _wrong_fields(fields: object, where: str) -> Iterator[str]:
         yield f"{where}.tags: must be a list of texts, such as [production, germany]"
     elif any(tag.startswith(OURS) for tag in tags):
         yield f"{where}.tags: must not begin with {OURS}, by which our deployments are known: choose another"
+    if not _are_places(fields.get("vantage")):
+        yield (
+            f"{where}.vantage: must be a list of places, each in lower-case letters and digits with single hyphens "
+            "between, such as [berlin, dublin]"
+        )
+
+
+def _are_places(value: object) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, list) or len(value) != len({*map(str, value)}):
+        return False
+    return all(isinstance(place, str) and re.fullmatch(SLUG, place) and len(place) <= MOST_PLACE for place in value)
 
 
 def _unknown(fields: Fields, known: tuple[str, ...], where: str) -> Iterator[str]:
@@ -140,8 +158,16 @@ def _member(name: str, defaults: Fields, own: Fields) -> tuple[list[Member], lis
     except ValidationError as error:
         return [], sentences(error, model, shown)
     every = own.get("every") or defaults.get("every")
-    tags = [*_tags(defaults), *_tags(own)]
-    return [Member(config, str(every) if every else None, tuple(dict.fromkeys(tags)))], []
+    tags = [*_list(defaults, "tags"), *_list(own, "tags")]
+    vantage = tuple(_list(own if "vantage" in own else defaults, "vantage"))
+    if too_long := [full for place in vantage if len(full := seen_from(name, place)) > SLUG_LENGTH]:
+        return [], [f"loops.{name}: would be called {too_long[0]} there, and {SLUG_LENGTH} characters are the most"]
+    return [Member(config, str(every) if every else None, tuple(dict.fromkeys(tags)), vantage)], []
+
+
+def seen_from(loop: str, place: str) -> str:
+    """What a loop is called as it is checked from one of several places: all its records are under this name."""
+    return f"{loop}-from-{place}"
 
 
 def _merged(section: str, defaults: Fields, own: Fields) -> object:
@@ -157,9 +183,9 @@ def _merged(section: str, defaults: Fields, own: Fields) -> object:
     return kept | {field: value for field, value in mine.items() if field not in taken_away}
 
 
-def _tags(fields: Fields) -> list[str]:
-    tags = fields.get("tags")
-    return tags if isinstance(tags, list) else []
+def _list(fields: Fields, name: str) -> list[str]:
+    value = fields.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _mapping(value: object) -> Fields:

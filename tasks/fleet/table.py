@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.blame.table import GRAVITY, STATUSES
+from tasks.mail.markdown import code, escape, table
 from tasks.mail.result import LoopResult
 from tasks.mail.visible import one_line
 
@@ -24,3 +25,17 @@ def rows(results: Sequence[LoopResult]) -> list[Row]:
         }
         for one in order
     ]
+
+
+def markdown(shown: Sequence[Row]) -> str:
+    """The same rows as Markdown."""
+    cells = [
+        (
+            code(row["loop"]),
+            escape(row["outcome"]),
+            "" if row["delivery"] is None else f"{row['delivery']} s",
+            escape(row["sentence"]),
+        )
+        for row in shown
+    ]
+    return f"{table(cells, ('loop', 'outcome', 'delivery', 'what to do'))}\n"

@@ -7,6 +7,7 @@ could end it: whatever a server said stays inside.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 
 from tasks.mail.result import LoopResult
 
@@ -17,7 +18,16 @@ ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "--": "-\\u002d"}
 
 def embedded(result: LoopResult) -> str:
     """The line that carries `result`."""
-    text = json.dumps(result.model_dump(mode="json"), separators=(",", ":"))
+    return _line(result.model_dump(mode="json"))
+
+
+def embedded_all(results: Iterable[LoopResult]) -> str:
+    """The lines of many, each without what it has by default."""
+    return "\n".join(_line(result.model_dump(mode="json", exclude_defaults=True)) for result in results)
+
+
+def _line(fields: Mapping[str, object]) -> str:
+    text = json.dumps(fields, separators=(",", ":"))
     for character, escape in ESCAPES.items():
         text = text.replace(character, escape)
     return f"{OPEN}{text}{CLOSE}"
@@ -30,7 +40,20 @@ def extracted(artifact: object) -> LoopResult | None:
     """
     if not isinstance(artifact, str):
         return None
-    line = artifact.rstrip().rpartition("\n")[2]
+    return _of_line(artifact.rstrip().rpartition("\n")[2])
+
+
+def extracted_all(artifact: object) -> list[LoopResult]:
+    """The results at the end of the artifact of a fleet: its last lines, as long as they are records."""
+    found: list[LoopResult | None] = []
+    for line in reversed(artifact.rstrip().split("\n")) if isinstance(artifact, str) else ():
+        if not line.startswith(OPEN):
+            break
+        found.append(_of_line(line))
+    return [result for result in reversed(found) if result is not None]
+
+
+def _of_line(line: str) -> LoopResult | None:
     if not (line.startswith(OPEN) and line.endswith(CLOSE)):
         return None
     try:

@@ -25,6 +25,8 @@ from tasks.blame.files import all_planned
 from tasks.fleet.spread import anchor
 from tasks.mail.config import LoopConfig, loop_config
 from tasks.mail.errors import ConfigError
+from tasks.parameters import fleet_of
+from tasks.runs import place_tag
 from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -60,11 +62,12 @@ class Ground:
         data = {"defaults": DEFAULTS | defaults, "loops": {f"{self.name}-{key}": one for key, one in loops.items()}}
         (self.folder / "loops.json").write_text(json.dumps(data), encoding="utf-8")
 
-    async def deploy(self, *, dry_run: bool = False, fleet: str | None = None) -> list[str]:
+    async def deploy(self, *, dry_run: bool = False, fleet: str | None = None, shards: int | None = None) -> list[str]:
         """What is said, with the names of the loops as they were given to write()."""
         said: list[str] = []
         common = template(ROOT / "prefect.yaml")
-        await apply(all_planned([self.folder]), "15m", fleet or self.name, common, said.append, dry_run=dry_run)
+        checks = all_planned([self.folder])
+        await apply(checks, "15m", fleet or self.name, common, said.append, shards=shards, dry_run=dry_run)
         return [text.replace(f"{self.name}-", "").replace(f"fleet {self.name}", "fleet") for text in said]
 
     async def there(self, loop: str, flow: str = "mail-loop-check") -> DeploymentResponse:
@@ -203,6 +206,52 @@ async def test_a_foreign_deployment_is_neither_taken_over_nor_removed(ground: Gr
     ]
     assert [(await ground.there(name)).description for name in ("mine", "tagged")] == ["Mine.", "Mine."]
     assert MARK in ((await ground.there("office")).description or "")
+
+
+async def test_shards_take_the_place_of_a_run_for_each_loop_and_back(ground: Ground) -> None:
+    """A run of a shard is one of all its loops, and may begin while the one before still waits."""
+    ground.write({name: loop(name) for name in ("a", "b")})
+    await ground.deploy()
+    removed = [f"removed: mail-loop-check/{name}" for name in ("a", "b")]
+    said = await ground.deploy(shards=1)
+    assert (said[0], sorted(said[1:-1])) == ("created: fleet-check/5m-1-of-1: 2 loops every 5 minutes", removed)
+    assert await ground.deploy(shards=1) == ["fleet: 1 deployment, nothing changed"]
+    shard = await ground.there("5m-1-of-1", "fleet-check")
+    assert shard.entrypoint == "flows/fleet.py:fleet_check"
+    assert shard.global_concurrency_limit is not None
+    assert shard.global_concurrency_limit.limit == 2
+    assert {"mail-loop", "prod"} < set(shard.tags)
+    assert [check.config for check in fleet_of(shard.name, None, shard.parameters["loops"])] == [
+        check.config for check in all_planned([ground.folder])
+    ]
+    async with get_client() as client:
+        run = await client.create_flow_run_from_deployment(shard.id)  # the server compares them with the form
+        assert len(run.parameters["loops"]) == 2
+        await client.delete_flow_run(run.id)
+    assert (await ground.deploy())[-1] == "fleet: 2 deployments, 2 created, 1 removed"
+
+
+async def test_each_place_has_a_work_queue_and_a_flow_compares_what_they_find(ground: Ground) -> None:
+    ground.write({"office": loop("o") | {"vantage": ["berlin", "dublin"]}, "plain": loop("p")})
+    assert await ground.deploy() == [
+        "created: mail-loop-check/office-from-berlin: every 5 minutes from berlin",
+        "created: mail-loop-check/office-from-dublin: every 5 minutes from dublin",
+        "created: mail-loop-check/plain: every 5 minutes",
+        f"created: loop-vantage/{ground.name}: 1 loop every 5 minutes",
+        "fleet: 4 deployments, 4 created",
+    ]
+    assert await ground.deploy() == ["fleet: 4 deployments, nothing changed"]
+    for place in ("berlin", "dublin"):
+        made = await ground.there(f"office-from-{place}")
+        assert (made.work_queue_name, made.parameters["name"]) == (place, made.name)
+        assert place_tag(place) in made.tags
+    assert (await ground.there("plain")).work_queue_name == "default"
+    async with get_client() as client:
+        compared = await client.read_deployment_by_name(f"loop-vantage/{ground.name}")
+        run = await client.create_flow_run_from_deployment(compared.id)
+        await client.delete_flow_run(run.id)
+    ground.write({"office": loop("o"), "plain": loop("p")})
+    assert (await ground.deploy())[-1] == "fleet: 2 deployments, 1 created, 3 removed"
 
 
 @pytest.mark.parametrize("section", ["smtp", "imap", "bounce_mailbox"])

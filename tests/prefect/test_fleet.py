@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from flows.fleet import AT_ONCE, fleet_check
 from flows.history import read
 from flows.setup import ROOT
+from tasks.alert_records import RULES, STATE, write
 from tasks.ending import listener
 from tasks.history.window import window
 from tasks.mail.config import loop_config
@@ -153,6 +154,46 @@ async def test_each_loop_has_the_event_and_the_report_of_a_loop_and_is_in_the_hi
         assert artifact["flow_run_id"] == one.flow_run_id
     (history,) = await read(window("1h", datetime.now(UTC)), f"{name}-u0")
     assert history.loop == f"{name}-u0"
+
+
+async def test_told_briefly_what_is_ok_has_an_event_and_is_in_the_history_and_what_is_not_has_a_report_too(
+    system: Sandbox, records: Records, name: str
+) -> None:
+    given = loops(system, name)
+    given[f"{name}-u3"]["smtp"]["to_addr"] = "nobody@sandbox.test"
+    state = await run(name, loops=given, brief=True)
+    results = await results_of(state)
+    assert (state.name, len(results)) == ("Rejected", 4)
+    for key, one in results.items():
+        (event,) = await records.events(key, 1)
+        assert event["payload"] == one.model_dump(mode="json")
+        assert event["resource"]["mail-loop.alive"] == ("yes" if one.status == "ok" else "no")
+        assert len(await records.artifacts(f"mail-loop-{key}")) == (one.status != "ok")
+    async with get_client() as client:
+        only = FlowRunFilter(id=FlowRunFilterId(any_=[run_id(results[f"{name}-u0"])]))
+        assert await client.read_task_runs(flow_run_filter=only) == []
+    for key, outcome in ((f"{name}-u0", Outcome.DELIVERED), (f"{name}-u3", Outcome.REJECTED)):
+        (history,) = await read(window("1h", datetime.now(UTC)), key)
+        assert [one.outcome for one in history.checks] == [outcome]
+
+
+async def test_told_briefly_a_good_check_still_ends_an_outage(system: Sandbox, name: str) -> None:
+    """What is asked once for all loops is who has been called for which of them."""
+    state, key = STATE.format(loop=f"{name}-u0"), f"{name}-u0"
+    rule = {"when": "failing", "channels": ["chat"], "recovered_after": 2, "loops": [key]}
+    standing = {"called": True, "bad": 3, "checks": 3, "outcome": "lost"}
+    async with get_client() as client:
+        await write(client, RULES, {"rules": {"down": rule}})
+        await write(client, state, {"down": standing})
+        try:
+            for called in (True, False):
+                await run(name, loops={key: loop(system, "u0")}, brief=True)
+                found: Any = await client.read_variable_by_name(state)
+                assert found.value["down"]["called"] is called
+            assert found.value["down"]["pending"]["chat"]["kind"] == "recovered"
+        finally:
+            for variable in (RULES, state):
+                await client.delete_variable_by_name(variable)
 
 
 async def test_servers_that_never_answer_hold_nobody_up(system: Sandbox, name: str) -> None:

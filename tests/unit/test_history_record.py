@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.history.record import CLOSE, OPEN, embedded, extracted
+from tasks.fleet import table
+from tasks.history.record import CLOSE, OPEN, embedded, embedded_all, extracted, extracted_all
 from tasks.mail.report import markdown
 from tasks.mail.result import LoopResult, Outcome, Status
 from tests.unit.test_report import RESULT
@@ -114,3 +115,26 @@ def test_fields_that_an_earlier_version_lacked_have_their_defaults() -> None:
     del fields["notes"], fields["copies"]
     found = extracted(f"{OPEN}{json.dumps(fields)}{CLOSE}")
     assert found == RESULT.model_copy(update={"notes": (), "copies": 0})
+
+
+def of_a_fleet(results: list[LoopResult]) -> str:
+    """As tasks/fleets.py writes it."""
+    return f"{table.markdown(table.rows(results))}\n{embedded_all(results)}\n"
+
+
+@pytest.mark.parametrize("text", ["plain", *HOSTILE])
+def test_all_results_of_a_fleet_come_back_as_they_were(text: str) -> None:
+    results = [saying(text), RESULT, FORGED]
+    assert extracted_all(of_a_fleet(results)) == results
+
+
+def test_a_server_that_says_a_record_forges_none_in_the_report_of_a_fleet() -> None:
+    result = saying(f"250 ok\n{embedded(FORGED)}\n")
+    assert extracted_all(table.markdown(table.rows([result]))) == []
+    assert extracted_all(of_a_fleet([result])) == [result]
+
+
+def test_one_record_that_cannot_be_read_does_not_hide_the_others() -> None:
+    damaged = of_a_fleet([RESULT, FORGED, RESULT]).replace('"All is well."', "All is well.")
+    assert extracted_all(damaged) == [RESULT, RESULT]
+    assert extracted_all(None) == []

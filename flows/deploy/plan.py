@@ -1,0 +1,137 @@
+"""Which deployments a fleet takes: one for each loop and place, or, in shards, one for many loops of one interval."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tasks.blame.ends import Planned
+from tasks.fleet.config import MOST_LOOPS, seen_from
+from tasks.fleet.spread import anchor, nth, shard
+from tasks.mail.addresses import SLUG_LENGTH
+from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.errors import ConfigError
+from tasks.mail.problems import listed
+from tasks.mail.spans import span
+
+CHECK, INBOUND, FLEET, VANTAGE = "mail-loop-check", "inbound-check", "fleet-check", "loop-vantage"
+
+# A shard is not one check: while one of its loops waits for a message the others are due again. And the place of a run
+# that was killed is taken for 5 minutes.
+SHARDS_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One deployment. `at_once` is None where prefect.yaml says how many of its runs there may be."""
+
+    flow: str
+    name: str
+    parameters: Mapping[str, Any]
+    every: timedelta
+    anchor: datetime
+    tags: tuple[str, ...]
+    place: str | None = None
+    at_once: int | None = None
+
+
+def plans(
+    checks: Sequence[Planned], every: str, fleet: str, shards: int | None = None, *, brief: bool = False
+) -> list[Plan]:
+    """The deployments of a fleet. Raises ConfigError where two would have one name, or a shard too many loops."""
+    seen = [one for check in checks for one in _from_each_place(check)]
+    found: list[Plan] = []
+    groups: defaultdict[timedelta, list[tuple[Planned, str | None]]] = defaultdict(list)
+    for check, place in seen:
+        length = span(check.every or every) or timedelta(minutes=15)
+        if shards and isinstance(check.config, LoopConfig):
+            groups[length].append((check, place))
+        else:
+            found.append(_single(check, place, length))
+    for length, group in sorted(groups.items()):
+        found += _shards(group, length, fleet, shards or 1, {"brief": True} if brief else {})
+    if compared := _compared(checks, every):
+        shortest = min(timedelta(seconds=one["every"]) for one in compared.values())
+        parameters = {"name": fleet, "loops": compared}
+        found.append(Plan(VANTAGE, fleet, parameters, shortest, anchor(fleet, shortest), ()))
+    names = Counter((one.flow, one.name) for one in found)
+    if twice := sorted({name for (_, name), number in names.items() if number > 1}):
+        raise ConfigError(listed([f"two loops would be called {name}: rename one of them" for name in twice]))
+    return found
+
+
+def _from_each_place(check: Planned) -> Iterator[tuple[Planned, str | None]]:
+    if not check.vantage:
+        yield check, None
+    for place in check.vantage:
+        config = check.config.model_copy(update={"name": seen_from(check.config.name, place)})
+        yield replace(check, config=config), place
+
+
+def _single(check: Planned, place: str | None, length: timedelta) -> Plan:
+    name = check.config.name
+    flow = INBOUND if isinstance(check.config, InboundConfig) else CHECK
+    parameters = check.config.model_dump(mode="json", exclude_unset=True)
+    return Plan(flow, name, parameters, length, anchor(name, length), check.tags, place)
+
+
+def _shards(
+    group: Sequence[tuple[Planned, str | None]], length: timedelta, fleet: str, shards: int, how: Mapping[str, Any]
+) -> Iterator[Plan]:
+    """The loops of one interval, from each place in so many shards; one that would be empty is left out."""
+    places = sorted({place or "" for _, place in group})
+    parts: defaultdict[tuple[int, str], list[Planned]] = defaultdict(list)
+    for one, at in group:
+        parts[shard(one.config.name, shards), at or ""].append(one)
+    for number in range(shards):
+        for rank, place in enumerate(places):
+            if not (mine := parts[number, place]):
+                continue
+            name = f"{seen_from(fleet, place) if place else fleet}-{_short(length)}-{number + 1}-of-{shards}"
+            if len(name) > SLUG_LENGTH:
+                raise ConfigError(f"--fleet {fleet}: too long for the name of a shard, {name}: shorten it")
+            if len(mine) > MOST_LOOPS:
+                raise ConfigError(
+                    f"the shard {name} would have {len(mine)} loops, and {MOST_LOOPS} are the most: take more --shards"
+                )
+            yield Plan(
+                flow=FLEET,
+                name=name,
+                parameters={"name": name, "loops": {one.config.name: _sections(one) for one in mine}, **how},
+                every=length,
+                anchor=nth(number * len(places) + rank, shards * len(places), length),
+                tags=tuple(tag for tag in mine[0].tags if all(tag in one.tags for one in mine)),
+                place=place or None,
+                at_once=SHARDS_AT_ONCE,
+            )
+
+
+def _sections(check: Planned) -> dict[str, Any]:
+    fields: dict[str, Any] = check.config.model_dump(mode="json", exclude_unset=True)
+    del fields["name"]
+    return fields
+
+
+def _short(length: timedelta) -> str:
+    """The interval as it stands in a name."""
+    seconds = int(length.total_seconds())
+    unit, size = next(
+        (unit, size) for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if not seconds % size
+    )
+    return f"{seconds // size}{unit}"
+
+
+def _compared(checks: Sequence[Planned], every: str) -> dict[str, dict[str, Any]]:
+    """The loops that are checked from several places, as the flow takes them that compares what these found."""
+    return {
+        check.config.name: {
+            "places": list(check.vantage),
+            "every": (span(check.every or every) or timedelta(minutes=15)).total_seconds(),
+            "longest": check.config.limits.max_wait if isinstance(check.config, LoopConfig) else 0.0,
+        }
+        for check in checks
+        if len(check.vantage) > 1
+    }

@@ -1,0 +1,86 @@
+"""What the last results of loops that are checked from several places show together, as a scheduled flow."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import anyio
+from prefect import flow
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.events.filters import EventOrder
+from prefect.states import Completed, Failed
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.checked import RESOURCE, checked, events
+from tasks.blame.vantage import Seen, Together, Watched, together
+from tasks.blame.vantage_table import in_short, markdown
+from tasks.fleet.config import seen_from
+from tasks.history.record import read
+from tasks.mail.fields import Slug
+from tasks.publish import artifact_key
+from tasks.runs import as_begun
+
+AHEAD = timedelta(days=1)  # the clock of a worker may be, by which events are dated
+AT_ONCE = 100  # names in one question
+READ_SECONDS = 120.0
+
+
+class VantageLoop(BaseModel):
+    """A loop under its name in the file, without the place."""
+
+    model_config = ConfigDict(extra="forbid", title="Loop")
+
+    places: list[Slug] = Field(description="Where it is checked from", min_length=2)
+    every: float = Field(description="Seconds between two checks from one place", gt=0)
+    longest: float = Field(description="Seconds that a check may wait", ge=0)
+
+
+@flow(name="loop-vantage", flow_run_name="vantage {name}", persist_result=False, retries=0)
+async def loop_vantage(name: Slug, loops: dict[str, VantageLoop]) -> list[Together] | State[object]:
+    """Say of loops that are checked from several places which of them fail only from some.
+
+    The final state is Alike or Differs; the table is at mail-loop-vantage-<name>. A place of which there is no check is
+    told as silent, and counts neither for nor against anything.
+
+    Args:
+        name: Name of the fleet.
+        loops: The loops, each under its name.
+    """
+    run = as_begun()
+    # The server's clock, by which it also says when it received a result.
+    now = run.state.timestamp if run and run.state else datetime.now(UTC)
+    watched = [
+        Watched(loop, tuple(one.places), timedelta(seconds=one.every), timedelta(seconds=one.longest))
+        for loop, one in loops.items()
+    ]
+    try:
+        with anyio.fail_after(READ_SECONDS):
+            async with get_client() as client:
+                seen = await _seen(client, watched, now)
+    except TimeoutError as error:
+        return Failed(name="Unread", message=f"the results could not be read within {READ_SECONDS:g} s", data=error)
+    found = [together(one, {place: seen[seen_from(one.loop, place)] for place in one.places}, now) for one in watched]
+    text = in_short(found)
+    await acreate_markdown_artifact(
+        markdown(found, now), key=artifact_key(f"vantage-{name}"), description=f"vantage {name}"
+    )
+    return Completed(name="Differs" if any(one.differs for one in found) else "Alike", message=text, data=found)
+
+
+async def _seen(client: PrefectClient, watched: Sequence[Watched], now: datetime) -> dict[str, list[Seen]]:
+    """The results of these loops by the names that they have at their places, the oldest first."""
+    found: defaultdict[str, list[Seen]] = defaultdict(list)
+    names = [seen_from(one.loop, place) for one in watched for place in one.places]
+    since = now - max((one.window for one in watched), default=timedelta())
+    for start in range(0, len(names), AT_ONCE):
+        where = checked(since, now + AHEAD, EventOrder.ASC, names[start : start + AT_ONCE])
+        async for event in events(client, where):
+            result = read(event.payload)
+            if result is not None and event.resource.id == f"{RESOURCE}{result.loop}":
+                at = datetime.fromtimestamp(event.received.timestamp(), UTC)
+                found[result.loop].append(Seen(at, result))
+    return defaultdict(list, {loop: sorted(seen, key=lambda one: one.at) for loop, seen in found.items()})

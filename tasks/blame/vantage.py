@@ -1,0 +1,125 @@
+"""One loop, checked from several places: what their last results show together. Pure.
+
+Nothing is compared that is not of the same time. That a loop fails only from one place is said when it got through
+from each other one after a failure there and before the next one: an outage of all that has just begun, or just ended,
+looks the same until then. All times are those at which the server learnt of a result: no clock of a place counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tasks.blame.words import names
+from tasks.mail.facts import ErrorType
+from tasks.mail.result import LoopResult, Outcome, Status
+
+MARGIN = timedelta(minutes=2)  # for a late start, the sending with its retries, and the way to the server
+
+
+class Says(StrEnum):
+    """What a result, or a place, says of a loop."""
+
+    GOOD = "good"
+    BAD = "bad"
+    NOTHING = "nothing"  # the check did not take place, or broke
+    SILENT = "silent"  # there is no check
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One result, and when the server learnt of it."""
+
+    at: datetime
+    result: LoopResult
+
+    @property
+    def says(self) -> Says:
+        outcome = self.result.outcome
+        if outcome in (Outcome.SKIPPED, Outcome.MISCONFIGURED) or self.result.error_type is ErrorType.UNEXPECTED:
+            return Says.NOTHING
+        return Says.BAD if self.result.status is Status.ERROR else Says.GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """How a loop is checked: from where, how often, and how long a check may wait."""
+
+    loop: str
+    places: tuple[str, ...]
+    every: timedelta
+    longest: timedelta
+
+    @property
+    def silence(self) -> timedelta:
+        """How old the last result of a place may be: one check may fail to take place, two may not."""
+        return 2 * self.every + self.longest + MARGIN
+
+    @property
+    def window(self) -> timedelta:
+        """How far back there is anything to see."""
+        return self.silence + 2 * self.every
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What the places show of one loop. `differs`: it fails only from some of them, which is proved."""
+
+    watched: Watched
+    last: Mapping[str, Seen | None]
+    says: Mapping[str, Says]
+    differs: bool
+    text: str | None
+
+
+def together(watched: Watched, seen: Mapping[str, Sequence[Seen]], now: datetime) -> Together:
+    """Judge the results of each place, the oldest first. `text` is None where all is well."""
+    recent = {place: [one for one in seen.get(place, ()) if one.at > now - watched.window] for place in watched.places}
+    last: dict[str, Seen | None] = {}
+    says: dict[str, Says] = {}
+    for place, results in recent.items():
+        young = [one for one in results if one.at > now - watched.silence]
+        telling = [one for one in young if one.says is not Says.NOTHING]
+        last[place] = telling[-1] if telling else young[-1] if young else None
+        says[place] = telling[-1].says if telling else Says.NOTHING if young else Says.SILENT
+    by = {kind: [place for place in watched.places if says[place] is kind] for kind in Says}
+    differs = bool(by[Says.BAD] and by[Says.GOOD]) and all(
+        _proved(recent[bad], recent[good]) for bad in by[Says.BAD] for good in by[Says.GOOD]
+    )
+    return Together(watched, last, says, differs, _text(watched.loop, by, last, differs))
+
+
+def _proved(bad: Sequence[Seen], good: Sequence[Seen]) -> bool:
+    """Whether the other place was good, and never bad, between two failures that follow each other."""
+    streak: list[Seen] = []
+    for one in bad:
+        if one.says is not Says.NOTHING:
+            streak = [*streak, one] if one.says is Says.BAD else []
+    if len(streak) < 2:
+        return False
+    between = [one.says for one in good if streak[0].at < one.at < streak[-1].at]
+    return Says.GOOD in between and Says.BAD not in between
+
+
+def _text(loop: str, by: Mapping[Says, Sequence[str]], last: Mapping[str, Seen | None], differs: bool) -> str | None:
+    bad, good = by[Says.BAD], by[Says.GOOD]
+    quiet = [f"{names(by[Says.SILENT])} {_is(by[Says.SILENT])} silent"] if by[Says.SILENT] else []
+    quiet += [f"the checks from {names(by[Says.NOTHING])} say nothing"] if by[Says.NOTHING] else []
+    outcomes = names(str(one.result.outcome) for place in bad if (one := last[place]))
+    if not bad:
+        return f"{loop}: {'; '.join(quiet)}" if quiet else None
+    if differs:
+        said = f"fails only from {names(bad)} ({outcomes}), while it gets through from {names(good)}"
+    elif good:
+        said = f"fails from {names(bad)} ({outcomes}); whether only from there, the next checks tell"
+    elif len(bad) > 1:
+        said = f"fails from {names(bad)} ({outcomes}), and gets through from nowhere"
+    else:
+        said = f"fails from {names(bad)} ({outcomes}), and nowhere else is anything known"
+    return f"{loop}: {'; '.join([said, *quiet])}"
+
+
+def _is(places: Sequence[str]) -> str:
+    return "is" if len(places) == 1 else "are"

@@ -1,0 +1,77 @@
+"""Many checks in one run, told briefly: of a loop that is ok an event and a line in the run's own report, and no more.
+
+A task run and a report for each check are most of what a check costs Prefect. Whatever is not ok is recorded as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+
+from tasks.alert_records import CHECKED, RULES, STATE, resource
+from tasks.alerts.rules import Rule
+from tasks.calling import called, labels_of
+from tasks.ending import listener, recorded
+from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.report import line
+from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.tracing.traced import traced
+
+SECONDS = 20.0
+PAGE = 200  # what a server gives at the most at a time
+
+log = logging.getLogger(__name__)
+
+
+class Brief:
+    """The checks of one run. `plain` are those without a report of their own."""
+
+    def __init__(self) -> None:
+        self.plain: list[LoopResult] = []
+        self._rules: list[Rule] | None = []
+        self._remembered: set[str] = set()
+
+    async def begin(self, loops: Sequence[str]) -> None:
+        """Read once for all of them whether there is anybody to be called. Where that fails, each check asks."""
+        try:
+            async with asyncio.timeout(SECONDS), get_client() as client:
+                names = [RULES, *(STATE.format(loop=loop) for loop in loops)]
+                found: dict[str, Any] = {}
+                for start in range(0, len(names), PAGE):
+                    where = {"variables": {"name": {"any_": names[start : start + PAGE]}}, "limit": PAGE}
+                    response = await client.request("POST", "/variables/filter", json=where)
+                    found |= {one["name"]: one["value"] for one in response.json()}
+                self._rules = [Rule.model_validate(one) for one in found.pop(RULES, {"rules": {}})["rules"].values()]
+                self._remembered = {*found}
+        except Exception as error:
+            log.warning("Whether somebody must be called is asked for each loop: %s", type(error).__name__)
+            self._rules = None
+
+    async def tell(self, result: LoopResult, config: LoopConfig | InboundConfig) -> None:
+        """Record one result."""
+        if result.status is not Status.OK or result.outcome is not Outcome.DELIVERED or result.earlier_probes:
+            await recorded(result, config)
+            return
+        told_at = datetime.now(UTC)
+        log.info("%s", line(result))
+        if (heard := listener.get()) is not None:
+            heard(result)
+        labels = labels_of(result) if self._concerns_nobody(result.loop) else await called(result)
+        try:
+            emit_event(CHECKED, resource=resource(result.loop) | labels, payload=result.model_dump(mode="json"))
+        except Exception as error:
+            log.error("The event of %s could not be sent: %s", result.loop, type(error).__name__)
+        self.plain.append(result)
+        await traced(result, config, told_at)
+
+    def _concerns_nobody(self, loop: str) -> bool:
+        """Whether a good check of the loop changes nothing: no outage is remembered, and no silence can end."""
+        if self._rules is None or STATE.format(loop=loop) in self._remembered:
+            return False
+        return not any(rule.when == "silent" and rule.holds_for(loop) for rule in self._rules)
