@@ -25,12 +25,14 @@ from flows.setup import ROOT
 from tasks.alert_records import RULES, STATE, write
 from tasks.ending import listener
 from tasks.history.window import window
+from tasks.mail import courtesy
 from tasks.mail.config import loop_config
 from tasks.mail.errors import MatrixFailed
 from tasks.mail.result import LoopResult, Outcome
 from tasks.mail.turns import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, Records, places_of, run_id
+from tests.raw.imap import RawImap
 from tests.raw.server import SILENCE
 from tests.raw.smtp import RawSmtp
 
@@ -196,8 +198,11 @@ async def test_told_briefly_a_good_check_still_ends_an_outage(system: Sandbox, n
                 await client.delete_variable_by_name(variable)
 
 
-async def test_servers_that_never_answer_hold_nobody_up(system: Sandbox, name: str) -> None:
+async def test_servers_that_never_answer_hold_nobody_up(
+    system: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More of them than are checked at a time, and before the others: those all end while the first still wait."""
+    monkeypatch.setattr(courtesy, "PATIENCE", 0.5)
     good: list[LoopResult] = []
     listener.set(good.append)
     async with RawSmtp({"banner": SILENCE}) as hole:
@@ -216,6 +221,26 @@ async def test_servers_that_never_answer_hold_nobody_up(system: Sandbox, name: s
         hole.hang_up()
         state = await running
     assert (state.name, len(await results_of(state))) == ("Unsent", len(holes) + len(USERS))
+
+
+async def test_loops_that_wait_in_one_mailbox_share_one_session(name: str) -> None:
+    async with RawSmtp() as relay, RawImap() as mailbox:
+        sent: list[bytes] = []
+
+        def arrive(raw: bytes) -> None:
+            sent.append(raw)
+            if len(sent) == len(USERS):
+                for one in sent:
+                    asyncio.get_running_loop().call_later(0.2, mailbox.append, one)
+
+        relay.deliver = arrive
+        smtp = {"host": relay.host, "port": relay.port, "tls": "none", "subject_prefix": "[fleet]"}
+        smtp |= {"from_addr": "bob@localhost.test", "to_addr": "bob@localhost.test"}
+        imap = {"host": mailbox.host, "port": mailbox.port, "tls": "none", "username": "bob"}
+        one = {"smtp": smtp, "imap": imap | {"password_secret": "u0-password"}, "limits": {"max_wait": 20.0}}
+        results = await results_of(await run(name, loops={f"{name}-{user}": one for user in USERS}))
+        assert mailbox.connections == 1
+    assert [(result.outcome, result.copies) for result in results.values()] == [(Outcome.DELIVERED, 1)] * len(USERS)
 
 
 async def test_a_loop_that_is_being_checked_elsewhere_is_skipped_and_the_others_go_on(
