@@ -40,3 +40,8 @@ async def test_an_interval_that_is_none_is_refused(mail_loop: Command, every: st
     ended = await mail_loop("deploy", "--every", every, EXAMPLE)
     assert ended.code == 3
     assert ended.err.endswith(f"argument --every: '{every}' is not a length of time such as 5m, 2h or 1d\n")
+
+
+async def test_a_brief_fleet_without_shards_is_refused_before_a_server_is_asked(mail_loop: Command) -> None:
+    ended = await mail_loop("deploy", "--brief", EXAMPLE, warnings="ignore", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert (ended.code, ended.err) == (3, "mail-loop: --brief is for shards: give --shards, too\n")
