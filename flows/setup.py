@@ -33,12 +33,12 @@ def setup(seconds: float = START_SECONDS) -> int:
             )
         time.sleep(0.5)
     equip(url, os.environ)
-    print(f"{url} has the work pool {POOL}, the deployments of {ROOT / 'prefect.yaml'}, and the automations")
+    print(f"{url} has the work pool {POOL}, the deployments of {ROOT / 'prefect.yaml'}, and the automation")
     return 0
 
 
 def equip(url: str, environment: Mapping[str, str]) -> None:
-    """Give the server at `url` work pool, deployments and automations, as often as you like. Raises ServerError."""
+    """Give the server at `url` work pool, deployments and automation, as often as you like. Raises ServerError."""
     import httpx  # not above: `stop` needs none of them
     import prefect
 
@@ -52,7 +52,7 @@ def equip(url: str, environment: Mapping[str, str]) -> None:
         asyncio.run(automation.ensure(url))
     except httpx.HTTPError as error:
         raise ServerError(
-            f"the automations could not be made on the Prefect server at {url} ({type(error).__name__}): "
+            f"the automation could not be made on the Prefect server at {url} ({type(error).__name__}): "
             f"see its log; it has to be as new as Prefect here, {prefect.__version__}"
         ) from None
     if EXAMPLE in (ROOT / "prefect.yaml").read_text(encoding="utf-8"):

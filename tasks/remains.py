@@ -15,6 +15,8 @@ from typing import Any
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
     FlowFilter,
     FlowFilterId,
     FlowRunFilter,
@@ -33,6 +35,7 @@ from prefect.states import Cancelled, Crashed
 
 from tasks.runs import as_begun
 
+START = timedelta(minutes=5)  # a worker takes a run 10 s before its time, and starts a process within seconds
 QUIET = timedelta(minutes=15)  # five of the rarest heartbeats
 LONGEST = timedelta(days=8)  # a run without any heartbeat on record is left alone for so long: max_wait allows a week
 SECONDS = 5.0  # the verdict is told by then, and the run waits for no more than this
@@ -51,6 +54,7 @@ async def clear_remains(loop: str) -> None:
         return
     try:
         async with asyncio.timeout(SECONDS), get_client() as client:
+            await end_unbegun(client, run, run.state.timestamp)
             for dead in await _dead_runs(client, run, loop, run.state.timestamp):
                 # What it had begun first: should this be cut short, the run is found again.
                 await _end_task_runs(client, run, loop, FlowRunFilter(id=FlowRunFilterId(any_=[dead.id])))
@@ -73,6 +77,26 @@ async def _dead_runs(client: PrefectClient, run: FlowRun, loop: str, now: dateti
     )
     others = (other for other in found if other.id != run.id and _is_of(other, loop))
     return [other for other in others if await _is_silent(client, other, now)]
+
+
+async def end_unbegun(client: PrefectClient, run: FlowRun, now: datetime) -> None:
+    """Mark as crashed what a worker has taken of this deployment, "Pending", and never begun, for it was killed.
+
+    Prefect neither ends such a run nor gives it to another worker. Nor does this: one that begins late after all would
+    send twice. Nothing was sent, and this run has taken place since. By the deployment: it has no name of ours yet.
+    """
+    if run.deployment_id is None:
+        return
+    taken = await client.read_flow_runs(
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id])),
+        flow_run_filter=FlowRunFilter(state=_in([StateType.PENDING])),
+        limit=MOST,
+    )
+    for other in taken:
+        if other.id != run.id and other.state is not None and other.state.timestamp < now - START:
+            state: State[Any] = Crashed(message="Taken by a worker that was killed before it began. Nothing was sent.")
+            await client.set_flow_run_state(other.id, state)
+            log.warning("The earlier run %s was taken and never begun: marked as crashed.", other.name)
 
 
 async def _is_silent(client: PrefectClient, run: FlowRun, now: datetime) -> bool:

@@ -42,8 +42,6 @@ def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DO_NOT_TRACK", "1")
         patch.setenv("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL", "0.5")  # seconds that tests wait for one
-        for service in ("LOOP_SECONDS", "ORPHAN_CLEANUP_LOOP_SECONDS"):  # else tests of the retention wait for hours
-            patch.setenv(f"PREFECT_SERVER_SERVICES_DB_VACUUM_{service}", "4")
         port = free_port()
         url = start_server(home, port)
         leave_connections(pytestconfig, url)

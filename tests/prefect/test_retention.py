@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Crashed, Pending
 
+from flows import background
 from flows.mail_loop import mail_loop_check
-from tests.prefect.records import SOCKETS_LEFT_OPEN
+from flows.server import SERVER, free_port, start_server
+from tests.prefect.records import SOCKETS_LEFT_OPEN, forget_server, leave_connections
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -34,6 +39,31 @@ OF_A_RUN = {
     "log": "flow_run_id",
     "artifact": "flow_run_id",
 }
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("retention")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
+    """A server of its own, which looks every few seconds for what may go; an hour would be the default."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DO_NOT_TRACK", "1")
+        patch.setenv("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL", "0.5")
+        for service in ("LOOP_SECONDS", "ORPHAN_CLEANUP_LOOP_SECONDS"):
+            patch.setenv(f"PREFECT_SERVER_SERVICES_DB_VACUUM_{service}", "3")
+        url = start_server(home, free_port())
+        leave_connections(pytestconfig, url)
+        try:
+            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
+                yield url
+        finally:
+            APILogHandler().flush()
+            forget_server()
+            background.stop(home, SERVER)
+            gc.collect()
 
 
 def ask(home: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
