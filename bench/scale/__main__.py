@@ -25,7 +25,7 @@ LONG = 15.0  # minutes, after which it is waited for what becomes of the killed 
 MARGIN = timedelta(minutes=2)
 ENOUGH = 5  # messages that a run has sent when it is killed
 SETTLE = 20  # seconds from the deployment to the beginning of the window: the scheduler makes runs every 5 s
-UNDER_WAY = "SELECT id FROM flow_run WHERE state_type = 'RUNNING'"
+BEGUN = "SELECT id FROM flow_run WHERE state_type = 'RUNNING' AND start_time > now() - interval '1 second'"
 PAUSE = "UPDATE work_pool SET is_paused = true WHERE name = 'mail-loop' RETURNING name"
 UNFINISHED = "SELECT id FROM flow_run WHERE state_type IN ('RUNNING', 'PENDING') AND expected_start_time < now()"
 
@@ -119,17 +119,18 @@ def strike(here: Site, database: Database, lab: Lab, enough: int) -> tuple[list[
     """Kill a worker with all that it runs, in the middle of what a run sends; the ids of its runs."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        running = {row["id"] for row in database.ask(UNDER_WAY)}
+        running = {row["id"] for row in database.ask(BEGUN)}
         if victim := wait_for_victim(here, running, 0.2):
             before, patience = sent(lab), time.monotonic() + 5
             while sent(lab) < before + enough and time.monotonic() < patience:
                 time.sleep(0.02)
-            dead = runs_of(victim)
+            if not (dead := runs_of(victim)):
+                continue  # it was done sooner
             count = end_tree(victim)
             at = datetime.now(UTC)
             say(f"killed a worker and its processes ({count} in all) with {len(dead)} run(s) under way")
             return dead, at
-    raise RuntimeError("no run was under way for 2 minutes")
+    raise RuntimeError("no run could be killed in its middle for 2 minutes")
 
 
 def wait_for_the_last(database: Database, dead: Sequence[str], seconds: float) -> None:

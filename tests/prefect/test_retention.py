@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -13,19 +15,16 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from prefect import State, flow, get_run_logger, task
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.events import emit_event
-from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Crashed, Pending
 
 from flows import background
 from flows.mail_loop import mail_loop_check
 from flows.server import SERVER, free_port, start_server
-from tests.prefect.records import SOCKETS_LEFT_OPEN, forget_server, leave_connections
+from flows.setup import ROOT
+from tests.prefect.records import SOCKETS_LEFT_OPEN, leave_connections
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -60,10 +59,7 @@ def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
             with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
                 yield url
         finally:
-            APILogHandler().flush()
-            forget_server()
             background.stop(home, SERVER)
-            gc.collect()
 
 
 def ask(home: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
@@ -101,22 +97,12 @@ async def until(what: Any, failure: str) -> None:
         await asyncio.sleep(0.2)
 
 
-@task
-async def leave(key: str) -> None:
-    get_run_logger().info("one line")
-    await acreate_markdown_artifact("one report", key=key)
-
-
-@flow
-async def leaves(key: str) -> None:
-    await leave(key)
-    emit_event(f"retention.{key}", resource={"prefect.resource.id": key})
-
-
-async def run_of(key: str) -> UUID:
-    state: State[Any] = await leaves(key, return_state=True)
-    assert state.state_details.flow_run_id is not None
-    return state.state_details.flow_run_id
+def runs_of(server: str, home: Path, *keys: str) -> list[UUID]:
+    """One run for each key, which leaves something in every table."""
+    environment = os.environ | {"PREFECT_API_URL": server, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
+    argv = [sys.executable, "-W", "ignore", "-m", "tests.prefect.leavings", *keys]
+    done = subprocess.run(argv, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [UUID(line) for line in done.stdout.split()]
 
 
 async def unbegun() -> FlowRun:
@@ -131,7 +117,7 @@ async def unbegun() -> FlowRun:
 async def test_runs_go_after_90_days_with_all_that_belongs_to_them_and_younger_ones_stay(
     server: str, home: Path
 ) -> None:
-    old, young, gone = await run_of("kept"), await run_of("kept"), await run_of("gone")
+    old, young, gone = runs_of(server, home, "kept", "kept", "gone")
     never = await unbegun()
     await until(lambda: all(rows_of(home, run, task_runs_of(home, run))["log"] for run in (old, young)), "no log")
     tasks = {run: task_runs_of(home, run) for run in (old, young, gone)}
@@ -151,8 +137,7 @@ async def test_runs_go_after_90_days_with_all_that_belongs_to_them_and_younger_o
 
 async def test_events_go_after_7_days_and_younger_ones_stay(server: str, home: Path) -> None:
     counted = "SELECT count(*) FROM events WHERE event = ?"
-    for name in ("old", "young"):
-        await run_of(name)
+    runs_of(server, home, "old", "young")
     await until(lambda: all(ask(home, counted, f"retention.{name}") == [(1,)] for name in ("old", "young")), "no event")
     for name, days in (("old", 8), ("young", 6)):
         for table, where in (("events", "event = ?"), ("event_resources", "resource_id = ?")):
