@@ -102,7 +102,8 @@ def _used(path: Path) -> int:
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     except FileNotFoundError:
         return 0
-    recent = [line for line in map(_not_in_future, lines) if _age(line) < HOUR]
+    here = _since_boot()
+    recent = [line for line in map(_not_in_future, lines) if _age(line, here) < HOUR]
     new = path.with_suffix(".new")
     new.write_text("".join(f"{line}\n" for line in recent), encoding="ascii")
     new.replace(path)
@@ -122,10 +123,10 @@ def _not_in_future(line: str) -> str:
     return " ".join([f"{min(_number(moment), time.time()):.6f}", *since_boot])
 
 
-def _age(line: str) -> float:
-    """Seconds since a message was sent."""
+def _age(line: str, here: str) -> float:
+    """Seconds since a message was sent; `here`: see _since_boot()."""
     moment, *since_boot = line.split()
-    boot, *now = _since_boot().split() or [""]
+    boot, *now = here.split() or [""]
     if len(since_boot) == 2 and since_boot[0] == boot:
         return _number(now[0]) - _number(since_boot[1])
     return time.time() - _number(moment)
