@@ -6,7 +6,6 @@ killed runs left on record.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -32,7 +31,8 @@ log = logging.getLogger(__name__)
 
 async def ended(result: LoopResult, config: LoopConfig | InboundConfig | None = None) -> State[object]:
     """Tell and record `result`, and turn it into the final state. `config` is None where it was wrong."""
-    await asyncio.gather(recorded(result, config), clear_remains(result.loop))
+    await recorded(result, config)
+    await clear_remains(result.loop)
     return final_state(result)
 
 

@@ -147,19 +147,6 @@ class Scene:
             self.run = await client.create_flow_run_from_deployment(deployment, parameters=self.parameters())
         await until(lambda: self.is_reached, f"{self.name} does not come to {self.phase}")
 
-    async def find(self) -> None:
-        """The run that somebody else has started."""
-        await until(self._is_found, f"the server has no run of {self.name}")
-
-    async def _is_found(self) -> bool:
-        """By its parameters, since a busy server gives a run its name some time later."""
-        async with get_client() as client:
-            running = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
-            begun = await client.read_flow_runs(flow_run_filter=FlowRunFilter(state=running), limit=200)
-        found = [run for run in begun if run.parameters.get("name") == self.name]
-        self.run = found[0] if found else None
-        return len(found) == 1
-
     async def now(self) -> FlowRun:
         """The run, as the server has it on record."""
         assert self.run is not None
@@ -199,6 +186,22 @@ async def until(done: Callable[[], bool | Awaitable[bool]], failure: str) -> Non
         raise AssertionError(failure) from None
 
 
+async def find(scenes: Sequence[Scene]) -> None:
+    """The runs of these scenes, which somebody else has started; at once, for a check leaves its phase some day."""
+
+    async def are_found() -> bool:
+        """By their parameters, since a busy server gives a run its name some time later."""
+        async with get_client() as client:
+            running = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
+            begun = await client.read_flow_runs(flow_run_filter=FlowRunFilter(state=running), limit=200)
+        for scene in scenes:
+            found = [run for run in begun if run.parameters.get("name") == scene.name]
+            scene.run = found[0] if len(found) == 1 else None
+        return all(scene.run is not None for scene in scenes)
+
+    await until(are_found, f"the server does not have one run for each of {[scene.name for scene in scenes]}")
+
+
 async def deployment_on(pool: str, changes: Mapping[str, Any] | None = None, **options: Any) -> UUID:
     """The staging deployment, once more, on a work pool of its own; with `changes` of its job variables."""
     async with get_client() as client:
@@ -232,7 +235,7 @@ async def command(folder: Path, scenes: Sequence[Scene], api: str) -> AsyncItera
     try:
         for scene in scenes:
             await until(lambda scene=scene: scene.is_reached, f"{scene.name} does not come to {scene.phase}")  # type: ignore[misc]
-            await scene.find()
+        await find(scenes)
         yield process
     finally:
         if process.returncode is None:

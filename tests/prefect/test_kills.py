@@ -27,7 +27,7 @@ from flows.automation import SILENCE, crash_silent_runs, ensure
 from flows.through_prefect import check as check_through_prefect
 from tasks.mail.result import LoopResult, Outcome
 from tests.prefect.api import Api
-from tests.prefect.phases import PHASES, Scene, command, deployment_on, until, worker
+from tests.prefect.phases import PHASES, Scene, command, deployment_on, find, until, worker
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.asyncio(loop_scope="module")]
@@ -244,7 +244,7 @@ async def test_a_live_run_is_not_taken_for_a_dead_one_and_has_the_last_word(afte
         alive = asyncio.create_task(check(scene))
         await until(lambda: scene.is_reached, "the check does not begin")
         async with get_client() as client:
-            await scene.find()
+            await find([scene])
             run = await scene.now()
             await heartbeat_is_on_record(home, scene)
             let_a_day_pass(home, [run], heartbeats=False)
