@@ -56,7 +56,7 @@ def free_port() -> int:
 def start_server(home: Path, port: int) -> str:
     """Start a server in `home`, wait until it answers, and return the URL of its API. Raises ServerError."""
     env = KEPT | os.environ | settings(home, port)
-    argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    argv = [sys.executable, "-m", "flows.prefect_server", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     until = time.monotonic() + START_SECONDS
     try:
         server = background.start(home, SERVER, argv, env, url=env["PREFECT_API_URL"])
