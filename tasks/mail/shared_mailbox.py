@@ -215,5 +215,6 @@ class SharedMailbox(Mailbox):
 
     @asynccontextmanager
     async def _changing(self, *of: object, **more: object) -> AsyncIterator[tuple[list[int], Selected]]:
-        async with self._shared.jobs.alone(self._share), super()._changing(*of, **more) as changing:  # type: ignore[arg-type]
+        as_alone = super()._changing(*of, **more)  # type: ignore[arg-type]  # passed on as they come
+        async with self._shared.jobs.alone(self._share), as_alone as changing:
             yield changing
