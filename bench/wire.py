@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -45,6 +45,7 @@ class Wire:
 
     def __init__(self, imap: Endpoint, smtp: Endpoint) -> None:
         self._targets = {"imap": imap, "smtp": smtp}
+        self.examine_seconds = 0.0  # EXAMINE's answer is handed on so long after it was asked for, and no sooner
         self.traffic = {name: Traffic() for name in self._targets}
         self.endpoints: dict[str, Endpoint] = {}
         self.loop = asyncio.new_event_loop()
@@ -95,7 +96,7 @@ class Wire:
         commands = _commands_of(name, traffic)
         pumps = [
             asyncio.create_task(_pump(reader, server, commands)),
-            asyncio.create_task(_pump(answers, writer, lambda data: _answer(traffic, data))),
+            asyncio.create_task(_pump(answers, writer, lambda data: self._answer(traffic, data))),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -105,28 +106,32 @@ class Wire:
             for side in (writer, server):
                 side.close()
 
+    async def _answer(self, traffic: Traffic, data: bytes) -> None:
+        if self.examine_seconds and EXAMINED.search(data):
+            asked = max(at for at, verb in traffic.commands if verb == "EXAMINE")
+            await asyncio.sleep(asked + self.examine_seconds - time.time())
+        traffic.down += len(data)
+        traffic.answers.append((time.time(), data))
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[bytes], None]) -> None:
+
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[bytes], Awaitable[None]]
+) -> None:
     try:
         while data := await reader.read(CHUNK):
-            note(data)
+            await note(data)
             writer.write(data)
             await writer.drain()
     except OSError:
         pass
 
 
-def _answer(traffic: Traffic, data: bytes) -> None:
-    traffic.down += len(data)
-    traffic.answers.append((time.time(), data))
-
-
-def _commands_of(name: str, traffic: Traffic) -> Callable[[bytes], None]:
+def _commands_of(name: str, traffic: Traffic) -> Callable[[bytes], Awaitable[None]]:
     """What notes the commands of one connection, and passes over the message that follows DATA."""
     pattern = IMAP_COMMAND if name == "imap" else SMTP_COMMAND
     rest, in_message = b"", False
 
-    def note(data: bytes) -> None:
+    async def note(data: bytes) -> None:
         nonlocal rest, in_message
         traffic.up += len(data)
         *lines, rest = (rest + data).split(b"\n")

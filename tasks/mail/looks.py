@@ -105,7 +105,10 @@ class Looks:
             await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
             return
         seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
-        async for rows in box.newest_first(selected.exists, flags=False):
+        # What has just landed is the last message. Asked for alone it comes soonest; a copy of it may lie before it.
+        newest = selected.exists
+        await self._take(box, place, seen, await box.fetch_range(newest, newest, flags=False))
+        async for rows in box.newest_first(newest - 1, flags=False):
             await self._take(box, place, seen, rows)
             if self.detected or all(self._is_old(row) for row in rows):
                 break

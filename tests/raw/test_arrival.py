@@ -462,6 +462,23 @@ async def test_mail_that_is_there_at_once_takes_ten_commands() -> None:
         assert len(way.mailbox.log) - way.mailbox.count("CAPABILITY") == 10
 
 
+async def test_the_newest_message_is_asked_for_alone_and_copies_before_it_are_seen_all_the_same() -> None:
+    async with around() as way:
+        for number in range(30):
+            way.mailbox.append(b"Subject: %d\r\n\r\nhello\r\n" % number)
+
+        def arrive(raw: bytes) -> None:
+            for message in (raw, b"Subject: foreign\r\n\r\n", raw):
+                way.mailbox.append(message)
+
+        way.relay.arrive = arrive
+        result = await way.check()
+        fetches = [line.partition(" (")[0] for line in way.mailbox.log if line.startswith("FETCH")]
+    assert_found(result, Outcome.DUPLICATED)
+    assert result.copies == 2
+    assert fetches == ["FETCH 33:33", "FETCH 23:32"]
+
+
 async def test_a_probe_among_older_ones_is_the_only_one_taken() -> None:
     async with around() as way:
         for _ in range(30):
