@@ -21,6 +21,7 @@ from tasks.mail.pace import TIGHT_SECONDS
 from tests.servers.lab import User
 
 LONG = 10.0  # seconds of waiting that are worth being done beside each other
+SPREAD = 0.5  # seconds: several looks of the tight phase
 STAGGER = 1.5  # seconds: longer than a check is at work
 HIT = re.compile(rb"^\* SEARCH \d", re.MULTILINE)  # what a search that found something is answered with
 OURS = ("ours: flow, warm", "ours: coroutine, warm", "ours: command, a process each")
@@ -94,10 +95,10 @@ def measure(
 
 
 def _hold(hold: float, number: int, rounds: int) -> float:
-    """A long wait is spread over the poller's interval: mail that lands just before a look would flatter it."""
-    if number == 0:
+    """A wait is spread over what lies between two looks: mail that always lands just before one would flatter it."""
+    if number == 0 or not hold:
         return 0.0
-    return hold + INTERVAL * (number - 0.5) / rounds if hold > 2 * INTERVAL else hold
+    return hold + (INTERVAL if hold > 2 * INTERVAL else SPREAD) * (number - 0.5) / rounds
 
 
 @dataclass(frozen=True)

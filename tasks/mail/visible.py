@@ -10,6 +10,8 @@ LINK = re.compile(r"(https?):(?=//)", re.IGNORECASE)
 
 def printable(text: str) -> str:
     """The text with what is not printable (control characters, direction marks, lone surrogates) shown as escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from tasks.mail.visible import one_line, printable
@@ -93,7 +94,11 @@ class _Clause:
 def _hop(value: str) -> Hop:
     if len(value) > LONGEST_VALUE:
         return Hop(one_line(value[: LONGEST_VALUE + 1], LONGEST_VALUE))
-    raw = one_line(_utf8(value), None)
+    return _read(one_line(_utf8(value), None))
+
+
+@lru_cache(64)  # several questions are asked about the hops of the same message
+def _read(raw: str) -> Hop:
     clauses, top, comments = _clauses(raw)
     none = _Clause()
     client, by, with_ = (clauses.get(keyword, none) for keyword in ("from", "by", "with"))
