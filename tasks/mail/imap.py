@@ -141,7 +141,8 @@ class Mailbox(Changes):
 
     async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[Row]:
         """The messages with these sequence numbers, as far as they exist, by ascending UID."""
-        self._fetching()
+        if last >= self.exists:  # else there are new ones still to be fetched
+            self._fetching()
         first, last = max(first, 1), min(last, self.exists)
         return await self._fetch("FETCH", b"%d:%d" % (first, last)) if first <= last else []
 

@@ -94,7 +94,8 @@ class SharedMailbox(Mailbox):
         return found
 
     async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[Row]:
-        self._fetching()
+        if last >= self.exists:
+            self._fetching()
         if (place := self.place) is None:
             return []
 

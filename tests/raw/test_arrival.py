@@ -479,6 +479,32 @@ async def test_the_newest_message_is_asked_for_alone_and_copies_before_it_are_se
     assert fetches == ["FETCH 33:33", "FETCH 23:32"]
 
 
+class Meanwhile(RawImap):
+    """Receives the probe while it answers in this phase, and says so right away."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__()
+        self.phase = phase
+        self.probe = b""
+
+    async def reply(self, line: Line, phase: str, default: bytes, tag: bytes = b"") -> bytes:
+        if phase == self.phase and self.probe and isinstance(line, Session):
+            self.put(self.probe)
+            self.probe = b""
+            default += self._refresh(line)
+        return await super().reply(line, phase, default, tag)
+
+
+@pytest.mark.parametrize(("phase", "others"), [("examine", 0), ("examine", 30), ("fetch", 30)])
+async def test_what_comes_during_the_first_look_is_fetched_without_being_told_of_again(phase: str, others: int) -> None:
+    async with Relay() as relay, Meanwhile(phase) as mailbox:
+        for number in range(others):
+            mailbox.put(b"Subject: %d\r\n\r\nhello\r\n" % number)
+        relay.arrive = lambda raw: setattr(mailbox, "probe", raw)
+        assert_found(await Round(relay, mailbox).check())
+        assert mailbox.count("NOOP") == 0
+
+
 async def test_a_probe_among_older_ones_is_the_only_one_taken() -> None:
     async with around() as way:
         for _ in range(30):
