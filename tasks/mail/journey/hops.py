@@ -67,7 +67,7 @@ class Hop:
 
 def hops(received: Sequence[str]) -> tuple[Hop, ...]:
     """The hops of a message, oldest first, from its Received values as they stand, topmost first."""
-    return tuple(_hop(value) for value in reversed(received))
+    return tuple(_hop(value[: LONGEST_VALUE + 1]) for value in reversed(received))
 
 
 def queue_ids(hops: Sequence[Hop]) -> tuple[tuple[str, str], ...]:
@@ -91,14 +91,11 @@ class _Clause:
         return self.words[0].strip("<>,") if self.words else ""
 
 
+@lru_cache(64)  # several questions are asked about the hops of the same message
 def _hop(value: str) -> Hop:
     if len(value) > LONGEST_VALUE:
-        return Hop(one_line(value[: LONGEST_VALUE + 1], LONGEST_VALUE))
-    return _read(one_line(_utf8(value), None))
-
-
-@lru_cache(64)  # several questions are asked about the hops of the same message
-def _read(raw: str) -> Hop:
+        return Hop(one_line(value, LONGEST_VALUE))
+    raw = one_line(_utf8(value), None)
     clauses, top, comments = _clauses(raw)
     none = _Clause()
     client, by, with_ = (clauses.get(keyword, none) for keyword in ("from", "by", "with"))
