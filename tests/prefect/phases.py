@@ -15,8 +15,8 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 
 from flows import background
 from flows.server import settings
@@ -30,6 +30,7 @@ from tests.raw.server import Line, RawServer
 from tests.raw.smtp import RawSmtp
 
 PATIENCE = 240.0  # seconds until a worker must have got somewhere, on a busy machine
+HOLD = 900.0  # seconds that a check stays in its phase: until the slowest of those killed with it has come to its own
 FOREIGN = b"From: a@raw.test\r\nSubject: [kills] not ours\r\n\r\nhello\r\n"
 PHASES = ("connecting", "sending", "retrying", "searching", "waiting", "deleting", "publishing")
 
@@ -134,11 +135,14 @@ class Scene:
         addresses = {"from_addr": "probe@raw.test", "to_addr": "box@raw.test", "subject_prefix": "[kills]"}
         # A user of its own: one command checks only a few loops of one mailbox at a time.
         login = {"username": self.name, "password_secret": "sandbox-password"}
+        smtp, imap = (
+            {"host": end.host, "port": end.port, "tls": "none", "timeout": HOLD} for end in (self.smtp, self.imap)
+        )
         return {
             "name": self.name,
-            "smtp": {"host": self.smtp.host, "port": self.smtp.port, "tls": "none", "retry_delay": 300.0, **addresses},
-            "imap": {"host": self.imap.host, "port": self.imap.port, "tls": "none", **login},
-            "limits": {"max_wait": 90.0},
+            "smtp": {**smtp, **addresses, "retry_delay": HOLD},
+            "imap": {**imap, **login},
+            "limits": {"max_wait": HOLD},
         }
 
     async def start(self, deployment: UUID) -> None:
@@ -188,18 +192,24 @@ async def until(done: Callable[[], bool | Awaitable[bool]], failure: str) -> Non
 
 async def find(scenes: Sequence[Scene]) -> None:
     """The runs of these scenes, which somebody else has started; at once, for a check leaves its phase some day."""
+    states: dict[str, list[str]] = {}
 
     async def are_found() -> bool:
         """By their parameters, since a busy server gives a run its name some time later."""
         async with get_client() as client:
-            running = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
-            begun = await client.read_flow_runs(flow_run_filter=FlowRunFilter(state=running), limit=200)
+            begun = await client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=200)
         for scene in scenes:
             found = [run for run in begun if run.parameters.get("name") == scene.name]
-            scene.run = found[0] if len(found) == 1 else None
+            states[scene.name] = [str(run.state_name) for run in found]
+            running = [run for run in found if run.state_type == StateType.RUNNING]
+            scene.run = running[0] if len(running) == 1 else None
         return all(scene.run is not None for scene in scenes)
 
-    await until(are_found, f"the server does not have one run for each of {[scene.name for scene in scenes]}")
+    try:
+        await until(are_found, "there is not one running run for each scene")
+    except AssertionError as error:
+        error.add_note(f"The runs of each: {states}")
+        raise
 
 
 async def deployment_on(pool: str, changes: Mapping[str, Any] | None = None, **options: Any) -> UUID:
