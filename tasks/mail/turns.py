@@ -98,16 +98,20 @@ def _used(path: Path) -> int:
     What was sent since this machine was started is dated by a clock that nobody sets. Of what was sent before, one from
     the future counts: the clock was set back. What cannot be read does not: a process died while it wrote.
     """
+    here = _since_boot()
+    used = 0
+    new = path.with_suffix(".new")
     try:
-        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+        # Line by line: where a budget is large, most of what a check would hold in memory is this file.
+        with path.open(encoding="ascii", errors="replace") as lines, new.open("w", encoding="ascii") as recent:
+            for line in map(_not_in_future, lines):
+                if _age(line, here) < HOUR:
+                    recent.write(f"{line}\n")
+                    used += 1
     except FileNotFoundError:
         return 0
-    here = _since_boot()
-    recent = [line for line in map(_not_in_future, lines) if _age(line, here) < HOUR]
-    new = path.with_suffix(".new")
-    new.write_text("".join(f"{line}\n" for line in recent), encoding="ascii")
     new.replace(path)
-    return len(recent)
+    return used
 
 
 def _since_boot() -> str:

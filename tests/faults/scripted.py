@@ -16,9 +16,9 @@ from tests.raw.server import CLOSE, DROP, SILENCE, Action, Part, Slow
 from tests.raw.smtp import RawSmtp
 
 ALIVE = "127.0.0.1"  # where scripted servers listen
-AMPLE = 10.0  # seconds for one step where no fault is one of silence; its cell takes far less
+AMPLE = 30.0  # seconds for one step where no fault is one of silence; its cell takes far less
 SHORT = 0.5  # seconds for one step where one is
-SOON = 6.0  # seconds for a whole check that has nothing to wait for
+SOON = 15.0  # seconds for a check that has nothing to wait for: less than AMPLE; it takes 3, but machines pause
 PAUSE = 0.2  # seconds before each byte: "one a second", in the time of a test
 PASSWORD = "canary-Gr\u00fc\u00dfe:42"
 
