@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
+
+import pytest
 
 from tasks.sandbox import Sandbox
 
@@ -18,6 +21,18 @@ class Relay(Sandbox):
 
     async def deliver(self, user: str, raw: bytes, folder: str = "INBOX") -> int:
         return await self._system.deliver(user, raw, folder)
+
+
+@pytest.fixture
+async def main() -> AsyncIterator[Sandbox]:
+    async with Sandbox(USERS) as running:
+        yield running
+
+
+@pytest.fixture
+async def backup(main: Sandbox) -> AsyncIterator[Sandbox]:
+    async with Relay(main) as running:
+        yield running
 
 
 def sender(relay: Sandbox, secret: str) -> dict[str, Any]:

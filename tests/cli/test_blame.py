@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import Command, written
-from tests.relays import USERS, Relay, matrix, receiver, sender
+from tests.relays import USERS, matrix, receiver, sender
+from tests.relays import backup as backup
+from tests.relays import main as main
 
 SECRETS = {f"{user.upper()}_PASSWORD": password for user, password in USERS.items()}
-
-
-@pytest.fixture
-async def main() -> AsyncIterator[Sandbox]:
-    async with Sandbox(USERS) as running:
-        yield running
-
-
-@pytest.fixture
-async def backup(main: Sandbox) -> AsyncIterator[Sandbox]:
-    async with Relay(main) as running:
-        yield running
 
 
 def loop(relay: Sandbox, system: Sandbox, user: str) -> dict[str, Any]:

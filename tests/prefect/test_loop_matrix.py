@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,9 @@ from tasks.mail.result import Outcome
 from tasks.mail.turns import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, count, places_of
-from tests.relays import USERS, Relay, matrix
+from tests.relays import USERS, matrix
+from tests.relays import backup as backup
+from tests.relays import main as main
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -40,18 +41,6 @@ def _passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 def name(name: str) -> str:
     """Short enough for the names of the loops."""
     return name[:40].strip("-")
-
-
-@pytest.fixture
-async def main() -> AsyncIterator[Sandbox]:
-    async with Sandbox(USERS) as running:
-        yield running
-
-
-@pytest.fixture
-async def backup(main: Sandbox) -> AsyncIterator[Sandbox]:
-    async with Relay(main) as running:
-        yield running
 
 
 async def run(name: str, parameters: dict[str, Any]) -> State[Any]:

@@ -11,25 +11,13 @@ from hypothesis import strategies as st
 from tasks.mail.journey.authentication import NONE_FOUND, Authentication, authentication, drift
 from tasks.mail.journey.authentication_results import Method, stated
 from tasks.mail.journey.border import Field, is_step, is_written_by
+from tests.fields import header
 
 # Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 
 NAME = "Authentication-Results"
-
-
-def header(text: str) -> list[Field]:
-    """The fields of a header, folded lines and all."""
-    fields: list[Field] = []
-    for line in text.strip("\n").split("\n"):
-        if line[:1] in " \t":
-            name, value = fields.pop()
-            fields.append((name, f"{value}\r\n{line}"))
-        else:
-            name, _, value = line.partition(":")
-            fields.append((name, value))
-    return fields
 
 
 def results(found: Authentication) -> list[tuple[str, str]]:

@@ -12,25 +12,13 @@ from hypothesis import strategies as st
 from tasks.mail.journey.border import Field
 from tasks.mail.journey.filter_fields import Reason
 from tasks.mail.journey.filters import MOST_REASONS, READERS, Rating, filters, is_near
+from tests.fields import header
 
 # Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 
 BORDER = ("Received", "from relay.example.org (relay.example.org [192.0.2.7]) by mx.example.net (Postfix) with ESMTPS")
-
-
-def header(text: str) -> list[Field]:
-    """The fields of a header, folded lines and all."""
-    fields: list[Field] = []
-    for line in text.strip("\n").split("\n"):
-        if line[:1] in " \t":
-            name, value = fields.pop()
-            fields.append((name, f"{value}\r\n{line}"))
-        else:
-            name, _, value = line.partition(":")
-            fields.append((name, value))
-    return fields
 
 
 def reasons(**scores: float | None) -> tuple[Reason, ...]:
