@@ -116,6 +116,10 @@ class Aftermath:
         scenes = [scene for scene in self.in_command if scene.name.startswith(kind)]
         async with command(folder, scenes, scenes[0].api.url) as process:
             await asyncio.gather(*(heartbeat_is_on_record(self.home, scene) for scene in scenes))
+            for scene in scenes:
+                if not scene.is_reached:
+                    scene.deliver_late()
+                    await until(lambda scene=scene: scene.is_reached, f"{scene.name} does not come to {scene.phase}")  # type: ignore[misc]
             process.send_signal(number)
             await process.wait()
 

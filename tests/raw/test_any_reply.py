@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,9 +20,6 @@ from tasks.mail.probe import compose
 from tasks.mail.smtp import attempt
 from tests.raw.imap import RawImap
 from tests.raw.smtp import RawSmtp
-
-# Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 
 TIMEOUT = 0.2  # seconds; much of what is said leaves the client waiting for more
 LONG = 60.0  # seconds after which a leg is taken to hang

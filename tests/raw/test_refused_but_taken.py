@@ -38,7 +38,7 @@ async def run(relay: RawSmtp, mailbox: RawImap, retries: int = 1) -> LoopResult:
         "retries": retries,
         "retry_delay": 0.0,
     }
-    imap = {"username": "probe", "password": "secret", "timeout": 5.0}
+    imap = {"username": "probe", "password": "secret"}
     servers = {"host": "127.0.0.1", "tls": "none"}
     async with relay, mailbox:
         return await check(

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +16,6 @@ from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS
 from tests.raw.test_arrival import SOON, Round, around
 from tests.raw.test_shared_mailbox import loops, once_all_wait
-
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 
 LOOPS = 3
 PATIENCE = (0.9, 3.0, 10.0)  # seconds that a check waits; where the machine was too slow for them, once more with more

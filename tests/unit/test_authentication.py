@@ -13,8 +13,6 @@ from tasks.mail.journey.authentication_results import Method, stated
 from tasks.mail.journey.border import Field, is_step, is_written_by
 from tests.fields import header
 
-# Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 
 NAME = "Authentication-Results"

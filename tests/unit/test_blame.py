@@ -13,9 +13,6 @@ from tasks.blame.path import Path
 from tasks.blame.pattern import pattern
 from tasks.mail.result import LoopResult
 
-# Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
-
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=300)
 
 SEEN: dict[str, object] = {"copies": 1, "placement": "expected", "delivery_seconds": 1.0}

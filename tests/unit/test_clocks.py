@@ -16,8 +16,6 @@ from tasks.mail.journey.clocks import Step, own_skew, slowest, steps
 from tasks.mail.journey.hops import Hop
 from tests.unit.test_parsers_hypothesis import stable
 
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
-
 SENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 

@@ -14,8 +14,6 @@ from tasks.mail.journey.filter_fields import Reason
 from tasks.mail.journey.filters import MOST_REASONS, READERS, Rating, filters, is_near
 from tests.fields import header
 
-# Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 
 BORDER = ("Received", "from relay.example.org (relay.example.org [192.0.2.7]) by mx.example.net (Postfix) with ESMTPS")

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from tasks.mail.journey.hops import LONGEST_VALUE, Hop, hops, queue_ids
 from tests.unit.test_parsers_hypothesis import TEXT, stable
 
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
-
 WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 CIPHER = "TLS_AES_256_GCM_SHA384"
 TLS = f"TLSv1.3 {CIPHER}"

@@ -18,9 +18,6 @@ from tests.malformed import SECRET, SUFFIXES, good, text_of
 from tests.malformed_files import DENIED, Written, write_all
 from tests.unprivileged import unprivileged
 
-# Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
-
 PORT = 9
 LONGEST = 4000  # characters of a message, where ten unknown fields are told with all that are known
 

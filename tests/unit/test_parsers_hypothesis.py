@@ -41,9 +41,6 @@ from tasks.mail.visible import one_line
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS
 
-# Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
-
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 few = settings(stable, max_examples=100)
 

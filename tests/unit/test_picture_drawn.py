@@ -19,9 +19,6 @@ from tasks.mail.picture.svg import alt, data_uri, svg
 from tasks.mail.picture.timeline import LANES, Bar, Kind, Mark, Timeline
 from tasks.mail.picture.words import ems, fit, fit_columns, shown
 
-# Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
-
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"

@@ -28,9 +28,6 @@ from tasks.tracing.otlp import emit, where_to
 from tasks.tracing.spans import LONGEST_NAME, MOST_TEXTS, Span, known
 from tasks.tracing.traced import wanted
 
-# Threads that Prefect left in this process draw random numbers too, which Hypothesis takes for the doing of a test.
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
-
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
