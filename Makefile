@@ -29,7 +29,7 @@ bench: $(VENV)/.ready ## how soon and how cheap, beside others: forty minutes (A
 bench-fleet: $(VENV)/.ready ## a thousand loops in one process, and black holes among them: ten minutes (ARGS=--write)
 	@$(BIN)/python -W ignore -m bench --part fleet $(ARGS)
 
-bench-short: $(VENV)/.ready ## the same in a minute: directions and counts only, which have to hold
+bench-short: $(VENV)/.ready ## make bench in half a minute: directions and counts only, which have to hold
 	@$(BIN)/python -W ignore -m bench --short
 
 bench-scale: $(VENV)/.ready ## many loops on PostgreSQL and two workers: 25 minutes (ARGS=--write: into docs/scaling.md)
@@ -43,7 +43,7 @@ lint: $(VENV)/.ready ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-servers: ## install Postfix, Dovecot, Postgrey, Chromium and faketime from Debian, for the tests
+servers: ## install Postfix, Dovecot, Postgrey, OpenDKIM, Chromium, Prometheus and a few more from Debian, for the tests
 	@.ci/servers
 
 serve: $(VENV)/.ready ## a Prefect server, a worker and the deployments (PORT=4200)

@@ -16,6 +16,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.background import stop
 from flows.check import drawn_for, say
+from flows.program import program
 from flows.sandboxed import PASSWORD, SANDBOX, address, login, start_sandbox
 from flows.server import SERVER, free_port, start_server
 from flows.server import settings as server_settings
@@ -129,7 +130,7 @@ class _Live:
 def _how_to_see(home: Path, url: str, result: LoopResult, keep: bool) -> str:
     ui = f"{url.removesuffix('/api')}/v2/runs/flow-run/{result.flow_run_id}"
     if keep:
-        again = f"export PREFECT_API_URL={url}; mail-loop check {shlex.quote(str(home / LOOP))}"
-        end = f"make stop (or mail-loop stop --home {shlex.quote(str(home))})"
+        again = f"export PREFECT_API_URL={url}; {program()} check {shlex.quote(str(home / LOOP))}"
+        end = f"make stop (or {program()} stop --home {shlex.quote(str(home))})"
         return f"See the run in the Prefect UI: {ui}\nCheck it again: {again}\nEnd both with: {end}"
-    return "To see the run in the Prefect UI: make demo KEEP=1 (or mail-loop demo --keep) leaves the servers up."
+    return f"To see the run in the Prefect UI: make demo KEEP=1 (or {program()} demo --keep) leaves the servers up."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Iterable
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from flows import background
 from flows.demo import end_demo
+from flows.program import program
 from flows.server import SERVER, ServerError, answers, end_unused, settings, start_server
 from flows.setup import POOL, ROOT, equip
 from tasks.mail.state import state_home
@@ -19,9 +22,11 @@ WORKER = "worker"
 
 def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
-    from tasks.runs import VANTAGE  # not above: `stop` has no use for Prefect
+    from flows.deployments import deployed_checks, without_password  # not above: `stop` needs no Prefect
+    from tasks.runs import VANTAGE
 
     home = home.absolute()
+    checks = deployed_checks()
     env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
     _server(home, port)
@@ -31,11 +36,13 @@ def serve(home: Path, port: int) -> int:
         argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         argv += ["--work-queue", queue]
         background.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)
+        for sentence in asyncio.run(without_password(env["PREFECT_API_URL"], checks)):
+            print(sentence)
     else:
         print("The worker was running already, with the environment of its start: for new passwords, make stop first.")
     print(f"Prefect UI: {env['PREFECT_UI_URL']}/deployments")
     print(f"For prefect commands: export PREFECT_API_URL={env['PREFECT_API_URL']}")
-    print(f"End both with: make stop (or mail-loop stop --home {home})")
+    print(f"End both with: {program()} stop --home {shlex.quote(str(home))} (make stop ends a kept demo, too)")
     return 0
 
 
@@ -53,7 +60,7 @@ def _server(home: Path, port: int) -> None:
     url = settings(home, port)["PREFECT_API_URL"]
     if (running := background.running(home, SERVER)) is not None:
         if running.url != url:
-            raise ServerError(f"it is running already, at {running.url}: end it first with make stop")
+            raise ServerError(f"a server is running already, at {running.url}: for another port, end it with make stop")
         if answers(url):
             return
     with socket.socket() as sock:

@@ -18,9 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def setup(seconds: float = START_SECONDS) -> int:
-    """Set up the server that is configured, as soon as it answers, within `seconds`. Raises ServerError."""
+    """Set up the configured server as soon as it answers, within `seconds`. Raises ServerError, ConfigError."""
     from prefect.settings import get_current_settings
 
+    from flows.deployments import deployed_checks
+
+    deployed_checks()
     url = get_current_settings().api.url
     if not url:
         raise ServerError("no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api")

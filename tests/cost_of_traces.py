@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import resource
 import sys
@@ -55,6 +56,7 @@ async def main(there: Collector, folder: Path) -> None:
         "a collector that is gone": {"OTEL_EXPORTER_OTLP_ENDPOINT": gone},
     }
     taken: dict[str, list[tuple[float, float]]] = {mode: [] for mode in modes}
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of its own deprecations at every login
     async with Sandbox({USER: PASSWORD}) as box:
         file = folder / "office.json"
         file.write_text(json.dumps(parameters(box, "office")), encoding="utf-8")

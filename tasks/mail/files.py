@@ -34,6 +34,8 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> LoopConf
     inside = ""
     if not {"smtp", "imap"} & data.keys():
         inside = "smtp" if "from_addr" in data else "imap" if "search_subject" in data else ""
+        if not inside and {"channels", "rules"} <= data.keys():
+            raise ConfigError(f"{source}: describes no check but alerts: keep it elsewhere, for mail-loop alerts apply")
         if not inside:
             near = [name for key in data for name in get_close_matches(str(key), ("smtp", "imap"), 1)]
             raise ConfigError(

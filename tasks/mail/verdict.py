@@ -64,6 +64,11 @@ def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
                 what = f"The relay {relay} refused the message for now {tries}"
                 see = "see its log for the reason, or raise smtp.retries and smtp.retry_delay"
                 remedy = remedy or Remedy(see, runs)
+        case ErrorType.AUTH if failure.smtp_code is None:  # it was not asked to
+            outcome, what = Outcome.REJECTED, f"The relay {relay} offers no login for {smtp.username}"
+            in_clear = "set smtp.tls to starttls or implicit: most relays let nobody log in in clear"
+            ports = "check smtp.host and port: a login is for port 587 or 465"
+            remedy = Remedy(in_clear if smtp.tls == "none" else ports, f"{YOU}, or else {runs}")
         case ErrorType.AUTH:
             outcome, what = Outcome.REJECTED, f"The relay {relay} refused the login of {smtp.username}"
             remedy = Remedy("check smtp.username and its password", f"{YOU}, or else {runs}")

@@ -23,6 +23,7 @@ from flows import history
 from flows.mail_loop import mail_loop_check
 from flows.setup import ROOT
 from flows.through_prefect import result_of
+from tasks.alerts.rules import TRIAL
 from tasks.history import page as html
 from tasks.history.figures import Figures
 from tasks.history.record import embedded, extracted
@@ -182,6 +183,13 @@ async def test_without_a_loop_the_artifact_is_about_all_of_them(box: Sandbox, re
     assert {f"{name}-a", f"{name}-b"} <= {figures.loop for figures in found}
     artifacts = await records.artifacts("mail-loop-history")
     assert f"\n| {name}" in artifacts[-1]["data"].replace("&#45;", "-")
+
+
+async def test_the_trial_of_the_alerts_counts_for_nobody_who_does_not_ask_for_it(server: str) -> None:
+    await run_in(TRIAL, Failed(name="Lost", message="Mail does not arrive."))
+    period = window("1h", datetime.now(UTC) + timedelta(seconds=2))
+    assert TRIAL not in {figures.loop for figures in await history.read(period)}
+    assert [figures.loop for figures in await history.read(period, TRIAL)] == [TRIAL]
 
 
 async def test_a_wrong_period_ends_misconfigured_with_one_sentence(records: Records, name: str) -> None:

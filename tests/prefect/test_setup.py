@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.automation import NAME
+from flows.deployments import deployed_checks, without_password
 from flows.server import ServerError, free_port
 from flows.setup import POOL, setup
-from tests.prefect.records import SOCKETS_LEFT_OPEN
+from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -37,6 +39,21 @@ async def test_a_server_has_all_it_needs_once_however_often_it_is_set_up(server:
         assert len(await client.read_automations_by_name(NAME)) == 1
         staging = await client.read_deployment_by_name("mail-loop-check/staging")
     assert "/nowhere" not in str(staging.pull_steps)
+
+
+async def test_a_password_is_missed_where_neither_the_environment_nor_a_block_has_it(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RELAY_PASSWORD", "MAILBOX_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    checks = deployed_checks()
+    assert [one.split()[2] for one in await without_password(server, checks)] == ["mailbox-password", "relay-password"]
+    monkeypatch.setenv("MAILBOX_PASSWORD", PASSWORD)
+    await Secret(value=PASSWORD).save("relay-password")
+    try:
+        assert await without_password(server, checks) == []
+    finally:
+        await Secret.adelete("relay-password")
 
 
 def test_without_a_server_it_says_which_variable_to_set(tmp_path: Path) -> None:

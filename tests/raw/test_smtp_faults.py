@@ -557,7 +557,16 @@ async def test_a_relay_without_a_mechanism_of_ours_is_an_authentication_error(
         result = await run(server, tls)
     assert (result.error_type, result.stage, result.attempts) == (ErrorType.AUTH, "auth", 1)
     assert "offers no AUTH mechanism" in (result.error_msg or "")
+    assert result.sentence.endswith("check smtp.host and port: a login is for port 587 or 465.")
     assert (server.count("AUTH"), server.count("MAIL")) == (0, 0)
+
+
+async def test_a_relay_that_lets_nobody_log_in_in_clear_is_not_said_to_refuse_the_password(tls: ServerTls) -> None:
+    async with RawSmtp(tls=tls.context, extensions=[]) as server:
+        result = await run(server, tls, tls="none")
+    assert (result.outcome, result.error_type) == (Outcome.REJECTED, ErrorType.AUTH)
+    assert " offers no login for monitor (at auth: " in result.sentence
+    assert result.sentence.endswith("set smtp.tls to starttls or implicit: most relays let nobody log in in clear.")
 
 
 class BadChallenge(RawSmtp):

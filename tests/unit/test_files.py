@@ -208,7 +208,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
 QUOTE = "check the indentation (blanks, no tabs), and put texts with special characters in quotes"
-ROOT = "must hold fields at the top level, such as smtp and imap, not a list or one value"
+TOP_LEVEL = "must hold fields at the top level, such as smtp and imap, not a list or one value"
 IF = "put the value in quotes if it is text"
 NOTHING = "is empty: give a section smtp or imap (or both)"
 
@@ -222,9 +222,9 @@ NOTHING = "is empty: give a section smtp or imap (or both)"
         ("a.json", "{}", NOTHING),
         ("a.json", "null", NOTHING),
         ("a.toml", "# nothing", NOTHING),
-        ("a.yaml", "- a\n- b", ROOT),
-        ("a.yaml", "just text", ROOT),
-        ("a.json", "[]", ROOT),
+        ("a.yaml", "- a\n- b", TOP_LEVEL),
+        ("a.yaml", "just text", TOP_LEVEL),
+        ("a.json", "[]", TOP_LEVEL),
         (
             "a.json",
             '{"host": "x"}',
@@ -424,3 +424,9 @@ def test_a_misspelt_section_is_recognised(tmp_path: Path) -> None:
     file.write_text("smpt: {host: x}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"describes no check: .*; did you mean smtp\?$"):
         load(file)
+
+
+def test_a_file_of_alerts_is_told_from_a_misspelt_check() -> None:
+    said = r"alerts\.yaml: describes no check but alerts: keep it elsewhere, for mail-loop alerts apply$"
+    with pytest.raises(ConfigError, match=said):
+        load(Path(__file__).resolve().parents[2] / "examples" / "alerts.yaml")

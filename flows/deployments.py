@@ -1,0 +1,69 @@
+"""prefect.yaml, read before Prefect is given it: a mistake is told in a sentence that names the field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.environment import from_environment, variable
+from tasks.mail.errors import ConfigError
+from tasks.mail.files import read
+from tasks.parameters import CLEAR, passwords_of
+
+Check = LoopConfig | InboundConfig
+PATH = Path(__file__).resolve().parent.parent / "prefect.yaml"
+FLOWS: Mapping[str, Callable[[dict[str, Any]], Check]] = {
+    "flows/mail_loop.py:mail_loop_check": loop_config,
+    "flows/inbound.py:inbound_check": inbound_config,
+}
+
+
+def deployed_checks(path: Path = PATH) -> list[Check]:
+    """The checks that prefect.yaml deploys, but for those that Prefect has yet to fill in. Raises ConfigError."""
+    _, content = read(path, "deployments")
+    deployments = content.get("deployments")
+    if not isinstance(deployments, list):
+        raise ConfigError(f"{path.name}: deployments: must be a list")
+    found = [_check(path.name, one) for one in deployments if isinstance(one, dict) and one.get("entrypoint") in FLOWS]
+    return [check for check in found if check is not None]
+
+
+async def without_password(url: str, checks: Iterable[Check]) -> list[str]:
+    """A sentence for each password that neither this environment nor the Prefect server at `url` knows."""
+    named = {one for check in checks for one in _secrets(check) if from_environment(one) is None}
+    with temporary_settings({PREFECT_API_URL: url}):
+        async with get_client() as client:
+            blocks = await client.read_block_documents_by_type("secret") if named else []
+    return [
+        f"No password {secret} is known: set {variable(secret)} and start the worker anew (make stop, make serve), "
+        f"or make a Prefect Secret block {secret}."
+        for secret in sorted(named - {block.name for block in blocks})
+    ]
+
+
+def _check(source: str, deployment: Mapping[str, Any]) -> Check | None:
+    parameters = deployment.get("parameters")
+    where = f"{source}: {str(deployment['entrypoint']).partition(':')[2].replace('_', '-')}/{deployment.get('name')}"
+    if not isinstance(parameters, dict):
+        raise ConfigError(f"{where}: parameters: must have the fields of a check")
+    if "{{" in json.dumps(parameters, default=str):  # a variable or a block of Prefect's
+        return None
+    try:
+        check = FLOWS[deployment["entrypoint"]](parameters)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    for section, password in passwords_of(check).items():
+        if password is not None:
+            raise ConfigError(f"{where}: {section}.password: {CLEAR}")
+    return check
+
+
+def _secrets(check: Check) -> Iterable[str]:
+    sections = (getattr(check, name, None) for name in ("smtp", "imap", "bounce_mailbox"))
+    return {section.password_secret for section in sections if section and section.password_secret}

@@ -1,0 +1,89 @@
+"""What is wrong with prefect.yaml is told before Prefect is given it, by deployment and field."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.deployments import PATH, deployed_checks
+from flows.program import program
+from tasks.mail.errors import ConfigError
+from tasks.parameters import CLEAR
+
+SECRET = "hunter2-never-shown"
+
+
+def changed(tmp_path: Path, *at: str, **values: Any) -> Path:
+    """The prefect.yaml of the project, with these fields in a section of its first deployment; None removes one."""
+    content = yaml.safe_load(PATH.read_text(encoding="utf-8"))
+    section = content["deployments"][0]
+    for name in at:
+        section = section[name]
+    section |= values
+    for name in [name for name, value in values.items() if value is None]:
+        del section[name]
+    path = tmp_path / "prefect.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def test_the_projects_own_is_right_and_names_each_check() -> None:
+    assert [check.name for check in deployed_checks()] == ["production", "staging", "inbound"]
+
+
+@pytest.mark.parametrize(
+    ("at", "values", "said"),
+    [
+        (["parameters", "smtp"], {"hots": "x"}, r"smtp\.hots: unknown field; "),
+        (["parameters", "smtp"], {"port": "587"}, r"smtp\.port: must be "),
+        (["parameters", "imap"], {"username": None}, r"imap\.username: is required"),
+        (["parameters", "limits"], {"warn_after": 900}, r"limits\.warn_after: must not exceed max_wait"),
+        (["parameters", "smtp"], {"password_secret": None, "password": SECRET}, rf"smtp\.password: {CLEAR}$"),
+        ([], {"parameters": None}, r"parameters: must have the fields of a check$"),
+        ([], {"parameters": [SECRET]}, r"parameters: must have the fields of a check$"),
+    ],
+)
+def test_a_mistake_is_told_by_deployment_and_field(
+    tmp_path: Path, at: list[str], values: dict[str, Any], said: str
+) -> None:
+    path = changed(tmp_path, *at, **values)
+    with pytest.raises(ConfigError, match=f"^prefect.yaml: mail-loop-check/production: {said}") as caught:
+        deployed_checks(path)
+    assert SECRET not in str(caught.value)
+
+
+def test_what_prefect_fills_in_is_left_to_prefect(tmp_path: Path) -> None:
+    path = changed(tmp_path, "parameters", "smtp", host="{{ prefect.variables.relay }}")
+    assert [check.name for check in deployed_checks(path)] == ["staging", "inbound"]
+
+
+@pytest.mark.parametrize("content", ["name: x\n", "deployments: {a: b}\n"])
+def test_a_file_without_a_list_of_deployments_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "prefect.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^prefect.yaml: deployments: must be a list$"):
+        deployed_checks(path)
+
+
+@pytest.mark.parametrize(
+    ("called", "on_path", "shown"),
+    [
+        ("a b/mail-loop", False, "'a b/mail-loop'"),
+        ("a b/mail-loop", True, "mail-loop"),
+        ("elsewhere/cli.py", False, "mail-loop"),
+    ],
+)
+def test_a_user_is_told_a_command_that_his_shell_finds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, called: str, on_path: bool, shown: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a b").mkdir()
+    Path("a b/mail-loop").touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setenv("PATH", os.fspath(tmp_path / "a b") if on_path else "")
+    assert program() == shown
