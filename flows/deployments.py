@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.environment import from_environment, variable
 from tasks.mail.errors import ConfigError
-from tasks.mail.files import read
 from tasks.parameters import CLEAR, passwords_of
 
 Check = LoopConfig | InboundConfig
@@ -26,8 +26,8 @@ FLOWS: Mapping[str, Callable[[dict[str, Any]], Check]] = {
 
 def deployed_checks(path: Path = PATH) -> list[Check]:
     """The checks that prefect.yaml deploys, but for those that Prefect has yet to fill in. Raises ConfigError."""
-    _, content = read(path, "deployments")
-    deployments = content.get("deployments")
+    content = _content(path)
+    deployments = content.get("deployments") if isinstance(content, dict) else None
     if not isinstance(deployments, list):
         raise ConfigError(f"{path.name}: deployments: must be a list")
     found = [_check(path.name, one) for one in deployments if isinstance(one, dict) and one.get("entrypoint") in FLOWS]
@@ -45,6 +45,20 @@ async def without_password(url: str, checks: Iterable[Check]) -> list[str]:
         f"or make a Prefect Secret block {secret}."
         for secret in sorted(named - {block.name for block in blocks})
     ]
+
+
+def _content(path: Path) -> object:
+    """As Prefect reads it: as large as it may be, and with aliases."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path.name}: cannot be read ({error.strerror}): check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)  # what the parser says beside it may quote a password
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(
+            f"{path.name}: is not valid YAML{place}: check the indentation, and put texts in quotes"
+        ) from None
 
 
 def _check(source: str, deployment: Mapping[str, Any]) -> Check | None:

@@ -62,12 +62,32 @@ def test_what_prefect_fills_in_is_left_to_prefect(tmp_path: Path) -> None:
     assert [check.name for check in deployed_checks(path)] == ["staging", "inbound"]
 
 
-@pytest.mark.parametrize("content", ["name: x\n", "deployments: {a: b}\n"])
-def test_a_file_without_a_list_of_deployments_is_refused(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "deployments: must be a list"),
+        (b"name: x\n", "deployments: must be a list"),
+        (b"deployments: {a: b}\n", "deployments: must be a list"),
+        (f"deployments:\n- {{password: *{SECRET}\n".encode(), "is not valid YAML at line 2, column 14: check "),
+        (b"name: \xff\n", "is not valid YAML: check "),
+        (None, r"cannot be read \(No such file or directory\): check the path"),
+    ],
+)
+def test_a_file_that_is_none_of_deployments_is_refused(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "prefect.yaml"
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"^prefect.yaml: deployments: must be a list$"):
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"^prefect.yaml: {said}") as caught:
         deployed_checks(path)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_file_may_be_as_long_as_prefect_lets_it_be(tmp_path: Path) -> None:
+    content = yaml.safe_load(PATH.read_text(encoding="utf-8"))
+    content["deployments"] *= 500
+    path = tmp_path / "prefect.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert len(deployed_checks(path)) == 1500
 
 
 @pytest.mark.parametrize(
