@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
@@ -15,6 +16,8 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from flows.server import ServerError, private_server
+
+SLICE_SECONDS = 0.5  # after so long, at the latest, an interrupt is seen
 
 T = TypeVar("T")
 
@@ -54,4 +57,11 @@ def in_a_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             ended.set_exception(error)
 
     Thread(target=context.run, args=(run,), daemon=True).start()
+    try:
+        # In slices: Python handles a signal here alone, and one that another thread was given ends no wait of this one.
+        while not ended.done():
+            wait({ended}, timeout=SLICE_SECONDS)
+    except KeyboardInterrupt:
+        logging.disable()  # that the threads of Prefect miss their server, which ends now, concerns nobody
+        raise
     return ended.result()
