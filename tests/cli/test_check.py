@@ -197,8 +197,8 @@ async def test_a_terminated_check_ends_at_once_with_3_and_leaves_no_server(
     home = tmp_path / "state" / "mail-loop"
     for reached in (lambda: (home / "server.json").exists(), lambda: "DATA" in box.commands):
         async with asyncio.timeout(100):
-            # Prefect leaves sockets to the garbage collector; where it is cut off, Python would tell. And on a busy machine
-            # it tells of events that it could not send.
+            # Prefect leaves sockets to the garbage collector; where it is cut off, Python would tell. And on a busy
+            # machine it tells of events that it could not send.
             quiet = {"warnings": "ignore", "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL"}
             ended = await mail_loop("check", file, until=reached, **quiet)
         assert ended.code == 3
