@@ -349,7 +349,7 @@ async def test_a_relay_gets_few_connections_at_once_and_those_that_hang_hold_nob
         assert relay.most == 2
         relay.play("banner", [SILENCE, SILENCE])
         configs = loops(Round(relay, mailbox), 6)
-        smtp = configs[0].smtp.model_copy(update={"timeout": 2.0, "retries": 0})
+        smtp = configs[0].smtp.model_copy(update={"timeout": 6.0, "retries": 0})
         results = await checked(config.model_copy(update={"smtp": smtp}) for config in configs)
     assert outcomes(results) == {Outcome.UNSENT: 2, Outcome.DELIVERED: 4}
 
