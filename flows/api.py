@@ -62,6 +62,6 @@ def in_a_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         while not ended.done():
             wait({ended}, timeout=SLICE_SECONDS)
     except KeyboardInterrupt:
-        logging.disable()  # that the threads of Prefect miss their server, which ends now, concerns nobody
+        logging.disable()  # the process ends: what threads of Prefect say of that concerns nobody
         raise
     return ended.result()

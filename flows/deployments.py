@@ -14,17 +14,16 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.environment import from_environment, variable
 from tasks.mail.errors import ConfigError
-from tasks.parameters import CLEAR, passwords_of
+from tasks.parameters import logins_of, passwords_of, refuse_clear_passwords
 
 Check = LoopConfig | InboundConfig
-PATH = Path(__file__).resolve().parent.parent / "prefect.yaml"
 FLOWS: Mapping[str, Callable[[dict[str, Any]], Check]] = {
     "flows/mail_loop.py:mail_loop_check": loop_config,
     "flows/inbound.py:inbound_check": inbound_config,
 }
 
 
-def deployed_checks(path: Path = PATH) -> list[Check]:
+def deployed_checks(path: Path) -> list[Check]:
     """The checks that prefect.yaml deploys, but for those that Prefect has yet to fill in. Raises ConfigError."""
     content = _content(path)
     deployments = content.get("deployments") if isinstance(content, dict) else None
@@ -36,7 +35,8 @@ def deployed_checks(path: Path = PATH) -> list[Check]:
 
 async def without_password(url: str, checks: Iterable[Check]) -> list[str]:
     """A sentence for each password that neither this environment nor the Prefect server at `url` knows."""
-    named = {one for check in checks for one in _secrets(check) if from_environment(one) is None}
+    secrets = {login.password_secret for check in checks for login in logins_of(check).values()}
+    named = {secret for secret in secrets if secret and from_environment(secret) is None}
     with temporary_settings({PREFECT_API_URL: url}):
         async with get_client() as client:
             blocks = await client.read_block_documents_by_type("secret") if named else []
@@ -70,14 +70,7 @@ def _check(source: str, deployment: Mapping[str, Any]) -> Check | None:
         return None
     try:
         check = FLOWS[deployment["entrypoint"]](parameters)
+        refuse_clear_passwords(passwords_of(check))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
-    for section, password in passwords_of(check).items():
-        if password is not None:
-            raise ConfigError(f"{where}: {section}.password: {CLEAR}")
     return check
-
-
-def _secrets(check: Check) -> Iterable[str]:
-    sections = (getattr(check, name, None) for name in ("smtp", "imap", "bounce_mailbox"))
-    return {section.password_secret for section in sections if section and section.password_secret}

@@ -14,7 +14,7 @@ from flows import background
 from flows.demo import end_demo
 from flows.program import program
 from flows.server import SERVER, ServerError, answers, end_unused, settings, start_server
-from flows.setup import POOL, ROOT, equip
+from flows.setup import DEPLOYMENTS, POOL, ROOT, equip
 from tasks.mail.state import state_home
 
 WORKER = "worker"
@@ -26,7 +26,7 @@ def serve(home: Path, port: int) -> int:
     from tasks.runs import VANTAGE
 
     home = home.absolute()
-    checks = deployed_checks()
+    checks = deployed_checks(DEPLOYMENTS)
     env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
     _server(home, port)

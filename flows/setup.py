@@ -15,6 +15,7 @@ from flows.server import START_SECONDS, ServerError, answers
 POOL = "mail-loop"
 EXAMPLE = "relay.example.org"
 ROOT = Path(__file__).resolve().parent.parent
+DEPLOYMENTS = ROOT / "prefect.yaml"
 
 
 def setup(seconds: float = START_SECONDS) -> int:
@@ -23,7 +24,7 @@ def setup(seconds: float = START_SECONDS) -> int:
 
     from flows.deployments import deployed_checks
 
-    deployed_checks()
+    deployed_checks(DEPLOYMENTS)
     url = get_current_settings().api.url
     if not url:
         raise ServerError("no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api")
@@ -36,7 +37,7 @@ def setup(seconds: float = START_SECONDS) -> int:
             )
         time.sleep(0.5)
     equip(url, os.environ)
-    print(f"{url} has the work pool {POOL}, the deployments of {ROOT / 'prefect.yaml'}, and the automation")
+    print(f"{url} has the work pool {POOL}, the deployments of {DEPLOYMENTS}, and the automation")
     return 0
 
 
@@ -58,7 +59,7 @@ def equip(url: str, environment: Mapping[str, str]) -> None:
             f"the automation could not be made on the Prefect server at {url} ({type(error).__name__}): "
             f"see its log; it has to be as new as Prefect here, {prefect.__version__}"
         ) from None
-    if EXAMPLE in (ROOT / "prefect.yaml").read_text(encoding="utf-8"):
+    if EXAMPLE in DEPLOYMENTS.read_text(encoding="utf-8"):
         print(f"prefect.yaml still names {EXAMPLE}: put your own relay and mailbox there, then do this again.")
 
 

@@ -153,8 +153,20 @@ def fleet_of(name: object, files: object, loops: object) -> Sequence[Planned]:
 
 def passwords_of(config: LoopConfig | InboundConfig, where: str = "") -> dict[str, object]:
     """The clear password of each section, None where it has none, under the path that an error gives."""
+    return {f"{where}{name}": section.password for name, section in logins_of(config).items()}
+
+
+def logins_of(config: LoopConfig | InboundConfig) -> dict[str, SmtpConfig | ImapConfig | BounceMailbox]:
+    """The sections that may have a password, by name."""
     sections = {name: getattr(config, name, None) for name in ("smtp", "imap", "bounce_mailbox")}
-    return {f"{where}{name}": section.password for name, section in sections.items() if section is not None}
+    return {name: section for name, section in sections.items() if section is not None}
+
+
+def refuse_clear_passwords(passwords: Mapping[str, object]) -> None:
+    """A deployment's parameters are stored and shown in clear. Raises ConfigError; for `passwords` see passwords_of."""
+    for section, password in passwords.items():
+        if password is not None:
+            raise ConfigError(f"{section}.password: {CLEAR}")
 
 
 def _given(loop: object) -> object:
@@ -176,9 +188,5 @@ def _refuse_elsewhere() -> None:
 
 
 def _refuse_clear_passwords(passwords: Mapping[str, object]) -> None:
-    """A deployment's parameters are stored and shown in clear."""
-    if not of_a_deployment():
-        return
-    for section, password in passwords.items():
-        if password is not None:
-            raise ConfigError(f"{section}.password: {CLEAR}")
+    if of_a_deployment():
+        refuse_clear_passwords(passwords)

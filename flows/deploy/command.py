@@ -10,7 +10,7 @@ from flows.api import api, in_a_thread
 from flows.deploy.apply import Say, apply
 from flows.deploy.template import template
 from flows.server import ServerError
-from flows.setup import ROOT
+from flows.setup import DEPLOYMENTS
 from tasks.blame.files import all_planned
 from tasks.mail.errors import ConfigError
 from tasks.mail.state import state_home
@@ -24,7 +24,7 @@ def run(
     if brief and not shards:
         raise ConfigError("--brief is for shards: give --shards, too")
     checks = all_planned(files)
-    common = template(ROOT / "prefect.yaml")
+    common = template(DEPLOYMENTS)
     if not get_current_settings().api.url:
         raise ServerError("deployments live on a Prefect server that stays: set PREFECT_API_URL")
 

@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.automation import NAME
 from flows.deployments import deployed_checks, without_password
 from flows.server import ServerError, free_port
-from flows.setup import POOL, setup
+from flows.setup import DEPLOYMENTS, POOL, setup
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -46,7 +46,7 @@ async def test_a_password_is_missed_where_neither_the_environment_nor_a_block_ha
 ) -> None:
     for name in ("RELAY_PASSWORD", "MAILBOX_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
-    checks = deployed_checks()
+    checks = deployed_checks(DEPLOYMENTS)
     assert [one.split()[2] for one in await without_password(server, checks)] == ["mailbox-password", "relay-password"]
     monkeypatch.setenv("MAILBOX_PASSWORD", PASSWORD)
     await Secret(value=PASSWORD).save("relay-password")

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.deployments import PATH, deployed_checks
+from flows.deployments import deployed_checks
 from flows.program import program
+from flows.setup import DEPLOYMENTS
 from tasks.mail.errors import ConfigError
 from tasks.parameters import CLEAR
 
@@ -20,7 +21,7 @@ SECRET = "hunter2-never-shown"
 
 def changed(tmp_path: Path, *at: str, **values: Any) -> Path:
     """The prefect.yaml of the project, with these fields in a section of its first deployment; None removes one."""
-    content = yaml.safe_load(PATH.read_text(encoding="utf-8"))
+    content = yaml.safe_load(DEPLOYMENTS.read_text(encoding="utf-8"))
     section = content["deployments"][0]
     for name in at:
         section = section[name]
@@ -33,7 +34,7 @@ def changed(tmp_path: Path, *at: str, **values: Any) -> Path:
 
 
 def test_the_projects_own_is_right_and_names_each_check() -> None:
-    assert [check.name for check in deployed_checks()] == ["production", "staging", "inbound"]
+    assert [check.name for check in deployed_checks(DEPLOYMENTS)] == ["production", "staging", "inbound"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_a_file_that_is_none_of_deployments_is_refused(tmp_path: Path, content: 
 
 
 def test_a_file_may_be_as_long_as_prefect_lets_it_be(tmp_path: Path) -> None:
-    content = yaml.safe_load(PATH.read_text(encoding="utf-8"))
+    content = yaml.safe_load(DEPLOYMENTS.read_text(encoding="utf-8"))
     content["deployments"] *= 500
     path = tmp_path / "prefect.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
