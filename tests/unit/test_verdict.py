@@ -2,61 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
-from tasks.mail.config import LoopConfig, loop_config
 from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Hit, Moment, Placement, Receipt
+from tasks.mail.facts import Arrival, AttemptError, ErrorType, Moment, Placement, Receipt
 from tasks.mail.result import Outcome, Status
 from tasks.mail.times import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict import judge
-
-START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
-Change = dict[str, object]
-
-
-def moment(seconds: float) -> Moment:
-    return Moment(START + timedelta(seconds=seconds), 1000.0 + seconds)
-
-
-def loop(imap: Change | None = None, limits: Change | None = None, *, with_imap: bool = True) -> LoopConfig:
-    data: dict[str, object] = {
-        "name": "office",
-        "smtp": {
-            "host": "relay.example.org",
-            "from_addr": "a@example.org",
-            "to_addr": "b@example.net",
-            "subject_prefix": "[loop]",
-        },
-        "limits": limits or {"max_wait": 300.0},
-    }
-    if with_imap:
-        mailbox = {"host": "imap.example.net", "username": "b", "password": "x"}
-        data["imap"] = {**mailbox, **(imap or {})}
-    return loop_config(data)
-
-
-def sent(doubt: SmtpFailure | None = None, accepted: float = 1.0) -> Receipt:
-    return Receipt("f" * 32, "ffffff", moment(0), moment(accepted), 250, "2.0.0 Ok", queue_id="4XyZ12", doubt=doubt)
-
-
-def hit(placement: Placement = Placement.EXPECTED, at: float = 2.0, folder: str = "INBOX", uid: int = 7) -> Hit:
-    internaldate = (START + timedelta(seconds=at)).replace(microsecond=0)
-    return Hit(folder, placement, 1, uid, internaldate, own=True)
-
-
-def arrival(*hits: Hit, seen: float = 2.5, bounce: Bounce | None = None) -> Arrival:
-    return Arrival(hits, bounce, moment(seen))
-
-
-BOUNCE = Bounce("5.1.1", "550 5.1.1 user unknown", "b@example.net", "relay.example.org", "mx.example.net")
-JUNK = hit(Placement.JUNK, folder="Junk")
-OTHER = hit(Placement.OTHER, folder="Lists")
-DOUBT = SmtpFailure(ErrorType.TIMEOUT, "data", "no answer within 30 s")
-LOST = ImapFailure(ErrorType.CONNECTION, "connect", "connection refused")
-REFUSED = ImapFailure(ErrorType.AUTH, "login", "NO", permanent=True)
+from tests.results import BOUNCE, DOUBT, JUNK, LOST, OTHER, REFUSED, Change, arrival, hit, loop, moment, sent
 
 FOUND = [
     pytest.param({}, {}, arrival(hit()), Status.OK, Outcome.DELIVERED, None, id="delivered"),

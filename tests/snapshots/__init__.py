@@ -1,0 +1,1 @@
+"""What users have come to rely on, compared with files."""
