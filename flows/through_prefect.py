@@ -24,7 +24,7 @@ from tasks.ending import listener
 from tasks.mail import progress
 from tasks.mail.conclude import broken
 from tasks.mail.config import InboundConfig, LoopConfig
-from tasks.mail.errors import CheckFailed
+from tasks.mail.model.failed import CheckFailed
 from tasks.mail.result import LoopResult
 from tasks.mail.sharing import together
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from flows.check import drawn_for, say
 from tasks.mail.errors import ConfigError
 from tasks.mail.journey.journey import journey
-from tasks.mail.journey.record import JourneyRecord, journey_record
+from tasks.mail.journey.record import journey_record
 from tasks.mail.journey.signatures import can_verify, signatures
 from tasks.mail.journey.text import lines
+from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.picture.hops import hop_timeline
 
 LARGEST = 64 * 2**20  # bytes: providers take no more

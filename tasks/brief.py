@@ -19,8 +19,9 @@ from tasks.alerts.rules import Rule
 from tasks.calling import called, labels_of
 from tasks.ending import listener, recorded
 from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.report import line
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.result import LoopResult
 from tasks.tracing.traced import traced
 
 SECONDS = 20.0

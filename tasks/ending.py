@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from prefect.client.schemas.objects import State
 
 from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.model.outcome import Status
 from tasks.mail.report import line
-from tasks.mail.result import LoopResult, Status
+from tasks.mail.result import LoopResult
 from tasks.mail.told import settle
 from tasks.parameters import configuration_of
 from tasks.publish import publish

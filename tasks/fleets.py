@@ -15,8 +15,9 @@ from tasks.blame.pattern import blame
 from tasks.blame.table import summary
 from tasks.fleet.table import markdown, rows
 from tasks.history.record import embedded_all
-from tasks.mail.errors import MatrixFailed
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.failed import MatrixFailed
+from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.result import LoopResult
 from tasks.publish import PUBLISH_SECONDS, artifact_key
 from tasks.remains import clear_remains
 

@@ -14,8 +14,9 @@ from tasks.blame.causes import Cell
 from tasks.blame.path import Path
 from tasks.blame.pattern import pattern
 from tasks.blame.table import markdown, summary
-from tasks.mail.errors import MatrixFailed
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.failed import MatrixFailed
+from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.result import LoopResult
 from tasks.publish import PUBLISH_SECONDS, artifact_key
 from tasks.remains import clear_remains
 

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from tasks.mail.errors import CheckFailed
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.failed import CheckFailed
+from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.result import LoopResult
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -10,7 +10,9 @@ from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude
 from tasks.mail.config import LoopConfig, loop_config
 from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, AttemptError, Bounce, ErrorType, Hit, Moment, Placement, Receipt
+from tasks.mail.facts import Arrival, AttemptError, Bounce, Hit, Receipt
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.outcome import ErrorType, Placement
 from tasks.mail.probe import Probe, compose
 from tasks.mail.result import LoopResult
 

@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.alerts.rules import Rule
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.result import LoopResult
 
 Kind = Literal["failing", "degraded", "silent", "recovered"]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tasks.blame.path import Path
 from tasks.blame.words import names
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.visible import one_line
 
 MOST = 3  # who has more of them than this reads the loops one by one

@@ -15,7 +15,8 @@ from tasks.blame.ends import Planned, ends
 from tasks.blame.itself import doors, mailboxes
 from tasks.blame.path import NOT_SENT, Path
 from tasks.blame.words import Words
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.outcome import Outcome
+from tasks.mail.result import LoopResult
 from tasks.mail.visible import one_line
 
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from tasks.blame.causes import Cell
 from tasks.mail.markdown import code, escape, table
+from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.report import seconds
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.result import LoopResult
 from tasks.mail.visible import one_line
 
 SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.ERROR: "✗"}

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tasks.blame.words import names
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.result import LoopResult
 
 MARGIN = timedelta(minutes=2)  # for a late start, the sending with its retries, and the way to the server
 

@@ -9,7 +9,7 @@ from tasks.blame.table import SIGNS
 from tasks.blame.vantage import Says, Together
 from tasks.fleet.config import seen_from
 from tasks.mail.markdown import escape, table
-from tasks.mail.picture.scale import duration
+from tasks.mail.model.durations import duration
 
 
 def in_short(found: Sequence[Together]) -> str:

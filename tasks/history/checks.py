@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tasks.mail.accounts import Account, accounts
-from tasks.mail.facts import ErrorType, Placement
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
+from tasks.mail.result import LoopResult
 from tasks.mail.visible import one_line
 
 # The mail was not tried, or nobody could see what became of it.

@@ -13,8 +13,7 @@ from tasks.history.checks import Check
 from tasks.history.drift import Seen, seen
 from tasks.history.outages import Outage, outages
 from tasks.history.window import Window
-from tasks.mail.facts import Placement
-from tasks.mail.result import Outcome
+from tasks.mail.model.outcome import Outcome, Placement
 
 Place = tuple[str, Placement]
 

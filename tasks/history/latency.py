@@ -10,7 +10,7 @@ from tasks.history.axes import Scale, moments, scale, unit
 from tasks.history.checks import Check
 from tasks.history.figures import Figures
 from tasks.history.words import count, percent, took
-from tasks.mail.result import Status
+from tasks.mail.model.outcome import Status
 
 LEFT, RIGHT, TOP, BOTTOM = 92, 700, 64, 264
 FAILED, SILENT = 288, 310  # the base lines of the two lanes

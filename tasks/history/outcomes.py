@@ -11,7 +11,7 @@ from enum import StrEnum
 from tasks.history.checks import Check
 from tasks.history.window import Window
 from tasks.history.words import MONTHS, count
-from tasks.mail.result import Status
+from tasks.mail.model.outcome import Status
 
 HOURLY = timedelta(days=35)  # up to here a day has a row of hours
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

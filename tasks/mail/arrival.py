@@ -17,13 +17,15 @@ from tasks.mail.config import ImapConfig
 from tasks.mail.earlier import Earlier
 from tasks.mail.errors import ImapFailure
 from tasks.mail.evidence import read_copies, room, verified
-from tasks.mail.facts import Arrival, ErrorType, Hit, Moment, Receipt
+from tasks.mail.facts import Arrival, Hit, Receipt
 from tasks.mail.imap import Mailbox
 from tasks.mail.looks import Looks
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.observed import Quota
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.pace import Pace
 from tasks.mail.places import Place, Places, places
 from tasks.mail.probe import Probe
-from tasks.mail.quota import Quota
 from tasks.mail.sharing import opened
 
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from tasks.mail import progress
 from tasks.mail.errors import SmtpFailure
-from tasks.mail.facts import AttemptError, Moment
+from tasks.mail.facts import AttemptError
+from tasks.mail.model.moment import Moment
 
 
 class Attempts:

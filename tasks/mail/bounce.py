@@ -10,7 +10,7 @@ from email.message import Message
 from email.utils import getaddresses
 from functools import lru_cache
 
-from tasks.mail.facts import DELAYED, FAILED, Bounce
+from tasks.mail.facts import Bounce
 from tasks.mail.match import (
     HEADERS,
     POLICY,
@@ -22,6 +22,7 @@ from tasks.mail.match import (
     own_parts,
     text_of,
 )
+from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.probe import Probe
 from tasks.mail.visible import one_line
 

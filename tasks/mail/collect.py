@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from tasks.mail.config import ImapConfig
 from tasks.mail.earlier import Earlier, look
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import Arrival, Hit, Moment, Receipt
+from tasks.mail.facts import Arrival, Hit, Receipt
 from tasks.mail.imap import Mailbox
-from tasks.mail.imap_rows import Row
 from tasks.mail.ledger import TOLD, Terms
 from tasks.mail.leftovers import Owner, is_thorough
 from tasks.mail.match import Match, match
+from tasks.mail.model.header import Row
+from tasks.mail.model.moment import Moment
 from tasks.mail.probe import Probe
 from tasks.mail.times import clock_skew
 

@@ -15,8 +15,8 @@ from tasks.mail.journey.filters import Rating, is_near
 from tasks.mail.journey.journey import Journey
 from tasks.mail.journey.words import changers, named_by, one_of
 from tasks.mail.judgement import Verdict
-from tasks.mail.network import TlsSession
-from tasks.mail.result import Status
+from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.outcome import Status
 
 DNS = "whoever keeps the DNS of {domain}"
 UNSIGNED = Remedy(

@@ -8,7 +8,8 @@ from __future__ import annotations
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import LoopConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, Moment, Receipt
+from tasks.mail.facts import Arrival, Receipt
+from tasks.mail.model.moment import Moment
 from tasks.mail.probe import Probe
 
 REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says it has not taken

@@ -17,12 +17,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.redaction import line_without, told
 from tasks.mail.visible import unlinked
 
 if TYPE_CHECKING:
-    from tasks.mail.result import LoopResult
+    pass
 
 ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 
@@ -126,21 +126,3 @@ def as_imap_failure(secrets: Sequence[str] = ()) -> Iterator[None]:
         log.error("The IMAP leg failed in a way that it should not.\n%s", told(error, secrets))
         text = line_without(secrets, f"{type(error).__name__}: {error}")
         raise ImapFailure(ErrorType.UNEXPECTED, "search", text, permanent=True) from None
-
-
-class CheckFailed(MailLoopError):
-    """A check whose status is error. `result` is its LoopResult, the text its verdict's sentence."""
-
-    def __init__(self, result: LoopResult) -> None:
-        super().__init__(result.sentence)
-        self.result = result
-
-
-class MatrixFailed(MailLoopError):
-    """A matrix or a fleet with a loop whose status is error. `results` are those of all its loops, the text what they
-    show.
-    """
-
-    def __init__(self, results: tuple[LoopResult, ...], text: str) -> None:
-        super().__init__(text)
-        self.results = results

@@ -10,9 +10,9 @@ from tasks.mail import progress
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import Hit, ranked
 from tasks.mail.imap import Mailbox
-from tasks.mail.journey.signatures import Signature, signatures
+from tasks.mail.journey.signatures import signatures
+from tasks.mail.model.observed import Quota, Signature
 from tasks.mail.network import in_own_thread
-from tasks.mail.quota import Quota
 
 SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
 

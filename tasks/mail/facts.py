@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.outcome import FAILED, ErrorType, Placement
+
 if TYPE_CHECKING:
     from tasks.mail.errors import SmtpFailure
-    from tasks.mail.journey.signatures import Signature
-    from tasks.mail.network import TlsSession
-    from tasks.mail.quota import Quota
+    from tasks.mail.model.observed import Quota, Signature, TlsSession
     from tasks.mail.result import EarlierProbe
-
-
-class ErrorType(StrEnum):
-    """What kind of failure it was; the words are a promise to users."""
-
-    CONFIGURATION = "configuration_error"
-    AUTH = "auth_error"
-    CONNECTION = "connection_error"
-    TLS = "tls_error"
-    TIMEOUT = "timeout"
-    TEMPORARY = "temporary_failure"
-    SMTP = "smtp_error"
-    RECIPIENT = "recipient_refused"
-    BOUNCED = "bounced"
-    NO_MESSAGE = "no_recent_message"
-    IMAP = "imap_error"
-    UNEXPECTED = "unexpected_error"
-
-
-FAILED, DELAYED = "failed", "delayed"  # actions of a delivery status notification
-
-
-class Placement(StrEnum):
-    """Where a probe was found, relative to the folder that is expected to receive it."""
-
-    EXPECTED = "expected"
-    JUNK = "junk"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One instant on two clocks: `utc` to show, `monotonic` (seconds) to measure with."""
-
-    utc: datetime
-    monotonic: float
-
-    @classmethod
-    def now(cls) -> Moment:
-        return cls(datetime.now(UTC), time.monotonic())
-
-    def since(self, earlier: Moment) -> float:
-        """Seconds from `earlier` to this moment; a clock that was set in between does not matter."""
-        return self.monotonic - earlier.monotonic
-
-    def utc_at(self, later: Moment) -> datetime:
-        """When `later` was, by the clock as it went at this moment: had it been set in between, it would mislead."""
-        return self.utc + timedelta(seconds=later.since(self))
 
 
 @dataclass(frozen=True, slots=True)

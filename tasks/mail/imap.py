@@ -15,11 +15,12 @@ from tasks.mail.imap_arguments import folder_name, quoted, uid_set
 from tasks.mail.imap_asking import Asking
 from tasks.mail.imap_changes import Changes
 from tasks.mail.imap_reader import Reply
-from tasks.mail.imap_rows import Folder, Response, Row
+from tasks.mail.imap_rows import Folder, Response
 from tasks.mail.imap_selected import FolderStatus, Selected, folder_status, opened
 from tasks.mail.imap_session import Session
-from tasks.mail.network import TlsSession
-from tasks.mail.quota import Quota, quotas
+from tasks.mail.model.header import Row
+from tasks.mail.model.observed import Quota, TlsSession
+from tasks.mail.quota import quotas
 
 if TYPE_CHECKING:
     from tasks.mail.config import ImapConfig

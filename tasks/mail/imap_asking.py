@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tasks.mail.imap_connection import Connection
 from tasks.mail.imap_reader import Reply
-from tasks.mail.network import TlsSession
+from tasks.mail.model.observed import TlsSession
 
 if TYPE_CHECKING:
     from tasks.mail.config import ImapConfig

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from tasks.mail.imap_arguments import uid_set
 from tasks.mail.imap_asking import Asking
-from tasks.mail.imap_rows import Row
 from tasks.mail.imap_selected import Selected
+from tasks.mail.model.header import Row
 
 
 class Changes(ABC):

@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 
 from tasks.mail.imap_arguments import decode_name
+from tasks.mail.model.header import UNKNOWN_DATE, Row
 from tasks.mail.redaction import line_without
 
 Response = tuple[bytes, ...]
 
 MOST_TOKENS = 10_000
 MOST_TOLD = 4096  # octets of a line that may have a million
-UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A quoted string without an end takes the rest for good: to try again from each quote would take quadratic time.
 _TOKEN = re.compile(
@@ -36,21 +36,6 @@ _COUNT = re.compile(rb"(\d{1,10}) ([A-Z]+)\s*$", re.IGNORECASE)
 _CODE = re.compile(rb"\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?(.*)", re.DOTALL)
 _DATE = re.compile(rb" ?(\d{1,2})-([A-Z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.IGNORECASE)
 _MONTHS = (b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP", b"OCT", b"NOV", b"DEC")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case.
-
-    `loop_ids`: the values of X-Mail-Loop-Id in `headers`, where somebody has read them already.
-    """
-
-    seq: int
-    uid: int
-    internaldate: datetime
-    headers: bytes
-    flags: frozenset[str] = frozenset()
-    loop_ids: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

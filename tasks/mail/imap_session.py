@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from tasks.mail import imap_rows, network
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import ErrorType
 from tasks.mail.imap_arguments import strings
 from tasks.mail.imap_connection import Connection
 from tasks.mail.imap_reader import Reply
+from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.redaction import code_without, secrets_of
 from tasks.mail.stages import Stages
 
@@ -38,7 +39,7 @@ class Session:
     def __init__(self, config: ImapConfig, until: float = math.inf) -> None:
         self.config = config
         self.until = until
-        self.tls: network.TlsSession | None = None
+        self.tls: TlsSession | None = None
         self.capabilities: frozenset[str] = frozenset()
         self.connection = Connection(config.host, tls_first=config.tls == "implicit")
         self.connection.secrets = secrets_of(config)  # from the greeting on: an earlier login may be quoted in it

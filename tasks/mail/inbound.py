@@ -11,13 +11,14 @@ from email.message import Message
 from tasks.mail.conclude import configuration_notes
 from tasks.mail.config import InboundConfig
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import ErrorType, Moment, Placement
 from tasks.mail.imap import Mailbox
-from tasks.mail.imap_rows import Row
 from tasks.mail.judgement import severity, unreadable
 from tasks.mail.looks import CLOCK_MARGIN
 from tasks.mail.match import HEADERS, comes_as_bounce, decoded, is_answer
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.header import Row
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
+from tasks.mail.result import LoopResult
 
 # What mail programs put in front of the subject that they answer or forward, in the commonest languages.
 ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)

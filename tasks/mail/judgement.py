@@ -9,9 +9,9 @@ from typing import Literal
 from tasks.mail.advice import YOU, Remedy, advice, is_greylisting, renewal, whoever_runs
 from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
-from tasks.mail.facts import AttemptError, ErrorType, Receipt
+from tasks.mail.facts import AttemptError, Receipt
 from tasks.mail.mailboxes import BounceMailbox, MailboxConfig
-from tasks.mail.result import Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
 
 
 @dataclass(frozen=True, slots=True)

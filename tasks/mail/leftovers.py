@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.mail.config import TOKEN_LENGTH
-from tasks.mail.imap_rows import UNKNOWN_DATE, Row
 from tasks.mail.match import HEADERS, decoded, is_answer, is_report
+from tasks.mail.model.header import UNKNOWN_DATE, Row
 from tasks.mail.probe import Probe
 
 PROBE_ID = re.compile(r"[0-9a-f]{32}")

@@ -13,7 +13,7 @@ from email.parser import BytesHeaderParser
 from email.policy import Compat32
 from enum import Enum, auto
 
-from tasks.mail.imap_rows import Row
+from tasks.mail.model.header import Row
 from tasks.mail.probe import Probe
 
 log = logging.getLogger(__name__)

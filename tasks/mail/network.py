@@ -10,28 +10,18 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
+from tasks.mail.model.observed import TlsSession
 from tasks.mail.visible import one_line
 
 Found = TypeVar("Found")
 
 STAGGER = 0.25  # seconds before the next address is tried beside the one that has not answered (RFC 8305)
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSession:
-    """What was agreed with the server. Of its certificate nothing is known where that was not verified."""
-
-    protocol: str
-    cipher: str
-    issuer: str = ""
-    not_after: datetime | None = None
 
 
 @lru_cache(maxsize=64)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.mail.config import ImapConfig
-from tasks.mail.facts import Placement
 from tasks.mail.imap_rows import Folder
+from tasks.mail.model.outcome import Placement
 
 JUNK_NAMES = ("junk", "spam", "junk e-mail", "junk email", "junk mail", "junk-e-mail", "bulk mail", "spamverdacht")
 # Copies of what was sent lie in these: finding the probe there says nothing about its arrival. In other folders a copy

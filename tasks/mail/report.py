@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tasks.mail.config import Limits
-from tasks.mail.facts import FAILED
 from tasks.mail.journey.tables import sections
 from tasks.mail.markdown import code, escape, table
+from tasks.mail.model.outcome import FAILED
 from tasks.mail.picture.hops import hop_bars
 from tasks.mail.picture.timeline import Timeline, of_result
 from tasks.mail.result import BounceRecord, LoopResult

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tasks.mail.facts import ErrorType, Placement
-from tasks.mail.journey.record import JourneyRecord, TlsRecord
+from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
 from tasks.mail.visible import printable, unlinked
 
 
@@ -25,32 +24,6 @@ Text = Annotated[str, AfterValidator(printable)]  # strangers' text may hold wha
 Sentence = Annotated[Text, AfterValidator(unlinked)]
 Moment = Annotated[datetime, AfterValidator(_utc)]
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 4))]  # finer than that is noise
-
-
-class Status(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class Outcome(StrEnum):
-    """What became of the probe."""
-
-    DELIVERED = "delivered"
-    LATE = "late"
-    JUNKED = "junked"
-    MISPLACED = "misplaced"
-    DUPLICATED = "duplicated"
-    LOST = "lost"
-    BOUNCED = "bounced"
-    REJECTED = "rejected"
-    DEFERRED = "deferred"
-    UNSENT = "unsent"
-    UNVERIFIED = "unverified"
-    MISCONFIGURED = "misconfigured"
-    SKIPPED = "skipped"
 
 
 class AttemptRecord(BaseModel):
@@ -79,13 +52,6 @@ class BounceRecord(BaseModel):
     mailbox: Text = Field("", description="The mailbox in which the notification was found.")
     folder: Text = Field("", description="Its folder.")
     arrived_at: Moment | None = Field(None, description="Its INTERNALDATE.")
-
-
-class Reported(StrEnum):
-    """What the record of a probe's own run says, as far as the mailbox shows."""
-
-    LOST = "lost"  # it came later than its check had waited
-    UNCOLLECTED = "uncollected"  # it came in time, but its check was killed or could not read the mailbox
 
 
 class EarlierProbe(BaseModel):

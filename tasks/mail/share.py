@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tasks.mail import progress
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import ErrorType
 from tasks.mail.imap_connection import Connection
 from tasks.mail.imap_reader import Reply
-from tasks.mail.network import TlsSession
+from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.shared_jobs import again
 from tasks.mail.shared_session import SharedSession
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import ErrorType
 from tasks.mail.imap import Mailbox
-from tasks.mail.imap_rows import Row
 from tasks.mail.imap_selected import Selected
 from tasks.mail.imap_session import Session
+from tasks.mail.model.header import Row
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.shared_view import View
 
 ROUNDS = 3  # of fetching what came while new messages were fetched; then others have their turn

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.mail.imap import BODY_OCTETS, Mailbox
-from tasks.mail.imap_rows import Folder, Row
+from tasks.mail.imap_rows import Folder
 from tasks.mail.imap_selected import FolderStatus, Selected
+from tasks.mail.model.header import Row
 from tasks.mail.pace import SLICE_SECONDS, SOON
 from tasks.mail.share import Share
 from tasks.mail.shared_session import SharedSession

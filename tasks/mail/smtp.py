@@ -14,7 +14,10 @@ from tasks.mail import courtesy, network
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import SmtpConfig
 from tasks.mail.errors import SmtpFailure, enhanced_code
-from tasks.mail.facts import ErrorType, Moment, Receipt
+from tasks.mail.facts import Receipt
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe import Probe
 from tasks.mail.redaction import line_without, secrets_of, told, without
 from tasks.mail.smtp_connection import Connection
@@ -77,7 +80,7 @@ class _Dialogue:
         self.smtp = smtp
         self.stages = Stages("smtp", smtp.timeout)
         self.password = smtp.password.get_secret_value() if smtp.password else ""
-        self.tls: network.TlsSession | None = None
+        self.tls: TlsSession | None = None
         # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
         self.client = Connection(smtp.host, smtp.ehlo_name or network.own_name(), timeout=2 * smtp.timeout)
 

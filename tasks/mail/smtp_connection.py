@@ -14,7 +14,8 @@ import ssl
 from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException, SMTPResponse, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 
-from tasks.mail.network import TlsSession, tls_session
+from tasks.mail.model.observed import TlsSession
+from tasks.mail.network import tls_session
 
 READY = 220
 DATA_COMMAND = b"DATA\r\n"

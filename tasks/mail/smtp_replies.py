@@ -17,7 +17,7 @@ from aiosmtplib import (
 
 from tasks.mail import network
 from tasks.mail.errors import SmtpFailure
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.redaction import line_without
 from tasks.mail.smtp_connection import OutOfStep
 from tasks.mail.visible import one_line

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tasks.mail import progress
-from tasks.mail.facts import Moment
+from tasks.mail.model.moment import Moment
 
 
 class Stages:

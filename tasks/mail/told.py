@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from tasks.mail.config import ImapConfig, LoopConfig
 from tasks.mail.errors import ImapFailure, as_imap_failure
 from tasks.mail.imap import Mailbox
-from tasks.mail.imap_rows import Row
 from tasks.mail.ledger import TOLD
 from tasks.mail.leftovers import Owner, probe_id
+from tasks.mail.model.header import Row
 from tasks.mail.redaction import secrets_of
 from tasks.mail.result import EarlierProbe, LoopResult
 

@@ -16,9 +16,11 @@ from tasks.mail import progress
 from tasks.mail.arrival import Search, find
 from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ImapFailure, as_imap_failure
-from tasks.mail.facts import Arrival, Bounce, ErrorType, Moment, Receipt
+from tasks.mail.facts import Arrival, Bounce, Receipt
 from tasks.mail.judgement import unreadable
 from tasks.mail.mailboxes import BounceMailbox, MailboxConfig
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe import Probe
 from tasks.mail.redaction import secrets_of
 

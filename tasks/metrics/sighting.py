@@ -10,7 +10,8 @@ from datetime import datetime
 
 from tasks.history.checks import WITHOUT_RECORD, Check, of_result, of_state
 from tasks.mail.addresses import SLUG, SLUG_LENGTH
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.result import LoopResult
 
 LEGS = {
     "smtp": ("dns", "connect", "tls", "ehlo", "auth", "mail", "rcpt", "data"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tasks.mail.config import InboundConfig, LoopConfig
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.result import LoopResult
 from tasks.tracing.legs import delivery, searching, sending
 from tasks.tracing.spans import Event, Span, Trace, Value, known, within
 

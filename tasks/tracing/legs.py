@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from tasks.mail.config import SmtpConfig
-from tasks.mail.journey.record import HopRecord, TlsRecord
 from tasks.mail.mailboxes import MailboxConfig
+from tasks.mail.model.journey_record import HopRecord, TlsRecord
+from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.picture.hops import hop_bars
 from tasks.mail.picture.timeline import OPENING
-from tasks.mail.result import AttemptRecord, LoopResult, Outcome, Status
+from tasks.mail.result import AttemptRecord, LoopResult
 from tasks.tracing.spans import Span, Value, known
 
 MOST_HOPS = 50  # a message may claim to have had any number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 from tests.diagnosis import making
 from tests.diagnosis.making import Making, by, full, judged, plain, port, subject, to
 from tests.servers.certificates import DAYS_LEFT

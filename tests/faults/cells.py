@@ -14,8 +14,8 @@ from typing import Any
 
 from flows import direct
 from tasks.mail.config import InboundConfig, LoopConfig
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.result import LoopResult
 from tests import certificates
 from tests.certificates import ServerTls
 from tests.servers.lab import Lab

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 from tests.faults.proxy import Harm
 from tests.faults.scripted import AMPLE, BROKEN, PAUSE
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tests.faults import imap_lab_cells, imap_path_cells
 from tests.faults.cells import Cell, Expected
 from tests.faults.imap_scripted import BRIEF, OVER, Scripted

@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 from tasks.mail import pace
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.result import LoopResult
 from tests.faults.cells import Cell, Expected, Ground
 from tests.faults.harms import ARRIVES, MOST, faults, timeout_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 from tests import certificates
 from tests.faults import path
 from tests.faults.cells import Cell

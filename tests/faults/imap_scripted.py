@@ -9,7 +9,8 @@ from typing import Any
 from unittest import mock
 
 from tasks.mail import pace
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.outcome import Outcome
+from tasks.mail.result import LoopResult
 from tests.faults.cells import Ground
 from tests.faults.scripted import AMPLE, Script, loop
 from tests.raw.imap import RawImap

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.result import LoopResult
 from tests import certificates
 from tests.faults.cells import Cell, Expected, Ground, Run

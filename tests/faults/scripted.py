@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from tasks.mail.config import LoopConfig, loop_config
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import Outcome
+from tasks.mail.model.outcome import ErrorType, Outcome
 from tests.certificates import ServerTls
 from tests.faults.cells import Cell, Expected
 from tests.raw.imap import RawImap

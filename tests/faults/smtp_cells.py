@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tests.faults import smtp_lab_cells, smtp_path_cells
 from tests.faults.cells import Cell, Expected
 from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered, in_order

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.outcome import ErrorType, Outcome
+from tasks.mail.result import LoopResult
 from tests.faults.cells import Cell, Expected, Ground
 from tests.faults.harms import ARRIVES, MOST, faults, timeout_for
 from tests.faults.proxy import Harm, Proxy

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.outcome import ErrorType, Outcome
+from tasks.mail.result import LoopResult
 from tests.certificates import ServerTls
 from tests.faults.cells import Expected, Ground
 from tests.faults.scripted import AMPLE, SOON, Script, loop

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tasks.mail.config import loop_config
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.result import LoopResult
 from tests.faults.cells import Cell, Expected, Ground, Measured, Run, measure
 from tests.faults.scripted import delivered
 from tests.faults.smtp_scripted import Scripted

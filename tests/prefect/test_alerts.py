@@ -32,7 +32,8 @@ from tasks.alerts.rules import Alerts
 from tasks.calling import SETTLED
 from tasks.mail.config import validated
 from tasks.mail.errors import ConfigError
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.result import LoopResult
 from tasks.publish import publish
 from tests.prefect.api import Api
 from tests.prefect.pager import Pager

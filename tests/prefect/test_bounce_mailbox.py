@@ -14,7 +14,8 @@ from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check, result_of
 from tasks.mail.config import ImapConfig, Limits, SmtpConfig, loop_config
 from tasks.mail.mailboxes import BounceMailbox
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.outcome import Outcome
+from tasks.mail.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, places_of
 from tests.raw.imap import RawImap
 from tests.raw.smtp import RawSmtp

@@ -27,8 +27,9 @@ from tasks.ending import listener
 from tasks.history.window import window
 from tasks.mail import courtesy
 from tasks.mail.config import loop_config
-from tasks.mail.errors import MatrixFailed
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.failed import MatrixFailed
+from tasks.mail.model.outcome import Outcome
+from tasks.mail.result import LoopResult
 from tasks.mail.turns import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, Records, places_of, run_id

@@ -18,11 +18,11 @@ from flows.server import free_port
 from flows.through_prefect import result_of
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import Limits
-from tasks.mail.errors import CheckFailed
-from tasks.mail.facts import ErrorType
 from tasks.mail.markdown import escape
+from tasks.mail.model.failed import CheckFailed
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.probe import compose
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.result import LoopResult
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tasks.send import send

@@ -15,8 +15,8 @@ from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude
 from tasks.mail.config import Limits, LoopConfig
+from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.probe import compose
-from tasks.mail.result import Outcome, Reported
 from tasks.mail.smtp import attempt
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script

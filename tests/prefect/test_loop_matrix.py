@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from flows.loop_matrix import loop_matrix
 from tasks.blame.matrix import matrix_config
-from tasks.mail.errors import CheckFailed, MatrixFailed
 from tasks.mail.markdown import escape
-from tasks.mail.result import Outcome
+from tasks.mail.model.failed import CheckFailed, MatrixFailed
+from tasks.mail.model.outcome import Outcome
 from tasks.mail.turns import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, count, places_of

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
-from tasks.mail.result import Outcome
+from tasks.mail.model.outcome import Outcome
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.api import Api
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER

@@ -15,7 +15,9 @@ from pydantic import SecretStr
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import ImapConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import ErrorType, Moment, Receipt
+from tasks.mail.facts import Receipt
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe import Probe, compose
 from tasks.search import find_probe
 from tasks.send import send_probe

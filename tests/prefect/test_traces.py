@@ -16,7 +16,8 @@ from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check
 from tasks.mail.config import Limits, LoopConfig
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.outcome import Outcome
+from tasks.mail.result import LoopResult
 from tasks.sandbox import Sandbox, Script
 from tests.collector import Collector, collector
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, Records, imap, parameters, smtp

@@ -11,7 +11,7 @@ from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check
 from tasks.mail.config import Limits, loop_config
 from tasks.mail.markdown import escape
-from tasks.mail.result import Outcome
+from tasks.mail.model.outcome import Outcome
 from tasks.mail.turns import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, USER, Records, count, imap, smtp

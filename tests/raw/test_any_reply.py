@@ -15,7 +15,8 @@ from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import ImapConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Moment, Receipt
+from tasks.mail.facts import Receipt
+from tasks.mail.model.moment import Moment
 from tasks.mail.probe import compose
 from tasks.mail.smtp import attempt
 from tests.raw.imap import RawImap

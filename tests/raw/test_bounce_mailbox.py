@@ -13,8 +13,8 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.config import LoopConfig, loop_config
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.result import LoopResult
 from tests.raw.imap import RawImap
 from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Slow
 from tests.raw.test_arrival import LONG, SHORT, SOON, Relay, report

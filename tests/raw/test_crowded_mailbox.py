@@ -9,9 +9,8 @@ from itertools import cycle, islice
 import pytest
 
 from tasks.mail.config import SmtpConfig
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.probe import compose
-from tasks.mail.result import Outcome, Status
 from tests.crowd import about, broken, huge, others
 from tests.notices import BOUNCES, DELAYS
 from tests.raw.imap import RawImap

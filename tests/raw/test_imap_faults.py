@@ -27,9 +27,9 @@ from pydantic import SecretStr
 from tasks.mail import network
 from tasks.mail.config import ImapConfig
 from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import ErrorType
 from tasks.mail.imap import BATCH, MOST_WALKED, Mailbox
 from tasks.mail.imap_selected import FolderStatus
+from tasks.mail.model.outcome import ErrorType
 from tests import certificates
 from tests.raw.imap import RawImap
 from tests.raw.mailbox import Message

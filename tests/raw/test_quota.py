@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import Outcome
+from tasks.mail.model.outcome import ErrorType, Outcome
 from tests.raw.imap import RawImap, Session
 from tests.raw.server import DROP, SILENCE, Action
 from tests.raw.test_arrival import SHORT, Relay, Round, assert_found

@@ -6,7 +6,8 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.config import loop_config
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.result import LoopResult
 from tests.raw.imap import RawImap
 from tests.raw.server import Line
 from tests.raw.smtp import RawSmtp

@@ -16,8 +16,8 @@ import pytest
 from flows.direct import check
 from tasks.mail import courtesy
 from tasks.mail.config import LoopConfig
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.outcome import ErrorType, Outcome
+from tasks.mail.result import LoopResult
 from tasks.mail.sharing import opened, together
 from tests import certificates
 from tests.raw.imap import RawImap

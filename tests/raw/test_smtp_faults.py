@@ -23,9 +23,10 @@ from tasks.mail import network
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import SmtpConfig, loop_config
 from tasks.mail.errors import SmtpFailure
-from tasks.mail.facts import ErrorType, Receipt
+from tasks.mail.facts import Receipt
+from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.probe import compose
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
 from tasks.mail.smtp_connection import Connection, OutOfStep
 from tests import certificates

@@ -14,9 +14,9 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.config import LoopConfig
-from tasks.mail.facts import ErrorType, Placement
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.probe import compose
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.result import LoopResult
 from tests.servers.lab import MISFILED, Lab, User, quoted
 from tests.servers.loops import NAME, PREFIX, at, contents, inbound, loop
 from tests.servers.processes import Endpoint, until

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flows.direct import check
-from tasks.mail.facts import ErrorType, Placement
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
+from tasks.mail.result import LoopResult
 from tests.servers.lab import Lab, Situation, User
 from tests.servers.loops import at, loop, outbound
 from tests.servers.processes import Endpoint, until

@@ -12,8 +12,8 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.config import LoopConfig, loop_config
-from tasks.mail.facts import ErrorType
-from tasks.mail.result import LoopResult, Outcome, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.result import LoopResult
 from tests.servers.lab import Lab, User
 from tests.servers.loops import NAME, at, contents, fields
 from tests.servers.processes import Endpoint

@@ -27,8 +27,9 @@ from tasks.mail.conclude import conclude
 from tasks.mail.config import LoopConfig
 from tasks.mail.ledger import TOLD
 from tasks.mail.leftovers import is_thorough
+from tasks.mail.model.outcome import Outcome
 from tasks.mail.probe import Probe, compose
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
 from tasks.mail.told import settle
 from tests.servers.lab import Lab, User, quoted

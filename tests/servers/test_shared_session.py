@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 
 from flows.direct import check_all
-from tasks.mail.result import Outcome
+from tasks.mail.model.outcome import Outcome
 from tests.servers.lab import Lab, Situation, User
 from tests.servers.loops import loop
 

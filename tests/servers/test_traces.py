@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.direct import check
-from tasks.mail.result import Outcome
+from tasks.mail.model.outcome import Outcome
 from tests.collector import collector
 from tests.servers import require
 from tests.servers.lab import Lab, User

@@ -9,13 +9,12 @@ from datetime import timedelta
 from tasks.mail.conclude import broken, misconfigured, skipped
 from tasks.mail.config import InboundConfig, LoopConfig, inbound_config
 from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import DELAYED, Arrival, AttemptError, ErrorType, Hit, Receipt
-from tasks.mail.imap_rows import Row
+from tasks.mail.facts import Arrival, AttemptError, Hit, Receipt
 from tasks.mail.inbound import Recent, conclude_inbound
-from tasks.mail.journey.signatures import Signature
-from tasks.mail.network import TlsSession
-from tasks.mail.quota import Quota
-from tasks.mail.result import EarlierProbe, LoopResult, Reported
+from tasks.mail.model.header import Row
+from tasks.mail.model.observed import Quota, Signature, TlsSession
+from tasks.mail.model.outcome import DELAYED, ErrorType, Reported
+from tasks.mail.result import EarlierProbe, LoopResult
 from tests.results import (
     BOUNCE,
     DOUBT,

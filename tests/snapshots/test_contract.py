@@ -49,8 +49,8 @@ from tasks.history.record import embedded
 from tasks.history.text import lines as history_lines
 from tasks.history.window import window
 from tasks.mail.config import InboundConfig, LoopConfig
-from tasks.mail.journey.record import JourneyRecord
 from tasks.mail.journey.text import lines as journey_lines
+from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.picture.svg import svg
 from tasks.mail.report import attempts, line, markdown, timeline, who_acts
 from tasks.mail.result import LoopResult

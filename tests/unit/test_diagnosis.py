@@ -13,7 +13,8 @@ from tasks.mail.journey.hops import Hop
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record
 from tasks.mail.journey.words import changes, clock_notes, slow_step, ways
-from tasks.mail.quota import Quota, quotas
+from tasks.mail.model.observed import Quota
+from tasks.mail.quota import quotas
 
 START = datetime(2026, 11, 24, 7, 0, 0, tzinfo=UTC)
 

@@ -16,7 +16,8 @@ from tasks.blame.matrix import Matrix, Receiver, matrix_config
 from tasks.fleet.config import FIELDS, fleet_config
 from tasks.mail.config import ImapConfig, Limits, SmtpConfig
 from tasks.mail.mailboxes import BounceMailbox
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.outcome import Outcome
+from tasks.mail.result import LoopResult
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")

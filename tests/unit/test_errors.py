@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from tasks.mail.errors import ConfigError, ImapFailure, SmtpFailure, as_imap_failure
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 
 
 def test_an_unforeseen_error_becomes_a_failure_of_the_imap_leg(caplog: pytest.LogCaptureFixture) -> None:

@@ -21,8 +21,8 @@ from tasks.history.figures import Figures, histories
 from tasks.history.grid import grid
 from tasks.history.latency import latency
 from tasks.history.window import Window
-from tasks.mail.facts import Placement
-from tasks.mail.result import LoopResult, Status
+from tasks.mail.model.outcome import Placement, Status
+from tasks.mail.result import LoopResult
 from tasks.mail.spans import LONGEST
 from tests.unit.test_report import HOSTILE
 

@@ -17,7 +17,8 @@ from tasks.mail.imap_reader import (
     NotImapError,
     Reader,
 )
-from tasks.mail.imap_rows import UNKNOWN_DATE, Folder, Response, Row
+from tasks.mail.imap_rows import Folder, Response
+from tasks.mail.model.header import UNKNOWN_DATE, Row
 
 SECTION = b"BODY[HEADER.FIELDS (X-MAIL-LOOP-ID SUBJECT)]<0>"
 DATE = b'INTERNALDATE "22-Nov-2026 22:01:07 +0100"'

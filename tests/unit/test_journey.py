@@ -8,16 +8,18 @@ import pytest
 
 from tasks.mail.concerns import concerns
 from tasks.mail.config import LoopConfig, loop_config
-from tasks.mail.facts import Arrival, Hit, Moment, Placement, Receipt
+from tasks.mail.facts import Arrival, Hit, Receipt
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey, Known, journey
-from tasks.mail.journey.record import JourneyRecord, journey_record
+from tasks.mail.journey.record import journey_record
 from tasks.mail.journey.text import lines
 from tasks.mail.judgement import Verdict
-from tasks.mail.network import TlsSession
+from tasks.mail.model.journey_record import JourneyRecord
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.picture.hops import hop_bars, hop_timeline
 from tasks.mail.probe import checksum, compose
-from tasks.mail.result import Outcome, Status
 from tasks.mail.verdict import judge
 
 START = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.mail.config import SmtpConfig
-from tasks.mail.imap_rows import Row
 from tasks.mail.ledger import MARGIN, MOST_LINES, Terms, entry, line, lines, sender_is_done, sent_at
+from tasks.mail.model.header import Row
+from tasks.mail.model.outcome import Reported
 from tasks.mail.probe import compose
-from tasks.mail.result import EarlierProbe, Reported
+from tasks.mail.result import EarlierProbe
 
 SMTP = SmtpConfig(host="mx.test", from_addr="a@example.org", to_addr="b@example.org", subject_prefix="[loop]")
 SENT = datetime(2026, 11, 23, 14, 15, tzinfo=UTC)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tasks.mail.facts import ErrorType
-from tasks.mail.journey.record import TlsRecord
-from tasks.mail.result import EarlierProbe, LoopResult, Outcome, Reported, Status
+from tasks.mail.model.journey_record import TlsRecord
+from tasks.mail.model.outcome import ErrorType, Outcome, Reported, Status
+from tasks.mail.result import EarlierProbe, LoopResult
 from tasks.metrics.board import AT_NOUGHT, FAILURES, Board
 from tasks.metrics.counters import BUCKETS
 from tasks.metrics.loop import ASSUMED, LONGEST, SHORTEST, Loop

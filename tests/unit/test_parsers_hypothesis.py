@@ -28,13 +28,14 @@ from tasks.mail import imap_rows, imap_search, markdown, smtp_replies
 from tasks.mail.bounce import bounce_of
 from tasks.mail.config import ImapConfig, SmtpConfig
 from tasks.mail.errors import enhanced_code
-from tasks.mail.facts import ErrorType
 from tasks.mail.imap_arguments import quoted
 from tasks.mail.imap_reader import NotImapError, Reader
-from tasks.mail.imap_rows import Folder, Response, Row
+from tasks.mail.imap_rows import Folder, Response
 from tasks.mail.inbound import carries
 from tasks.mail.leftovers import Owner
 from tasks.mail.match import Match, body_has_id, decoded, match
+from tasks.mail.model.header import UNKNOWN_DATE, Row
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.places import MOST_FOLDERS, places
 from tasks.mail.probe import Probe, compose
 from tasks.mail.visible import one_line
@@ -342,7 +343,7 @@ def test_a_header_value_decodes_to_one_line(value: str) -> None:
 @stable
 @given(MAIL | mutated(ABOUT_PROBE, MAIL), st.text(max_size=10), st.booleans())
 def test_the_receiving_half_takes_or_leaves_every_message(raw: bytes, text: str, deleted: bool) -> None:
-    row = Row(1, 1, imap_rows.UNKNOWN_DATE, raw, frozenset({"\\DELETED"} if deleted else ()))
+    row = Row(1, 1, UNKNOWN_DATE, raw, frozenset({"\\DELETED"} if deleted else ()))
     assert carries(row, text) in {True, False}
     assert not (deleted and carries(row, text))
     assert not carries(row, PROBE.id + "x")

@@ -6,7 +6,7 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.config import loop_config
-from tasks.mail.result import Outcome
+from tasks.mail.model.outcome import Outcome
 
 
 @pytest.mark.parametrize("leg", ["smtp", "imap"])

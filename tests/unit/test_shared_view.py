@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tasks.mail import shared_view
 from tasks.mail.config import SmtpConfig
-from tasks.mail.imap_rows import Row
 from tasks.mail.imap_selected import Selected
 from tasks.mail.match import HEADERS, loop_ids, match, match_row
+from tasks.mail.model.header import Row
 from tasks.mail.probe import compose
 from tasks.mail.shared_view import View
 from tests.lookalikes import LOOK_ALIKES

@@ -15,9 +15,10 @@ from tasks.mail.config import loop_config
 from tasks.mail.errors import ConfigError
 from tasks.mail.journey.authentication import authentication
 from tasks.mail.journey.journey import journey
-from tasks.mail.journey.record import SignatureRecord, journey_record
+from tasks.mail.journey.record import journey_record
 from tasks.mail.journey.signatures import MOST_SIGNATURES, disagreement, signatures
 from tasks.mail.journey.text import lines
+from tasks.mail.model.journey_record import SignatureRecord
 
 MESSAGE = b"From: a@example.org\r\nTo: b@example.net\r\nSubject: hello\r\n\r\nA few words.\r\n"
 KEY = rsa.generate_private_key(65537, 2048)

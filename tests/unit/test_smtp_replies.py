@@ -21,7 +21,7 @@ from aiosmtplib import (
 )
 
 from tasks.mail.errors import enhanced_code
-from tasks.mail.facts import ErrorType
+from tasks.mail.model.outcome import ErrorType
 from tasks.mail.redaction import without
 from tasks.mail.smtp_connection import OutOfStep
 from tasks.mail.smtp_replies import failure, queue_id, reply

@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tasks.mail.config import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig
-from tasks.mail.facts import ErrorType, Placement
-from tasks.mail.journey.record import HopRecord, JourneyRecord, TlsRecord
+from tasks.mail.model.journey_record import HopRecord, JourneyRecord, TlsRecord
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
 from tasks.mail.report import timeline
-from tasks.mail.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult, Outcome, Reported, Status
+from tasks.mail.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult
 from tasks.mail.visible import LONGEST
 from tasks.tracing.check import GRACE, trace_of
 from tasks.tracing.legs import MOST_ATTEMPTS, MOST_HOPS

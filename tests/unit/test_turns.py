@@ -16,7 +16,7 @@ from flows.direct import check
 from tasks.mail.attempts import Attempts
 from tasks.mail.config import LoopConfig, loop_config
 from tasks.mail.errors import CheckSkipped
-from tasks.mail.result import Outcome, Status
+from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.turns import key, turn
 from tests.raw.smtp import RawSmtp
 

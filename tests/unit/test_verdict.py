@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, AttemptError, ErrorType, Moment, Placement, Receipt
-from tasks.mail.result import Outcome, Status
+from tasks.mail.facts import Arrival, AttemptError, Receipt
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.times import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict import judge
 from tests.results import BOUNCE, DOUBT, JUNK, LOST, OTHER, REFUSED, Change, arrival, hit, loop, moment, sent

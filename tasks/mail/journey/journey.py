@@ -17,8 +17,8 @@ from tasks.mail.journey.copies import Parting, parting
 from tasks.mail.journey.filters import Rating, filters
 from tasks.mail.journey.greylisting import greylisting
 from tasks.mail.journey.hops import Hop, hops
-from tasks.mail.journey.signatures import Signature
 from tasks.mail.match import POLICY
+from tasks.mail.model.observed import Signature
 from tasks.mail.visible import one_line
 
 OURS = ("X-Mail-Loop-Id", "X-Mail-Loop-Name")

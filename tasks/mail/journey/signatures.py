@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 
 from tasks.mail.journey.authentication import Authentication
+from tasks.mail.model.observed import Signature
 from tasks.mail.visible import one_line
 
 MOST_SIGNATURES = 5  # a message may carry any number; honest ones have two or three
@@ -19,16 +19,6 @@ DNS_SECONDS = 5  # for one key
 Lookup = Callable[..., bytes | None]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """One DKIM-Signature field. `valid` is None where it could not be told, for the DNS did not answer."""
-
-    domain: str
-    selector: str
-    valid: bool | None
-    reason: str = ""
 
 
 def can_verify() -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.mail.journey.record import FilterRecord, HopRecord, JourneyRecord
 from tasks.mail.markdown import code, escape, table
-from tasks.mail.picture.scale import duration
+from tasks.mail.model.durations import duration
+from tasks.mail.model.journey_record import FilterRecord, HopRecord, JourneyRecord
 from tasks.mail.result import LoopResult
 
 Row = tuple[str, ...]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.mail.journey.record import FilterRecord, HopRecord, JourneyRecord
 from tasks.mail.journey.tables import clock
-from tasks.mail.picture.scale import duration
+from tasks.mail.model.durations import duration
+from tasks.mail.model.journey_record import FilterRecord, HopRecord, JourneyRecord
 from tasks.mail.visible import one_line
 
 

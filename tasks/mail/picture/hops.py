@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tasks.mail.journey.record import HopRecord, JourneyRecord
-from tasks.mail.picture.scale import duration
+from tasks.mail.model.durations import duration
+from tasks.mail.model.journey_record import HopRecord, JourneyRecord
 from tasks.mail.picture.timeline import Bar, Timeline
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tasks.mail.picture.scale import Scale, clamp, duration
+from tasks.mail.model.durations import clamp, duration
+from tasks.mail.picture.scale import Scale
 from tasks.mail.picture.timeline import LANES, Bar, Timeline
 from tasks.mail.picture.words import ems, fit, shown
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.mail.picture.scale import SHORTEST, clamp, duration, tick, ticks
+from tasks.mail.model.durations import SHORTEST, clamp, duration
+from tasks.mail.picture.scale import tick, ticks
 from tasks.mail.picture.timeline import LANES, Bar, Timeline
 from tasks.mail.picture.words import ELLIPSIS, columns, fit_columns, shown
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
+from tasks.mail.model.durations import clamp
 from tasks.mail.picture.layout import (
     BETWEEN,
     LEAST,
@@ -22,7 +23,7 @@ from tasks.mail.picture.layout import (
     edges,
     marks,
 )
-from tasks.mail.picture.scale import Scale, clamp, tick, ticks
+from tasks.mail.picture.scale import Scale, tick, ticks
 from tasks.mail.picture.timeline import LANES, Timeline
 from tasks.mail.picture.words import ems, fit, is_plain, shown
 

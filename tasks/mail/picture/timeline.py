@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import Literal
 
 from tasks.mail.config import Limits
-from tasks.mail.picture.scale import clamp, duration
-from tasks.mail.result import LoopResult, Outcome
+from tasks.mail.model.durations import clamp, duration
+from tasks.mail.model.outcome import Outcome
+from tasks.mail.result import LoopResult
 
 Lane = Literal["smtp", "hops", "imap"]
 Kind = Literal["step", "slow", "failed", "waiting"]

@@ -1,0 +1,28 @@
+"""A check that ended in an error, as an exception that carries its result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.mail.errors import MailLoopError
+
+if TYPE_CHECKING:
+    from tasks.mail.result import LoopResult
+
+
+class CheckFailed(MailLoopError):
+    """A check whose status is error. `result` is its LoopResult, the text its verdict's sentence."""
+
+    def __init__(self, result: LoopResult) -> None:
+        super().__init__(result.sentence)
+        self.result = result
+
+
+class MatrixFailed(MailLoopError):
+    """A matrix or a fleet with a loop whose status is error. `results` are those of all its loops, the text what they
+    show.
+    """
+
+    def __init__(self, results: tuple[LoopResult, ...], text: str) -> None:
+        super().__init__(text)
+        self.results = results

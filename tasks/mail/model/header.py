@@ -1,0 +1,23 @@
+"""The header of one message in a mailbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case.
+
+    `loop_ids`: the values of X-Mail-Loop-Id in `headers`, where somebody has read them already.
+    """
+
+    seq: int
+    uid: int
+    internaldate: datetime
+    headers: bytes
+    flags: frozenset[str] = frozenset()
+    loop_ids: frozenset[str] | None = None
