@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.worker import cpu, status
-from tasks.mail.config import loop_config
+from tasks.mail.config.loop import loop_config
 from tasks.mail.result import LoopResult
 
 

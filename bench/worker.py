@@ -55,7 +55,7 @@ def status(name: str) -> int:
 
 def _direct() -> Check:
     from flows.direct import check
-    from tasks.mail.config import loop_config
+    from tasks.mail.config.loop import loop_config
 
     async def run(config: dict[str, Any]) -> float:
         return _found(await check(loop_config(config)))
@@ -65,7 +65,7 @@ def _direct() -> Check:
 
 def _flow() -> Check:
     from flows.through_prefect import check
-    from tasks.mail.config import loop_config
+    from tasks.mail.config.loop import loop_config
 
     async def run(config: dict[str, Any]) -> float:
         return _found(await check(loop_config(config)))

@@ -47,8 +47,8 @@ def since(text: str) -> str:
 
 def interval(text: str) -> str:
     """How often a deployment runs."""
-    from tasks.fleet.config import SHORTEST
-    from tasks.mail.addresses import quoted
+    from tasks.mail.config.addresses import quoted
+    from tasks.mail.config.fleet import SHORTEST
     from tasks.mail.spans import span
 
     if (length := span(text)) is None or length < SHORTEST:
@@ -58,7 +58,7 @@ def interval(text: str) -> str:
 
 def loop(text: str) -> str:
     """The name of a loop."""
-    from tasks.mail.addresses import SLUG, quoted
+    from tasks.mail.config.addresses import SLUG, quoted
 
     if not re.fullmatch(SLUG, text):
         raise argparse.ArgumentTypeError(

@@ -12,18 +12,18 @@ from typing import TextIO
 
 from flows.files import with_max_wait
 from flows.live import live
-from tasks.blame.ends import Planned
-from tasks.blame.files import loaded, planned
 from tasks.blame.pattern import blame
-from tasks.mail.addresses import slug
 from tasks.mail.conclude import misconfigured
-from tasks.mail.config import Limits, LoopConfig
+from tasks.mail.config.addresses import slug
+from tasks.mail.config.loading.files import loaded, planned
+from tasks.mail.config.loop import Limits, LoopConfig
+from tasks.mail.config.plan import Planned
+from tasks.mail.config.state_dir import state_home
 from tasks.mail.errors import ConfigError
 from tasks.mail.picture import plain
 from tasks.mail.picture.timeline import Timeline
 from tasks.mail.report import line, timeline, who_acts
 from tasks.mail.result import LoopResult
-from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
 
 NARROW = 80  # columns of what is no terminal

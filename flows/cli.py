@@ -28,7 +28,7 @@ from flows.commands import (
     run_trace,
     run_validate,
 )
-from tasks.mail.state import state_home
+from tasks.mail.config.state_dir import state_home
 
 EXIT_SECONDS = 10.0  # from the last word to the end of the process
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tasks.mail.state import state_home
+from tasks.mail.config.state_dir import state_home
 
 BROKEN = 3  # the configuration is wrong, or the tool itself failed
 EXPORTER_PORT = 9797
@@ -29,7 +29,7 @@ def run_validate(arguments: argparse.Namespace) -> int:
     """`mail-loop validate`: every file is read, and every problem said."""
     from flows.check import say
     from flows.files import route
-    from tasks.blame.files import loaded
+    from tasks.mail.config.loading.files import loaded
     from tasks.mail.errors import ConfigError
     from tasks.mail.visible import one_line
 

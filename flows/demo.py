@@ -21,7 +21,7 @@ from flows.sandboxed import PASSWORD, SANDBOX, address, login, start_sandbox
 from flows.server import SERVER, free_port, start_server
 from flows.server import settings as server_settings
 from tasks.mail import progress
-from tasks.mail.config import loop_config
+from tasks.mail.config.loop import loop_config
 from tasks.mail.progress import Progress
 from tasks.mail.report import attempts, line, timeline
 from tasks.mail.result import LoopResult

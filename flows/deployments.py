@@ -11,8 +11,8 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
-from tasks.mail.environment import from_environment, variable
+from tasks.mail.config.loading.environment import from_environment, variable
+from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.errors import ConfigError
 from tasks.parameters import logins_of, passwords_of, refuse_clear_passwords
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from tasks.blame.files import Config
-from tasks.blame.matrix import Matrix
-from tasks.fleet.config import Fleet
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.fleet import Fleet
+from tasks.mail.config.loading.files import Config
+from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.matrix import Matrix
 
 NAMED = 5  # loops of a fleet in the line that tells of it
 

@@ -13,15 +13,16 @@ from pydantic.json_schema import SkipJsonSchema
 from flows.direct import inbound_steps, loop_steps
 from flows.gates import PATIENCE, Gates, room_for
 from tasks import credentials
-from tasks.blame.ends import Planned
 from tasks.brief import Brief
 from tasks.ending import ended, recorded
 from tasks.fleets import fleet_ended, fleet_name
 from tasks.mail.conclude import broken, misconfigured, skipped
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.plan import Planned
+from tasks.mail.config.secrets import secrets_of_all
 from tasks.mail.courtesy import Places
 from tasks.mail.errors import CheckSkipped, ConfigError
-from tasks.mail.redaction import secrets_of_all, told
+from tasks.mail.redaction import told
 from tasks.mail.result import LoopResult
 from tasks.mail.sharing import together
 from tasks.mail.turns import turn

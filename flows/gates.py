@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.courtesy import Places
 
 IN_ONE_MAILBOX = 5  # inbound checks, each with a session of its own beside those of the loops; Dovecot allows 10

@@ -43,7 +43,7 @@ from tasks.history.figures import Figures, histories
 from tasks.history.record import extracted, extracted_all
 from tasks.history.tables import in_short
 from tasks.history.window import SINCE, Window, window
-from tasks.mail.addresses import SLUG
+from tasks.mail.config.addresses import SLUG
 from tasks.mail.errors import ConfigError
 from tasks.mail.result import LoopResult
 from tasks.publish import artifact_key

@@ -6,7 +6,7 @@ from prefect.client.schemas.objects import State
 
 from tasks.ending import ended
 from tasks.mail.conclude import misconfigured
-from tasks.mail.config import ImapConfig
+from tasks.mail.config.loop import ImapConfig
 from tasks.mail.errors import ConfigError
 from tasks.mail.inbound import conclude_inbound
 from tasks.mail.result import LoopResult

@@ -10,13 +10,14 @@ from pydantic.json_schema import SkipJsonSchema
 
 from flows.gates import PATIENCE, Gates, room_for
 from flows.mail_loop import checked
-from tasks.blame.matrix import Receiver, Sender
 from tasks.ending import ended, recorded
 from tasks.mail.conclude import broken, misconfigured, skipped
-from tasks.mail.config import Limits, LoopConfig
+from tasks.mail.config.loop import Limits, LoopConfig
+from tasks.mail.config.matrix import Receiver, Sender
+from tasks.mail.config.secrets import secrets_of
 from tasks.mail.errors import CheckSkipped, ConfigError
 from tasks.mail.probe import compose
-from tasks.mail.redaction import secrets_of, told
+from tasks.mail.redaction import told
 from tasks.mail.result import LoopResult
 from tasks.mail.sharing import together
 from tasks.mail.turns import turn

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.checked import RESOURCE, checked, events
 from tasks.blame.vantage import Seen, Together, Watched, together
 from tasks.blame.vantage_table import in_short, markdown
-from tasks.fleet.config import seen_from
 from tasks.history.record import read
-from tasks.mail.fields import Slug
+from tasks.mail.config.fields import Slug
+from tasks.mail.config.fleet import seen_from
 from tasks.publish import artifact_key
 from tasks.runs import as_begun
 

@@ -8,7 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from tasks.ending import ended
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude, misconfigured, skipped
-from tasks.mail.config import Limits, SmtpConfig
+from tasks.mail.config.loop import Limits, SmtpConfig
 from tasks.mail.doubt import proved, to_look_for
 from tasks.mail.errors import CheckSkipped, ConfigError, ImapFailure
 from tasks.mail.facts import Arrival

@@ -15,7 +15,7 @@ from flows.demo import end_demo
 from flows.program import program
 from flows.server import SERVER, ServerError, answers, end_unused, settings, start_server
 from flows.setup import DEPLOYMENTS, POOL, ROOT, equip
-from tasks.mail.state import state_home
+from tasks.mail.config.state_dir import state_home
 
 WORKER = "worker"
 

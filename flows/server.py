@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flows import background
+from tasks.mail.config.state_dir import make_private
 from tasks.mail.errors import MailLoopError
-from tasks.mail.state import make_private
 
 SERVER = "server"
 # The history that a server keeps, where its environment does not say otherwise: events for 7 days, runs with all that

@@ -23,7 +23,7 @@ from flows.mail_loop import mail_loop_check
 from tasks.ending import listener
 from tasks.mail import progress
 from tasks.mail.conclude import broken
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.result import LoopResult
 from tasks.mail.sharing import together

@@ -18,7 +18,7 @@ from tasks.alert_records import CHECKED, RULES, STATE, resource
 from tasks.alerts.rules import Rule
 from tasks.calling import called, labels_of
 from tasks.ending import listener, recorded
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.report import line
 from tasks.mail.result import LoopResult

@@ -11,8 +11,8 @@ from typing import Any
 
 from prefect.blocks.system import Secret
 
-from tasks.mail.config import ImapConfig, LoopConfig
-from tasks.mail.environment import Section, from_environment, missing, variable, with_password
+from tasks.mail.config.loading.environment import Section, from_environment, missing, variable, with_password
+from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.errors import ConfigError
 
 BLOCK_SECONDS = 15.0  # Prefect's own client would try for minutes

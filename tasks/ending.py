@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from prefect.client.schemas.objects import State
 
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Status
 from tasks.mail.report import line
 from tasks.mail.result import LoopResult

@@ -10,11 +10,11 @@ from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from tasks.blame.ends import Planned
 from tasks.blame.pattern import blame
 from tasks.blame.table import summary
 from tasks.fleet.table import markdown, rows
 from tasks.history.record import embedded_all
+from tasks.mail.config.plan import Planned
 from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.result import LoopResult

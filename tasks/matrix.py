@@ -10,10 +10,10 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from tasks.blame.causes import Cell
 from tasks.blame.path import Path
 from tasks.blame.pattern import pattern
 from tasks.blame.table import markdown, summary
+from tasks.mail.config.matrix import Cell
 from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.result import LoopResult

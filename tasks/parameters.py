@@ -11,17 +11,25 @@ from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from tasks import credentials
-from tasks.blame.ends import Planned
-from tasks.blame.files import all_planned, check_fleet_ca_files
-from tasks.blame.files import check_ca_files as check_matrix_ca_files
-from tasks.blame.matrix import Matrix, Receiver, matrix_config
-from tasks.fleet.config import fleet_config
-from tasks.mail.addresses import SLUG
-from tasks.mail.config import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
+from tasks.mail.config.addresses import SLUG
+from tasks.mail.config.fleet import fleet_config
+from tasks.mail.config.loading.check_file import check_ca_files
+from tasks.mail.config.loading.files import all_planned, check_fleet_ca_files
+from tasks.mail.config.loading.files import check_ca_files as check_matrix_ca_files
+from tasks.mail.config.loop import (
+    ImapConfig,
+    InboundConfig,
+    Limits,
+    LoopConfig,
+    SmtpConfig,
+    inbound_config,
+    loop_config,
+)
+from tasks.mail.config.mailbox import BounceMailbox
+from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
+from tasks.mail.config.plan import Planned
+from tasks.mail.config.section import Strict
 from tasks.mail.errors import ConfigError
-from tasks.mail.files import check_ca_files
-from tasks.mail.mailboxes import BounceMailbox
-from tasks.mail.sections import Strict
 from tasks.runs import elsewhere, of_a_deployment
 
 P = ParamSpec("P")

@@ -16,11 +16,11 @@ from prefect.events import emit_event
 from tasks.alert_records import CHECKED, resource
 from tasks.calling import called, labels_of
 from tasks.history.record import embedded
-from tasks.mail.config import Limits
-from tasks.mail.network import describe_os_error
+from tasks.mail.config.loop import Limits
+from tasks.mail.config.state_dir import make_private, state_home
+from tasks.mail.errors import describe_os_error
 from tasks.mail.report import line, markdown
 from tasks.mail.result import EarlierProbe, LoopResult
-from tasks.mail.state import make_private, state_home
 
 ARRIVED = "mail-loop.arrived"
 PUBLISH_SECONDS = 20.0

@@ -7,13 +7,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
-from tasks.mail.config import ImapConfig, InboundConfig
+from tasks.mail.config.loop import ImapConfig, InboundConfig
+from tasks.mail.config.mailbox import BounceMailbox
+from tasks.mail.config.secrets import secrets_of, secrets_of_all
 from tasks.mail.errors import ImapFailure, as_imap_failure
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, find_recent
-from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.probe import Probe
-from tasks.mail.redaction import secrets_of, secrets_of_all
 from tasks.mail.visible import unlinked
 from tasks.mail.watch import watch
 from tasks.states import finding

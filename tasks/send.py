@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
 from tasks.mail.attempts import Attempts
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import Receipt
 from tasks.mail.probe import Probe

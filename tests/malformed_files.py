@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.mail.addresses import quoted, slug
+from tasks.mail.config.addresses import quoted, slug
 from tests.malformed import SECRET, SECTION, SUFFIXES, SURROGATE, VALUES, good, text_of
 
 FIFTY_MEGABYTES = 50 * 10**6

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude
-from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, AttemptError, Bounce, Hit, Receipt
 from tasks.mail.model.moment import Moment

@@ -11,7 +11,7 @@ from flows.api import api, in_a_thread
 from flows.arguments import PLAYED
 from flows.server import ServerError
 from tasks.alerts.rules import load_alerts
-from tasks.mail.state import state_home
+from tasks.mail.config.state_dir import state_home
 from tasks.mail.visible import one_line
 
 

@@ -9,10 +9,10 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
 
-from tasks.blame.files import loaded, planned
-from tasks.blame.matrix import matrix_config
-from tasks.fleet.config import fleet_config
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.fleet import fleet_config
+from tasks.mail.config.loading.files import loaded, planned
+from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.matrix import matrix_config
 from tasks.mail.errors import ConfigError
 
 SINGLE = ("mail-loop-check", "inbound-check")

@@ -20,10 +20,10 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from flows.deploy.plan import plans
 from flows.deploy.template import Fields, Template
 from flows.deploy.wanted import FLOWS, Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
-from tasks.blame.ends import Planned
-from tasks.fleet.config import OURS
+from tasks.mail.config.fleet import OURS
+from tasks.mail.config.messages import listed
+from tasks.mail.config.plan import Planned
 from tasks.mail.errors import ConfigError
-from tasks.mail.problems import listed
 from tasks.runs import FROM
 
 PAGE = 100  # names in one question, deployments in one answer

@@ -11,9 +11,9 @@ from flows.deploy.apply import Say, apply
 from flows.deploy.template import template
 from flows.server import ServerError
 from flows.setup import DEPLOYMENTS
-from tasks.blame.files import all_planned
+from tasks.mail.config.loading.files import all_planned
+from tasks.mail.config.state_dir import state_home
 from tasks.mail.errors import ConfigError
-from tasks.mail.state import state_home
 from tasks.mail.visible import one_line
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tasks.blame.ends import Planned
-from tasks.fleet.config import MOST_LOOPS, seen_from
-from tasks.fleet.spread import anchor, nth, shard
-from tasks.mail.addresses import SLUG_LENGTH
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.addresses import SLUG_LENGTH
+from tasks.mail.config.fleet import MOST_LOOPS, seen_from
+from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.messages import listed
+from tasks.mail.config.plan import Planned
+from tasks.mail.config.spread import anchor, nth, shard
 from tasks.mail.errors import ConfigError
-from tasks.mail.problems import listed
 from tasks.mail.spans import span
 
 CHECK, INBOUND, FLEET, VANTAGE = "mail-loop-check", "inbound-check", "fleet-check", "loop-vantage"

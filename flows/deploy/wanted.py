@@ -21,8 +21,8 @@ from flows.fleet import fleet_check
 from flows.inbound import inbound_check
 from flows.loop_vantage import loop_vantage
 from flows.mail_loop import mail_loop_check
-from tasks.blame.ends import Planned
-from tasks.fleet.config import OURS
+from tasks.mail.config.fleet import OURS
+from tasks.mail.config.plan import Planned
 from tasks.parameters import CLEAR, passwords_of
 from tasks.publish import artifact_key
 from tasks.runs import place_tag

@@ -10,12 +10,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tasks.mail.config import validated
+from tasks.mail.config.fields import Slug
+from tasks.mail.config.loading.check_file import read
+from tasks.mail.config.loop import validated
+from tasks.mail.config.messages import problem
+from tasks.mail.config.section import Strict
 from tasks.mail.errors import ConfigError
-from tasks.mail.fields import Slug
-from tasks.mail.files import read
-from tasks.mail.problems import problem
-from tasks.mail.sections import Strict
 from tasks.mail.spans import span
 
 TRIAL = "alerts-test"  # the loop of `mail-loop alerts test`: every rule holds for it

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 
-Cell = tuple[str, str]  # sender and receiver
+from tasks.mail.config.matrix import Cell
+
 End = tuple[int, str]  # 0 and the sender, or 1 and the receiver
 
 SENDER, RECEIVER = 0, 1

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tasks.blame import words
-from tasks.blame.causes import Cell, causes
-from tasks.blame.ends import Planned, ends
+from tasks.blame.causes import causes
 from tasks.blame.itself import doors, mailboxes
 from tasks.blame.path import NOT_SENT, Path
 from tasks.blame.words import Words
+from tasks.mail.config.matrix import Cell
+from tasks.mail.config.plan import Planned, ends
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.result import LoopResult
 from tasks.mail.visible import one_line

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tasks.blame.causes import Cell
+from tasks.mail.config.matrix import Cell
 from tasks.mail.markdown import code, escape, table
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.report import seconds

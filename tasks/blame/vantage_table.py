@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tasks.blame.table import SIGNS
 from tasks.blame.vantage import Says, Together
-from tasks.fleet.config import seen_from
+from tasks.mail.config.fleet import seen_from
 from tasks.mail.markdown import escape, table
 from tasks.mail.model.durations import duration
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from tasks.mail import progress
 from tasks.mail.collect import collect, collect_earlier, terms_of
-from tasks.mail.config import ImapConfig
+from tasks.mail.config.loop import ImapConfig
 from tasks.mail.earlier import Earlier
 from tasks.mail.errors import ImapFailure
 from tasks.mail.evidence import read_copies, room, verified

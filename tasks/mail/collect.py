@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from tasks.mail.config import ImapConfig
+from tasks.mail.config.loop import ImapConfig
 from tasks.mail.earlier import Earlier, look
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import Arrival, Hit, Receipt

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from tasks.mail.advice import Remedy, whoever_runs
-from tasks.mail.config import ImapConfig, LoopConfig
+from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.journey.authentication import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body

@@ -7,7 +7,9 @@ from dataclasses import asdict, replace
 from tasks.mail import returned
 from tasks.mail.advice import YOU, whoever_runs
 from tasks.mail.attempts import Attempts
-from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.mailbox import BounceMailbox
+from tasks.mail.config.secrets import secrets_of_all
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.journey.clocks import own_skew
@@ -16,10 +18,9 @@ from tasks.mail.journey.record import journey_record, tls_records
 from tasks.mail.journey.words import clock_notes, signature_notes, wrong_clocks
 from tasks.mail.judgement import refusal_notes
 from tasks.mail.ledger import lines
-from tasks.mail.mailboxes import BounceMailbox
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.probe import Probe
-from tasks.mail.redaction import line_without, secrets_of_all
+from tasks.mail.redaction import line_without
 from tasks.mail.result import AttemptRecord, LoopResult
 from tasks.mail.times import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict import judge

@@ -6,7 +6,7 @@ A relay may refuse what it has taken all the same. The message then arrives, and
 from __future__ import annotations
 
 from tasks.mail.attempts import Attempts
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment

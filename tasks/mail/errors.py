@@ -23,6 +23,16 @@ from tasks.mail.visible import unlinked
 
 if TYPE_CHECKING:
     pass
+import os
+import socket
+
+
+def describe_os_error(error: OSError) -> str:
+    """The operating system's own words; asyncio puts addresses in their place."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
+
 
 ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 

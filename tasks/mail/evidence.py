@@ -12,7 +12,7 @@ from tasks.mail.facts import Hit, ranked
 from tasks.mail.imap import Mailbox
 from tasks.mail.journey.signatures import signatures
 from tasks.mail.model.observed import Quota, Signature
-from tasks.mail.network import in_own_thread
+from tasks.mail.net.threads import in_own_thread
 
 SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
 

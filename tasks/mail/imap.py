@@ -23,7 +23,7 @@ from tasks.mail.model.observed import Quota, TlsSession
 from tasks.mail.quota import quotas
 
 if TYPE_CHECKING:
-    from tasks.mail.config import ImapConfig
+    from tasks.mail.config.loop import ImapConfig
 
 Read = TypeVar("Read")
 

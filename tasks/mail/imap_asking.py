@@ -10,7 +10,7 @@ from tasks.mail.imap_reader import Reply
 from tasks.mail.model.observed import TlsSession
 
 if TYPE_CHECKING:
-    from tasks.mail.config import ImapConfig
+    from tasks.mail.config.loop import ImapConfig
 
 
 class Asking(Protocol):

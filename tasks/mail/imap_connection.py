@@ -15,11 +15,11 @@ from typing import Any
 
 from aioimaplib.aioimaplib import Command, IMAP4ClientProtocol
 
-from tasks.mail.errors import ImapFailure
+from tasks.mail.errors import ImapFailure, describe_os_error
 from tasks.mail.imap_reader import NotImapError, Reader, Reply
 from tasks.mail.imap_rows import Response, code, count, readable
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.network import describe_os_error, describe_tls_error
+from tasks.mail.net.tls import describe_tls_error
 from tasks.mail.redaction import code_without, line_without
 
 

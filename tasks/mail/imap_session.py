@@ -12,17 +12,20 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tasks.mail import imap_rows, network
-from tasks.mail.errors import ImapFailure
+from tasks.mail.config.secrets import secrets_of
+from tasks.mail.errors import ImapFailure, describe_os_error
 from tasks.mail.imap_arguments import strings
 from tasks.mail.imap_connection import Connection
 from tasks.mail.imap_reader import Reply
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.redaction import code_without, secrets_of
+from tasks.mail.net.connect import connect
+from tasks.mail.net.tls import ssl_context, tls_session
+from tasks.mail.redaction import code_without
 from tasks.mail.stages import Stages
 
 if TYPE_CHECKING:
-    from tasks.mail.config import ImapConfig
+    from tasks.mail.config.loop import ImapConfig
 
 # Response codes (RFC 5530; THROTTLED is Gmail's) that tell whether another connection would be refused as well.
 TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
@@ -120,7 +123,7 @@ class Session:
         async with self._step("dns", f"address of {config.host}"):
             addresses = await network.resolve(config.host, config.port)
         async with self._step("connect", f"connection to {config.host} port {config.port}"):
-            sock = await network.connect(addresses)
+            sock = await connect(addresses)
             try:
                 await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             except BaseException:
@@ -152,14 +155,14 @@ class Session:
     def _ssl_context(self) -> ssl.SSLContext:
         ca_file = self.config.ca_file
         try:
-            return network.ssl_context(ca_file, self.config.verify)
+            return ssl_context(ca_file, self.config.verify)
         except OSError as error:
-            reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else network.describe_os_error(error)
+            reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else describe_os_error(error)
             raise _failure(ErrorType.TLS, "tls", f"the ca_file {ca_file} cannot be used: {reason}") from None
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         async with self._step("tls", "end of the TLS handshake"):
-            self.tls = network.tls_session(await self.connection.start_tls(context, self.config.timeout))
+            self.tls = tls_session(await self.connection.start_tls(context, self.config.timeout))
 
     async def _ask_capabilities(self, stage: str) -> None:
         """What the server offers now; what it said before TLS or the login counts no longer."""
@@ -240,7 +243,7 @@ class Session:
             time_given = "in the time that was left" if self._left() == 0.0 else f"within {self.config.timeout:g} s"
             raise ImapFailure(ErrorType.TIMEOUT, stage, f"no {awaited} {time_given}") from None
         except OSError as error:
-            text = f"no {awaited}: {network.describe_os_error(error)}"
+            text = f"no {awaited}: {describe_os_error(error)}"
             raise ImapFailure(ErrorType.CONNECTION, stage, text) from None
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from email.message import Message
 
 from tasks.mail.conclude import configuration_notes
-from tasks.mail.config import InboundConfig
+from tasks.mail.config.loop import InboundConfig
 from tasks.mail.errors import ImapFailure
 from tasks.mail.imap import Mailbox
 from tasks.mail.judgement import severity, unreadable

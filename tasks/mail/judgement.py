@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.mail.advice import YOU, Remedy, advice, is_greylisting, renewal, whoever_runs
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.facts import AttemptError, Receipt
-from tasks.mail.mailboxes import BounceMailbox, MailboxConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 
 

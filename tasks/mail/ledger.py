@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from uuid import UUID
 
-from tasks.mail.config import TOKEN_LENGTH
+from tasks.mail.config.loop import TOKEN_LENGTH
 from tasks.mail.leftovers import probe_id
 from tasks.mail.match import HEADERS
 from tasks.mail.model.durations import MINUTE, duration

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.mail.config import TOKEN_LENGTH
+from tasks.mail.config.loop import TOKEN_LENGTH
 from tasks.mail.match import HEADERS, decoded, is_answer, is_report
 from tasks.mail.model.header import UNKNOWN_DATE, Row
 from tasks.mail.probe import Probe

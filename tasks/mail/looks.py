@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 
 from tasks.mail.bounce import bounce_of, delay_of
-from tasks.mail.config import ImapConfig
+from tasks.mail.config.loop import ImapConfig
 from tasks.mail.errors import ImapFailure
 from tasks.mail.facts import Bounce, Hit, Receipt
 from tasks.mail.imap import MOST_WALKED, Mailbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.mail.config import ImapConfig
+from tasks.mail.config.loop import ImapConfig
 from tasks.mail.imap_rows import Folder
 from tasks.mail.model.outcome import Placement
 

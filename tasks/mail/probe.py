@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime
 
-from tasks.mail.addresses import with_detail
-from tasks.mail.config import TOKEN_LENGTH, SmtpConfig
+from tasks.mail.config.addresses import with_detail
+from tasks.mail.config.loop import TOKEN_LENGTH, SmtpConfig
 
 BODY = """\
 This message was sent by Mail Loop Check to see whether mail gets through.

@@ -14,8 +14,7 @@ from urllib.parse import quote
 from tasks.mail.visible import LONGEST, one_line, printable, unlinked
 
 if TYPE_CHECKING:
-    from tasks.mail.config import SmtpConfig
-    from tasks.mail.mailboxes import MailboxConfig
+    pass
 
 HIDDEN = "********"
 SHORTEST_SECRET = 4  # a shorter one would be given away by the holes it leaves
@@ -33,16 +32,6 @@ def forms(password: str, username: str = "") -> tuple[str, ...]:
     plain = b"\0" + username.encode("utf-8", "replace") + b"\0" + raw
     encoded = (base64.b64encode(raw).decode(), base64.b64encode(plain).decode(), *_inside_base64(raw))
     return tuple(dict.fromkeys((password, *quoted, *others, *encoded)))
-
-
-def secrets_of(section: SmtpConfig | MailboxConfig) -> tuple[str, ...]:
-    """The same for the password of a section, should it have one."""
-    return forms(section.password.get_secret_value() if section.password else "", section.username or "")
-
-
-def secrets_of_all(*sections: SmtpConfig | MailboxConfig | None) -> tuple[str, ...]:
-    """The same for all sections that there are."""
-    return tuple(secret for section in sections if section is not None for secret in secrets_of(section))
 
 
 def without(secrets: Sequence[str], text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from tasks.mail.config import Limits
+from tasks.mail.config.loop import Limits
 from tasks.mail.journey.tables import sections
 from tasks.mail.markdown import code, escape, table
 from tasks.mail.model.outcome import FAILED

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
+from tasks.mail.config.secrets import secrets_of_all
 from tasks.mail.facts import Arrival, Bounce
-from tasks.mail.redaction import line_without, secrets_of_all
+from tasks.mail.redaction import line_without
 from tasks.mail.result import BounceRecord
 
 

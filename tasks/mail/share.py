@@ -19,7 +19,7 @@ from tasks.mail.shared_jobs import again
 from tasks.mail.shared_session import SharedSession
 
 if TYPE_CHECKING:
-    from tasks.mail.config import ImapConfig
+    from tasks.mail.config.loop import ImapConfig
 
 IN_A_FOLDER = frozenset({"FETCH", "UID FETCH", "UID SEARCH", "UID STORE", "UID EXPUNGE"})
 CHANGES = frozenset({"UID STORE", "UID EXPUNGE"})  # each is asked for by itself

@@ -22,7 +22,7 @@ from tasks.mail.shared_session import SharedSession
 from tasks.mail.shared_view import View
 
 if TYPE_CHECKING:
-    from tasks.mail.config import ImapConfig
+    from tasks.mail.config.loop import ImapConfig
 
 
 class SharedMailbox(Mailbox):

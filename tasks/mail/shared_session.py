@@ -19,7 +19,7 @@ from tasks.mail.shared_folders import SharedFolders, Waiter
 from tasks.mail.shared_jobs import Job, Jobs
 
 if TYPE_CHECKING:
-    from tasks.mail.config import ImapConfig
+    from tasks.mail.config.loop import ImapConfig
 
 BEAT = 0.05  # seconds between two looks for all that are in their tight phase: a message is seen after half of it
 LINGER = 0.1  # seconds for another question before IDLE begins

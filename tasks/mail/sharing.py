@@ -18,7 +18,7 @@ from tasks.mail.shared_mailbox import SharedMailbox
 from tasks.mail.shared_session import SharedSession
 
 if TYPE_CHECKING:
-    from tasks.mail.config import ImapConfig
+    from tasks.mail.config.loop import ImapConfig
 
 
 REMEMBERED = 60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out

@@ -12,14 +12,17 @@ from aiosmtplib import SMTPException
 
 from tasks.mail import courtesy, network
 from tasks.mail.attempts import Attempts
-from tasks.mail.config import SmtpConfig
-from tasks.mail.errors import SmtpFailure, enhanced_code
+from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.config.secrets import secrets_of
+from tasks.mail.errors import SmtpFailure, describe_os_error, enhanced_code
 from tasks.mail.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.net.connect import connect
+from tasks.mail.net.tls import ssl_context
 from tasks.mail.probe import Probe
-from tasks.mail.redaction import line_without, secrets_of, told, without
+from tasks.mail.redaction import line_without, told, without
 from tasks.mail.smtp_connection import Connection
 from tasks.mail.smtp_replies import failure, queue_id
 from tasks.mail.stages import Stages
@@ -114,16 +117,16 @@ class _Dialogue:
     def _tls_context(self) -> ssl.SSLContext:
         ca_file = self.smtp.ca_file
         try:
-            return network.ssl_context(ca_file, self.smtp.verify)
+            return ssl_context(ca_file, self.smtp.verify)
         except OSError as error:
-            reason = one_line(network.describe_os_error(error))
+            reason = one_line(describe_os_error(error))
             raise SmtpFailure(ErrorType.TLS, "tls", f"the ca_file {ca_file} cannot be used: {reason}") from None
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("dns"):
             addresses = await network.resolve(self.smtp.host, self.smtp.port)
         async with self.stages("connect"):
-            sock = await network.connect(addresses)
+            sock = await connect(addresses)
         if context is not None:
             async with self.stages("tls"):
                 await self.client.open(sock, context)

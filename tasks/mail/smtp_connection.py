@@ -15,7 +15,7 @@ from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException, SMTPRespon
 from aiosmtplib.protocol import SMTPProtocol
 
 from tasks.mail.model.observed import TlsSession
-from tasks.mail.network import tls_session
+from tasks.mail.net.tls import tls_session
 
 READY = 220
 DATA_COMMAND = b"DATA\r\n"

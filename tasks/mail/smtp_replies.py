@@ -15,9 +15,9 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
-from tasks.mail import network
-from tasks.mail.errors import SmtpFailure
+from tasks.mail.errors import SmtpFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.net.tls import describe_tls_error
 from tasks.mail.redaction import line_without
 from tasks.mail.smtp_connection import OutOfStep
 from tasks.mail.visible import one_line
@@ -60,13 +60,13 @@ def failure(stage: str, error: BaseException, host: str, timeout: float, secrets
     if isinstance(error, OutOfStep):
         return SmtpFailure(ErrorType.SMTP, stage, text)
     if tls := _find(error, ssl.SSLError):
-        return SmtpFailure(ErrorType.TLS, stage, network.describe_tls_error(tls, host))
+        return SmtpFailure(ErrorType.TLS, stage, describe_tls_error(tls, host))
     if late := _find(error, TimeoutError):
         if late.errno:  # the operating system gave up, at a time of its own
             return SmtpFailure(ErrorType.TIMEOUT, stage, _lost(late))
         return SmtpFailure(ErrorType.TIMEOUT, stage, f"no answer within {timeout:g} s")
     if name := _find(error, socket.gaierror):
-        reason = one_line(network.describe_os_error(name))
+        reason = one_line(describe_os_error(name))
         return SmtpFailure(ErrorType.CONNECTION, stage, f"the name does not resolve: {reason}")
     if stage == "tls" and _in_handshake(error):
         return SmtpFailure(ErrorType.TLS, stage, f"the connection was lost in the TLS handshake with {host}")
@@ -101,7 +101,7 @@ def _lost(error: OSError) -> str:
     cause = [e for e in _chain(error) if isinstance(e, OSError)][-1]
     if isinstance(cause, SMTPServerDisconnected):
         return "the relay closed the connection"
-    return f"the connection failed: {one_line(network.describe_os_error(cause))}"
+    return f"the connection failed: {one_line(describe_os_error(cause))}"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from tasks.mail.config import SmtpConfig
-from tasks.mail.mailboxes import MailboxConfig
+from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.model.journey_record import HopRecord, TlsRecord
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.picture.hops import hop_bars

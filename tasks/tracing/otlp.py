@@ -17,7 +17,7 @@ from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasks.mail.network import describe_os_error
+from tasks.mail.errors import describe_os_error
 from tasks.mail.visible import one_line
 from tasks.tracing.spans import Span, Trace
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from threading import Thread
 
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.result import LoopResult
 
 SECONDS = 3.0  # that a check waits for a collector, its verdict told and recorded

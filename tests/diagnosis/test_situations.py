@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.report import markdown
 from tests.diagnosis.document import documented, said
 from tests.diagnosis.making import judged

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import direct
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.result import LoopResult
 from tests import certificates

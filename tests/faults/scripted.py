@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tests.certificates import ServerTls
 from tests.faults.cells import Cell, Expected

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.mail.config import loop_config
+from tasks.mail.config.loop import loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.result import LoopResult
 from tests.faults.cells import Cell, Expected, Ground, Measured, Run, measure

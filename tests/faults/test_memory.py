@@ -27,7 +27,7 @@ HEADER = "BODY[HEADER.FIELDS (SUBJECT)]"
 CHECKS = """
 import asyncio, json, sys
 from flows.direct import check
-from tasks.mail.config import loop_config
+from tasks.mail.config.loop import loop_config
 
 for line in sys.stdin:
     result = asyncio.run(check(loop_config(json.loads(line))))

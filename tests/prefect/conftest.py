@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_UI_URL, temp
 from flows import background
 from flows.serve import WORKER, serve
 from flows.server import SERVER, free_port, settings, start_server
-from tasks.mail.addresses import slug
+from tasks.mail.config.addresses import slug
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import chromium, page, ui
 from tests.prefect.records import PASSWORD, USER, Records, forget_server, leave_connections

@@ -21,7 +21,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from flows import background
 from flows.server import settings
 from flows.setup import ROOT
-from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.config.loop import LoopConfig, loop_config
 from tests.prefect.api import Api
 from tests.prefect.records import PASSWORD
 from tests.raw.imap import RawImap

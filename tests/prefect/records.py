@@ -22,7 +22,7 @@ from prefect.logging.handlers import APILogHandler
 from pydantic import SecretStr
 
 from flows.through_prefect import records_written
-from tasks.mail.config import ImapConfig, SmtpConfig
+from tasks.mail.config.loop import ImapConfig, SmtpConfig
 from tasks.mail.result import LoopResult
 from tasks.sandbox import Sandbox
 

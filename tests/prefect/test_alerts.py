@@ -30,7 +30,7 @@ from tasks.alert_records import RULES, STATE, write
 from tasks.alerts.by_mail import hosts_of
 from tasks.alerts.rules import Alerts
 from tasks.calling import SETTLED
-from tasks.mail.config import validated
+from tasks.mail.config.loop import validated
 from tasks.mail.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.result import LoopResult

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check, result_of
-from tasks.mail.config import ImapConfig, Limits, SmtpConfig, loop_config
-from tasks.mail.mailboxes import BounceMailbox
+from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig, loop_config
+from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, places_of

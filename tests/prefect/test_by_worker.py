@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.schedules import IntervalSchedule
 
-from tasks.mail.state import state_home
+from tasks.mail.config.state_dir import state_home
 from tasks.publish import UNPUBLISHED
 from tests.prefect.api import Api
 from tests.prefect.phases import Scene, deployment_on, until, worker

@@ -21,9 +21,9 @@ from flows.deploy.apply import apply
 from flows.deploy.template import template
 from flows.deploy.wanted import MARK
 from flows.setup import ROOT
-from tasks.blame.files import all_planned
-from tasks.fleet.spread import anchor
-from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.config.loading.files import all_planned
+from tasks.mail.config.loop import LoopConfig, loop_config
+from tasks.mail.config.spread import anchor
 from tasks.mail.errors import ConfigError
 from tasks.parameters import fleet_of
 from tasks.runs import place_tag

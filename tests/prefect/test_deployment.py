@@ -23,8 +23,8 @@ from prefect.utilities.schema_tools.validation import validate
 from flows.deploy.apply import apply
 from flows.deploy.template import template
 from flows.setup import ROOT
-from tasks.blame.files import all_planned
-from tasks.mail.config import inbound_config, loop_config
+from tasks.mail.config.loading.files import all_planned
+from tasks.mail.config.loop import inbound_config, loop_config
 from tasks.sandbox import Sandbox
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, parameters, places_of
 

@@ -26,7 +26,7 @@ from tasks.alert_records import RULES, STATE, write
 from tasks.ending import listener
 from tasks.history.window import window
 from tasks.mail import courtesy
-from tasks.mail.config import loop_config
+from tasks.mail.config.loop import loop_config
 from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.result import LoopResult

@@ -17,7 +17,7 @@ from flows.mail_loop import mail_loop_check
 from flows.server import free_port
 from flows.through_prefect import result_of
 from tasks.mail.attempts import Attempts
-from tasks.mail.config import Limits
+from tasks.mail.config.loop import Limits
 from tasks.mail.markdown import escape
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.outcome import ErrorType, Outcome, Status

@@ -28,7 +28,7 @@ from tasks.history import page as html
 from tasks.history.figures import Figures
 from tasks.history.record import embedded, extracted
 from tasks.history.window import Window, window
-from tasks.mail.config import Limits
+from tasks.mail.config.loop import Limits
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.report import markdown
 from tasks.mail.result import LoopResult

@@ -14,7 +14,7 @@ from tasks.ending import ended
 from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude
-from tasks.mail.config import Limits, LoopConfig
+from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.probe import compose
 from tasks.mail.smtp import attempt

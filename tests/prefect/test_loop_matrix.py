@@ -14,7 +14,7 @@ from prefect.utilities.schema_tools.validation import validate
 from pydantic import SecretStr
 
 from flows.loop_matrix import loop_matrix
-from tasks.blame.matrix import matrix_config
+from tasks.mail.config.matrix import matrix_config
 from tasks.mail.markdown import escape
 from tasks.mail.model.failed import CheckFailed, MatrixFailed
 from tasks.mail.model.outcome import Outcome

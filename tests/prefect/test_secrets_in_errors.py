@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from pydantic import SecretStr
 
 from tasks.mail.attempts import Attempts
-from tasks.mail.config import ImapConfig, SmtpConfig
+from tasks.mail.config.loop import ImapConfig, SmtpConfig
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Receipt
 from tasks.mail.model.moment import Moment

@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_HOME
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check
-from tasks.mail.config import Limits, LoopConfig
+from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.result import LoopResult
 from tasks.sandbox import Sandbox, Script

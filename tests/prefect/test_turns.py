@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import StateType
 
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check
-from tasks.mail.config import Limits, loop_config
+from tasks.mail.config.loop import Limits, loop_config
 from tasks.mail.markdown import escape
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.turns import turn

@@ -11,8 +11,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 
 from flows.mail_loop import mail_loop_check
-from tasks.mail.config import ImapConfig, Limits, SmtpConfig
-from tasks.mail.mailboxes import BounceMailbox
+from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
+from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.result import LoopResult
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.browser import SCREENSHOTS

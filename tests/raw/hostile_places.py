@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from imapclient import imap_utf7
 
-from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.model.outcome import Outcome
 from tests.hostile import as_reply
 from tests.notices import mail

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flows.direct import check
-from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.looks import OLD_REPORTS
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.probe import compose

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flows.direct import check
-from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.result import LoopResult
 from tests.raw.imap import RawImap

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.probe import compose
 from tests.clock import Clock
 from tests.raw.imap import RawImap, Session

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 
 import pytest
 
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.probe import compose
 from tests.crowd import about, broken, huge, others

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from flows.direct import check
 from tasks.mail.attempts import Attempts
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.picture import plain
 from tasks.mail.probe import compose

@@ -25,11 +25,14 @@ from aiohappyeyeballs import AddrInfoType
 from pydantic import SecretStr
 
 from tasks.mail import network
-from tasks.mail.config import ImapConfig
+from tasks.mail.config.loop import ImapConfig
 from tasks.mail.errors import ImapFailure
 from tasks.mail.imap import BATCH, MOST_WALKED, Mailbox
 from tasks.mail.imap_selected import FolderStatus
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.net.connect import STAGGER, connect
+from tasks.mail.net.threads import in_own_thread
+from tasks.mail.net.tls import ssl_context
 from tests import certificates
 from tests.raw.imap import RawImap
 from tests.raw.mailbox import Message
@@ -695,7 +698,7 @@ class TestNetwork:
         """Neither theirs nor the event loop's own threads, however many wait."""
         until = threading.Event()
         pool = [asyncio.create_task(asyncio.to_thread(until.wait, LONG)) for _ in range(40)]
-        hanging = [asyncio.create_task(network.in_own_thread(lambda: until.wait(LONG))) for _ in range(40)]
+        hanging = [asyncio.create_task(in_own_thread(lambda: until.wait(LONG))) for _ in range(40)]
         try:
             await asyncio.sleep(0.1)
             async with asyncio.timeout(LONG / 2):
@@ -708,7 +711,7 @@ class TestNetwork:
         until = threading.Event()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await network.in_own_thread(lambda: until.wait(LONG))
+                await in_own_thread(lambda: until.wait(LONG))
         until.set()
         await asyncio.sleep(0.05)
 
@@ -732,7 +735,7 @@ class TestNetwork:
     async def test_a_dead_first_address_is_left_behind(self, black_hole: AddrInfoType) -> None:
         async with server_of() as server, asyncio.timeout(LONG / 2):
             good = (await network.resolve(server.host, server.port))[0]
-            sock = await network.connect([black_hole, good])
+            sock = await connect([black_hole, good])
             assert sock.getpeername() == good[4]
             sock.close()
 
@@ -740,22 +743,22 @@ class TestNetwork:
         async with server_of() as server:
             good = (await network.resolve(server.host, server.port))[0]
             bad = address_of(("127.0.0.1", 1))
-            (await network.connect([bad, bad, good])).close()
+            (await connect([bad, bad, good])).close()
 
     async def test_a_black_hole_ends_in_the_callers_timeout(self, black_hole: AddrInfoType) -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(2 * network.STAGGER):
-                await network.connect([black_hole, black_hole, black_hole])
+            async with asyncio.timeout(2 * STAGGER):
+                await connect([black_hole, black_hole, black_hole])
 
     async def test_without_addresses_there_is_no_connection(self) -> None:
         with pytest.raises(OSError, match="no address"):
-            await network.connect([])
+            await connect([])
 
     def test_equal_contexts_are_shared(self, tls: certificates.ServerTls) -> None:
-        context = network.ssl_context(tls.ca_file, True)
-        assert network.ssl_context(tls.ca_file, True) is context
+        context = ssl_context(tls.ca_file, True)
+        assert ssl_context(tls.ca_file, True) is context
         assert (context.minimum_version, context.check_hostname) == (ssl.TLSVersion.TLSv1_2, True)
-        assert network.ssl_context(tls.ca_file, False).verify_mode is ssl.CERT_NONE
+        assert ssl_context(tls.ca_file, False).verify_mode is ssl.CERT_NONE
 
     def test_the_own_name_is_a_domain_or_an_address_literal(self) -> None:
         assert "." in network.own_name()

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from flows.direct import check
-from tasks.mail import network
-from tasks.mail.config import ImapConfig, InboundConfig, LoopConfig, SmtpConfig, inbound_config, loop_config
-from tasks.mail.files import load
+from tasks.mail.config.loading.check_file import load
+from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig, inbound_config, loop_config
+from tasks.mail.net.tls import ssl_context
 from tasks.mail.result import LoopResult
 from tests import certificates
 from tests.raw.imap import RawImap
@@ -65,10 +65,10 @@ def test_no_configuration_that_we_ship_gives_it_up() -> None:
 
 @pytest.mark.parametrize("own_authority", [False, True])
 def test_a_context_verifies_certificate_and_name_and_takes_no_old_tls(own_authority: bool, tmp_path: Path) -> None:
-    context = network.ssl_context(certificates.good(tmp_path).ca_file if own_authority else None, True)
+    context = ssl_context(certificates.good(tmp_path).ca_file if own_authority else None, True)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
-    unverified = network.ssl_context(None, False)
+    unverified = ssl_context(None, False)
     assert unverified is not context
     assert unverified.minimum_version >= ssl.TLSVersion.TLSv1_2
 
@@ -77,7 +77,7 @@ ALLOWED = {
     ("tasks/mail/network.py", "create_default_context"),
     ("tasks/mail/network.py", "CERT_NONE"),
     ("tasks/mail/network.py", "check_hostname"),
-    ("tasks/mail/files.py", "SSLContext"),  # only loads a ca_file to see whether it can be read
+    ("tasks/mail/config/loading/check_file.py", "SSLContext"),  # only loads a ca_file to see whether it can be read
     ("tasks/sandbox/system.py", "create_default_context"),  # a server's
     ("tasks/mail/arrival.py", "verify_dkim"),  # a field of the configuration: signatures of messages, no TLS
 }

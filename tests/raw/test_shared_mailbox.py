@@ -15,7 +15,7 @@ import pytest
 
 from flows.direct import check
 from tasks.mail import courtesy
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.result import LoopResult
 from tasks.mail.sharing import opened, together

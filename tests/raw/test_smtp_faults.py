@@ -21,10 +21,11 @@ from aiosmtplib import SMTPDataError, SMTPServerDisconnected
 from flows.direct import check
 from tasks.mail import network
 from tasks.mail.attempts import Attempts
-from tasks.mail.config import SmtpConfig, loop_config
+from tasks.mail.config.loop import SmtpConfig, loop_config
 from tasks.mail.errors import SmtpFailure
 from tasks.mail.facts import Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome
+from tasks.mail.net.connect import connect
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
@@ -231,7 +232,7 @@ async def test_a_connection_lost_before_data_leaves_no_doubt() -> None:
 async def connected(server: RawSmtp) -> AsyncIterator[Connection]:
     """A connection whose EHLO is due."""
     connection = Connection("localhost", "probe.test", 10.0)
-    sock = await network.connect(await network.resolve("localhost", server.port))
+    sock = await connect(await network.resolve("localhost", server.port))
     try:
         async with asyncio.timeout(20):
             await connection.open(sock, None)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tests.servers.lab import Lab, User, quoted
 from tests.servers.processes import Endpoint
 

@@ -13,7 +13,7 @@ from email.message import EmailMessage
 import pytest
 
 from flows.direct import check
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.probe import compose
 from tasks.mail.result import LoopResult

@@ -24,7 +24,7 @@ from flows.direct import check
 from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.ledger import TOLD
 from tasks.mail.leftovers import is_thorough
 from tasks.mail.model.outcome import Outcome

@@ -20,7 +20,7 @@ from tasks.mail.accounts import accounts
 from tasks.mail.arrival import find
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.probe import Probe, compose

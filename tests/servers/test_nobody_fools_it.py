@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows.direct import check
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.result import LoopResult

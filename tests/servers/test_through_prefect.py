@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import result_of
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.result import LoopResult
 from tests.prefect.conftest import home as home

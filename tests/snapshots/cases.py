@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tasks.mail.conclude import broken, misconfigured, skipped
-from tasks.mail.config import InboundConfig, LoopConfig, inbound_config
+from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config
 from tasks.mail.errors import ImapFailure, SmtpFailure
 from tasks.mail.facts import Arrival, AttemptError, Hit, Receipt
 from tasks.mail.inbound import Recent, conclude_inbound

@@ -30,7 +30,6 @@ from tasks.alert_records import CALL, CHECKED, RULES, STATE, WATCHED, resource
 from tasks.alerts.message import body, silent, subject
 from tasks.alerts.rules import Alerts
 from tasks.alerts.standing import Kind, Standing
-from tasks.blame.matrix import Matrix
 from tasks.blame.path import Path
 from tasks.blame.pattern import pattern
 from tasks.blame.table import markdown as matrix_markdown
@@ -48,7 +47,8 @@ from tasks.history.figures import Figures, histories
 from tasks.history.record import embedded
 from tasks.history.text import lines as history_lines
 from tasks.history.window import window
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.matrix import Matrix
 from tasks.mail.journey.text import lines as journey_lines
 from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.picture.svg import svg

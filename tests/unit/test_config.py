@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
+from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
+from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.errors import ConfigError
-from tasks.mail.mailboxes import BounceMailbox
 from tests.sentences import (
     ADDRESS,
     BACKOFF,

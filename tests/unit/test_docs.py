@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from tasks.alerts.rules import load_alerts
-from tasks.blame.files import load_any
-from tasks.blame.matrix import Matrix, Receiver, matrix_config
-from tasks.fleet.config import FIELDS, fleet_config
-from tasks.mail.config import ImapConfig, Limits, SmtpConfig
-from tasks.mail.mailboxes import BounceMailbox
+from tasks.mail.config.fleet import FIELDS, fleet_config
+from tasks.mail.config.loading.files import load_any
+from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
+from tasks.mail.config.mailbox import BounceMailbox
+from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.result import LoopResult
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.blame.ends import Planned, ends
-from tasks.mail.config import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config.plan import Planned, ends
 
 
 def loop(smtp: str = "", imap: str | None = "", **smtp_fields: object) -> LoopConfig:

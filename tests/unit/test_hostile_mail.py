@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.mail.bounce import bounce_of
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.facts import Bounce
 from tasks.mail.match import HEADERS, Match, body_has_id, match
 from tasks.mail.probe import Probe, compose

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.mail.concerns import concerns
-from tasks.mail.config import LoopConfig, loop_config
+from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.facts import Arrival, Hit, Receipt
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey, Known, journey

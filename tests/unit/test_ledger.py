@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.ledger import MARGIN, MOST_LINES, Terms, entry, line, lines, sender_is_done, sent_at
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Reported

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.leftovers import Owner, is_thorough
 from tasks.mail.model.header import UNKNOWN_DATE, Row
 from tasks.mail.probe import compose

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.mail.config import LoopConfig
+from tasks.mail.config.loading.check_file import load
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.errors import ConfigError
-from tasks.mail.files import load
 from tests.malformed import SECRET, SUFFIXES, good, text_of
 from tests.malformed_files import DENIED, Written, write_all
 from tests.unprivileged import unprivileged

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.match import HEADERS, Match, body_has_id, decoded, match
 from tasks.mail.probe import Probe, compose
 

@@ -13,10 +13,10 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from pydantic import TypeAdapter
 
-from tasks.blame.files import load_any, planned
-from tasks.blame.matrix import MOST_PAIRS, Matrix, Receiver, Sender, matrix_config
 from tasks.blame.table import markdown, summary
-from tasks.mail.config import ImapConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.loading.files import load_any, planned
+from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.matrix import MOST_PAIRS, Matrix, Receiver, Sender, matrix_config
 from tasks.mail.errors import ConfigError
 from tasks.mail.result import LoopResult
 

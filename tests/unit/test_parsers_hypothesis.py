@@ -26,7 +26,7 @@ from markdown_it import MarkdownIt
 
 from tasks.mail import imap_rows, imap_search, markdown, smtp_replies
 from tasks.mail.bounce import bounce_of
-from tasks.mail.config import ImapConfig, SmtpConfig
+from tasks.mail.config.loop import ImapConfig, SmtpConfig
 from tasks.mail.errors import enhanced_code
 from tasks.mail.imap_arguments import quoted
 from tasks.mail.imap_reader import NotImapError, Reader

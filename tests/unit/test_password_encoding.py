@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.direct import check
-from tasks.mail.config import loop_config
+from tasks.mail.config.loop import loop_config
 from tasks.mail.model.outcome import Outcome
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tasks.mail.config import Limits
+from tasks.mail.config.loop import Limits
 from tasks.mail.model.durations import duration
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.picture.layout import alternative

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.mail.config import ImapConfig
+from tasks.mail.config.loop import ImapConfig
 from tasks.mail.imap_rows import Folder
 from tasks.mail.model.outcome import Placement
 from tasks.mail.places import MOST_FOLDERS, Place, places

@@ -10,7 +10,7 @@ from email.policy import SMTPUTF8
 
 import pytest
 
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.match import HEADERS, Match, body_has_id, decoded, match
 from tasks.mail.probe import Probe, checksum, compose
 

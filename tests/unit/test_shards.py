@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from flows.deploy.plan import FLEET, INBOUND, VANTAGE, Plan, plans
-from tasks.blame.files import planned
-from tasks.fleet.config import fleet_config
-from tasks.fleet.spread import SINCE, shard
+from tasks.mail.config.fleet import fleet_config
+from tasks.mail.config.loading.files import planned
+from tasks.mail.config.spread import SINCE, shard
 from tasks.mail.errors import ConfigError
 
 DEFAULTS: dict[str, Any] = {

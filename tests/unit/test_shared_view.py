@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.mail import shared_view
-from tasks.mail.config import SmtpConfig
+from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.imap_selected import Selected
 from tasks.mail.match import HEADERS, loop_ids, match, match_row
 from tasks.mail.model.header import Row

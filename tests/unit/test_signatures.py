@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tasks.mail.config import loop_config
+from tasks.mail.config.loop import loop_config
 from tasks.mail.errors import ConfigError
 from tasks.mail.journey.authentication import authentication
 from tasks.mail.journey.journey import journey

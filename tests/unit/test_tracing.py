@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tasks.mail.config import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig
+from tasks.mail.config.loop import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig
 from tasks.mail.model.journey_record import HopRecord, JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
 from tasks.mail.report import timeline

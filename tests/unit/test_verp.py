@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.mail.bounce import bounce_of, delay_of
-from tasks.mail.config import SmtpConfig, loop_config
+from tasks.mail.config.loop import SmtpConfig, loop_config
 from tasks.mail.errors import ConfigError
 from tasks.mail.facts import Bounce
 from tasks.mail.match import Match, match

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from importlib.util import find_spec
 
 from tasks.mail.journey.authentication import Authentication
 from tasks.mail.model.observed import Signature
@@ -19,11 +18,6 @@ DNS_SECONDS = 5  # for one key
 Lookup = Callable[..., bytes | None]
 
 log = logging.getLogger(__name__)
-
-
-def can_verify() -> bool:
-    """Whether dkimpy is there."""
-    return find_spec("dkim") is not None
 
 
 def signatures(raw: bytes, lookup: Lookup | None = None) -> tuple[Signature, ...]:

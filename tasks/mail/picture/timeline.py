@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from tasks.mail.config import Limits
+from tasks.mail.config.loop import Limits
 from tasks.mail.model.durations import clamp, duration
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.result import LoopResult

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from tasks.mail.addresses import SLUG, SLUG_LENGTH, ehlo_name, host_name, mail_address
-from tasks.mail.problems import problem
+from tasks.mail.config.addresses import SLUG, SLUG_LENGTH, ehlo_name, host_name, mail_address
+from tasks.mail.config.messages import problem
 
 WEEK = 7 * 24 * 3600.0
 

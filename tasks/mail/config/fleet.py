@@ -10,10 +10,10 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 
-from tasks.mail.addresses import SLUG, SLUG_LENGTH, quoted, slug
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.addresses import SLUG, SLUG_LENGTH, quoted, slug
+from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.messages import listed, sentences
 from tasks.mail.errors import ConfigError
-from tasks.mail.problems import listed, sentences
 from tasks.mail.spans import span
 
 SHORTEST = timedelta(minutes=1)

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from tasks.mail.fields import Duration, Host, Password, Port, Text
-from tasks.mail.problems import problem
-from tasks.mail.sections import Section, login_rules, without_password
+from tasks.mail.config.fields import Duration, Host, Password, Port, Text
+from tasks.mail.config.messages import problem
+from tasks.mail.config.section import Section, login_rules, without_password
 
 Tls = Literal["none", "starttls", "implicit"]
 

@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tasks.blame.ends import Planned
-from tasks.blame.matrix import Matrix, matrix_config
-from tasks.fleet.config import SECTIONS, Fleet, fleet_config
-from tasks.mail.addresses import slug
-from tasks.mail.config import InboundConfig, LoopConfig
+from tasks.mail.config.addresses import slug
+from tasks.mail.config.fleet import SECTIONS, Fleet, fleet_config
+from tasks.mail.config.loading.check_file import beside, ca_problem, check_of, read
+from tasks.mail.config.loading.formats import PARSERS
+from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.matrix import Matrix, matrix_config
+from tasks.mail.config.messages import listed
+from tasks.mail.config.plan import Planned
 from tasks.mail.errors import ConfigError
-from tasks.mail.files import beside, ca_problem, check_of, read
-from tasks.mail.formats import PARSERS
-from tasks.mail.problems import listed
 
 SIDES = ("senders", "receivers")
 

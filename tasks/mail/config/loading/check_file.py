@@ -7,11 +7,11 @@ import stat
 from difflib import get_close_matches
 from pathlib import Path
 
-from tasks.mail.addresses import quoted, slug
-from tasks.mail.config import InboundConfig, LoopConfig, SmtpConfig, validated
+from tasks.mail.config.addresses import quoted, slug
+from tasks.mail.config.loading.formats import PARSERS, values
+from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig, validated
+from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.errors import ConfigError
-from tasks.mail.formats import PARSERS, values
-from tasks.mail.mailboxes import MailboxConfig
 
 LARGEST = 64 * 1024
 

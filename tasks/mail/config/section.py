@@ -13,7 +13,7 @@ from pydantic import (
     model_serializer,
 )
 
-from tasks.mail.problems import problem
+from tasks.mail.config.messages import problem
 
 
 def without_password(schema: dict[str, Any]) -> None:

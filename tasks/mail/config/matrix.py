@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from tasks.blame.causes import Cell
-from tasks.mail.addresses import SLUG_LENGTH, quoted
-from tasks.mail.config import ImapConfig, Limits, LoopConfig, SmtpConfig, validated
+from tasks.mail.config.addresses import SLUG_LENGTH, quoted
+from tasks.mail.config.fields import Address, Slug
+from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SmtpConfig, validated
+from tasks.mail.config.messages import explain, problem
+from tasks.mail.config.section import Strict, without_password
 from tasks.mail.errors import ConfigError
-from tasks.mail.fields import Address, Slug
-from tasks.mail.problems import explain, problem
-from tasks.mail.sections import Strict, without_password
+
+Cell = tuple[str, str]  # sender and receiver
 
 MOST_PAIRS = 400  # one message each
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from tasks.mail.journey.signatures import can_verify
-from tasks.mail.problems import problem
-from tasks.mail.sections import Section
+from tasks.mail.config.extras import can_verify
+from tasks.mail.config.messages import problem
+from tasks.mail.config.section import Section
 
 AuthResult = Literal["pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"]
 

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from tasks.mail.config import ImapConfig, InboundConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.errors import ConfigError
-from tasks.mail.mailboxes import BounceMailbox
 
 Section = TypeVar("Section", SmtpConfig, ImapConfig, BounceMailbox)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from tasks.mail.addresses import SLUG_LENGTH, quoted, slug
+from tasks.mail.config.addresses import SLUG_LENGTH, quoted, slug
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

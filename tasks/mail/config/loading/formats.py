@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import yaml
 
-from tasks.mail.addresses import quoted
+from tasks.mail.config.addresses import quoted
 from tasks.mail.errors import ConfigError
 
 MOST_NODES = 10_000

@@ -19,13 +19,25 @@ from pydantic import (
     field_validator,
 )
 
-from tasks.mail.addresses import LONGEST_ADDRESS, LONGEST_LOCAL, with_detail
+from tasks.mail.config.addresses import LONGEST_ADDRESS, LONGEST_LOCAL, with_detail
+from tasks.mail.config.expect import Expect, VerifyDkim
+from tasks.mail.config.fields import (
+    Address,
+    Duration,
+    EhloName,
+    Host,
+    Password,
+    Pause,
+    Port,
+    Retries,
+    Slug,
+    Subject,
+    Text,
+)
+from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig, Tls
+from tasks.mail.config.messages import explain, problem
+from tasks.mail.config.section import Section, Strict, login_rules, without_password
 from tasks.mail.errors import ConfigError
-from tasks.mail.expect import Expect, VerifyDkim
-from tasks.mail.fields import Address, Duration, EhloName, Host, Password, Pause, Port, Retries, Slug, Subject, Text
-from tasks.mail.mailboxes import BounceMailbox, MailboxConfig, Tls
-from tasks.mail.problems import explain, problem
-from tasks.mail.sections import Section, Strict, login_rules, without_password
 
 Severity = Literal["warning", "critical"]
 

@@ -1,0 +1,10 @@
+"""Which optional extras are installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+
+def can_verify() -> bool:
+    """Whether dkimpy is there."""
+    return find_spec("dkim") is not None

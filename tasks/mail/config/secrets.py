@@ -1,0 +1,21 @@
+"""The passwords of sections, in all forms that no text may show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.mail.redaction import forms
+
+if TYPE_CHECKING:
+    from tasks.mail.config.loop import SmtpConfig
+    from tasks.mail.config.mailbox import MailboxConfig
+
+
+def secrets_of(section: SmtpConfig | MailboxConfig) -> tuple[str, ...]:
+    """The same for the password of a section, should it have one."""
+    return forms(section.password.get_secret_value() if section.password else "", section.username or "")
+
+
+def secrets_of_all(*sections: SmtpConfig | MailboxConfig | None) -> tuple[str, ...]:
+    """The same for all sections that there are."""
+    return tuple(secret for section in sections if section is not None for secret in secrets_of(section))

@@ -1,0 +1,38 @@
+"""Calls that block and cannot be stopped, in threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+
+async def in_own_thread(call: Callable[[], Found]) -> Found:
+    """Await what blocks and cannot be stopped, such as getaddrinfo.
+
+    The event loop's pool has few threads: a handful of names that do not resolve would make every other one wait. And
+    as a daemon, unlike a thread of any pool, it keeps nobody from leaving.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Found] = loop.create_future()
+
+    def end(finish: Callable[[], None]) -> None:
+        if not found.done():  # else nobody waits any more
+            finish()
+
+    def run() -> None:
+        finish: Callable[[], None]
+        try:
+            finish = partial(found.set_result, call())
+        except Exception as error:
+            finish = partial(found.set_exception, error)
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(end, finish)
+
+    threading.Thread(target=run, name="look-up", daemon=True).start()
+    return await found
