@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.worker import cpu, status
 from tasks.mail.config.loop import loop_config
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 
 async def main(kind: str, loops: dict[str, dict[str, Any]]) -> None:

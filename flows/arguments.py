@@ -36,7 +36,7 @@ def how_many(text: str) -> int:
 def since(text: str) -> str:
     """A length of time, as it stands."""
     from tasks.history.window import duration
-    from tasks.mail.errors import ConfigError
+    from tasks.mail.model.errors import ConfigError
 
     try:
         duration(text)
@@ -49,7 +49,7 @@ def interval(text: str) -> str:
     """How often a deployment runs."""
     from tasks.mail.config.addresses import quoted
     from tasks.mail.config.fleet import SHORTEST
-    from tasks.mail.spans import span
+    from tasks.mail.model.intervals import span
 
     if (length := span(text)) is None or length < SHORTEST:
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not a length of time such as 5m, 2h or 1d")

@@ -19,12 +19,12 @@ from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.state_dir import state_home
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.result import LoopResult
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.picture import plain
 from tasks.mail.picture.timeline import Timeline
 from tasks.mail.report import line, timeline, who_acts
-from tasks.mail.result import LoopResult
-from tasks.mail.visible import one_line
 
 NARROW = 80  # columns of what is no terminal
 

@@ -216,7 +216,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if "prefect" in sys.modules:
             os._exit(BROKEN)  # its threads would still try for minutes to reach a server that is gone
     except Exception as error:
-        from tasks.mail.errors import MailLoopError
+        from tasks.mail.model.errors import MailLoopError
 
         if isinstance(error, (MailLoopError, OSError)):
             print(f"mail-loop: {error}", file=sys.stderr)

@@ -30,8 +30,8 @@ def run_validate(arguments: argparse.Namespace) -> int:
     from flows.check import say
     from flows.files import route
     from tasks.mail.config.loading.files import loaded
-    from tasks.mail.errors import ConfigError
-    from tasks.mail.visible import one_line
+    from tasks.mail.model.errors import ConfigError
+    from tasks.mail.model.safe_text import one_line
 
     worst = 0
     for file, found in loaded(arguments.files):

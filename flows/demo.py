@@ -20,11 +20,11 @@ from flows.program import program
 from flows.sandboxed import PASSWORD, SANDBOX, address, login, start_sandbox
 from flows.server import SERVER, free_port, start_server
 from flows.server import settings as server_settings
-from tasks.mail import progress
 from tasks.mail.config.loop import loop_config
-from tasks.mail.progress import Progress
+from tasks.mail.model import progress
+from tasks.mail.model.progress import Progress
+from tasks.mail.model.result import LoopResult
 from tasks.mail.report import attempts, line, timeline
-from tasks.mail.result import LoopResult
 
 LOOP = "demo.json"
 LEGS = {"smtp": "sending", "imap": "looking for it"}

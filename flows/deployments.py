@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.mail.config.loading.environment import from_environment, variable
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.parameters import logins_of, passwords_of, refuse_clear_passwords
 
 Check = LoopConfig | InboundConfig

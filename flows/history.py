@@ -44,8 +44,8 @@ from tasks.history.record import extracted, extracted_all
 from tasks.history.tables import in_short
 from tasks.history.window import SINCE, Window, window
 from tasks.mail.config.addresses import SLUG
-from tasks.mail.errors import ConfigError
-from tasks.mail.result import LoopResult
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.result import LoopResult
 from tasks.publish import artifact_key
 
 FLOWS = [mail_loop_check.name, inbound_check.name, loop_matrix.name, fleet_check.name]

@@ -7,9 +7,9 @@ from prefect.client.schemas.objects import State
 from tasks.ending import ended
 from tasks.mail.conclude import misconfigured
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.errors import ConfigError
 from tasks.mail.inbound import conclude_inbound
-from tasks.mail.result import LoopResult
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.result import LoopResult
 from tasks.parameters import check_flow, inbound_of
 from tasks.runs import this_run, to_its_end
 from tasks.search import look

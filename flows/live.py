@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from tasks.mail import progress
-from tasks.mail.progress import Progress
-from tasks.mail.visible import one_line
+from tasks.mail.model import progress
+from tasks.mail.model.progress import Progress
+from tasks.mail.model.safe_text import one_line
 
 LEGS = {"smtp": "sending", "imap": "looking for it"}
 LONGEST = 60  # characters of a step's words

@@ -10,10 +10,10 @@ from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude, misconfigured, skipped
 from tasks.mail.config.loop import Limits, SmtpConfig
 from tasks.mail.doubt import proved, to_look_for
-from tasks.mail.errors import CheckSkipped, ConfigError, ImapFailure
-from tasks.mail.facts import Arrival
+from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure
+from tasks.mail.model.facts import Arrival
+from tasks.mail.model.result import LoopResult
 from tasks.mail.probe import Probe, compose
-from tasks.mail.result import LoopResult
 from tasks.mail.turns import Turn, turn
 from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, loop_of
 from tasks.runs import name_this_run, this_run, to_its_end

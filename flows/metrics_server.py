@@ -13,7 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from tasks.mail.errors import ConfigError, describe_os_error
+from tasks.mail.model.errors import ConfigError, describe_os_error
 
 CLIENT_SECONDS = 30.0  # that a client may keep a connection waiting
 TEXT = ("Content-Type", "text/plain; charset=utf-8")

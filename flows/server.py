@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from flows import background
 from tasks.mail.config.state_dir import make_private
-from tasks.mail.errors import MailLoopError
+from tasks.mail.model.errors import MailLoopError
 
 SERVER = "server"
 # The history that a server keeps, where its environment does not say otherwise: events for 7 days, runs with all that

@@ -24,7 +24,7 @@ from prefect.events.schemas.events import ReceivedEvent
 from flows.checked import RESOURCE, checked, events
 from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
 from tasks.history.record import extracted, read
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.matrix import matrix_name
 from tasks.metrics.loop import KEPT, LONGEST, REMEMBERED
 from tasks.metrics.seen import Seen

@@ -21,11 +21,11 @@ from flows.gates import PATIENCE, Gates, room_for
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from tasks.ending import listener
-from tasks.mail import progress
 from tasks.mail.conclude import broken
 from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.model import progress
 from tasks.mail.model.failed import CheckFailed
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.mail.sharing import together
 
 AT_ONCE = 10  # flow runs that begin at once

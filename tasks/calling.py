@@ -34,7 +34,7 @@ from tasks.alerts import message
 from tasks.alerts.rules import TRIAL, Rule
 from tasks.alerts.standing import Kind, Pending, Standing, after
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 SECONDS = 20.0  # for all of it
 SETTLED = timedelta(seconds=60)  # a server writes down within seconds what became of a call

@@ -13,7 +13,7 @@ from prefect.blocks.system import Secret
 
 from tasks.mail.config.loading.environment import Section, from_environment, missing, variable, with_password
 from tasks.mail.config.loop import ImapConfig, LoopConfig
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 BLOCK_SECONDS = 15.0  # Prefect's own client would try for minutes
 

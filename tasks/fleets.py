@@ -17,7 +17,7 @@ from tasks.history.record import embedded_all
 from tasks.mail.config.plan import Planned
 from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.publish import PUBLISH_SECONDS, artifact_key
 from tasks.remains import clear_remains
 

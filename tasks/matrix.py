@@ -16,7 +16,7 @@ from tasks.blame.table import markdown, summary
 from tasks.mail.config.matrix import Cell
 from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.publish import PUBLISH_SECONDS, artifact_key
 from tasks.remains import clear_remains
 

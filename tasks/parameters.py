@@ -29,7 +29,7 @@ from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.section import Strict
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.runs import elsewhere, of_a_deployment
 
 P = ParamSpec("P")

@@ -18,9 +18,9 @@ from tasks.calling import called, labels_of
 from tasks.history.record import embedded
 from tasks.mail.config.loop import Limits
 from tasks.mail.config.state_dir import make_private, state_home
-from tasks.mail.errors import describe_os_error
+from tasks.mail.model.errors import describe_os_error
+from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.report import line, markdown
-from tasks.mail.result import EarlierProbe, LoopResult
 
 ARRIVED = "mail-loop.arrived"
 PUBLISH_SECONDS = 20.0

@@ -10,11 +10,11 @@ from prefect.states import Failed
 from tasks.mail.config.loop import ImapConfig, InboundConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.secrets import secrets_of, secrets_of_all
-from tasks.mail.errors import ImapFailure, as_imap_failure
-from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.inbound import Recent, find_recent
+from tasks.mail.model.errors import ImapFailure, as_imap_failure
+from tasks.mail.model.facts import Arrival, Receipt
+from tasks.mail.model.safe_text import unlinked
 from tasks.mail.probe import Probe
-from tasks.mail.visible import unlinked
 from tasks.mail.watch import watch
 from tasks.states import finding
 

@@ -9,11 +9,11 @@ from prefect.states import Failed
 
 from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.errors import SmtpFailure
-from tasks.mail.facts import Receipt
+from tasks.mail.model.errors import SmtpFailure
+from tasks.mail.model.facts import Receipt
+from tasks.mail.model.safe_text import unlinked
 from tasks.mail.probe import Probe
 from tasks.mail.smtp import attempt
-from tasks.mail.visible import unlinked
 from tasks.states import finding
 
 

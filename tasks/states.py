@@ -10,7 +10,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
 
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 STATUS = {0: "unset", 1: "ok", 2: "error"}
 COLUMNS = 40  # of a drawing

@@ -19,8 +19,8 @@ from tasks.alert_records import ALIVE, CHECKED, RULES, WATCHED, resource, write
 from tasks.alerts.by_mail import hosts_of, shared, way_of
 from tasks.alerts.rules import Alerts, Rule
 from tasks.alerts.standing import Standing
-from tasks.mail.errors import ConfigError
-from tasks.mail.visible import one_line
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.safe_text import one_line
 
 STATES = "mail-loop-alert-state-"
 PAGE = 200

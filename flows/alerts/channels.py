@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from tasks.alerts.rules import Channel
 from tasks.credentials import secret_value
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 BLOCK = "mail-loop-{channel}"
 TYPES = ("custom-webhook", "slack-webhook")  # of the blocks that we make

@@ -12,7 +12,7 @@ from flows.arguments import PLAYED
 from flows.server import ServerError
 from tasks.alerts.rules import load_alerts
 from tasks.mail.config.state_dir import state_home
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 
 def run(verb: str, file: str, situations: Sequence[str], say: Say) -> int:

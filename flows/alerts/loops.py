@@ -13,7 +13,7 @@ from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import matrix_config
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 SINGLE = ("mail-loop-check", "inbound-check")
 FLEET, MATRIX = "fleet-check", "loop-matrix"

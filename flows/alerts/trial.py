@@ -31,7 +31,7 @@ from flows.through_prefect import check
 from tasks.alert_records import CALL, CHANNEL, RULE, RULES, STATE, resource, write
 from tasks.alerts.rules import TRIAL, Rule
 from tasks.mail.config.loop import LoopConfig, loop_config
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 SHORTEST = "1m"  # of a silence: what every minute calls for is not worth a rule
 SILENCE_SECONDS = 120.0  # for a call about silence: Prefect looks for it now and then

@@ -23,7 +23,7 @@ from flows.deploy.wanted import FLOWS, Key, arguments, as_it_is, clear_passwords
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.runs import FROM
 
 PAGE = 100  # names in one question, deployments in one answer

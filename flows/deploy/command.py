@@ -13,8 +13,8 @@ from flows.server import ServerError
 from flows.setup import DEPLOYMENTS
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.state_dir import state_home
-from tasks.mail.errors import ConfigError
-from tasks.mail.visible import one_line
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.safe_text import one_line
 
 
 def run(

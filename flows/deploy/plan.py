@@ -14,8 +14,8 @@ from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.spread import anchor, nth, shard
-from tasks.mail.errors import ConfigError
-from tasks.mail.spans import span
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.intervals import span
 
 CHECK, INBOUND, FLEET, VANTAGE = "mail-loop-check", "inbound-check", "fleet-check", "loop-vantage"
 

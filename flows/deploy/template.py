@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 Fields = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tasks.alerts.standing import Kind, Standing
-from tasks.mail.result import LoopResult
-from tasks.mail.visible import one_line
+from tasks.mail.model.result import LoopResult
+from tasks.mail.model.safe_text import one_line
 
 # For Prefect's templates, which see the last event that counted as good. `{within}` is filled in here.
 SILENT_SUBJECT = "[mail-loop] {{ event.payload.loop }}: silent"

@@ -15,8 +15,8 @@ from tasks.mail.config.loading.check_file import read
 from tasks.mail.config.loop import validated
 from tasks.mail.config.messages import problem
 from tasks.mail.config.section import Strict
-from tasks.mail.errors import ConfigError
-from tasks.mail.spans import span
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.intervals import span
 
 TRIAL = "alerts-test"  # the loop of `mail-loop alerts test`: every rule holds for it
 SHORTEST = timedelta(minutes=1)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.alerts.rules import Rule
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 Kind = Literal["failing", "degraded", "silent", "recovered"]
 

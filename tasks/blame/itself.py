@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tasks.blame.path import Path
 from tasks.blame.words import names
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 MOST = 3  # who has more of them than this reads the loops one by one
 UNREACHED = ("dns", "connect")

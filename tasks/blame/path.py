@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 # The stages before a recipient is named: what fails here has nothing to do with where the message should go.
 DOOR = ("dns", "connect", "tls", "ehlo", "auth", "mail")

@@ -17,8 +17,8 @@ from tasks.blame.words import Words
 from tasks.mail.config.matrix import Cell
 from tasks.mail.config.plan import Planned, ends
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.result import LoopResult
-from tasks.mail.visible import one_line
+from tasks.mail.model.result import LoopResult
+from tasks.mail.model.safe_text import one_line
 
 
 def blame(planned: Sequence[Planned], results: Sequence[LoopResult]) -> str | None:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from tasks.mail.config.matrix import Cell
 from tasks.mail.markdown import code, escape, table
 from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.model.result import LoopResult
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.report import seconds
-from tasks.mail.result import LoopResult
-from tasks.mail.visible import one_line
 
 SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.ERROR: "✗"}
 # Of several outcomes with one status, the first names the whole: what is known to be broken before what is not known.

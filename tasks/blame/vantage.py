@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from tasks.blame.words import names
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 MARGIN = timedelta(minutes=2)  # for a late start, the sending with its retries, and the way to the server
 

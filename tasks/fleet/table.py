@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tasks.blame.table import GRAVITY, STATUSES
 from tasks.mail.markdown import code, escape, table
-from tasks.mail.result import LoopResult
-from tasks.mail.visible import one_line
+from tasks.mail.model.result import LoopResult
+from tasks.mail.model.safe_text import one_line
 
 Row = dict[str, str | float | None]
 

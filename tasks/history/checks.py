@@ -9,8 +9,8 @@ from datetime import datetime
 
 from tasks.mail.accounts import Account, accounts
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
-from tasks.mail.result import LoopResult
-from tasks.mail.visible import one_line
+from tasks.mail.model.result import LoopResult
+from tasks.mail.model.safe_text import one_line
 
 # The mail was not tried, or nobody could see what became of it.
 SILENT = frozenset({Outcome.UNVERIFIED, Outcome.MISCONFIGURED, Outcome.SKIPPED})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 OPEN, CLOSE = "<!-- mail-loop-result ", " -->"
 # Only strings of JSON can hold these, and there the escape means the same.

@@ -10,7 +10,7 @@ from tasks.history.figures import Figures, percentile
 from tasks.history.outcomes import MEANINGS, Calendar, Mark, calendar
 from tasks.history.window import Window
 from tasks.history.words import took
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 LABEL = 15
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasks.history.words import minute
-from tasks.mail.errors import ConfigError
-from tasks.mail.spans import SPAN, span
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.intervals import SPAN, span
 
 SINCE = SPAN
 

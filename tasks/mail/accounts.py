@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tasks.mail.model.outcome import Outcome, Reported
-from tasks.mail.result import EarlierProbe, LoopResult
+from tasks.mail.model.result import EarlierProbe, LoopResult
 
 # What a check says of a message that it did not find: it may arrive all the same.
 OPEN = frozenset({Outcome.LOST, Outcome.UNVERIFIED, Outcome.UNSENT, Outcome.DEFERRED, Outcome.REJECTED})

@@ -11,15 +11,15 @@ import time
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 
-from tasks.mail import progress
 from tasks.mail.collect import collect, collect_earlier, terms_of
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.earlier import Earlier
-from tasks.mail.errors import ImapFailure
 from tasks.mail.evidence import read_copies, room, verified
-from tasks.mail.facts import Arrival, Hit, Receipt
 from tasks.mail.imap import Mailbox
 from tasks.mail.looks import Looks
+from tasks.mail.model import progress
+from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import Quota
 from tasks.mail.model.outcome import ErrorType

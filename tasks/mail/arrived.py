@@ -8,10 +8,10 @@ from dataclasses import replace
 from tasks.mail.advice import Remedy, is_greylisting, whoever_runs
 from tasks.mail.concerns import concerns, filter_of, rated, tempered
 from tasks.mail.config.loop import ImapConfig, LoopConfig
-from tasks.mail.facts import Arrival, AttemptError, Receipt
 from tasks.mail.journey.journey import Journey
 from tasks.mail.journey.words import changes, slow_step, ways
 from tasks.mail.judgement import Verdict, follow, settled, severity, took
+from tasks.mail.model.facts import Arrival, AttemptError, Receipt
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.times import delivery_seconds
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.mail import progress
-from tasks.mail.errors import SmtpFailure
-from tasks.mail.facts import AttemptError
+from tasks.mail.model import progress
+from tasks.mail.model.errors import SmtpFailure
+from tasks.mail.model.facts import AttemptError
 from tasks.mail.model.moment import Moment
 
 

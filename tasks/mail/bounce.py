@@ -10,7 +10,6 @@ from email.message import Message
 from email.utils import getaddresses
 from functools import lru_cache
 
-from tasks.mail.facts import Bounce
 from tasks.mail.match import (
     HEADERS,
     POLICY,
@@ -22,9 +21,10 @@ from tasks.mail.match import (
     own_parts,
     text_of,
 )
+from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED, FAILED
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe import Probe
-from tasks.mail.visible import one_line
 
 STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # the second is for SMTPUTF8 (RFC 6533)
 ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers"}

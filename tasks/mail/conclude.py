@@ -10,21 +10,21 @@ from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.secrets import secrets_of_all
-from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, Receipt
 from tasks.mail.journey.clocks import own_skew
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record, tls_records
 from tasks.mail.journey.words import clock_notes, signature_notes, wrong_clocks
 from tasks.mail.judgement import refusal_notes
 from tasks.mail.ledger import lines
+from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.model.redaction import line_without
+from tasks.mail.model.result import AttemptRecord, LoopResult
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe import Probe
-from tasks.mail.redaction import line_without
-from tasks.mail.result import AttemptRecord, LoopResult
 from tasks.mail.times import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict import judge
-from tasks.mail.visible import one_line
 
 
 def conclude(

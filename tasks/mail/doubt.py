@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, Receipt
+from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe import Probe
 

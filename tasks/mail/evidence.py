@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from tasks.mail import progress
-from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import Hit, ranked
 from tasks.mail.imap import Mailbox
 from tasks.mail.journey.signatures import signatures
+from tasks.mail.model import progress
+from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.facts import Hit, ranked
 from tasks.mail.model.observed import Quota, Signature
 from tasks.mail.net.threads import in_own_thread
 

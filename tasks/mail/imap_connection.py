@@ -15,12 +15,12 @@ from typing import Any
 
 from aioimaplib.aioimaplib import Command, IMAP4ClientProtocol
 
-from tasks.mail.errors import ImapFailure, describe_os_error
 from tasks.mail.imap_reader import NotImapError, Reader, Reply
 from tasks.mail.imap_rows import Response, code, count, readable
+from tasks.mail.model.errors import ImapFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.redaction import code_without, line_without
 from tasks.mail.net.tls import describe_tls_error
-from tasks.mail.redaction import code_without, line_without
 
 
 class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information

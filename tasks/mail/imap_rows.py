@@ -14,7 +14,7 @@ from itertools import islice
 
 from tasks.mail.imap_arguments import decode_name
 from tasks.mail.model.header import UNKNOWN_DATE, Row
-from tasks.mail.redaction import line_without
+from tasks.mail.model.redaction import line_without
 
 Response = tuple[bytes, ...]
 

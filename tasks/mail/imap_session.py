@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from tasks.mail import imap_rows, network
 from tasks.mail.config.secrets import secrets_of
-from tasks.mail.errors import ImapFailure, describe_os_error
 from tasks.mail.imap_arguments import strings
 from tasks.mail.imap_connection import Connection
 from tasks.mail.imap_reader import Reply
+from tasks.mail.model.errors import ImapFailure, describe_os_error
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.redaction import code_without
 from tasks.mail.net.connect import connect
 from tasks.mail.net.tls import ssl_context, tls_session
-from tasks.mail.redaction import code_without
 from tasks.mail.stages import Stages
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Literal
 from tasks.mail.advice import YOU, Remedy, advice, is_greylisting, renewal, whoever_runs
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
-from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
-from tasks.mail.facts import AttemptError, Receipt
+from tasks.mail.model.errors import ImapFailure, SmtpFailure, enhanced_code
+from tasks.mail.model.facts import AttemptError, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 
 

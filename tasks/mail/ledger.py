@@ -27,7 +27,7 @@ from tasks.mail.match import HEADERS
 from tasks.mail.model.durations import MINUTE, duration
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Reported
-from tasks.mail.result import EarlierProbe
+from tasks.mail.model.result import EarlierProbe
 from tasks.mail.times import CLOCK_SLACK, INTERNALDATE_GRAIN
 
 TELLING = "$MailLoopTelling"

@@ -9,11 +9,11 @@ from datetime import timedelta
 
 from tasks.mail.bounce import bounce_of, delay_of
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import Bounce, Hit, Receipt
 from tasks.mail.imap import MOST_WALKED, Mailbox
 from tasks.mail.imap_selected import FolderStatus, Selected
 from tasks.mail.match import HEADERS, Match, body_has_id, match_row
+from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.facts import Bounce, Hit, Receipt
 from tasks.mail.model.header import Row
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import FAILED, Placement

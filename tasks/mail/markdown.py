@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 PUNCTUATION = re.compile(r"[\\`*_{}\[\]()<>#+!|~&$^\"'-]")
 # GFM makes links out of bare addresses too, but not in a code span, from which they can still be copied.

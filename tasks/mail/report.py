@@ -9,10 +9,10 @@ from tasks.mail.config.loop import Limits
 from tasks.mail.journey.tables import sections
 from tasks.mail.markdown import code, escape, table
 from tasks.mail.model.outcome import FAILED
+from tasks.mail.model.result import BounceRecord, LoopResult
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.picture.hops import hop_bars
 from tasks.mail.picture.timeline import Timeline, of_result
-from tasks.mail.result import BounceRecord, LoopResult
-from tasks.mail.visible import one_line
 
 
 def line(result: LoopResult) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.secrets import secrets_of_all
-from tasks.mail.facts import Arrival, Bounce
-from tasks.mail.redaction import line_without
-from tasks.mail.result import BounceRecord
+from tasks.mail.model.facts import Arrival, Bounce
+from tasks.mail.model.redaction import line_without
+from tasks.mail.model.result import BounceRecord
 
 
 def reason(bounce: Bounce, secrets: Sequence[str]) -> str:

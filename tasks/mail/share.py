@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequen
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.mail import progress
-from tasks.mail.errors import ImapFailure
 from tasks.mail.imap_connection import Connection
 from tasks.mail.imap_reader import Reply
+from tasks.mail.model import progress
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.shared_jobs import again

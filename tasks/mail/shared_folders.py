@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from tasks.mail.errors import ImapFailure
 from tasks.mail.imap import Mailbox
 from tasks.mail.imap_selected import Selected
 from tasks.mail.imap_session import Session
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.shared_view import View

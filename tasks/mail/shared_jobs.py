@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tasks.mail.errors import ImapFailure
+from tasks.mail.model.errors import ImapFailure
 
 Answer = TypeVar("Answer")
 

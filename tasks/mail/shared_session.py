@@ -13,8 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tasks.mail.courtesy import Place
-from tasks.mail.errors import ImapFailure
 from tasks.mail.imap_session import Session
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.shared_folders import SharedFolders, Waiter
 from tasks.mail.shared_jobs import Job, Jobs
 

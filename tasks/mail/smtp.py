@@ -14,19 +14,19 @@ from tasks.mail import courtesy, network
 from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.secrets import secrets_of
-from tasks.mail.errors import SmtpFailure, describe_os_error, enhanced_code
-from tasks.mail.facts import Receipt
+from tasks.mail.model.errors import SmtpFailure, describe_os_error, enhanced_code
+from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.redaction import line_without, told, without
+from tasks.mail.model.safe_text import one_line, unlinked
 from tasks.mail.net.connect import connect
 from tasks.mail.net.tls import ssl_context
 from tasks.mail.probe import Probe
-from tasks.mail.redaction import line_without, told, without
 from tasks.mail.smtp_connection import Connection
 from tasks.mail.smtp_replies import failure, queue_id
 from tasks.mail.stages import Stages
-from tasks.mail.visible import one_line, unlinked
 
 QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 

@@ -15,12 +15,12 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
-from tasks.mail.errors import SmtpFailure, describe_os_error
+from tasks.mail.model.errors import SmtpFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.redaction import line_without
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.net.tls import describe_tls_error
-from tasks.mail.redaction import line_without
 from tasks.mail.smtp_connection import OutOfStep
-from tasks.mail.visible import one_line
 
 E = TypeVar("E", bound=BaseException)
 

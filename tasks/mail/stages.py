@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tasks.mail import progress
+from tasks.mail.model import progress
 from tasks.mail.model.moment import Moment
 
 

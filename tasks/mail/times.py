@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tasks.mail.facts import Arrival, Receipt
+from tasks.mail.model.facts import Arrival, Receipt
 
 INTERNALDATE_GRAIN = timedelta(seconds=1)  # it is cut off to the whole second, so the truth lies up to one later
 CLOCK_SLACK = 2 * INTERNALDATE_GRAIN  # two clocks that are no further apart are not told to be

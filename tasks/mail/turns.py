@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.state_dir import make_private, state_home
-from tasks.mail.errors import CheckSkipped, describe_os_error
+from tasks.mail.model.errors import CheckSkipped, describe_os_error
 
 HOUR = 3600.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

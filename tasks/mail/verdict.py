@@ -10,12 +10,12 @@ from tasks.mail.arrived import arrived
 from tasks.mail.concerns import Concern, concerns, tempered
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
-from tasks.mail.errors import ImapFailure, SmtpFailure, enhanced_code
-from tasks.mail.facts import Arrival, AttemptError, Bounce, Receipt
 from tasks.mail.journey.journey import Journey
 from tasks.mail.judgement import Verdict, exempted, follow, queued, reachable, said, secured, severity, unreadable
+from tasks.mail.model.errors import ImapFailure, SmtpFailure, enhanced_code
+from tasks.mail.model.facts import Arrival, AttemptError, Bounce, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.redaction import line_without
+from tasks.mail.model.redaction import line_without
 
 
 def judge(

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from tasks.mail import progress
 from tasks.mail.arrival import Search, find
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.config.secrets import secrets_of
-from tasks.mail.errors import ImapFailure, as_imap_failure
-from tasks.mail.facts import Arrival, Bounce, Receipt
 from tasks.mail.judgement import unreadable
+from tasks.mail.model import progress
+from tasks.mail.model.errors import ImapFailure, as_imap_failure
+from tasks.mail.model.facts import Arrival, Bounce, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe import Probe

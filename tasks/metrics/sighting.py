@@ -11,7 +11,7 @@ from datetime import datetime
 from tasks.history.checks import WITHOUT_RECORD, Check, of_result, of_state
 from tasks.mail.config.addresses import SLUG, SLUG_LENGTH
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 LEGS = {
     "smtp": ("dns", "connect", "tls", "ehlo", "auth", "mail", "rcpt", "data"),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.tracing.legs import delivery, searching, sending
 from tasks.tracing.spans import Event, Span, Trace, Value, known, within
 

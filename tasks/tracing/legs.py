@@ -12,9 +12,9 @@ from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.model.journey_record import HopRecord, TlsRecord
 from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.model.result import AttemptRecord, LoopResult
 from tasks.mail.picture.hops import hop_bars
 from tasks.mail.picture.timeline import OPENING
-from tasks.mail.result import AttemptRecord, LoopResult
 from tasks.tracing.spans import Span, Value, known
 
 MOST_HOPS = 50  # a message may claim to have had any number

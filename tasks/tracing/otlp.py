@@ -17,8 +17,8 @@ from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasks.mail.errors import describe_os_error
-from tasks.mail.visible import one_line
+from tasks.mail.model.errors import describe_os_error
+from tasks.mail.model.safe_text import one_line
 from tasks.tracing.spans import Span, Trace
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 Value = str | int | float | bool | tuple[str, ...]
 

@@ -13,7 +13,7 @@ from functools import cache
 from threading import Thread
 
 from tasks.mail.config.loop import InboundConfig, LoopConfig
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 SECONDS = 3.0  # that a check waits for a collector, its verdict told and recorded
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.servers.lab import Lab
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "diagnosis.md"

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 
 from flows.direct import check
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.servers.lab import Lab, Situation, User, Way
 from tests.servers.loops import MAX_WAIT, PREFIX, Fields, at, loop
 from tests.servers.processes import until

@@ -15,7 +15,7 @@ from typing import Any
 from flows import direct
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests import certificates
 from tests.certificates import ServerTls
 from tests.servers.lab import Lab

@@ -11,7 +11,7 @@ from unittest import mock
 
 from tasks.mail import pace
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.faults.cells import Cell, Expected, Ground
 from tests.faults.harms import ARRIVES, MOST, faults, timeout_for
 from tests.faults.imap_scripted import BRIEF, OVER

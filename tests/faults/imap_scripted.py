@@ -10,7 +10,7 @@ from unittest import mock
 
 from tasks.mail import pace
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.faults.cells import Ground
 from tests.faults.scripted import AMPLE, Script, loop
 from tests.raw.imap import RawImap

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests import certificates
 from tests.faults.cells import Cell, Expected, Ground, Run
 from tests.faults.names import FAILING, UNKNOWN, Answer, resolving

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tasks.mail.model.outcome import ErrorType, Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.faults.cells import Cell, Expected, Ground
 from tests.faults.harms import ARRIVES, MOST, faults, timeout_for
 from tests.faults.proxy import Harm, Proxy

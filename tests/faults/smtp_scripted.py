@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.mail.model.outcome import ErrorType, Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.certificates import ServerTls
 from tests.faults.cells import Expected, Ground
 from tests.faults.scripted import AMPLE, SOON, Script, loop

@@ -14,7 +14,7 @@ import pytest
 
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.faults.cells import Cell, Expected, Ground, Measured, Run, measure
 from tests.faults.scripted import delivered
 from tests.faults.smtp_scripted import Scripted

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from flows.through_prefect import records_written
 from tasks.mail.config.loop import ImapConfig, SmtpConfig
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.sandbox import Sandbox
 
 SOCKETS_LEFT_OPEN = "ignore:unclosed (<socket|transport):ResourceWarning"

@@ -31,9 +31,9 @@ from tasks.alerts.by_mail import hosts_of
 from tasks.alerts.rules import Alerts
 from tasks.calling import SETTLED
 from tasks.mail.config.loop import validated
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.publish import publish
 from tests.prefect.api import Api
 from tests.prefect.pager import Pager

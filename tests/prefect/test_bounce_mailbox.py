@@ -15,7 +15,7 @@ from flows.through_prefect import check, result_of
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig, loop_config
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, places_of
 from tests.raw.imap import RawImap
 from tests.raw.smtp import RawSmtp

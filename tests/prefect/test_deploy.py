@@ -24,7 +24,7 @@ from flows.setup import ROOT
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.config.spread import anchor
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.parameters import fleet_of
 from tasks.runs import place_tag
 from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of

@@ -20,8 +20,8 @@ from flows.sightings import Sightings
 from tasks.alert_records import CHECKED
 from tasks.history.record import embedded
 from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.model.result import LoopResult
 from tasks.mail.report import markdown
-from tasks.mail.result import LoopResult
 from tasks.metrics.sighting import Sighting
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.api import Api

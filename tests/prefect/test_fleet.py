@@ -29,7 +29,7 @@ from tasks.mail import courtesy
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.mail.turns import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, Records, places_of, run_id

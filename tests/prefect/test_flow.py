@@ -21,8 +21,8 @@ from tasks.mail.config.loop import Limits
 from tasks.mail.markdown import escape
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.model.result import LoopResult
 from tasks.mail.probe import compose
-from tasks.mail.result import LoopResult
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tasks.send import send

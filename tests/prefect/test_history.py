@@ -30,8 +30,8 @@ from tasks.history.record import embedded, extracted
 from tasks.history.window import Window, window
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.outcome import Outcome, Placement, Status
+from tasks.mail.model.result import LoopResult
 from tasks.mail.report import markdown
-from tasks.mail.result import LoopResult
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.browser import SCREENSHOTS
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, imap, smtp

@@ -18,7 +18,7 @@ from flows.fleet import fleet_check
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import result_of
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.hostile import EVIL, FORGED
 from tests.notices import mail
 from tests.prefect.browser import SCREENSHOTS

@@ -26,7 +26,7 @@ from flows.automation import NAME as AUTOMATION
 from flows.automation import SILENCE, crash_silent_runs, ensure
 from flows.through_prefect import check as check_through_prefect
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.prefect.api import Api
 from tests.prefect.phases import PHASES, Scene, command, deployment_on, find, until, worker
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN

@@ -21,7 +21,7 @@ from prefect.states import Pending
 
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import result_of
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome
 from tasks.parameters import loop_of
 from tasks.sandbox import Sandbox

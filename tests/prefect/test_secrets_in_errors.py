@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import ImapConfig, SmtpConfig
-from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Receipt
+from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe import Probe, compose

@@ -17,7 +17,7 @@ from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.sandbox import Sandbox, Script
 from tests.collector import Collector, collector
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, Records, imap, parameters, smtp

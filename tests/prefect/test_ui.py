@@ -13,7 +13,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from flows.mail_loop import mail_loop_check
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.browser import SCREENSHOTS
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, imap, parameters, smtp

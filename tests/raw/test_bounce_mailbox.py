@@ -14,7 +14,7 @@ import pytest
 from flows.direct import check
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.raw.imap import RawImap
 from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Slow
 from tests.raw.test_arrival import LONG, SHORT, SOON, Relay, report

@@ -26,9 +26,9 @@ from pydantic import SecretStr
 
 from tasks.mail import network
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.errors import ImapFailure
 from tasks.mail.imap import BATCH, MOST_WALKED, Mailbox
 from tasks.mail.imap_selected import FolderStatus
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net.connect import STAGGER, connect
 from tasks.mail.net.threads import in_own_thread

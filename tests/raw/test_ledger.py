@@ -16,8 +16,8 @@ from tasks.mail.attempts import Attempts
 from tasks.mail.earlier import MOST_TOLD
 from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import Outcome, Reported
+from tasks.mail.model.result import LoopResult
 from tasks.mail.probe import compose
-from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
 from tests.raw.imap import RawImap, Session
 from tests.raw.mailbox import Message

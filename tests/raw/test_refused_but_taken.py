@@ -7,7 +7,7 @@ import pytest
 from flows.direct import check
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.raw.imap import RawImap
 from tests.raw.server import Line
 from tests.raw.smtp import RawSmtp

@@ -13,8 +13,8 @@ import yaml
 from flows.direct import check
 from tasks.mail.config.loading.check_file import load
 from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig, inbound_config, loop_config
+from tasks.mail.model.result import LoopResult
 from tasks.mail.net.tls import ssl_context
-from tasks.mail.result import LoopResult
 from tests import certificates
 from tests.raw.imap import RawImap
 from tests.raw.server import Action

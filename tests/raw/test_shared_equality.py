@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.direct import check
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.mail.sharing import together
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS

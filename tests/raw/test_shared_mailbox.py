@@ -17,7 +17,7 @@ from flows.direct import check
 from tasks.mail import courtesy
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.mail.sharing import opened, together
 from tests import certificates
 from tests.raw.imap import RawImap

@@ -22,12 +22,12 @@ from flows.direct import check
 from tasks.mail import network
 from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import SmtpConfig, loop_config
-from tasks.mail.errors import SmtpFailure
-from tasks.mail.facts import Receipt
+from tasks.mail.model.errors import SmtpFailure
+from tasks.mail.model.facts import Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome
+from tasks.mail.model.result import LoopResult
 from tasks.mail.net.connect import connect
 from tasks.mail.probe import compose
-from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
 from tasks.mail.smtp_connection import Connection, OutOfStep
 from tests import certificates

@@ -6,7 +6,7 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.servers.lab import Lab, Situation, User
 from tests.servers.loops import at, loop, outbound
 from tests.servers.processes import Endpoint, until

@@ -13,7 +13,7 @@ import pytest
 from flows.direct import check
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.servers.lab import Lab, User
 from tests.servers.loops import NAME, at, contents, fields
 from tests.servers.processes import Endpoint

@@ -28,8 +28,8 @@ from tasks.mail.config.loop import LoopConfig
 from tasks.mail.ledger import TOLD
 from tasks.mail.leftovers import is_thorough
 from tasks.mail.model.outcome import Outcome
+from tasks.mail.model.result import LoopResult
 from tasks.mail.probe import Probe, compose
-from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
 from tasks.mail.told import settle
 from tests.servers.lab import Lab, User, quoted

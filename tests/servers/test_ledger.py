@@ -23,8 +23,8 @@ from tasks.mail.conclude import conclude
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import Outcome, Reported
+from tasks.mail.model.result import LoopResult
 from tasks.mail.probe import Probe, compose
-from tasks.mail.result import LoopResult
 from tasks.mail.smtp import attempt
 from tests.servers.lab import Lab, User
 from tests.servers.loops import contents, fields, loop

@@ -17,7 +17,7 @@ from flows.direct import check
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.crowd import about, broken, huge, others
 from tests.notices import BOUNCES, DELAYS
 from tests.raw.smtp import RawSmtp

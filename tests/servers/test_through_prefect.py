@@ -11,7 +11,7 @@ from flows.mail_loop import mail_loop_check
 from flows.through_prefect import result_of
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.prefect.conftest import home as home
 from tests.prefect.conftest import server as server
 from tests.prefect.records import SOCKETS_LEFT_OPEN

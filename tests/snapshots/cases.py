@@ -8,13 +8,13 @@ from datetime import timedelta
 
 from tasks.mail.conclude import broken, misconfigured, skipped
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config
-from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, AttemptError, Hit, Receipt
 from tasks.mail.inbound import Recent, conclude_inbound
+from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.facts import Arrival, AttemptError, Hit, Receipt
 from tasks.mail.model.header import Row
 from tasks.mail.model.observed import Quota, Signature, TlsSession
 from tasks.mail.model.outcome import DELAYED, ErrorType, Reported
-from tasks.mail.result import EarlierProbe, LoopResult
+from tasks.mail.model.result import EarlierProbe, LoopResult
 from tests.results import (
     BOUNCE,
     DOUBT,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.mail.accounts import OPEN, accounts
 from tasks.mail.model.outcome import Outcome, Reported, Status
-from tasks.mail.result import EarlierProbe, LoopResult
+from tasks.mail.model.result import EarlierProbe, LoopResult
 
 NOW = datetime(2026, 11, 23, 14, 15, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from flows.alerts.trial import SITUATIONS
 from flows.arguments import PLAYED
 from tasks.alerts.rules import TRIAL, Rule, load_alerts
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 CHANNELS = "channels: {pager: {webhook: pager-url}}\n"

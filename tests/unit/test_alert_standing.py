@@ -13,7 +13,7 @@ from tasks.alerts import message
 from tasks.alerts.rules import Rule
 from tasks.alerts.standing import Kind, Pending, Standing, after
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 from tests.unit.test_parsers_hypothesis import stable
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

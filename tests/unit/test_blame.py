@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.blame.path import Path
 from tasks.blame.pattern import pattern
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=300)
 

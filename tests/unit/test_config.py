@@ -12,7 +12,7 @@ from pydantic import SecretStr, ValidationError
 
 from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.config.mailbox import BounceMailbox
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tests.sentences import (
     ADDRESS,
     BACKOFF,

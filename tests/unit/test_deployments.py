@@ -13,7 +13,7 @@ import yaml
 from flows.deployments import deployed_checks
 from flows.program import program
 from flows.setup import DEPLOYMENTS
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.parameters import CLEAR
 
 SECRET = "hunter2-never-shown"

@@ -17,7 +17,7 @@ from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")

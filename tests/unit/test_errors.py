@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from tasks.mail.errors import ConfigError, ImapFailure, SmtpFailure, as_imap_failure
+from tasks.mail.model.errors import ConfigError, ImapFailure, SmtpFailure, as_imap_failure
 from tasks.mail.model.outcome import ErrorType
 
 

@@ -13,7 +13,7 @@ import trustme
 
 from tasks.mail.config.loading.check_file import load
 from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tests.unprivileged import unprivileged
 
 SECRET = "hunter2-never-shown"

@@ -16,7 +16,7 @@ from tasks.mail.config.loading.files import all_planned, load_any, loaded, plann
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.spread import SINCE, anchor
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 SECRET = "hunter2-never-shown"
 SMTP = {

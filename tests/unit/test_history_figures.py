@@ -17,10 +17,10 @@ from tasks.history.outcomes import Mark, calendar
 from tasks.history.tables import facts
 from tasks.history.window import Window, duration, window
 from tasks.history.words import length, percent, took
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import AuthenticationRecord, JourneyRecord, MethodRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
-from tasks.mail.result import EarlierProbe, LoopResult
+from tasks.mail.model.result import EarlierProbe, LoopResult
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WEEK = Window(NOON - timedelta(days=7), NOON)

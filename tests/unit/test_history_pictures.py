@@ -21,9 +21,9 @@ from tasks.history.figures import Figures, histories
 from tasks.history.grid import grid
 from tasks.history.latency import latency
 from tasks.history.window import Window
+from tasks.mail.model.intervals import LONGEST
 from tasks.mail.model.outcome import Placement, Status
-from tasks.mail.result import LoopResult
-from tasks.mail.spans import LONGEST
+from tasks.mail.model.result import LoopResult
 from tests.unit.test_report import HOSTILE
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

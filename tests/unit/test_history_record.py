@@ -12,8 +12,8 @@ from markdown_it import MarkdownIt
 from tasks.fleet import table
 from tasks.history.record import CLOSE, OPEN, embedded, embedded_all, extracted, extracted_all
 from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.model.result import LoopResult
 from tasks.mail.report import markdown
-from tasks.mail.result import LoopResult
 from tests.unit.test_report import RESULT
 
 HOSTILE = [

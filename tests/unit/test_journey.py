@@ -8,12 +8,12 @@ import pytest
 
 from tasks.mail.concerns import concerns
 from tasks.mail.config.loop import LoopConfig, loop_config
-from tasks.mail.facts import Arrival, Hit, Receipt
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record
 from tasks.mail.journey.text import lines
 from tasks.mail.judgement import Verdict
+from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import TlsSession

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tasks.mail.config.loading.check_file import load
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 from tests.malformed import SECRET, SUFFIXES, good, text_of
 from tests.malformed_files import DENIED, Written, write_all
 from tests.unprivileged import unprivileged

@@ -17,8 +17,8 @@ from tasks.blame.table import markdown, summary
 from tasks.mail.config.loading.files import load_any, planned
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.matrix import MOST_PAIRS, Matrix, Receiver, Sender, matrix_config
-from tasks.mail.errors import ConfigError
-from tasks.mail.result import LoopResult
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.result import LoopResult
 
 SECRET = "hunter2-never-shown"
 RELAY = {

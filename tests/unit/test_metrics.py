@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Reported, Status
-from tasks.mail.result import EarlierProbe, LoopResult
+from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.metrics.board import AT_NOUGHT, FAILURES, Board
 from tasks.metrics.counters import BUCKETS
 from tasks.metrics.loop import ASSUMED, LONGEST, SHORTEST, Loop

@@ -27,18 +27,18 @@ from markdown_it import MarkdownIt
 from tasks.mail import imap_rows, imap_search, markdown, smtp_replies
 from tasks.mail.bounce import bounce_of
 from tasks.mail.config.loop import ImapConfig, SmtpConfig
-from tasks.mail.errors import enhanced_code
 from tasks.mail.imap_arguments import quoted
 from tasks.mail.imap_reader import NotImapError, Reader
 from tasks.mail.imap_rows import Folder, Response
 from tasks.mail.inbound import carries
 from tasks.mail.leftovers import Owner
 from tasks.mail.match import Match, body_has_id, decoded, match
+from tasks.mail.model.errors import enhanced_code
 from tasks.mail.model.header import UNKNOWN_DATE, Row
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.places import MOST_FOLDERS, places
 from tasks.mail.probe import Probe, compose
-from tasks.mail.visible import one_line
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS
 

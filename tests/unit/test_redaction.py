@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tasks.mail.redaction import HIDDEN, forms, line_without, told, without
+from tasks.mail.model.redaction import HIDDEN, forms, line_without, told, without
 from tests.canaries import ALL, CORE, IN_PLAIN, NEEDLES, PASSWORD, USER, seen_in
 
 SECRETS = forms(PASSWORD, USER)

@@ -9,13 +9,13 @@ from typing import Any
 from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude
 from tasks.mail.config.loop import LoopConfig, loop_config
-from tasks.mail.errors import ImapFailure
-from tasks.mail.facts import Arrival, Bounce, Hit, Receipt
+from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.facts import Arrival, Bounce, Hit, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import DELAYED, Outcome, Placement, Status
+from tasks.mail.model.result import BounceRecord, LoopResult
 from tasks.mail.probe import compose
 from tasks.mail.report import markdown
-from tasks.mail.result import BounceRecord, LoopResult
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 PASSWORD = "Kanari7enVogelTon9"

@@ -12,7 +12,7 @@ from flows.deploy.plan import FLEET, INBOUND, VANTAGE, Plan, plans
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import planned
 from tasks.mail.config.spread import SINCE, shard
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 DEFAULTS: dict[str, Any] = {
     "every": "5m",

@@ -19,9 +19,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tasks.mail.config.loop import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig
 from tasks.mail.model.journey_record import HopRecord, JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
+from tasks.mail.model.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult
+from tasks.mail.model.safe_text import LONGEST
 from tasks.mail.report import timeline
-from tasks.mail.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult
-from tasks.mail.visible import LONGEST
 from tasks.tracing.check import GRACE, trace_of
 from tasks.tracing.legs import MOST_ATTEMPTS, MOST_HOPS
 from tasks.tracing.otlp import emit, where_to

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.blame.vantage import Says, Seen, Together, Watched, together
 from tasks.blame.vantage_table import in_short, markdown
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EVERY = timedelta(minutes=5)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.mail.errors import ImapFailure, SmtpFailure
-from tasks.mail.facts import Arrival, AttemptError, Receipt
+from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.facts import Arrival, AttemptError, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.times import clock_skew, clock_step, delivery_seconds

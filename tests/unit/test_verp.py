@@ -10,9 +10,9 @@ import pytest
 
 from tasks.mail.bounce import bounce_of, delay_of
 from tasks.mail.config.loop import SmtpConfig, loop_config
-from tasks.mail.errors import ConfigError
-from tasks.mail.facts import Bounce
 from tasks.mail.match import Match, match
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.probe import Probe, compose
 from tests.lookalikes import LOOK_ALIKES

@@ -37,7 +37,7 @@ from tasks.mail.config.fields import (
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig, Tls
 from tasks.mail.config.messages import explain, problem
 from tasks.mail.config.section import Section, Strict, login_rules, without_password
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 Severity = Literal["warning", "critical"]
 

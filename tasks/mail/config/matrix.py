@@ -13,7 +13,7 @@ from tasks.mail.config.fields import Address, Slug
 from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SmtpConfig, validated
 from tasks.mail.config.messages import explain, problem
 from tasks.mail.config.section import Strict, without_password
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 Cell = tuple[str, str]  # sender and receiver
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.mail.redaction import forms
+from tasks.mail.model.redaction import forms
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import SmtpConfig

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from tasks.mail.journey.authentication_results import MOST_RESULTS, Method, Stated, stated
 from tasks.mail.journey.border import Field, is_step, is_written_by
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 FIELD = "authentication-results"
 NONE_FOUND = "none found"

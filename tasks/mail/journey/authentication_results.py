@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.mail.journey.comments import comment_end
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 KEYWORD = re.compile(r"[a-z](?:[a-z0-9_.-]{0,62}[a-z0-9])?")
 WORD = re.compile(r'(?:"(?:[^"\\]|\\.)*+"?|[^\s;()="]++)++', re.DOTALL)  # a quoted string may be a part of it

@@ -8,8 +8,8 @@ from email.message import Message
 from enum import StrEnum
 
 from tasks.mail.match import own_parts, text_of
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe import checksum
-from tasks.mail.visible import one_line
 
 TAG = re.compile(r"<[^<>]*>")
 WORD = re.compile(r"[^\W\d_]{3}")

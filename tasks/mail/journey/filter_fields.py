@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 NUMBER = r"([-+]?[0-9]{1,6}(?:\.[0-9]{1,6})?)(?![0-9]|\.[0-9])"
 FIRST_NUMBER = re.compile(NUMBER)

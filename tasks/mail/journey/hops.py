@@ -13,7 +13,7 @@ from email.utils import parsedate_tz
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-from tasks.mail.visible import one_line, printable
+from tasks.mail.model.safe_text import one_line, printable
 
 LONGEST_VALUE = 4096  # characters of a field that is read; honest ones have a few hundred
 KEYWORDS = {"from", "by", "via", "with", "id", "for", "tls", "envelope-from"}

@@ -20,7 +20,7 @@ from tasks.mail.model.journey_record import (
     TlsRecord,
 )
 from tasks.mail.model.observed import TlsSession
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 
 def journey_record(journey: Journey) -> JourneyRecord:

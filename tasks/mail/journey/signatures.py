@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tasks.mail.journey.authentication import Authentication
 from tasks.mail.model.observed import Signature
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 MOST_SIGNATURES = 5  # a message may carry any number; honest ones have two or three
 DNS_SECONDS = 5  # for one key

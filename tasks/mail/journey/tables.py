@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tasks.mail.markdown import code, escape, table
 from tasks.mail.model.durations import duration
 from tasks.mail.model.journey_record import FilterRecord, HopRecord, JourneyRecord
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 Row = tuple[str, ...]
 VALID = {True: "**yes**", False: "**no**", None: "not known"}

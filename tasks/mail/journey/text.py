@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tasks.mail.journey.tables import clock
 from tasks.mail.model.durations import duration
 from tasks.mail.model.journey_record import FilterRecord, HopRecord, JourneyRecord
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 
 def lines(journey: JourneyRecord) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.mail.errors import MailLoopError
+from tasks.mail.model.errors import MailLoopError
 
 if TYPE_CHECKING:
-    from tasks.mail.result import LoopResult
+    from tasks.mail.model.result import LoopResult
 
 
 class CheckFailed(MailLoopError):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tasks.mail.visible import printable
+from tasks.mail.model.safe_text import printable
 
 Text = Annotated[str, AfterValidator(printable)]
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from tasks.mail.model.observed import TlsSession
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 
 @lru_cache(maxsize=64)

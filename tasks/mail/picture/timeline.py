@@ -10,7 +10,7 @@ from typing import Literal
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.durations import clamp, duration
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.result import LoopResult
+from tasks.mail.model.result import LoopResult
 
 Lane = Literal["smtp", "hops", "imap"]
 Kind = Literal["step", "slow", "failed", "waiting"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from tasks.mail.visible import one_line
+from tasks.mail.model.safe_text import one_line
 
 LONGEST = 120  # characters of a label, before it is cut to the room that it has
 ELLIPSIS = "…"

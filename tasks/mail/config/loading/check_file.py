@@ -11,7 +11,7 @@ from tasks.mail.config.addresses import quoted, slug
 from tasks.mail.config.loading.formats import PARSERS, values
 from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig, validated
 from tasks.mail.config.mailbox import MailboxConfig
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 LARGEST = 64 * 1024
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 Section = TypeVar("Section", SmtpConfig, ImapConfig, BounceMailbox)
 

@@ -14,7 +14,7 @@ from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import Matrix, matrix_config
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 SIDES = ("senders", "receivers")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import yaml
 
 from tasks.mail.config.addresses import quoted
-from tasks.mail.errors import ConfigError
+from tasks.mail.model.errors import ConfigError
 
 MOST_NODES = 10_000
 

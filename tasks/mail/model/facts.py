@@ -12,9 +12,9 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import FAILED, ErrorType, Placement
 
 if TYPE_CHECKING:
-    from tasks.mail.errors import SmtpFailure
+    from tasks.mail.model.errors import SmtpFailure
     from tasks.mail.model.observed import Quota, Signature, TlsSession
-    from tasks.mail.result import EarlierProbe
+    from tasks.mail.model.result import EarlierProbe
 
 
 @dataclass(frozen=True, slots=True)

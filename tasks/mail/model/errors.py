@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.redaction import line_without, told
-from tasks.mail.visible import unlinked
+from tasks.mail.model.redaction import line_without, told
+from tasks.mail.model.safe_text import unlinked
 
 if TYPE_CHECKING:
     pass

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
-from tasks.mail.visible import printable, unlinked
+from tasks.mail.model.safe_text import printable, unlinked
 
 
 def _utc(moment: datetime) -> datetime:

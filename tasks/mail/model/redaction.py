@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tasks.mail.visible import LONGEST, one_line, printable, unlinked
+from tasks.mail.model.safe_text import LONGEST, one_line, printable, unlinked
 
 if TYPE_CHECKING:
     pass
