@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from flows.gates import PATIENCE, Gates, room_for
-from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import broken, conclude, misconfigured, skipped
 from tasks.mail.config.loading.environment import resolve_from_environment, resolve_inbound_from_environment
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.secrets import secrets_of, secrets_of_all
 from tasks.mail.doubt import proved, to_look_for
 from tasks.mail.inbound import Recent, conclude_inbound, find_recent
+from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
 from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure, SmtpFailure, as_imap_failure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.result import LoopResult
-from tasks.mail.probe import compose
-from tasks.mail.sharing import together
-from tasks.mail.smtp import attempt
+from tasks.mail.probe.compose import compose
+from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.told import settle
 from tasks.mail.turns import Turn, turn
 from tasks.mail.watch import watch

@@ -20,11 +20,11 @@ from tasks.mail.conclude import broken, misconfigured, skipped
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.secrets import secrets_of_all
-from tasks.mail.courtesy import Places
+from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.errors import CheckSkipped, ConfigError
 from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
-from tasks.mail.sharing import together
+from tasks.mail.net.limits import Places
 from tasks.mail.turns import turn
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.runs import this_run, to_its_end

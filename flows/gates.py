@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from tasks.mail.config.loop import InboundConfig, LoopConfig
-from tasks.mail.courtesy import Places
+from tasks.mail.net.limits import Places
 
 IN_ONE_MAILBOX = 5  # inbound checks, each with a session of its own beside those of the loops; Dovecot allows 10
 PATIENCE = 1.0  # seconds after which a check mostly waits, and another one may begin beside it

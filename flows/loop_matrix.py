@@ -15,11 +15,11 @@ from tasks.mail.conclude import broken, misconfigured, skipped
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.config.matrix import Receiver, Sender
 from tasks.mail.config.secrets import secrets_of
+from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.errors import CheckSkipped, ConfigError
 from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
-from tasks.mail.probe import compose
-from tasks.mail.sharing import together
+from tasks.mail.probe.compose import compose
 from tasks.mail.turns import turn
 from tasks.matrix import matrix_ended, matrix_name
 from tasks.parameters import check_flow, matrix_of

@@ -14,7 +14,7 @@ from tasks.mail.inbound import Recent, find_recent
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.safe_text import unlinked
-from tasks.mail.probe import Probe
+from tasks.mail.probe.compose import Probe
 from tasks.mail.watch import watch
 from tasks.states import finding
 

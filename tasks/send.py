@@ -7,13 +7,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
-from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.errors import SmtpFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.safe_text import unlinked
-from tasks.mail.probe import Probe
-from tasks.mail.smtp import attempt
+from tasks.mail.probe.compose import Probe
+from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.states import finding
 
 

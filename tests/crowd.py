@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.probe import compose
+from tasks.mail.probe.compose import compose
 from tests.lookalikes import LOOK_ALIKES, letter
 from tests.notices import BOUNCES, DELAYS, head_of
 

@@ -15,8 +15,10 @@ from tasks.mail.collect import collect, collect_earlier, terms_of
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.earlier import Earlier
 from tasks.mail.evidence import read_copies, room, verified
-from tasks.mail.imap import Mailbox
 from tasks.mail.looks import Looks
+from tasks.mail.mailboxes.folders import Place, Places, places
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.pool.pool import opened
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
@@ -24,9 +26,7 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import Quota
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.pace import Pace
-from tasks.mail.places import Place, Places, places
-from tasks.mail.probe import Probe
-from tasks.mail.sharing import opened
+from tasks.mail.probe.compose import Probe
 
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.earlier import Earlier, look
-from tasks.mail.imap import Mailbox
 from tasks.mail.ledger import TOLD, Terms
-from tasks.mail.leftovers import Owner, is_thorough
-from tasks.mail.match import Match, match
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.header import Row
 from tasks.mail.model.moment import Moment
-from tasks.mail.probe import Probe
+from tasks.mail.probe.compose import Probe
+from tasks.mail.probe.match import Match, match
+from tasks.mail.probe.ownership import Owner, is_thorough
 from tasks.mail.times import clock_skew
 
 LEFT = "A copy without our own header fields was left in the mailbox: only they prove that it may be deleted."

@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 
 from tasks.mail import returned
 from tasks.mail.advice import YOU, whoever_runs
-from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.secrets import secrets_of_all
@@ -22,7 +21,8 @@ from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.redaction import line_without
 from tasks.mail.model.result import AttemptRecord, LoopResult
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.probe import Probe
+from tasks.mail.probe.compose import Probe
+from tasks.mail.senders.attempts import Attempts
 from tasks.mail.times import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict import judge
 

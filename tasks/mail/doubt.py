@@ -5,12 +5,12 @@ A relay may refuse what it has taken all the same. The message then arrives, and
 
 from __future__ import annotations
 
-from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment
-from tasks.mail.probe import Probe
+from tasks.mail.probe.compose import Probe
+from tasks.mail.senders.attempts import Attempts
 
 REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says it has not taken
 

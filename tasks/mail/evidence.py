@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from tasks.mail.imap import Mailbox
 from tasks.mail.journey.signatures import signatures
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Hit, ranked

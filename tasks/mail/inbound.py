@@ -10,15 +10,15 @@ from email.message import Message
 
 from tasks.mail.conclude import configuration_notes
 from tasks.mail.config.loop import InboundConfig
-from tasks.mail.imap import Mailbox
 from tasks.mail.judgement import severity, unreadable
 from tasks.mail.looks import CLOCK_MARGIN
-from tasks.mail.match import HEADERS, comes_as_bounce, decoded, is_answer
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
+from tasks.mail.probe.match import HEADERS, comes_as_bounce, decoded, is_answer
 
 # What mail programs put in front of the subject that they answer or forward, in the commonest languages.
 ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)

@@ -22,12 +22,12 @@ from email.utils import parsedate_to_datetime
 from uuid import UUID
 
 from tasks.mail.config.loop import TOKEN_LENGTH
-from tasks.mail.leftovers import probe_id
-from tasks.mail.match import HEADERS
 from tasks.mail.model.durations import MINUTE, duration
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
+from tasks.mail.probe.match import HEADERS
+from tasks.mail.probe.ownership import probe_id
 from tasks.mail.times import CLOCK_SLACK, INTERNALDATE_GRAIN
 
 TELLING = "$MailLoopTelling"

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 
-from tasks.mail.bounce import bounce_of, delay_of
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.imap import MOST_WALKED, Mailbox
-from tasks.mail.imap_selected import FolderStatus, Selected
-from tasks.mail.match import HEADERS, Match, body_has_id, match_row
+from tasks.mail.mailboxes.folders import Place
+from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
+from tasks.mail.mailboxes.imap.mailbox import MOST_WALKED, Mailbox
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Bounce, Hit, Receipt
 from tasks.mail.model.header import Row
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import FAILED, Placement
-from tasks.mail.places import Place
-from tasks.mail.probe import Probe
+from tasks.mail.probe.bounce import bounce_of, delay_of
+from tasks.mail.probe.compose import Probe
+from tasks.mail.probe.match import HEADERS, Match, body_has_id, match_row
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
 LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say

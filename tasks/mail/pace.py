@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tasks.mail.imap import Mailbox
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
 
 # Seconds between two looks of the tight phase, and the factor by which they grow: a message is seen after half of one.
 FIRST_STEP, LONGEST_STEP, GROWTH = 0.02, 0.08, 1.5

@@ -22,7 +22,7 @@ from tasks.mail.model.errors import ImapFailure, as_imap_failure
 from tasks.mail.model.facts import Arrival, Bounce, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.probe import Probe
+from tasks.mail.probe.compose import Probe
 
 FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
 LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was not found

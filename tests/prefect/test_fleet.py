@@ -25,11 +25,11 @@ from flows.setup import ROOT
 from tasks.alert_records import RULES, STATE, write
 from tasks.ending import listener
 from tasks.history.window import window
-from tasks.mail import courtesy
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
+from tasks.mail.net import limits as courtesy
 from tasks.mail.turns import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, Records, places_of, run_id

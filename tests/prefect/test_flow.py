@@ -16,13 +16,13 @@ from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.server import free_port
 from flows.through_prefect import result_of
-from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import Limits
 from tasks.mail.markdown import escape
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.probe import compose
+from tasks.mail.probe.compose import compose
+from tasks.mail.senders.attempts import Attempts
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tasks.send import send

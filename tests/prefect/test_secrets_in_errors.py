@@ -12,13 +12,13 @@ import pytest
 from prefect.client.schemas.objects import State
 from pydantic import SecretStr
 
-from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import ImapConfig, SmtpConfig
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.probe import Probe, compose
+from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.senders.attempts import Attempts
 from tasks.search import find_probe
 from tasks.send import send_probe
 from tests import certificates

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.probe import compose
+from tasks.mail.probe.compose import compose
 from tests.clock import Clock
 from tests.raw.imap import RawImap, Session
 from tests.raw.test_arrival import Relay, Round, around

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.probe import compose
+from tasks.mail.probe.compose import compose
 from tests.crowd import about, broken, huge, others
 from tests.notices import BOUNCES, DELAYS
 from tests.raw.imap import RawImap

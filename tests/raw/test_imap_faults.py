@@ -24,12 +24,12 @@ import pytest
 from aiohappyeyeballs import AddrInfoType
 from pydantic import SecretStr
 
-from tasks.mail import network
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.imap import BATCH, MOST_WALKED, Mailbox
-from tasks.mail.imap_selected import FolderStatus
+from tasks.mail.mailboxes.imap.folder import FolderStatus
+from tasks.mail.mailboxes.imap.mailbox import BATCH, MOST_WALKED, Mailbox
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.net import resolve
 from tasks.mail.net.connect import STAGGER, connect
 from tasks.mail.net.threads import in_own_thread
 from tasks.mail.net.tls import ssl_context
@@ -692,7 +692,7 @@ class TestNetwork:
     @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64 + ".org"])
     async def test_a_name_that_does_not_resolve_is_named(self, host: str) -> None:
         with pytest.raises(socket.gaierror):
-            await network.resolve(host, 143)
+            await resolve.resolve(host, 143)
 
     async def test_names_that_hang_do_not_keep_others_waiting(self) -> None:
         """Neither theirs nor the event loop's own threads, however many wait."""
@@ -702,7 +702,7 @@ class TestNetwork:
         try:
             await asyncio.sleep(0.1)
             async with asyncio.timeout(LONG / 2):
-                assert await network.resolve("127.0.0.1", 1)
+                assert await resolve.resolve("127.0.0.1", 1)
         finally:
             until.set()
             assert await asyncio.gather(*pool, *hanging) == [True] * 80
@@ -718,7 +718,7 @@ class TestNetwork:
     def test_a_name_that_hangs_keeps_nobody_from_leaving(self) -> None:
         code = (
             "import asyncio, time\n"
-            "from tasks.mail.network import in_own_thread\n"
+            "from tasks.mail.net.resolve import in_own_thread\n"
             "async def main():\n"
             "    await asyncio.wait_for(in_own_thread(lambda: time.sleep(600)), 0.1)\n"
             "try:\n    asyncio.run(main())\nexcept TimeoutError:\n    print('given up')\n"
@@ -734,14 +734,14 @@ class TestNetwork:
 
     async def test_a_dead_first_address_is_left_behind(self, black_hole: AddrInfoType) -> None:
         async with server_of() as server, asyncio.timeout(LONG / 2):
-            good = (await network.resolve(server.host, server.port))[0]
+            good = (await resolve.resolve(server.host, server.port))[0]
             sock = await connect([black_hole, good])
             assert sock.getpeername() == good[4]
             sock.close()
 
     async def test_a_refusing_first_address_is_left_behind_at_once(self) -> None:
         async with server_of() as server:
-            good = (await network.resolve(server.host, server.port))[0]
+            good = (await resolve.resolve(server.host, server.port))[0]
             bad = address_of(("127.0.0.1", 1))
             (await connect([bad, bad, good])).close()
 
@@ -761,8 +761,8 @@ class TestNetwork:
         assert ssl_context(tls.ca_file, False).verify_mode is ssl.CERT_NONE
 
     def test_the_own_name_is_a_domain_or_an_address_literal(self) -> None:
-        assert "." in network.own_name()
-        assert not set(network.own_name()) & set(" _\r\n")
+        assert "." in resolve.own_name()
+        assert not set(resolve.own_name()) & set(" _\r\n")
 
 
 def address_of(sockaddr: tuple[str, int]) -> AddrInfoType:

@@ -12,13 +12,13 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.arrival import find
-from tasks.mail.attempts import Attempts
 from tasks.mail.earlier import MOST_TOLD
 from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.model.result import LoopResult
-from tasks.mail.probe import compose
-from tasks.mail.smtp import attempt
+from tasks.mail.probe.compose import compose
+from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.smtp.dialogue import attempt
 from tests.raw.imap import RawImap, Session
 from tests.raw.mailbox import Message
 from tests.raw.server import DEFAULT, DROP, Fault, Line

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.direct import check
+from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.result import LoopResult
-from tasks.mail.sharing import together
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS
 from tests.raw.test_arrival import SOON, Round, around

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from flows.direct import check
-from tasks.mail import courtesy
 from tasks.mail.config.loop import LoopConfig
+from tasks.mail.mailboxes.imap.pool.pool import opened, together
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
-from tasks.mail.sharing import opened, together
+from tasks.mail.net import limits
 from tests import certificates
 from tests.raw.imap import RawImap
 from tests.raw.server import DEFAULT, DROP, SILENCE, Line
@@ -308,7 +308,7 @@ async def test_no_server_gets_more_sessions_than_it_may_and_who_waits_for_one_is
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Though the time for his message is over long before he may look for it."""
-    monkeypatch.setattr(courtesy, "AT_ONE_HOST", 1)
+    monkeypatch.setattr(limits, "AT_ONE_HOST", 1)
     async with Relay() as relay, Counting() as mailbox:
         way = Round(relay, mailbox)
         relay.arrive = mailbox.append
@@ -322,7 +322,7 @@ async def test_no_server_gets_more_sessions_than_it_may_and_who_waits_for_one_is
 async def test_a_server_that_never_answers_keeps_its_place_from_others_for_a_while_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(courtesy, "AT_ONE_HOST", 1)
+    monkeypatch.setattr(limits, "AT_ONE_HOST", 1)
     async with around() as way, RawImap({"greeting": SILENCE}) as hole:
         dead = loops(way, 2, 3.0, port=hole.port, username="nobody", timeout=0.3, retry_delay=0.2)
         results = await checked([*dead, *loops(way, 4)[2:]])
@@ -332,8 +332,8 @@ async def test_a_server_that_never_answers_keeps_its_place_from_others_for_a_whi
 async def test_a_relay_gets_few_connections_at_once_and_those_that_hang_hold_nobody_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(courtesy, "AT_ONE_RELAY", 2)
-    monkeypatch.setattr(courtesy, "PATIENCE", 0.5)
+    monkeypatch.setattr(limits, "AT_ONE_RELAY", 2)
+    monkeypatch.setattr(limits, "PATIENCE", 0.5)
 
     class Busy(Relay):
         most = 0

@@ -19,17 +19,17 @@ import pytest
 from aiosmtplib import SMTPDataError, SMTPServerDisconnected
 
 from flows.direct import check
-from tasks.mail import network
-from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import SmtpConfig, loop_config
 from tasks.mail.model.errors import SmtpFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
+from tasks.mail.net import resolve
 from tasks.mail.net.connect import connect
-from tasks.mail.probe import compose
-from tasks.mail.smtp import attempt
-from tasks.mail.smtp_connection import Connection, OutOfStep
+from tasks.mail.probe.compose import compose
+from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.smtp.connection import Connection, OutOfStep
+from tasks.mail.senders.smtp.dialogue import attempt
 from tests import certificates
 from tests.certificates import ServerTls
 from tests.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, Line
@@ -232,7 +232,7 @@ async def test_a_connection_lost_before_data_leaves_no_doubt() -> None:
 async def connected(server: RawSmtp) -> AsyncIterator[Connection]:
     """A connection whose EHLO is due."""
     connection = Connection("localhost", "probe.test", 10.0)
-    sock = await connect(await network.resolve("localhost", server.port))
+    sock = await connect(await resolve.resolve("localhost", server.port))
     try:
         async with asyncio.timeout(20):
             await connection.open(sock, None)

@@ -16,7 +16,7 @@ from flows.direct import check
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.probe import compose
+from tasks.mail.probe.compose import compose
 from tests.servers.lab import MISFILED, Lab, User, quoted
 from tests.servers.loops import NAME, PREFIX, at, contents, inbound, loop
 from tests.servers.processes import Endpoint, until

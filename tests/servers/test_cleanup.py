@@ -22,15 +22,15 @@ import pytest
 from flows.cli import main
 from flows.direct import check
 from tasks.mail.arrival import find
-from tasks.mail.attempts import Attempts
 from tasks.mail.conclude import conclude
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.ledger import TOLD
-from tasks.mail.leftovers import is_thorough
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
-from tasks.mail.probe import Probe, compose
-from tasks.mail.smtp import attempt
+from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.probe.ownership import is_thorough
+from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.told import settle
 from tests.servers.lab import Lab, User, quoted
 from tests.servers.loops import NAME, contents, fields, loop

@@ -100,8 +100,19 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "other_leg"),
     [
-        ("tasks.send", {"tasks.search", "tasks.mail.imap", "tasks.mail.arrival", "tasks.mail.inbound"}),
-        ("tasks.search", {"tasks.send", "tasks.mail.smtp", "tasks.mail.smtp_connection", "tasks.mail.smtp_replies"}),
+        (
+            "tasks.send",
+            {"tasks.search", "tasks.mail.mailboxes.imap.mailbox", "tasks.mail.arrival", "tasks.mail.inbound"},
+        ),
+        (
+            "tasks.search",
+            {
+                "tasks.send",
+                "tasks.mail.senders.smtp.dialogue",
+                "tasks.mail.senders.smtp.connection",
+                "tasks.mail.senders.smtp.replies",
+            },
+        ),
     ],
 )
 def test_the_receipt_is_the_only_link_between_the_legs(module: str, other_leg: set[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from flows.gates import FILES, IN_ONE_MAILBOX, MOST, OTHERS, Gates, room_for
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
-from tasks.mail.courtesy import AT_ONE_RELAY, SPREAD, Places, Relays, provider
+from tasks.mail.net.limits import AT_ONE_RELAY, SPREAD, Places, Relays, provider
 
 
 def loop(mailbox: str | None) -> LoopConfig:

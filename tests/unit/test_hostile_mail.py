@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.mail.bounce import bounce_of
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.match import HEADERS, Match, body_has_id, match
 from tasks.mail.model.facts import Bounce
-from tasks.mail.probe import Probe, compose
+from tasks.mail.probe.bounce import bounce_of
+from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.probe.match import HEADERS, Match, body_has_id, match
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS, NOBODY, SAID, Notice, mail
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from tasks.mail import imap_rows
-from tasks.mail.imap_arguments import folder_name, quoted, strings, uid_set
-from tasks.mail.imap_reader import (
+from tasks.mail.mailboxes.imap import responses as imap_rows
+from tasks.mail.mailboxes.imap.encoding import folder_name, quoted, strings, uid_set
+from tasks.mail.mailboxes.imap.framing import (
     LARGEST_LITERAL,
     LONGEST_LINE,
     MOST_OCTETS,
@@ -17,7 +17,7 @@ from tasks.mail.imap_reader import (
     NotImapError,
     Reader,
 )
-from tasks.mail.imap_rows import Folder, Response
+from tasks.mail.mailboxes.imap.responses import Folder, Response
 from tasks.mail.model.header import UNKNOWN_DATE, Row
 
 SECTION = b"BODY[HEADER.FIELDS (X-MAIL-LOOP-ID SUBJECT)]<0>"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.mail.imap_rows import Response
-from tasks.mail.imap_search import MOST_FOUND, criteria, found
+from tasks.mail.mailboxes.imap.responses import Response
+from tasks.mail.mailboxes.imap.search import MOST_FOUND, criteria, found
 
 
 def test_the_question_is_in_days_and_by_header_and_keyword() -> None:

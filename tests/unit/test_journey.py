@@ -19,7 +19,7 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.picture.hops import hop_bars, hop_timeline
-from tasks.mail.probe import checksum, compose
+from tasks.mail.probe.compose import checksum, compose
 from tasks.mail.verdict import judge
 
 START = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from tasks.mail.ledger import MARGIN, MOST_LINES, Terms, entry, line, lines, sen
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
-from tasks.mail.probe import compose
+from tasks.mail.probe.compose import compose
 
 SMTP = SmtpConfig(host="mx.test", from_addr="a@example.org", to_addr="b@example.org", subject_prefix="[loop]")
 SENT = datetime(2026, 11, 23, 14, 15, tzinfo=UTC)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.leftovers import Owner, is_thorough
 from tasks.mail.model.header import UNKNOWN_DATE, Row
-from tasks.mail.probe import compose
+from tasks.mail.probe.compose import compose
+from tasks.mail.probe.ownership import Owner, is_thorough
 
 SMTP = SmtpConfig(
     host="mx.example.org",

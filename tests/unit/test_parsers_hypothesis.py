@@ -24,21 +24,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.mail import imap_rows, imap_search, markdown, smtp_replies
-from tasks.mail.bounce import bounce_of
+from tasks.mail import markdown
 from tasks.mail.config.loop import ImapConfig, SmtpConfig
-from tasks.mail.imap_arguments import quoted
-from tasks.mail.imap_reader import NotImapError, Reader
-from tasks.mail.imap_rows import Folder, Response
 from tasks.mail.inbound import carries
-from tasks.mail.leftovers import Owner
-from tasks.mail.match import Match, body_has_id, decoded, match
+from tasks.mail.mailboxes.folders import MOST_FOLDERS, places
+from tasks.mail.mailboxes.imap import responses as imap_rows
+from tasks.mail.mailboxes.imap import search
+from tasks.mail.mailboxes.imap.encoding import quoted
+from tasks.mail.mailboxes.imap.framing import NotImapError, Reader
+from tasks.mail.mailboxes.imap.responses import Folder, Response
 from tasks.mail.model.errors import enhanced_code
 from tasks.mail.model.header import UNKNOWN_DATE, Row
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.places import MOST_FOLDERS, places
-from tasks.mail.probe import Probe, compose
+from tasks.mail.probe.bounce import bounce_of
+from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.probe.match import Match, body_has_id, decoded, match
+from tasks.mail.probe.ownership import Owner
+from tasks.mail.senders.smtp import replies
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS
 
@@ -200,9 +203,9 @@ SEARCHED = pieces(
 @stable
 @given(st.lists(SEARCHED.map(lambda text: (text,)), max_size=4))
 def test_a_search_finds_few_uids_in_order(responses: list[Response]) -> None:
-    uids = imap_search.found(responses)
+    uids = search.found(responses)
     assert uids == sorted(set(uids))
-    assert len(uids) <= imap_search.MOST_FOUND
+    assert len(uids) <= search.MOST_FOUND
     assert all(0 < uid < 2**32 for uid in uids)
 
 
@@ -214,12 +217,12 @@ def test_a_search_finds_what_the_server_says(uids: set[int], extended: bool) -> 
         response = b'ESEARCH (TAG "a1") UID' + (b" ALL " + b",".join(b"%d" % uid for uid in listed) if listed else b"")
     else:
         response = b"SEARCH" + b"".join(b" %d" % uid for uid in listed)
-    assert imap_search.found([(response,)]) == listed
+    assert search.found([(response,)]) == listed
 
 
 def test_a_search_that_names_everything_many_times_takes_no_memory() -> None:
     ranges = b",".join(b"%d:%d" % (first, first + 999) for first in range(1, 50_000_000, 1001))
-    assert len(imap_search.found([(b"ESEARCH UID ALL " + ranges,)])) == imap_search.MOST_FOUND
+    assert len(search.found([(b"ESEARCH UID ALL " + ranges,)])) == search.MOST_FOUND
 
 
 @stable
@@ -372,7 +375,7 @@ SECRET = st.text("GHIJKLMNOPQRSTUVWXYZ", min_size=8, max_size=12)
 def test_every_reply_and_error_is_told_in_one_line_without_secrets(
     stage: str, error: Callable[[int, str], BaseException], code: int, before: str, secret: str, after: str
 ) -> None:
-    failure = smtp_replies.failure(stage, error(code, before + secret + after), "relay.test", 30.0, [secret])
+    failure = replies.failure(stage, error(code, before + secret + after), "relay.test", 30.0, [secret])
     assert failure.stage == stage
     assert failure.text.isprintable()
     assert len(failure.text) <= 400
@@ -392,7 +395,7 @@ REPLIES = pieces(
 @stable
 @given(REPLIES | TEXT)
 def test_codes_and_queue_ids_hold_nothing_strange(text: str) -> None:
-    code, queue_id = enhanced_code(text), smtp_replies.queue_id(text)
+    code, queue_id = enhanced_code(text), replies.queue_id(text)
     assert code is None or (re.fullmatch(r"[245]\.\d+\.\d+", code) and text.startswith(code))
     assert queue_id is None or (re.fullmatch(r"[\w.@$+=-]{1,250}", queue_id, re.ASCII) and queue_id in text)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.imap_rows import Folder
+from tasks.mail.mailboxes.folders import MOST_FOLDERS, Place, places
+from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.model.outcome import Placement
-from tasks.mail.places import MOST_FOLDERS, Place, places
 
 
 def folder(name: str, *attributes: str) -> Folder:

@@ -11,8 +11,8 @@ from email.policy import SMTPUTF8
 import pytest
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.match import HEADERS, Match, body_has_id, decoded, match
-from tasks.mail.probe import Probe, checksum, compose
+from tasks.mail.probe.compose import Probe, checksum, compose
+from tasks.mail.probe.match import HEADERS, Match, body_has_id, decoded, match
 
 WHEN = datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC)
 

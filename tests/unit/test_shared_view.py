@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.mail import shared_view
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.imap_selected import Selected
-from tasks.mail.match import HEADERS, loop_ids, match, match_row
+from tasks.mail.mailboxes.imap.folder import Selected
+from tasks.mail.mailboxes.imap.pool import cache
+from tasks.mail.mailboxes.imap.pool.cache import View
 from tasks.mail.model.header import Row
-from tasks.mail.probe import compose
-from tasks.mail.shared_view import View
+from tasks.mail.probe.compose import compose
+from tasks.mail.probe.match import HEADERS, loop_ids, match, match_row
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS, head_of
 
@@ -71,7 +71,7 @@ def test_what_is_known_by_number_is_so_and_what_is_not_is_asked_for(
 
 def test_only_so_much_is_kept_and_the_rest_asked_for_again() -> None:
     view = View(Selected(3, 1, 1))
-    large = b"Subject: " + b"x" * (shared_view.MOST_OCTETS // 2) + b"\r\n\r\n"
+    large = b"Subject: " + b"x" * (cache.MOST_OCTETS // 2) + b"\r\n\r\n"
     view.learn([row(number, number, large) for number in (1, 2, 3)], view.changes)
     view.reached([row(3, 3)])
     assert view.unknown(1, 3) == (1, 2)

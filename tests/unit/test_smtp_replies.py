@@ -24,8 +24,8 @@ from tasks.mail.model.errors import enhanced_code
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction import without
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.smtp_connection import OutOfStep
-from tasks.mail.smtp_replies import failure, queue_id, reply
+from tasks.mail.senders.smtp.connection import OutOfStep
+from tasks.mail.senders.smtp.replies import failure, queue_id, reply
 
 CLOSED = "the relay closed the connection"
 

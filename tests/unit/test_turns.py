@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from flows.direct import check
-from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.senders.attempts import Attempts
 from tasks.mail.turns import key, turn
 from tests.raw.smtp import RawSmtp
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tasks.mail.bounce import bounce_of, delay_of
 from tasks.mail.config.loop import SmtpConfig, loop_config
-from tasks.mail.match import Match, match
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED, FAILED
-from tasks.mail.probe import Probe, compose
+from tasks.mail.probe.bounce import bounce_of, delay_of
+from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.probe.match import Match, match
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS, mail
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from email.message import Message
 from enum import StrEnum
 
-from tasks.mail.match import own_parts, text_of
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.probe import checksum
+from tasks.mail.probe.compose import checksum
+from tasks.mail.probe.match import own_parts, text_of
 
 TAG = re.compile(r"<[^<>]*>")
 WORD = re.compile(r"[^\W\d_]{3}")

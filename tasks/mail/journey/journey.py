@@ -17,9 +17,9 @@ from tasks.mail.journey.copies import Parting, parting
 from tasks.mail.journey.filters import Rating, filters
 from tasks.mail.journey.greylisting import greylisting
 from tasks.mail.journey.hops import Hop, hops
-from tasks.mail.match import POLICY
 from tasks.mail.model.observed import Signature
 from tasks.mail.model.safe_text import one_line
+from tasks.mail.probe.match import POLICY
 
 OURS = ("X-Mail-Loop-Id", "X-Mail-Loop-Name")
 MOST_HOPS = 60  # a message may claim to have had any number

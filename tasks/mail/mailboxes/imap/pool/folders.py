@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from tasks.mail.imap import Mailbox
-from tasks.mail.imap_selected import Selected
-from tasks.mail.imap_session import Session
+from tasks.mail.mailboxes.imap.folder import Selected
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.pool.cache import View
+from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.shared_view import View
 
 ROUNDS = 3  # of fetching what came while new messages were fetched; then others have their turn
 

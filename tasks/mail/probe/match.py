@@ -14,7 +14,7 @@ from email.policy import Compat32
 from enum import Enum, auto
 
 from tasks.mail.model.header import Row
-from tasks.mail.probe import Probe
+from tasks.mail.probe.compose import Probe
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from tasks.mail.courtesy import MailboxPlaces, Relays, relays
-from tasks.mail.imap import Mailbox
-from tasks.mail.shared_mailbox import SharedMailbox
-from tasks.mail.shared_session import SharedSession
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.pool.mailbox import SharedMailbox
+from tasks.mail.mailboxes.imap.pool.session import SharedSession
+from tasks.mail.net.limits import MailboxPlaces, Relays, relays
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.imap_rows import Folder
+from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.model.outcome import Placement
 
 JUNK_NAMES = ("junk", "spam", "junk e-mail", "junk email", "junk mail", "junk-e-mail", "bulk mail", "spamverdacht")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.mail.config.loop import TOKEN_LENGTH
-from tasks.mail.match import HEADERS, decoded, is_answer, is_report
 from tasks.mail.model.header import UNKNOWN_DATE, Row
-from tasks.mail.probe import Probe
+from tasks.mail.probe.compose import Probe
+from tasks.mail.probe.match import HEADERS, decoded, is_answer, is_report
 
 PROBE_ID = re.compile(r"[0-9a-f]{32}")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.mail.imap_connection import Connection
-from tasks.mail.imap_reader import Reply
+from tasks.mail.mailboxes.imap.connection import Connection
+from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.model.observed import TlsSession
 
 if TYPE_CHECKING:

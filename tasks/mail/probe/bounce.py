@@ -10,7 +10,11 @@ from email.message import Message
 from email.utils import getaddresses
 from functools import lru_cache
 
-from tasks.mail.match import (
+from tasks.mail.model.facts import Bounce
+from tasks.mail.model.outcome import DELAYED, FAILED
+from tasks.mail.model.safe_text import one_line
+from tasks.mail.probe.compose import Probe
+from tasks.mail.probe.match import (
     HEADERS,
     POLICY,
     comes_as_bounce,
@@ -21,10 +25,6 @@ from tasks.mail.match import (
     own_parts,
     text_of,
 )
-from tasks.mail.model.facts import Bounce
-from tasks.mail.model.outcome import DELAYED, FAILED
-from tasks.mail.model.safe_text import one_line
-from tasks.mail.probe import Probe
 
 STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # the second is for SMTPUTF8 (RFC 6533)
 ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers"}

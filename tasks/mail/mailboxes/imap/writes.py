@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
-from tasks.mail.imap_arguments import uid_set
-from tasks.mail.imap_asking import Asking
-from tasks.mail.imap_selected import Selected
+from tasks.mail.mailboxes.imap.encoding import uid_set
+from tasks.mail.mailboxes.imap.folder import Selected
+from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.model.header import Row
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.mail.imap_rows import Response
+from tasks.mail.mailboxes.imap.responses import Response
 
 LONGEST_LINE = LARGEST_LITERAL = 2**20
 MOST_RESPONSES = 200_000  # to one command; a folder of 100,000 messages that is emptied sends that many EXPUNGEs

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from tasks.mail.imap_arguments import quoted
-from tasks.mail.imap_rows import Response, number
+from tasks.mail.mailboxes.imap.encoding import quoted
+from tasks.mail.mailboxes.imap.responses import Response, number
 
 MOST_FOUND = 1000  # UIDs taken of one answer, the lowest first
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # no locale's

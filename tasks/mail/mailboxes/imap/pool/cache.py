@@ -10,9 +10,9 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tasks.mail.imap_selected import Selected
-from tasks.mail.match import loop_ids
+from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.model.header import Row
+from tasks.mail.probe.match import loop_ids
 
 MOST_OCTETS = 2 * 2**20  # of header fields that are kept; those of the oldest messages are asked for again
 MOST_NUMBERED = 20_000  # messages that are known by number, the newest: what a server says to have may be anything

@@ -12,11 +12,11 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from tasks.mail.courtesy import Place
-from tasks.mail.imap_session import Session
+from tasks.mail.mailboxes.imap.pool.folders import SharedFolders, Waiter
+from tasks.mail.mailboxes.imap.pool.queue import Job, Jobs
+from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.shared_folders import SharedFolders, Waiter
-from tasks.mail.shared_jobs import Job, Jobs
+from tasks.mail.net.limits import Place
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 
-from tasks.mail.imap_arguments import decode_name
+from tasks.mail.mailboxes.imap.encoding import decode_name
 from tasks.mail.model.header import UNKNOWN_DATE, Row
 from tasks.mail.model.redaction import line_without
 

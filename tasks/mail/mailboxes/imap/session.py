@@ -11,18 +11,19 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from tasks.mail import imap_rows, network
 from tasks.mail.config.secrets import secrets_of
-from tasks.mail.imap_arguments import strings
-from tasks.mail.imap_connection import Connection
-from tasks.mail.imap_reader import Reply
+from tasks.mail.mailboxes.imap import responses
+from tasks.mail.mailboxes.imap.connection import Connection
+from tasks.mail.mailboxes.imap.encoding import strings
+from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.model.errors import ImapFailure, describe_os_error
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction import code_without
+from tasks.mail.net import resolve
 from tasks.mail.net.connect import connect
+from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import ssl_context, tls_session
-from tasks.mail.stages import Stages
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
@@ -121,7 +122,7 @@ class Session:
         config, connection = self.config, self.connection
         context = self._ssl_context() if config.tls != "none" else None
         async with self._step("dns", f"address of {config.host}"):
-            addresses = await network.resolve(config.host, config.port)
+            addresses = await resolve.resolve(config.host, config.port)
         async with self._step("connect", f"connection to {config.host} port {config.port}"):
             sock = await connect(addresses)
             try:
@@ -172,7 +173,7 @@ class Session:
     def _told_capabilities(self, reply: Reply) -> bool:
         """Take what the server offers from a greeting or an answer, where it says so unasked (RFC 3501, 7.2.1)."""
         listed = [r[0][11:] for r in reply.responses if r[0][:11].upper() == b"CAPABILITY "]
-        name, arguments, _ = imap_rows.code(reply.text)
+        name, arguments, _ = responses.code(reply.text)
         listed += [arguments] if name == "CAPABILITY" else []
         if listed:
             self.capabilities = frozenset(b" ".join(listed).decode("ascii", "replace").upper().split())
@@ -198,7 +199,7 @@ class Session:
         else:
             raise _failure(ErrorType.AUTH, "login", "the server offers neither AUTH=PLAIN nor LOGIN on this connection")
         if reply.status != "OK":
-            temporary = imap_rows.code(reply.text)[0] in TEMPORARY_CODES
+            temporary = responses.code(reply.text)[0] in TEMPORARY_CODES
             kind = ErrorType.IMAP if temporary else ErrorType.AUTH
             raise self._refused("login", f"the login of {username}", reply, kind, permanent=True)
         return reply
@@ -212,7 +213,7 @@ class Session:
     def _refused(
         self, stage: str, about: str, reply: Reply, kind: ErrorType = ErrorType.IMAP, permanent: bool = False
     ) -> ImapFailure:
-        name, _, _ = imap_rows.code(reply.text)
+        name, _, _ = responses.code(reply.text)
         words = self.connection.words(reply.text) or reply.status
         permanent = name in PERMANENT_CODES or (permanent and name not in TEMPORARY_CODES)
         return ImapFailure(

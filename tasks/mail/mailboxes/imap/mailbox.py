@@ -1,4 +1,4 @@
-"""The IMAP leg's mailbox: list folders, read the newest messages, wait for more; see imap_changes for the rest."""
+"""The IMAP leg's mailbox: list folders, read the newest messages, wait for more; see writes for the rest."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.mail import imap_rows, imap_search
-from tasks.mail.imap_arguments import folder_name, quoted, uid_set
-from tasks.mail.imap_asking import Asking
-from tasks.mail.imap_changes import Changes
-from tasks.mail.imap_reader import Reply
-from tasks.mail.imap_rows import Folder, Response
-from tasks.mail.imap_selected import FolderStatus, Selected, folder_status, opened
-from tasks.mail.imap_session import Session
+from tasks.mail.mailboxes.imap import responses
+from tasks.mail.mailboxes.imap import search as imap_search
+from tasks.mail.mailboxes.imap.encoding import folder_name, quoted, uid_set
+from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected, folder_status, opened
+from tasks.mail.mailboxes.imap.framing import Reply
+from tasks.mail.mailboxes.imap.protocol import Asking
+from tasks.mail.mailboxes.imap.quota import quotas
+from tasks.mail.mailboxes.imap.responses import Folder, Response
+from tasks.mail.mailboxes.imap.session import Session
+from tasks.mail.mailboxes.imap.writes import Changes
 from tasks.mail.model.header import Row
 from tasks.mail.model.observed import Quota, TlsSession
-from tasks.mail.quota import quotas
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
@@ -104,7 +105,7 @@ class Mailbox(Changes):
         if self._session.rev2 or {"SPECIAL-USE", "LIST-EXTENDED"} <= self._session.capabilities:
             arguments += [b"RETURN", b"(SPECIAL-USE)"]  # a server that is not asked may keep it to itself
         reply = await self._session.ask("select", "LIST", *arguments)
-        listed = (imap_rows.folder(response, self._utf8) for response in reply.responses)
+        listed = (responses.folder(response, self._utf8) for response in reply.responses)
         found = {folder.name: folder for folder in listed if folder is not None}
         self._wire_names = {folder.name: folder.wire for folder in found.values()}
         return list(found.values())
@@ -168,7 +169,7 @@ class Mailbox(Changes):
     async def fetch_body(self, uid: int, limit: int = BODY_OCTETS) -> bytes:
         """The first octets of a whole message; none when it is gone."""
         reply = await self._session.ask("search", "UID FETCH", b"%d" % uid, b"(UID BODY.PEEK[]<0.%d>)" % limit)
-        bodies = self._read(reply, lambda response: imap_rows.body(response, uid))
+        bodies = self._read(reply, lambda response: responses.body(response, uid))
         return next(iter(bodies), b"")[:limit]
 
     async def noop(self) -> None:
@@ -234,11 +235,11 @@ class Mailbox(Changes):
 
     async def _fetch(self, verb: str, messages: bytes) -> list[Row]:
         reply = await self._session.ask("search", verb, messages, HEADERS)
-        rows = {row.uid: row for row in self._read(reply, imap_rows.row)}
+        rows = {row.uid: row for row in self._read(reply, responses.row)}
         return [rows[uid] for uid in sorted(rows)]
 
     def _read(self, reply: Reply, read: Callable[[Response], Read | None]) -> list[Read]:
         """What can be read of the answers to a FETCH; the others are counted."""
         found = [(response, read(response)) for response in reply.responses]
-        self.unreadable += sum(answer is None and imap_rows.is_answer(response) for response, answer in found)
+        self.unreadable += sum(answer is None and responses.is_answer(response) for response, answer in found)
         return [answer for _, answer in found if answer is not None]

@@ -15,8 +15,8 @@ from typing import Any
 
 from aioimaplib.aioimaplib import Command, IMAP4ClientProtocol
 
-from tasks.mail.imap_reader import NotImapError, Reader, Reply
-from tasks.mail.imap_rows import Response, code, count, readable
+from tasks.mail.mailboxes.imap.framing import NotImapError, Reader, Reply
+from tasks.mail.mailboxes.imap.responses import Response, code, count, readable
 from tasks.mail.model.errors import ImapFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction import code_without, line_without

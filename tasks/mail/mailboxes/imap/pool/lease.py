@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequen
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.mail.imap_connection import Connection
-from tasks.mail.imap_reader import Reply
+from tasks.mail.mailboxes.imap.connection import Connection
+from tasks.mail.mailboxes.imap.framing import Reply
+from tasks.mail.mailboxes.imap.pool.queue import again
+from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.shared_jobs import again
-from tasks.mail.shared_session import SharedSession
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig

@@ -10,8 +10,6 @@ from types import MappingProxyType
 
 from aiosmtplib import SMTPException
 
-from tasks.mail import courtesy, network
-from tasks.mail.attempts import Attempts
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.secrets import secrets_of
 from tasks.mail.model.errors import SmtpFailure, describe_os_error, enhanced_code
@@ -21,12 +19,14 @@ from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction import line_without, told, without
 from tasks.mail.model.safe_text import one_line, unlinked
+from tasks.mail.net import limits, resolve
 from tasks.mail.net.connect import connect
+from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import ssl_context
-from tasks.mail.probe import Probe
-from tasks.mail.smtp_connection import Connection
-from tasks.mail.smtp_replies import failure, queue_id
-from tasks.mail.stages import Stages
+from tasks.mail.probe.compose import Probe
+from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.smtp.connection import Connection
+from tasks.mail.senders.smtp.replies import failure, queue_id
 
 QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 async def attempt(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt:
     """Make one more attempt, and note how it ended. Raises SmtpFailure."""
-    async with courtesy.relay(smtp.host, smtp.port, smtp.username):
+    async with limits.relay(smtp.host, smtp.port, smtp.username):
         attempts.begin()
         try:
             receipt = await deliver(probe, smtp, attempts.started)
@@ -85,7 +85,7 @@ class _Dialogue:
         self.password = smtp.password.get_secret_value() if smtp.password else ""
         self.tls: TlsSession | None = None
         # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
-        self.client = Connection(smtp.host, smtp.ehlo_name or network.own_name(), timeout=2 * smtp.timeout)
+        self.client = Connection(smtp.host, smtp.ehlo_name or resolve.own_name(), timeout=2 * smtp.timeout)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ class _Dialogue:
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("dns"):
-            addresses = await network.resolve(self.smtp.host, self.smtp.port)
+            addresses = await resolve.resolve(self.smtp.host, self.smtp.port)
         async with self.stages("connect"):
             sock = await connect(addresses)
         if context is not None:

@@ -20,7 +20,7 @@ from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction import line_without
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.net.tls import describe_tls_error
-from tasks.mail.smtp_connection import OutOfStep
+from tasks.mail.senders.smtp.connection import OutOfStep
 
 E = TypeVar("E", bound=BaseException)
 

@@ -12,14 +12,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.mail.imap import BODY_OCTETS, Mailbox
-from tasks.mail.imap_rows import Folder
-from tasks.mail.imap_selected import FolderStatus, Selected
+from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
+from tasks.mail.mailboxes.imap.mailbox import BODY_OCTETS, Mailbox
+from tasks.mail.mailboxes.imap.pool.cache import View
+from tasks.mail.mailboxes.imap.pool.lease import Share
+from tasks.mail.mailboxes.imap.pool.session import SharedSession
+from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.model.header import Row
 from tasks.mail.pace import SLICE_SECONDS, SOON
-from tasks.mail.share import Share
-from tasks.mail.shared_session import SharedSession
-from tasks.mail.shared_view import View
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig

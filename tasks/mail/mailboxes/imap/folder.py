@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tasks.mail.imap_rows import Response, code, number, selected, status
+from tasks.mail.mailboxes.imap.responses import Response, code, number, selected, status
 
 
 @dataclass(frozen=True, slots=True)

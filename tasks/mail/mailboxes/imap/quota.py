@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tasks.mail.imap_rows import Response
+from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.model.observed import Quota
 
 QUOTA = re.compile(rb"QUOTA\b", re.IGNORECASE)
