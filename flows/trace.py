@@ -9,9 +9,9 @@ from pathlib import Path
 
 from flows.check import drawn_for, say
 from tasks.mail.config.extras import can_verify
+from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.journey.journey import journey
 from tasks.mail.journey.record import journey_record
-from tasks.mail.journey.signatures import signatures
 from tasks.mail.journey.text import lines
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import JourneyRecord

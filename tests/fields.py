@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.mail.journey.border import Field
+from tasks.mail.journey.authentication.trust import Field
 
 
 def header(text: str) -> list[Field]:

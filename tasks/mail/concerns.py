@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from tasks.mail.advice import Remedy, whoever_runs
 from tasks.mail.config.loop import ImapConfig, LoopConfig
-from tasks.mail.journey.authentication import NONE_FOUND, Drift, drift
+from tasks.mail.journey.authentication.believed import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body
-from tasks.mail.journey.filters import Rating, is_near
+from tasks.mail.journey.filters.ratings import Rating, is_near
 from tasks.mail.journey.journey import Journey
 from tasks.mail.journey.words import changers, named_by, one_of
 from tasks.mail.judgement import Verdict

@@ -9,8 +9,8 @@ from tasks.mail.advice import YOU, whoever_runs
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.secrets import secrets_of_all
-from tasks.mail.journey.clocks import own_skew
 from tasks.mail.journey.journey import Journey, Known, journey
+from tasks.mail.journey.received.clocks import own_skew
 from tasks.mail.journey.record import journey_record, tls_records
 from tasks.mail.journey.words import clock_notes, signature_notes, wrong_clocks
 from tasks.mail.judgement import refusal_notes

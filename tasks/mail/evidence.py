@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from tasks.mail.journey.signatures import signatures
+from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure

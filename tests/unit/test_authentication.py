@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.mail.journey.authentication import NONE_FOUND, Authentication, authentication, drift
-from tasks.mail.journey.authentication_results import Method, stated
-from tasks.mail.journey.border import Field, is_step, is_written_by
+from tasks.mail.journey.authentication.believed import NONE_FOUND, Authentication, authentication, drift
+from tasks.mail.journey.authentication.results import Method, stated
+from tasks.mail.journey.authentication.trust import Field, is_step, is_written_by
 from tests.fields import header
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.mail.journey.clocks import Step, own_skew, slowest, steps
-from tasks.mail.journey.hops import Hop
+from tasks.mail.journey.received.clocks import Step, own_skew, slowest, steps
+from tasks.mail.journey.received.hops import Hop
 from tests.unit.test_parsers_hypothesis import stable
 
 SENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

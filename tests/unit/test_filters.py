@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.mail.journey.border import Field
-from tasks.mail.journey.filter_fields import Reason
-from tasks.mail.journey.filters import MOST_REASONS, READERS, Rating, filters, is_near
+from tasks.mail.journey.authentication.trust import Field
+from tasks.mail.journey.filters.fields import Reason
+from tasks.mail.journey.filters.ratings import MOST_REASONS, READERS, Rating, filters, is_near
 from tests.fields import header
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.mail.journey.hops import LONGEST_VALUE, Hop, hops, queue_ids
+from tasks.mail.journey.received.hops import LONGEST_VALUE, Hop, hops, queue_ids
 from tests.unit.test_parsers_hypothesis import TEXT, stable
 
 WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -582,7 +582,7 @@ LONG = (
 @pytest.mark.parametrize("unit", LONG, ids=ascii)
 def test_the_time_is_linear_in_what_is_read(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of values far longer than are read at all."""
-    monkeypatch.setattr("tasks.mail.journey.hops.LONGEST_VALUE", 2**17)
+    monkeypatch.setattr("tasks.mail.journey.received.hops.LONGEST_VALUE", 2**17)
     long = (unit * 2**16)[: 2**16]
     began = time.process_time()
     hops([long, f"from a by b ({long}", f"from {long}", f"from a ({long})", f"from a by b; {long}"])

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tasks.mail.config.loop import loop_config
-from tasks.mail.journey.authentication import authentication
+from tasks.mail.journey.authentication.believed import authentication
+from tasks.mail.journey.authentication.signatures import MOST_SIGNATURES, disagreement, signatures
 from tasks.mail.journey.journey import journey
 from tasks.mail.journey.record import journey_record
-from tasks.mail.journey.signatures import MOST_SIGNATURES, disagreement, signatures
 from tasks.mail.journey.text import lines
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import SignatureRecord

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.message import Message
 
-from tasks.mail.journey.authentication import Authentication, authentication
+from tasks.mail.journey.authentication.believed import Authentication, authentication
+from tasks.mail.journey.authentication.trust import Field
 from tasks.mail.journey.body import Body, body_of, foreign
-from tasks.mail.journey.border import Field
-from tasks.mail.journey.clocks import Step, slowest, steps
-from tasks.mail.journey.copies import Parting, parting
-from tasks.mail.journey.filters import Rating, filters
-from tasks.mail.journey.greylisting import greylisting
-from tasks.mail.journey.hops import Hop, hops
+from tasks.mail.journey.filters.greylisting import greylisting
+from tasks.mail.journey.filters.ratings import Rating, filters
+from tasks.mail.journey.received.clocks import Step, slowest, steps
+from tasks.mail.journey.received.copies import Parting, parting
+from tasks.mail.journey.received.hops import Hop, hops
 from tasks.mail.model.observed import Signature
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.match import POLICY

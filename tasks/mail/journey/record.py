@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from tasks.mail.journey.clocks import Step, own_skew
-from tasks.mail.journey.filters import Rating
-from tasks.mail.journey.hops import queue_ids
+from tasks.mail.journey.filters.ratings import Rating
 from tasks.mail.journey.journey import Journey
+from tasks.mail.journey.received.clocks import Step, own_skew
+from tasks.mail.journey.received.hops import queue_ids
 from tasks.mail.model.journey_record import (
     AuthenticationRecord,
     FilterRecord,

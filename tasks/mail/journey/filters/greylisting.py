@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tasks.mail.journey.border import Field
-from tasks.mail.journey.writers import with_writers
+from tasks.mail.journey.authentication.trust import Field
+from tasks.mail.journey.owner import with_writers
 
 DELAYED = re.compile(r"\s*delayed\b", re.IGNORECASE)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.mail.journey.border import Field
-from tasks.mail.journey.hops import hops
+from tasks.mail.journey.authentication.trust import Field
+from tasks.mail.journey.received.hops import hops
 
 
 class Written(NamedTuple):

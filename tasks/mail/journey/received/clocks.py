@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.mail.journey.hops import Hop
-from tasks.mail.journey.skew import GRAIN, TOLERANCE, Reckoning, reckon
+from tasks.mail.journey.received.clock_offsets import GRAIN, TOLERANCE, Reckoning, reckon
+from tasks.mail.journey.received.hops import Hop
 
 NOTABLE = 1.0  # seconds that a step must take to be called slow
 NAMELESS = {"", "localhost", "localhost.localdomain"}  # each may be another server

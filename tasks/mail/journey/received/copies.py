@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.mail.journey.hops import Hop
+from tasks.mail.journey.received.hops import Hop
 
 
 @dataclass(frozen=True, slots=True)

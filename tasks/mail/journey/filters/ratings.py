@@ -2,7 +2,7 @@
 
 Many filters append their fields at the end of the header (rspamd, Exim, Exchange), where a sender, or the filter of the
 service that sent the message, may have put the like. What stands above every Received field by which the message may
-have come in is the receiver's for certain (see `border`); the rest is read too, and said to be uncertain. Of two fields
+have come in is the receiver's for certain (see `trust`); the rest is read too, and said to be uncertain. Of two fields
 of one name the upper one counts: a filter replaces what it finds, or writes above it.
 """
 
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tasks.mail.journey import filter_fields
-from tasks.mail.journey.border import Field, entry
-from tasks.mail.journey.filter_fields import Reader, Reason, Said
-from tasks.mail.journey.writers import Written, with_writers
+from tasks.mail.journey.authentication.trust import Field, entry
+from tasks.mail.journey.filters import fields as filter_fields
+from tasks.mail.journey.filters.fields import Reader, Reason, Said
+from tasks.mail.journey.owner import Written, with_writers
 
 SPAMASSASSIN, AMAVIS, RSPAMD = "SpamAssassin", "Amavis", "rspamd"
 EXCHANGE, BARRACUDA, PROOFPOINT, AMAZON = "Exchange Online Protection", "Barracuda", "Proofpoint", "Amazon SES"

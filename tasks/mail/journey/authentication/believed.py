@@ -5,7 +5,7 @@ Anybody can write such a field, so it is believed only where the receiver writes
 - Only fields count that begin with the receiver's own authserv-id. Where none is configured, that of the top-most field
   is taken, for a receiver writes above what others wrote before it; but it is a guess, and said to be one.
 - The first of them begins what the receiver states. That ends at the next Received field by which a message may come
-  in from elsewhere (see `border`). Should there be nothing until then, it ends at the one that follows the receiver's
+  in from elsewhere (see `trust`). Should there be nothing until then, it ends at the one that follows the receiver's
   own; and in any case at From, where the message itself begins. A server writes above its own Received field (Postfix
   with milters, Exchange, Fastmail) or right below it (Gmail), so all it writes is within.
 - A method has the results of the top-most field that states it, and nothing counts below a field that states `none`.
@@ -24,8 +24,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.mail.journey.authentication_results import MOST_RESULTS, Method, Stated, stated
-from tasks.mail.journey.border import Field, is_step, is_written_by
+from tasks.mail.journey.authentication.results import MOST_RESULTS, Method, Stated, stated
+from tasks.mail.journey.authentication.trust import Field, is_step, is_written_by
 from tasks.mail.model.safe_text import one_line
 
 FIELD = "authentication-results"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from tasks.mail.journey.authentication import Authentication
+from tasks.mail.journey.authentication.believed import Authentication
 from tasks.mail.model.observed import Signature
 from tasks.mail.model.safe_text import one_line
 
