@@ -13,7 +13,6 @@ from typing import TextIO
 from flows.files import with_max_wait
 from flows.live import live
 from tasks.blame.pattern import blame
-from tasks.mail.conclude import misconfigured
 from tasks.mail.config.addresses import slug
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import Limits, LoopConfig
@@ -25,6 +24,7 @@ from tasks.mail.model.safe_text import one_line
 from tasks.mail.picture import plain
 from tasks.mail.picture.timeline import Timeline
 from tasks.mail.report import line, timeline, who_acts
+from tasks.mail.verdict.result import misconfigured
 
 NARROW = 80  # columns of what is no terminal
 

@@ -16,7 +16,6 @@ from tasks import credentials
 from tasks.brief import Brief
 from tasks.ending import ended, recorded
 from tasks.fleets import fleet_ended, fleet_name
-from tasks.mail.conclude import broken, misconfigured, skipped
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.secrets import secrets_of_all
@@ -26,6 +25,7 @@ from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Places
 from tasks.mail.turns import turn
+from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.runs import this_run, to_its_end
 from tasks.states import final_state

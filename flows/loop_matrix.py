@@ -11,7 +11,6 @@ from pydantic.json_schema import SkipJsonSchema
 from flows.gates import PATIENCE, Gates, room_for
 from flows.mail_loop import checked
 from tasks.ending import ended, recorded
-from tasks.mail.conclude import broken, misconfigured, skipped
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.config.matrix import Receiver, Sender
 from tasks.mail.config.secrets import secrets_of
@@ -21,6 +20,7 @@ from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.turns import turn
+from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tasks.matrix import matrix_ended, matrix_name
 from tasks.parameters import check_flow, matrix_of
 from tasks.runs import this_run, to_its_end

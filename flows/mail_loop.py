@@ -6,7 +6,6 @@ from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
 from tasks.ending import ended
-from tasks.mail.conclude import conclude, misconfigured, skipped
 from tasks.mail.config.loop import Limits, SmtpConfig
 from tasks.mail.doubt import proved, to_look_for
 from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure
@@ -15,6 +14,7 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.turns import Turn, turn
+from tasks.mail.verdict.result import conclude, misconfigured, skipped
 from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, loop_of
 from tasks.runs import name_this_run, this_run, to_its_end
 from tasks.search import search

@@ -21,12 +21,12 @@ from flows.gates import PATIENCE, Gates, room_for
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from tasks.ending import listener
-from tasks.mail.conclude import broken
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.result import LoopResult
+from tasks.mail.verdict.result import broken
 
 AT_ONCE = 10  # flow runs that begin at once
 MOST_RUNS = 16  # that wait at once: SQLite took 24 loops with 16 well, stalls with 40 and answers 503 with 50

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
-from tasks.mail.conclude import conclude
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, AttemptError, Bounce, Hit, Receipt
@@ -15,6 +14,7 @@ from tasks.mail.model.outcome import ErrorType, Placement
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.senders.attempts import Attempts
+from tasks.mail.verdict.result import conclude
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 RUN = "0198f3a2-5c1e-7d4f-9a3b-2f1c0d9e8b7a"

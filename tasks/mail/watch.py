@@ -16,13 +16,13 @@ from tasks.mail.arrival import Search, find
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.config.secrets import secrets_of
-from tasks.mail.judgement import unreadable
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
 from tasks.mail.model.facts import Arrival, Bounce, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.compose import Probe
+from tasks.mail.verdict.phrases import unreadable
 
 FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
 LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was not found

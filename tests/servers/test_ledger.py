@@ -18,7 +18,6 @@ import pytest
 from flows.direct import check
 from tasks.mail.accounts import accounts
 from tasks.mail.arrival import find
-from tasks.mail.conclude import conclude
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import Outcome, Reported
@@ -26,6 +25,7 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.verdict.result import conclude
 from tests.servers.lab import Lab, User
 from tests.servers.loops import contents, fields, loop
 from tests.servers.processes import until

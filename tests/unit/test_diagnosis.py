@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.mail.advice import advice, is_greylisting, renewal
 from tasks.mail.journey.filters.greylisting import greylisting
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.received.hops import Hop
 from tasks.mail.journey.record import journey_record
-from tasks.mail.journey.words import changes, clock_notes, slow_step, ways
 from tasks.mail.mailboxes.imap.quota import quotas
 from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.model.observed import Quota
+from tasks.mail.verdict.journey import changes, clock_notes, slow_step, ways
+from tasks.mail.verdict.remedies import advice, is_greylisting, renewal
 
 START = datetime(2026, 11, 24, 7, 0, 0, tzinfo=UTC)
 

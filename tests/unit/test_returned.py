@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tasks.mail.conclude import conclude
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival, Bounce, Hit, Receipt
@@ -16,6 +15,7 @@ from tasks.mail.model.result import BounceRecord, LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.report import markdown
 from tasks.mail.senders.attempts import Attempts
+from tasks.mail.verdict.result import conclude
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 PASSWORD = "Kanari7enVogelTon9"

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.mail.advice import YOU, Remedy, advice, is_greylisting, renewal, whoever_runs
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.model.facts import AttemptError, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.verdict.remedies import YOU, Remedy, advice, is_greylisting, renewal, whoever_runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.mail import returned
-from tasks.mail.advice import YOU, Remedy, advice, is_greylisting, whoever_runs
-from tasks.mail.arrived import arrived
-from tasks.mail.concerns import Concern, concerns, tempered
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.journey.journey import Journey
-from tasks.mail.judgement import Verdict, exempted, follow, queued, reachable, said, secured, severity, unreadable
 from tasks.mail.model.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.model.facts import Arrival, AttemptError, Bounce, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.redaction import line_without
+from tasks.mail.verdict import bounce as returned
+from tasks.mail.verdict.delivered import arrived
+from tasks.mail.verdict.phrases import Verdict, exempted, follow, queued, reachable, said, secured, severity, unreadable
+from tasks.mail.verdict.remedies import YOU, Remedy, advice, is_greylisting, whoever_runs
+from tasks.mail.verdict.warnings import Concern, concerns, tempered
 
 
 def judge(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.mail.advice import Remedy, whoever_runs
 from tasks.mail.journey.authentication.signatures import disagreement
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey
 from tasks.mail.journey.received.clocks import NAMELESS, Step, own_skew
 from tasks.mail.journey.received.copies import Parting
-from tasks.mail.judgement import took
+from tasks.mail.verdict.phrases import took
+from tasks.mail.verdict.remedies import Remedy, whoever_runs
 
 MOST_SERVERS = 5  # named in one sentence
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.mail.advice import Remedy, is_greylisting, whoever_runs
-from tasks.mail.concerns import concerns, filter_of, rated, tempered
 from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.journey.journey import Journey
-from tasks.mail.journey.words import changes, slow_step, ways
-from tasks.mail.judgement import Verdict, follow, settled, severity, took
 from tasks.mail.model.facts import Arrival, AttemptError, Receipt
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.times import delivery_seconds
+from tasks.mail.verdict.journey import changes, slow_step, ways
+from tasks.mail.verdict.phrases import Verdict, follow, settled, severity, took
+from tasks.mail.verdict.remedies import Remedy, is_greylisting, whoever_runs
+from tasks.mail.verdict.warnings import concerns, filter_of, rated, tempered
 
 
 def arrived(

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from tasks.mail import returned
-from tasks.mail.advice import YOU, whoever_runs
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.secrets import secrets_of_all
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.received.clocks import own_skew
 from tasks.mail.journey.record import journey_record, tls_records
-from tasks.mail.journey.words import clock_notes, signature_notes, wrong_clocks
-from tasks.mail.judgement import refusal_notes
 from tasks.mail.ledger import lines
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
@@ -24,7 +20,11 @@ from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.compose import Probe
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.times import clock_skew, clock_step, delivery_seconds
-from tasks.mail.verdict import judge
+from tasks.mail.verdict import bounce
+from tasks.mail.verdict.journey import clock_notes, signature_notes, wrong_clocks
+from tasks.mail.verdict.judge import judge
+from tasks.mail.verdict.phrases import refusal_notes
+from tasks.mail.verdict.remedies import YOU, whoever_runs
 
 
 def conclude(
@@ -58,8 +58,8 @@ def conclude(
         facts |= {"earlier_probes": found.earlier}
         notes += tuple(lines(found.earlier))
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
-        facts |= _found(sent, found) | {"bounce": returned.record(loop, found)}
-        notes += (*returned.notes(loop, found), *found.notes, *_clock_note(sent, found, way))
+        facts |= _found(sent, found) | {"bounce": bounce.record(loop, found)}
+        notes += (*bounce.notes(loop, found), *found.notes, *_clock_note(sent, found, way))
         notes += (*clock_notes(way.steps), *signature_notes(way)) if way else ()
     if isinstance(sent, Receipt):
         legs = {"smtp": sent.tls, "imap": found.tls if isinstance(found, Arrival) else None}

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from tasks.mail.advice import Remedy, whoever_runs
 from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.journey.authentication.believed import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.filters.ratings import Rating, is_near
 from tasks.mail.journey.journey import Journey
-from tasks.mail.journey.words import changers, named_by, one_of
-from tasks.mail.judgement import Verdict
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import Status
+from tasks.mail.verdict.journey import changers, named_by, one_of
+from tasks.mail.verdict.phrases import Verdict
+from tasks.mail.verdict.remedies import Remedy, whoever_runs
 
 DNS = "whoever keeps the DNS of {domain}"
 UNSIGNED = Remedy(

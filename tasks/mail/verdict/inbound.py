@@ -1,0 +1,70 @@
+"""From what the receiving half found to its result: pure."""
+
+from __future__ import annotations
+
+from tasks.mail.config.loop import InboundConfig
+from tasks.mail.inbound import Recent, _text
+from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
+from tasks.mail.model.result import LoopResult
+from tasks.mail.probe.match import HEADERS, decoded
+from tasks.mail.verdict.phrases import severity, unreadable
+from tasks.mail.verdict.result import configuration_notes
+
+
+def conclude_inbound(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None) -> LoopResult:
+    """Judge one inbound check and write down what it found: pure."""
+    imap, notes = inbound.imap, configuration_notes(None, inbound.imap)
+    if isinstance(found, ImapFailure):
+        return _failed(inbound, found, notes, flow_run_id)
+    newest = found.rows[0]
+    message = HEADERS.parsebytes(newest.headers)
+    age = max(0.0, (found.begun.utc - newest.internaldate).total_seconds())
+    return LoopResult(
+        loop=inbound.name,
+        status=Status.OK,
+        outcome=Outcome.DELIVERED,
+        sentence=f"Mail arrives: the newest message with {imap.search_subject!r} in {imap.folder} is {age:.0f} s old.",
+        probe_id=_text(message, "X-Mail-Loop-Id") or None,
+        subject=decoded(message.get("Subject")),
+        message_id=_text(message, "Message-ID") or None,
+        arrived_at=newest.internaldate,
+        detected_at=found.detected.utc,
+        total_seconds=found.detected.since(found.begun),
+        imap_stages=dict(found.stages),
+        folder=imap.folder,
+        placement=Placement.EXPECTED,
+        copies=len(found.rows),
+        matched_uids=tuple(row.uid for row in found.rows),
+        latest_internaldate=newest.internaldate,
+        notes=notes + found.notes,
+        flow_run_id=flow_run_id,
+    )
+
+
+def _failed(
+    inbound: InboundConfig, failure: ImapFailure, notes: tuple[str, ...], flow_run_id: str | None
+) -> LoopResult:
+    imap = inbound.imap
+    if failure.error_type is ErrorType.NO_MESSAGE:
+        status, outcome = severity(imap.no_recent_message_severity), Outcome.LOST
+        sentence = f"Mail does not arrive at {imap.host}: {failure}; see whether it was sent, and its sender's log."
+        who = "whoever sends what is looked for"
+    else:
+        status, outcome = Status.ERROR, Outcome.UNVERIFIED
+        half, who = unreadable(imap, failure)
+        sentence = half[0].upper() + half[1:]
+    return LoopResult(
+        loop=inbound.name,
+        status=status,
+        outcome=outcome,
+        sentence=sentence,
+        who_acts=who,
+        leg="imap",
+        stage=failure.stage,
+        error_type=failure.error_type,
+        error_msg=failure.text,
+        imap_stages=failure.stages,
+        notes=notes,
+        flow_run_id=flow_run_id,
+    )
