@@ -17,7 +17,7 @@ from bench.contenders import PLUGIN_NEEDS, Contender, Cost, Warm, check_email_de
 from bench.peers import INTERVAL
 from bench.stage import Stage
 from bench.wire import Traffic, Wire
-from tasks.mail.pace import TIGHT_SECONDS
+from tasks.mail.mailboxes.imap.polling import TIGHT_SECONDS
 from tests.servers.lab import User
 
 LONG = 10.0  # seconds of waiting that are worth being done beside each other

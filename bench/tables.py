@@ -11,7 +11,7 @@ from bench.figures import median, percentile, seconds, table
 from bench.fleet import STILL, Ran
 from bench.sidebyside import OURS, PEERS, Measured
 from bench.sizes import Sized
-from tasks.mail.pace import TIGHT_SECONDS
+from tasks.mail.mailboxes.imap.polling import TIGHT_SECONDS
 
 MIB = 2**20
 

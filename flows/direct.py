@@ -13,21 +13,21 @@ from flows.gates import PATIENCE, Gates, room_for
 from tasks.mail.config.loading.environment import resolve_from_environment, resolve_inbound_from_environment
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.secrets import secrets_of, secrets_of_all
-from tasks.mail.doubt import proved, to_look_for
-from tasks.mail.inbound import Recent, find_recent
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
 from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure, SmtpFailure, as_imap_failure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
+from tasks.mail.run_lock import Turn, turn
+from tasks.mail.search.cleanup.acknowledge import settle
+from tasks.mail.search.in_doubt import proved, to_look_for
+from tasks.mail.search.inbound import Recent, find_recent
+from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
-from tasks.mail.told import settle
-from tasks.mail.turns import Turn, turn
 from tasks.mail.verdict.inbound import conclude_inbound
 from tasks.mail.verdict.result import broken, conclude, misconfigured, skipped
-from tasks.mail.watch import watch
 from tasks.tracing.traced import traced
 
 AT_ONCE = 20  # as in a fleet: more of them would measure each other, for all share one processor

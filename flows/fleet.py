@@ -24,7 +24,7 @@ from tasks.mail.model.errors import CheckSkipped, ConfigError
 from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Places
-from tasks.mail.turns import turn
+from tasks.mail.run_lock import turn
 from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.runs import this_run, to_its_end

@@ -19,7 +19,7 @@ from tasks.mail.model.errors import CheckSkipped, ConfigError
 from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.turns import turn
+from tasks.mail.run_lock import turn
 from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tasks.matrix import matrix_ended, matrix_name
 from tasks.parameters import check_flow, matrix_of

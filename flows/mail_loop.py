@@ -7,13 +7,13 @@ from pydantic.json_schema import SkipJsonSchema
 
 from tasks.ending import ended
 from tasks.mail.config.loop import Limits, SmtpConfig
-from tasks.mail.doubt import proved, to_look_for
 from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.run_lock import Turn, turn
+from tasks.mail.search.in_doubt import proved, to_look_for
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.turns import Turn, turn
 from tasks.mail.verdict.result import conclude, misconfigured, skipped
 from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, loop_of
 from tasks.runs import name_this_run, this_run, to_its_end

@@ -17,7 +17,7 @@ from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report import line
-from tasks.mail.told import settle
+from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.parameters import configuration_of
 from tasks.publish import publish
 from tasks.remains import clear_remains

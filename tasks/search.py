@@ -10,12 +10,12 @@ from prefect.states import Failed
 from tasks.mail.config.loop import ImapConfig, InboundConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.secrets import secrets_of, secrets_of_all
-from tasks.mail.inbound import Recent, find_recent
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.safe_text import unlinked
 from tasks.mail.probe.compose import Probe
-from tasks.mail.watch import watch
+from tasks.mail.search.inbound import Recent, find_recent
+from tasks.mail.search.watch import watch
 from tasks.states import finding
 
 

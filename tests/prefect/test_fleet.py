@@ -30,7 +30,7 @@ from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net import limits as courtesy
-from tasks.mail.turns import turn
+from tasks.mail.run_lock import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, Records, places_of, run_id
 from tests.raw.imap import RawImap

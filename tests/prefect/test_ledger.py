@@ -11,10 +11,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.server import free_port
 from tasks.ending import ended
-from tasks.mail.arrival import find
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.probe.compose import compose
+from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.result import conclude

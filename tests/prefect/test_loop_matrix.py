@@ -18,7 +18,7 @@ from tasks.mail.config.matrix import matrix_config
 from tasks.mail.markdown import escape
 from tasks.mail.model.failed import CheckFailed, MatrixFailed
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.turns import turn
+from tasks.mail.run_lock import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, count, places_of
 from tests.relays import USERS, matrix

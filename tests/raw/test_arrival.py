@@ -15,10 +15,10 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
-from tasks.mail.looks import OLD_REPORTS
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
+from tasks.mail.search.scan import OLD_REPORTS
 from tests.raw.imap import RawImap, Session
 from tests.raw.mailbox import Message
 from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Line

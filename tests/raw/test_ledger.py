@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from flows.direct import check
-from tasks.mail.arrival import find
-from tasks.mail.earlier import MOST_TOLD
-from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
+from tasks.mail.search.cleanup.ledger import TELLING, TOLD
+from tasks.mail.search.cleanup.stale import MOST_TOLD
+from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tests.raw.imap import RawImap, Session

@@ -21,16 +21,16 @@ import pytest
 
 from flows.cli import main
 from flows.direct import check
-from tasks.mail.arrival import find
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.ledger import TOLD
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.ownership import is_thorough
+from tasks.mail.search.cleanup.acknowledge import settle
+from tasks.mail.search.cleanup.ledger import TOLD
+from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
-from tasks.mail.told import settle
 from tasks.mail.verdict.result import conclude
 from tests.servers.lab import Lab, User, quoted
 from tests.servers.loops import NAME, contents, fields, loop

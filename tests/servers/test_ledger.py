@@ -17,12 +17,12 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.accounts import accounts
-from tasks.mail.arrival import find
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.search.cleanup.ledger import TELLING, TOLD
+from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.result import conclude

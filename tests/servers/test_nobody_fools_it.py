@@ -15,9 +15,9 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.ledger import TELLING, TOLD
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
+from tasks.mail.search.cleanup.ledger import TELLING, TOLD
 from tests.crowd import about, broken, huge, others
 from tests.notices import BOUNCES, DELAYS
 from tests.raw.smtp import RawSmtp

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config
-from tasks.mail.inbound import Recent
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, AttemptError, Hit, Receipt
 from tasks.mail.model.header import Row
 from tasks.mail.model.observed import Quota, Signature, TlsSession
 from tasks.mail.model.outcome import DELAYED, ErrorType, Reported
 from tasks.mail.model.result import EarlierProbe, LoopResult
+from tasks.mail.search.inbound import Recent
 from tasks.mail.verdict.inbound import conclude_inbound
 from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tests.results import (

@@ -102,7 +102,12 @@ def loaded_by(module: str) -> set[str]:
     [
         (
             "tasks.send",
-            {"tasks.search", "tasks.mail.mailboxes.imap.mailbox", "tasks.mail.arrival", "tasks.mail.inbound"},
+            {
+                "tasks.search",
+                "tasks.mail.mailboxes.imap.mailbox",
+                "tasks.mail.search.search",
+                "tasks.mail.search.inbound",
+            },
         ),
         (
             "tasks.search",

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.ledger import MARGIN, MOST_LINES, Terms, entry, line, lines, sender_is_done, sent_at
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
 from tasks.mail.probe.compose import compose
+from tasks.mail.search.cleanup.ledger import MARGIN, MOST_LINES, Terms, entry, line, lines, sender_is_done, sent_at
 
 SMTP = SmtpConfig(host="mx.test", from_addr="a@example.org", to_addr="b@example.org", subject_prefix="[loop]")
 SENT = datetime(2026, 11, 23, 14, 15, tzinfo=UTC)

@@ -16,8 +16,8 @@ from flows.direct import check
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.run_lock import key, turn
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.turns import key, turn
 from tests.raw.smtp import RawSmtp
 
 
@@ -74,7 +74,7 @@ def test_another_loop_has_its_own_turn_also_by_the_same_name() -> None:
 def test_a_process_that_is_killed_lets_go_of_its_turn() -> None:
     """As the operating system says, not a clock."""
     code = (
-        "import sys, time; from tasks.mail.turns import turn; from tests.unit.test_turns import loop\n"
+        "import sys, time; from tasks.mail.run_lock import turn; from tests.unit.test_turns import loop\n"
         "with turn(loop()) as mine:\n    mine.spend(); print('mine', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:

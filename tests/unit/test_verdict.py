@@ -8,7 +8,7 @@ from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, AttemptError, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
-from tasks.mail.times import clock_skew, clock_step, delivery_seconds
+from tasks.mail.search.clocks import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict.judge import judge
 from tests.results import BOUNCE, DOUBT, JUNK, LOST, OTHER, REFUSED, Change, arrival, hit, loop, moment, sent
 

@@ -9,7 +9,7 @@ from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.journey.journey import Journey
 from tasks.mail.model.facts import Arrival, AttemptError, Receipt
 from tasks.mail.model.outcome import Outcome, Placement, Status
-from tasks.mail.times import delivery_seconds
+from tasks.mail.search.clocks import delivery_seconds
 from tasks.mail.verdict.journey import changes, slow_step, ways
 from tasks.mail.verdict.phrases import Verdict, follow, settled, severity, took
 from tasks.mail.verdict.remedies import Remedy, is_greylisting, whoever_runs

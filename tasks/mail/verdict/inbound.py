@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tasks.mail.config.loop import InboundConfig
-from tasks.mail.inbound import Recent, _text
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.match import HEADERS, decoded
+from tasks.mail.search.inbound import Recent, _text
 from tasks.mail.verdict.phrases import severity, unreadable
 from tasks.mail.verdict.result import configuration_notes
 

@@ -10,7 +10,6 @@ from tasks.mail.config.secrets import secrets_of_all
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.received.clocks import own_skew
 from tasks.mail.journey.record import journey_record, tls_records
-from tasks.mail.ledger import lines
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
@@ -18,8 +17,9 @@ from tasks.mail.model.redaction import line_without
 from tasks.mail.model.result import AttemptRecord, LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.compose import Probe
+from tasks.mail.search.cleanup.ledger import lines
+from tasks.mail.search.clocks import clock_skew, clock_step, delivery_seconds
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.times import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict import bounce
 from tasks.mail.verdict.journey import clock_notes, signature_notes, wrong_clocks
 from tasks.mail.verdict.judge import judge

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
 from tasks.mail.mailboxes.imap.mailbox import BODY_OCTETS, Mailbox
+from tasks.mail.mailboxes.imap.polling import SLICE_SECONDS, SOON
 from tasks.mail.mailboxes.imap.pool.cache import View
 from tasks.mail.mailboxes.imap.pool.lease import Share
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.model.header import Row
-from tasks.mail.pace import SLICE_SECONDS, SOON
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.config.secrets import secrets_of
-from tasks.mail.ledger import TOLD
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
 from tasks.mail.model.header import Row
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.probe.ownership import Owner, probe_id
+from tasks.mail.search.cleanup.ledger import TOLD
 
 SECONDS = 10.0  # the result is published by then, and the run waits for no more than this
 

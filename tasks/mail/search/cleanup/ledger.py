@@ -28,7 +28,7 @@ from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
 from tasks.mail.probe.match import HEADERS
 from tasks.mail.probe.ownership import probe_id
-from tasks.mail.times import CLOCK_SLACK, INTERNALDATE_GRAIN
+from tasks.mail.search.clocks import CLOCK_SLACK, INTERNALDATE_GRAIN
 
 TELLING = "$MailLoopTelling"
 TOLD = "$MailLoopTold"

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from tasks.mail.arrival import Search, find
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.config.secrets import secrets_of
@@ -22,6 +21,7 @@ from tasks.mail.model.facts import Arrival, Bounce, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.compose import Probe
+from tasks.mail.search.search import Search, find
 from tasks.mail.verdict.phrases import unreadable
 
 FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox

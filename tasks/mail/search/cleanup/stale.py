@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tasks.mail.ledger import DELETED, TELLING, TOLD, Terms, entry, sender_is_done
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
 from tasks.mail.probe.ownership import Owner, probe_id
+from tasks.mail.search.cleanup.ledger import DELETED, TELLING, TOLD, Terms, entry, sender_is_done
 
 MOST_TOLD = 100  # in one run; the next one goes on
 WINDOW = timedelta(days=31)  # how far back an ordinary look goes, for a server's sake

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.earlier import Earlier, look
-from tasks.mail.ledger import TOLD, Terms
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
@@ -17,7 +15,9 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import Match, match
 from tasks.mail.probe.ownership import Owner, is_thorough
-from tasks.mail.times import clock_skew
+from tasks.mail.search.cleanup.ledger import TOLD, Terms
+from tasks.mail.search.cleanup.stale import Earlier, look
+from tasks.mail.search.clocks import clock_skew
 
 LEFT = "A copy without our own header fields was left in the mailbox: only they prove that it may be deleted."
 EARLIER_SECONDS = 10.0  # the verdict is certain by then, and waits for no more than this

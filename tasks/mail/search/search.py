@@ -11,13 +11,10 @@ import time
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 
-from tasks.mail.collect import collect, collect_earlier, terms_of
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.earlier import Earlier
-from tasks.mail.evidence import read_copies, room, verified
-from tasks.mail.looks import Looks
 from tasks.mail.mailboxes.folders import Place, Places, places
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.polling import Pace
 from tasks.mail.mailboxes.imap.pool.pool import opened
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
@@ -25,8 +22,11 @@ from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import Quota
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.pace import Pace
 from tasks.mail.probe.compose import Probe
+from tasks.mail.search.cleanup.collect import collect, collect_earlier, terms_of
+from tasks.mail.search.cleanup.stale import Earlier
+from tasks.mail.search.copies import read_copies, room, verified
+from tasks.mail.search.scan import Looks
 
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
