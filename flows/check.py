@@ -21,9 +21,9 @@ from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.picture import plain
-from tasks.mail.picture.timeline import Timeline
-from tasks.mail.report import line, timeline, who_acts
+from tasks.mail.report.report import line, timeline, who_acts
+from tasks.mail.report.svg import text as plain
+from tasks.mail.report.svg.timeline import Timeline
 from tasks.mail.verdict.result import misconfigured
 
 NARROW = 80  # columns of what is no terminal

@@ -24,7 +24,7 @@ from tasks.mail.config.loop import loop_config
 from tasks.mail.model import progress
 from tasks.mail.model.progress import Progress
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report import attempts, line, timeline
+from tasks.mail.report.report import attempts, line, timeline
 
 LOOP = "demo.json"
 LEGS = {"smtp": "sending", "imap": "looking for it"}

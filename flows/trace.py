@@ -12,10 +12,10 @@ from tasks.mail.config.extras import can_verify
 from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.journey.journey import journey
 from tasks.mail.journey.record import journey_record
-from tasks.mail.journey.text import lines
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import JourneyRecord
-from tasks.mail.picture.hops import hop_timeline
+from tasks.mail.report.journey_text import lines
+from tasks.mail.report.svg.hops import hop_timeline
 
 LARGEST = 64 * 2**20  # bytes: providers take no more
 

@@ -21,7 +21,7 @@ from tasks.ending import listener, recorded
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report import line
+from tasks.mail.report.report import line
 from tasks.tracing.traced import traced
 
 SECONDS = 20.0

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report import line
+from tasks.mail.report.report import line
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.parameters import configuration_of
 from tasks.publish import publish

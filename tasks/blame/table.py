@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tasks.mail.config.matrix import Cell
-from tasks.mail.markdown import code, escape, table
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.report import seconds
+from tasks.mail.report.markdown import code, escape, table
+from tasks.mail.report.report import seconds
 
 SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.ERROR: "✗"}
 # Of several outcomes with one status, the first names the whole: what is known to be broken before what is not known.

@@ -8,8 +8,8 @@ from datetime import datetime
 from tasks.blame.table import SIGNS
 from tasks.blame.vantage import Says, Together
 from tasks.mail.config.fleet import seen_from
-from tasks.mail.markdown import escape, table
 from tasks.mail.model.durations import duration
+from tasks.mail.report.markdown import escape, table
 
 
 def in_short(found: Sequence[Together]) -> str:

@@ -10,7 +10,7 @@ from tasks.history.figures import Figures
 from tasks.history.grid import grid
 from tasks.history.latency import latency
 from tasks.history.window import Window
-from tasks.mail.markdown import escape, table
+from tasks.mail.report.markdown import escape, table
 
 NOTHING = "No check was found in this period."
 

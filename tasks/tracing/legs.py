@@ -13,8 +13,8 @@ from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.model.journey_record import HopRecord, TlsRecord
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
-from tasks.mail.picture.hops import hop_bars
-from tasks.mail.picture.timeline import OPENING
+from tasks.mail.report.svg.hops import hop_bars
+from tasks.mail.report.svg.timeline import OPENING
 from tasks.tracing.spans import Span, Value, known
 
 MOST_HOPS = 50  # a message may claim to have had any number

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.report import markdown
+from tasks.mail.report.report import markdown
 from tests.diagnosis.document import documented, said
 from tests.diagnosis.making import judged
 from tests.diagnosis.situations import SITUATIONS, Situation

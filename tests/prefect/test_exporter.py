@@ -21,7 +21,7 @@ from tasks.alert_records import CHECKED
 from tasks.history.record import embedded
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report import markdown
+from tasks.mail.report.report import markdown
 from tasks.metrics.sighting import Sighting
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.api import Api

@@ -17,11 +17,11 @@ from flows.mail_loop import mail_loop_check
 from flows.server import free_port
 from flows.through_prefect import result_of
 from tasks.mail.config.loop import Limits
-from tasks.mail.markdown import escape
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
+from tasks.mail.report.markdown import escape
 from tasks.mail.senders.attempts import Attempts
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script

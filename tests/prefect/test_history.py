@@ -31,7 +31,7 @@ from tasks.history.window import Window, window
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report import markdown
+from tasks.mail.report.report import markdown
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.browser import SCREENSHOTS
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, imap, smtp

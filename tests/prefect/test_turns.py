@@ -10,8 +10,8 @@ from prefect.client.schemas.objects import StateType
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check
 from tasks.mail.config.loop import Limits, loop_config
-from tasks.mail.markdown import escape
 from tasks.mail.model.outcome import Outcome
+from tasks.mail.report.markdown import escape
 from tasks.mail.run_lock import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, USER, Records, count, imap, smtp

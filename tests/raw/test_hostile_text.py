@@ -18,9 +18,9 @@ from flows.direct import check
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
-from tasks.mail.picture import plain
 from tasks.mail.probe.compose import compose
-from tasks.mail.report import attempts, line, markdown, timeline
+from tasks.mail.report.report import attempts, line, markdown, timeline
+from tasks.mail.report.svg import text as plain
 from tasks.mail.senders.attempts import Attempts
 from tasks.parameters import configuration_of
 from tasks.send import send_probe

@@ -49,11 +49,11 @@ from tasks.history.text import lines as history_lines
 from tasks.history.window import window
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import Matrix
-from tasks.mail.journey.text import lines as journey_lines
 from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.model.result import LoopResult
-from tasks.mail.picture.svg import svg
-from tasks.mail.report import attempts, line, markdown, timeline, who_acts
+from tasks.mail.report.journey_text import lines as journey_lines
+from tasks.mail.report.report import attempts, line, markdown, timeline, who_acts
+from tasks.mail.report.svg.draw import svg
 from tasks.matrix import matrix_name
 from tasks.metrics.board import Board
 from tasks.metrics.sighting import Sighting, of_a_result, of_a_state

@@ -13,7 +13,7 @@ from tasks.fleet import table
 from tasks.history.record import CLOSE, OPEN, embedded, embedded_all, extracted, extracted_all
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report import markdown
+from tasks.mail.report.report import markdown
 from tests.unit.test_report import RESULT
 
 HOSTILE = [

@@ -10,14 +10,14 @@ from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.record import journey_record
-from tasks.mail.journey.text import lines
 from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import Outcome, Placement, Status
-from tasks.mail.picture.hops import hop_bars, hop_timeline
 from tasks.mail.probe.compose import checksum, compose
+from tasks.mail.report.journey_text import lines
+from tasks.mail.report.svg.hops import hop_bars, hop_timeline
 from tasks.mail.verdict.judge import judge
 from tasks.mail.verdict.phrases import Verdict
 from tasks.mail.verdict.warnings import concerns

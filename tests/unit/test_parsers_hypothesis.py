@@ -24,7 +24,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.mail import markdown
 from tasks.mail.config.loop import ImapConfig, SmtpConfig
 from tasks.mail.mailboxes.folders import MOST_FOLDERS, places
 from tasks.mail.mailboxes.imap import responses as imap_rows
@@ -40,6 +39,7 @@ from tasks.mail.probe.bounce import bounce_of
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import Match, body_has_id, decoded, match
 from tasks.mail.probe.ownership import Owner
+from tasks.mail.report import markdown
 from tasks.mail.search.inbound import carries
 from tasks.mail.senders.smtp import replies
 from tests.lookalikes import LOOK_ALIKES

@@ -11,10 +11,10 @@ from tasks.mail.config.loop import Limits
 from tasks.mail.model.durations import duration
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
-from tasks.mail.picture.layout import alternative
-from tasks.mail.picture.plain import text
-from tasks.mail.picture.scale import Scale, tick, ticks
-from tasks.mail.picture.timeline import MOST_HOPS, Bar, Mark, Timeline, of_result
+from tasks.mail.report.svg.layout import alternative
+from tasks.mail.report.svg.scale import Scale, tick, ticks
+from tasks.mail.report.svg.text import text
+from tasks.mail.report.svg.timeline import MOST_HOPS, Bar, Mark, Timeline, of_result
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LIMITS = Limits(warn_after=60, max_wait=300)

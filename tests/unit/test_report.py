@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from markdown_it import MarkdownIt
 
-from tasks.mail.markdown import code, escape
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
-from tasks.mail.report import attempts, line, markdown, who_acts
+from tasks.mail.report.markdown import code, escape
+from tasks.mail.report.report import attempts, line, markdown, who_acts
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
 RESULT = LoopResult(

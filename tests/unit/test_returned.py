@@ -13,7 +13,7 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import DELAYED, Outcome, Placement, Status
 from tasks.mail.model.result import BounceRecord, LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.report import markdown
+from tasks.mail.report.report import markdown
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.verdict.result import conclude
 

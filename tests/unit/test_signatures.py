@@ -16,9 +16,9 @@ from tasks.mail.journey.authentication.believed import authentication
 from tasks.mail.journey.authentication.signatures import MOST_SIGNATURES, disagreement, signatures
 from tasks.mail.journey.journey import journey
 from tasks.mail.journey.record import journey_record
-from tasks.mail.journey.text import lines
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import SignatureRecord
+from tasks.mail.report.journey_text import lines
 
 MESSAGE = b"From: a@example.org\r\nTo: b@example.net\r\nSubject: hello\r\n\r\nA few words.\r\n"
 KEY = rsa.generate_private_key(65537, 2048)

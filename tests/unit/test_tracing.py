@@ -21,7 +21,7 @@ from tasks.mail.model.journey_record import HopRecord, JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
 from tasks.mail.model.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult
 from tasks.mail.model.safe_text import LONGEST
-from tasks.mail.report import timeline
+from tasks.mail.report.report import timeline
 from tasks.tracing.check import GRACE, trace_of
 from tasks.tracing.legs import MOST_ATTEMPTS, MOST_HOPS
 from tasks.tracing.otlp import emit, where_to

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.mail.markdown import code, escape, table
 from tasks.mail.model.durations import duration
 from tasks.mail.model.journey_record import FilterRecord, HopRecord, JourneyRecord
 from tasks.mail.model.result import LoopResult
+from tasks.mail.report.markdown import code, escape, table
 
 Row = tuple[str, ...]
 VALID = {True: "**yes**", False: "**no**", None: "not known"}

@@ -11,7 +11,8 @@ from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from tasks.mail.model.durations import clamp
-from tasks.mail.picture.layout import (
+from tasks.mail.report.svg.labels import ems, fit, is_plain, shown
+from tasks.mail.report.svg.layout import (
     BETWEEN,
     LEAST,
     MOST_WORDS,
@@ -23,9 +24,8 @@ from tasks.mail.picture.layout import (
     edges,
     marks,
 )
-from tasks.mail.picture.scale import Scale, tick, ticks
-from tasks.mail.picture.timeline import LANES, Timeline
-from tasks.mail.picture.words import ems, fit, is_plain, shown
+from tasks.mail.report.svg.scale import Scale, tick, ticks
+from tasks.mail.report.svg.timeline import LANES, Timeline
 
 WIDTH, PAD, COLUMN = 860.0, 20.0, 52.0
 LEFT, RIGHT = PAD + COLUMN, WIDTH - PAD

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tasks.mail.config.loop import Limits
-from tasks.mail.journey.tables import sections
-from tasks.mail.markdown import code, escape, table
 from tasks.mail.model.outcome import FAILED
 from tasks.mail.model.result import BounceRecord, LoopResult
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.picture.hops import hop_bars
-from tasks.mail.picture.timeline import Timeline, of_result
+from tasks.mail.report.journey_tables import sections
+from tasks.mail.report.markdown import code, escape, table
+from tasks.mail.report.svg.hops import hop_bars
+from tasks.mail.report.svg.timeline import Timeline, of_result
 
 
 def line(result: LoopResult) -> str:
@@ -88,7 +88,7 @@ def _picture(result: LoopResult, limits: Limits | None) -> list[str]:
     drawn = timeline(result, limits)
     if not drawn.bars:
         return []
-    from tasks.mail.picture.svg import alt, data_uri, svg  # a command line starts without it
+    from tasks.mail.report.svg.draw import alt, data_uri, svg  # a command line starts without it
 
     return [f"![{escape(alt(drawn))}]({data_uri(svg(drawn))})"]
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from tasks.mail.model.durations import duration
 from tasks.mail.model.journey_record import HopRecord, JourneyRecord
-from tasks.mail.picture.timeline import Bar, Timeline
+from tasks.mail.report.svg.timeline import Bar, Timeline
 
 
 def hop_bars(journey: JourneyRecord | None, start: float) -> list[tuple[str, float, float]]:

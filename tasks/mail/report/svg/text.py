@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.mail.model.durations import SHORTEST, clamp, duration
-from tasks.mail.picture.scale import tick, ticks
-from tasks.mail.picture.timeline import LANES, Bar, Timeline
-from tasks.mail.picture.words import ELLIPSIS, columns, fit_columns, shown
+from tasks.mail.report.svg.labels import ELLIPSIS, columns, fit_columns, shown
+from tasks.mail.report.svg.scale import tick, ticks
+from tasks.mail.report.svg.timeline import LANES, Bar, Timeline
 
 WIDEST = 120  # columns: on more, eyes lose the line
 LANE, GAP = 6, 2  # columns of the lane's name, and before the words behind a bar

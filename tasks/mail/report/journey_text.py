@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.mail.journey.tables import clock
 from tasks.mail.model.durations import duration
 from tasks.mail.model.journey_record import FilterRecord, HopRecord, JourneyRecord
 from tasks.mail.model.safe_text import one_line
+from tasks.mail.report.journey_tables import clock
 
 
 def lines(journey: JourneyRecord) -> Iterator[str]:
