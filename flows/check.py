@@ -12,7 +12,7 @@ from typing import TextIO
 
 from flows.files import with_max_wait
 from flows.live import live
-from tasks.blame.pattern import blame
+from tasks.correlation.pattern import blame
 from tasks.mail.config.addresses import slug
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import Limits, LoopConfig

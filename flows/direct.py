@@ -28,7 +28,7 @@ from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.inbound import conclude_inbound
 from tasks.mail.verdict.result import broken, conclude, misconfigured, skipped
-from tasks.tracing.traced import traced
+from tasks.tracing.export import traced
 
 AT_ONCE = 20  # as in a fleet: more of them would measure each other, for all share one processor
 

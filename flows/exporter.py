@@ -21,7 +21,7 @@ from prometheus_client import write_to_textfile
 from flows.metrics_server import application, listening
 from flows.sightings import Sightings
 from tasks.mail.model.errors import ConfigError, describe_os_error
-from tasks.metrics.board import Board
+from tasks.metrics.collector import Board
 
 FIRST_SECONDS = 600.0  # that the first read may take: it asks for each loop
 READ_SECONDS = 60.0

@@ -37,12 +37,13 @@ from flows.mail_loop import mail_loop_check
 from flows.server import ServerError
 from tasks.alerts.rules import TRIAL
 from tasks.fleets import fleet_name
-from tasks.history import artifact, page, text
-from tasks.history.checks import Check, loop_name, of_results, of_state
+from tasks.history import html as page
+from tasks.history import markdown, text
 from tasks.history.figures import Figures, histories
 from tasks.history.record import extracted, extracted_all
 from tasks.history.tables import in_short
 from tasks.history.window import SINCE, Window, window
+from tasks.mail.checks import Check, loop_name, of_results, of_state
 from tasks.mail.config.addresses import SLUG
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
@@ -75,7 +76,7 @@ async def loop_history(
         return Failed(name="Misconfigured", message=str(error), data=error)
     history = await read(period, loop)
     await acreate_markdown_artifact(
-        artifact.markdown(history, period),
+        markdown.markdown(history, period),
         key=artifact_key(f"history-{loop}" if loop else "history"),
         description=in_short(history, period),
     )

@@ -16,8 +16,8 @@ from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.checked import RESOURCE, checked, events
-from tasks.blame.vantage import Seen, Together, Watched, together
-from tasks.blame.vantage_table import in_short, markdown
+from tasks.correlation.vantage import Seen, Together, Watched, together
+from tasks.correlation.vantage_table import in_short, markdown
 from tasks.history.record import read
 from tasks.mail.config.fields import Slug
 from tasks.mail.config.fleet import seen_from

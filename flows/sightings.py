@@ -27,8 +27,8 @@ from tasks.history.record import extracted, read
 from tasks.mail.model.result import LoopResult
 from tasks.matrix import matrix_name
 from tasks.metrics.loop import KEPT, LONGEST, REMEMBERED
-from tasks.metrics.seen import Seen
-from tasks.metrics.sighting import Sighting, identity, of_a_result, of_a_state
+from tasks.metrics.recent import Seen
+from tasks.metrics.run import Sighting, identity, of_a_result, of_a_state
 from tasks.publish import artifact_key
 
 LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run

@@ -19,7 +19,7 @@ from prefect.events.filters import (
 )
 
 from tasks.alerts.rules import Rule
-from tasks.alerts.standing import Pending, Standing
+from tasks.alerts.state import Pending, Standing
 
 RULES = "mail-loop-alerts"
 STATE = "mail-loop-alert-state-{loop}"

@@ -22,7 +22,7 @@ from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import line
-from tasks.tracing.traced import traced
+from tasks.tracing.export import traced
 
 SECONDS = 20.0
 PAGE = 200  # what a server gives at the most at a time

@@ -32,7 +32,7 @@ from tasks.alert_records import (
 )
 from tasks.alerts import message
 from tasks.alerts.rules import TRIAL, Rule
-from tasks.alerts.standing import Kind, Pending, Standing, after
+from tasks.alerts.state import Kind, Pending, Standing, after
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 

@@ -22,7 +22,7 @@ from tasks.parameters import configuration_of
 from tasks.publish import publish
 from tasks.remains import clear_remains
 from tasks.states import final_state
-from tasks.tracing.traced import traced
+from tasks.tracing.export import traced
 
 # Whoever started the run in this process may listen here: the verdict then reaches him whatever becomes of Prefect.
 listener: ContextVar[Callable[[LoopResult], None] | None] = ContextVar("listener", default=None)

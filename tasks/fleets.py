@@ -10,9 +10,9 @@ from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from tasks.blame.pattern import blame
-from tasks.blame.table import summary
-from tasks.fleet.table import markdown, rows
+from tasks.correlation.fleet_table import markdown, rows
+from tasks.correlation.matrix_table import summary
+from tasks.correlation.pattern import blame
 from tasks.history.record import embedded_all
 from tasks.mail.config.plan import Planned
 from tasks.mail.model.failed import MatrixFailed

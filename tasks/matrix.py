@@ -10,9 +10,9 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from tasks.blame.path import Path
-from tasks.blame.pattern import pattern
-from tasks.blame.table import markdown, summary
+from tasks.correlation.matrix_table import markdown, summary
+from tasks.correlation.observation import Path
+from tasks.correlation.pattern import pattern
 from tasks.mail.config.matrix import Cell
 from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status

@@ -16,9 +16,9 @@ from flows.alerts import channels as blocks
 from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
 from flows.alerts.loops import known_loops
 from tasks.alert_records import ALIVE, CHECKED, RULES, WATCHED, resource, write
-from tasks.alerts.by_mail import hosts_of, shared, way_of
+from tasks.alerts.mail_guard import hosts_of, shared, way_of
 from tasks.alerts.rules import Alerts, Rule
-from tasks.alerts.standing import Standing
+from tasks.alerts.state import Standing
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line
 

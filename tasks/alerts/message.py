@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tasks.alerts.standing import Kind, Standing
+from tasks.alerts.state import Kind, Standing
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
-from tasks.history.checks import Check
 from tasks.history.drift import Seen, seen
 from tasks.history.outages import Outage, outages
 from tasks.history.window import Window
+from tasks.mail.checks import Check
 from tasks.mail.model.outcome import Outcome, Placement
 
 Place = tuple[str, Placement]

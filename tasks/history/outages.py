@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tasks.history.checks import Check
+from tasks.mail.checks import Check
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from tasks.history.drift import Seen
 from tasks.history.figures import Figures, Place
-from tasks.history.latency import PERCENTILES
+from tasks.history.formats import NONE, count, length, minute, percent, took
+from tasks.history.svg.latency import PERCENTILES
 from tasks.history.window import Window
-from tasks.history.words import NONE, count, length, minute, percent, took
 
 Row = tuple[str, ...]
 MOST_IN_SHORT = 10

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from tasks.history import tables
+from tasks.history.calendar import MEANINGS, Calendar, Mark, calendar
 from tasks.history.figures import Figures, percentile
-from tasks.history.outcomes import MEANINGS, Calendar, Mark, calendar
+from tasks.history.formats import took
 from tasks.history.window import Window
-from tasks.history.words import took
 from tasks.mail.model.safe_text import one_line
 
 LABEL = 15

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tasks.history.words import minute
+from tasks.history.formats import minute
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.intervals import SPAN, span
 

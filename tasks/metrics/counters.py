@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, disable_created_metrics
 
-from tasks.metrics.sighting import ENDS, VERDICTS, Sighting, is_time
+from tasks.metrics.run import ENDS, VERDICTS, Sighting, is_time
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 MOST_REMEMBERED = 10_000  # messages that were told as late, for the case that they are told again

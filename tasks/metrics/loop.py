@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from tasks.metrics.sighting import LEGS, Sighting
+from tasks.metrics.run import LEGS, Sighting
 
 REMEMBERED = 11  # runs, for the ten gaps between them
 MANY = 4  # gaps, of which one may be an outage

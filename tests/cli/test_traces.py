@@ -214,7 +214,7 @@ async def test_a_header_that_is_wrong_stands_in_no_log(box: Sandbox, mail_loop: 
     with collector(status=401) as there:
         variables = {"OTEL_EXPORTER_OTLP_HEADERS": SECRET} | logs_everything
         ended = await traced(mail_loop, written(tmp_path, "office", config(box, imap=None)), there, **variables)
-    assert " WARNING tasks.tracing.traced The trace of office was not exported to " in ended.err
+    assert " WARNING tasks.tracing.export The trace of office was not exported to " in ended.err
     assert len(there.requests) == 1
     assert SECRET not in ended.out + ended.err
 

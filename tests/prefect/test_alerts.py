@@ -27,7 +27,7 @@ from flows.alerts.loops import known_loops
 from flows.serve import WORKER, serve
 from flows.server import SERVER, free_port, start_server
 from tasks.alert_records import RULES, STATE, write
-from tasks.alerts.by_mail import hosts_of
+from tasks.alerts.mail_guard import hosts_of
 from tasks.alerts.rules import Alerts
 from tasks.calling import SETTLED
 from tasks.mail.config.loop import validated

@@ -22,7 +22,7 @@ from tasks.history.record import embedded
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
-from tasks.metrics.sighting import Sighting
+from tasks.metrics.run import Sighting
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.api import Api
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records

@@ -24,7 +24,7 @@ from flows.mail_loop import mail_loop_check
 from flows.setup import ROOT
 from flows.through_prefect import result_of
 from tasks.alerts.rules import TRIAL
-from tasks.history import page as html
+from tasks.history import html as html
 from tasks.history.figures import Figures
 from tasks.history.record import embedded, extracted
 from tasks.history.window import Window, window

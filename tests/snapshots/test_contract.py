@@ -29,24 +29,24 @@ from flows.setup import ROOT
 from tasks.alert_records import CALL, CHECKED, RULES, STATE, WATCHED, resource
 from tasks.alerts.message import body, silent, subject
 from tasks.alerts.rules import Alerts
-from tasks.alerts.standing import Kind, Standing
-from tasks.blame.path import Path
-from tasks.blame.pattern import pattern
-from tasks.blame.table import markdown as matrix_markdown
-from tasks.blame.table import summary
-from tasks.blame.vantage import Seen, Together, Watched, together
-from tasks.blame.vantage_table import in_short
-from tasks.blame.vantage_table import markdown as vantage_markdown
+from tasks.alerts.state import Kind, Standing
 from tasks.calling import labels_of
-from tasks.fleet.table import markdown as fleet_markdown
-from tasks.fleet.table import rows
+from tasks.correlation.fleet_table import markdown as fleet_markdown
+from tasks.correlation.fleet_table import rows
+from tasks.correlation.matrix_table import markdown as matrix_markdown
+from tasks.correlation.matrix_table import summary
+from tasks.correlation.observation import Path
+from tasks.correlation.pattern import pattern
+from tasks.correlation.vantage import Seen, Together, Watched, together
+from tasks.correlation.vantage_table import in_short
+from tasks.correlation.vantage_table import markdown as vantage_markdown
 from tasks.fleets import fleet_name
-from tasks.history.artifact import markdown as history_markdown
-from tasks.history.checks import of_results
 from tasks.history.figures import Figures, histories
+from tasks.history.markdown import markdown as history_markdown
 from tasks.history.record import embedded
 from tasks.history.text import lines as history_lines
 from tasks.history.window import window
+from tasks.mail.checks import of_results
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import Matrix
 from tasks.mail.model.journey_record import JourneyRecord
@@ -55,15 +55,15 @@ from tasks.mail.report.journey_text import lines as journey_lines
 from tasks.mail.report.report import attempts, line, markdown, timeline, who_acts
 from tasks.mail.report.svg.draw import svg
 from tasks.matrix import matrix_name
-from tasks.metrics.board import Board
-from tasks.metrics.sighting import Sighting, of_a_result, of_a_state
+from tasks.metrics.collector import Board
+from tasks.metrics.run import Sighting, of_a_result, of_a_state
 from tasks.parameters import configuration_of
 from tasks.publish import ARRIVED, UNPUBLISHED, artifact_key
 from tasks.runs import place_tag
 from tasks.search import find_probe, look_for_recent
 from tasks.send import send_probe
 from tasks.states import final_state
-from tasks.tracing.check import trace_of
+from tasks.tracing.build import trace_of
 from tests.results import START
 from tests.snapshots.cases import CASES, EARLIER
 from tests.snapshots.stored import same_as_stored

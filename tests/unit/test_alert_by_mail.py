@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.alerts.by_mail import hosts_of, shared, way_of
+from tasks.alerts.mail_guard import hosts_of, shared, way_of
 from tasks.alerts.rules import Channel
 
 APPRISE, BLOCK = Channel(apprise="secret"), Channel(block="sendgrid-email/ops")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.alerts import message
 from tasks.alerts.rules import Rule
-from tasks.alerts.standing import Kind, Pending, Standing, after
+from tasks.alerts.state import Kind, Pending, Standing, after
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tests.unit.test_parsers_hypothesis import stable

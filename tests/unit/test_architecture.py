@@ -66,7 +66,7 @@ def test_a_fleet_is_read_without_prefect(path: Path) -> None:
 
 @pytest.mark.parametrize("path", room("tasks", "mail"), ids=str)
 def test_a_check_knows_nothing_of_other_checks(path: Path) -> None:
-    assert not reaches(path, "tasks.blame")
+    assert not reaches(path, "tasks.correlation")
     assert not reaches(path, "tasks.fleet")
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.history.checks import Check, of_result, of_results, of_state
+from tasks.history.calendar import Mark, calendar
 from tasks.history.drift import seen
 from tasks.history.figures import Figures, histories, percentile
+from tasks.history.formats import length, percent, took
 from tasks.history.outages import outages
-from tasks.history.outcomes import Mark, calendar
 from tasks.history.tables import facts
 from tasks.history.window import Window, duration, window
-from tasks.history.words import length, percent, took
+from tasks.mail.checks import Check, of_result, of_results, of_state
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import AuthenticationRecord, JourneyRecord, MethodRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.history import artifact, page, text
-from tasks.history.axes import MOST_TICKS, moments, scale
-from tasks.history.card import DARK, LIGHT
-from tasks.history.checks import Check, of_result
+from tasks.history import html, markdown, text
 from tasks.history.figures import Figures, histories
-from tasks.history.grid import grid
-from tasks.history.latency import latency
+from tasks.history.svg.axes import MOST_TICKS, moments, scale
+from tasks.history.svg.calendar import grid
+from tasks.history.svg.card import DARK, LIGHT
+from tasks.history.svg.latency import latency
 from tasks.history.window import Window
+from tasks.mail.checks import Check, of_result
 from tasks.mail.model.intervals import LONGEST
 from tasks.mail.model.outcome import Placement, Status
 from tasks.mail.model.result import LoopResult
@@ -180,7 +180,7 @@ def test_points_that_cover_each_other_are_drawn_once() -> None:
 
 def test_a_page_needs_nothing_beside_it() -> None:
     """No script, no address that would be fetched, and a policy that forbids both."""
-    source = page.page([figures(MIXED), Figures("other", WEEK, ())], WEEK)
+    source = html.page([figures(MIXED), Figures("other", WEEK, ())], WEEK)
     found = Elements(source)
     assert not {"script", "link", "img", "iframe", "object", "base"} & set(found.tags)
     assert found.addresses == ["#loop-0", "#loop-1"]
@@ -194,13 +194,13 @@ def test_a_page_needs_nothing_beside_it() -> None:
 def test_a_strangers_text_does_nothing_in_any_of_them(hostile: str) -> None:
     """As the name of a loop, as a folder, and as what a server said."""
     honest, forged = (histories(said_by(text), WEEK) for text in ("a", hostile))
-    source = page.page(forged, WEEK)
-    assert Elements(source).tags == Elements(page.page(honest, WEEK)).tags
+    source = html.page(forged, WEEK)
+    assert Elements(source).tags == Elements(html.page(honest, WEEK)).tags
     assert Elements(source).handlers == []
     for svg in pictures(forged[0]):
         ElementTree.fromstring(svg)
     render = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable("table").render
-    tags, plain = (Elements(render(artifact.markdown(one, WEEK))).tags for one in (forged, honest))
+    tags, plain = (Elements(render(markdown.markdown(one, WEEK))).tags for one in (forged, honest))
     # An address stands in a code span, for else it would become a link.
     assert [tag for tag in tags if tag != "code"] == [tag for tag in plain if tag != "code"]
     for line in text.lines(forged, WEEK):
@@ -216,7 +216,7 @@ def said_by(stranger: str) -> list[Check]:
 
 
 def test_the_artifact_shows_both_pictures_of_each_loop() -> None:
-    source = artifact.markdown([figures(MIXED), Figures("other", WEEK, (arrived(1, 1.0),))], WEEK)
+    source = markdown.markdown([figures(MIXED), Figures("other", WEEK, (arrived(1, 1.0),))], WEEK)
     assert source.count("](data:image/svg+xml;base64,") == 4
     for heading in (
         "## office",
@@ -248,5 +248,5 @@ def test_the_text_tells_every_figure() -> None:
 
 def test_a_history_of_nothing_says_so() -> None:
     assert text.lines([], WEEK) == ["no checks, 2026-11-15 12:00 to 2026-11-22 12:00 UTC"]
-    assert "No check was found in this period." in page.page([], WEEK)
-    assert "No check was found in this period." in artifact.markdown([], WEEK)
+    assert "No check was found in this period." in html.page([], WEEK)
+    assert "No check was found in this period." in markdown.markdown([], WEEK)

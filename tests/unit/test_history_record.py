@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.fleet import table
+from tasks.correlation import fleet_table
 from tasks.history.record import CLOSE, OPEN, embedded, embedded_all, extracted, extracted_all
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
@@ -120,7 +120,7 @@ def test_fields_that_an_earlier_version_lacked_have_their_defaults() -> None:
 
 def of_a_fleet(results: list[LoopResult]) -> str:
     """As tasks/fleets.py writes it."""
-    return f"{table.markdown(table.rows(results))}\n{embedded_all(results)}\n"
+    return f"{fleet_table.markdown(fleet_table.rows(results))}\n{embedded_all(results)}\n"
 
 
 @pytest.mark.parametrize("text", ["plain", *HOSTILE])
@@ -131,7 +131,7 @@ def test_all_results_of_a_fleet_come_back_as_they_were(text: str) -> None:
 
 def test_a_server_that_says_a_record_forges_none_in_the_report_of_a_fleet() -> None:
     result = saying(f"250 ok\n{embedded(FORGED)}\n")
-    assert extracted_all(table.markdown(table.rows([result]))) == []
+    assert extracted_all(fleet_table.markdown(fleet_table.rows([result]))) == []
     assert extracted_all(of_a_fleet([result])) == [result]
 
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from pydantic import TypeAdapter
 
-from tasks.blame.table import markdown, summary
+from tasks.correlation.matrix_table import markdown, summary
 from tasks.mail.config.loading.files import load_any, planned
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.matrix import MOST_PAIRS, Matrix, Receiver, Sender, matrix_config

@@ -18,10 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Reported, Status
 from tasks.mail.model.result import EarlierProbe, LoopResult
-from tasks.metrics.board import AT_NOUGHT, FAILURES, Board
+from tasks.metrics.collector import AT_NOUGHT, FAILURES, Board
 from tasks.metrics.counters import BUCKETS
 from tasks.metrics.loop import ASSUMED, LONGEST, SHORTEST, Loop
-from tasks.metrics.sighting import ENDS, LEGS, VERDICTS, Sighting, identity, of_a_result, of_a_state
+from tasks.metrics.run import ENDS, LEGS, VERDICTS, Sighting, identity, of_a_result, of_a_state
 
 ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

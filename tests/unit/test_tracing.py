@@ -22,11 +22,11 @@ from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, St
 from tasks.mail.model.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult
 from tasks.mail.model.safe_text import LONGEST
 from tasks.mail.report.report import timeline
-from tasks.tracing.check import GRACE, trace_of
+from tasks.tracing.build import GRACE, trace_of
+from tasks.tracing.export import wanted
 from tasks.tracing.legs import MOST_ATTEMPTS, MOST_HOPS
 from tasks.tracing.otlp import emit, where_to
 from tasks.tracing.spans import LONGEST_NAME, MOST_TEXTS, Span, known
-from tasks.tracing.traced import wanted
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.blame.vantage import Says, Seen, Together, Watched, together
-from tasks.blame.vantage_table import in_short, markdown
+from tasks.correlation.vantage import Says, Seen, Together, Watched, together
+from tasks.correlation.vantage_table import in_short, markdown
 from tasks.mail.model.result import LoopResult
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

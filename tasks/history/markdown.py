@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from tasks.history import tables
 from tasks.history.figures import Figures
-from tasks.history.grid import grid
-from tasks.history.latency import latency
+from tasks.history.svg.calendar import grid
+from tasks.history.svg.latency import latency
 from tasks.history.window import Window
 from tasks.mail.report.markdown import escape, table
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from tasks.history.formats import MONTHS
 from tasks.history.window import Window
-from tasks.history.words import MONTHS
 
 # Seconds that people count in.
 ROUND = (

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tasks.history.checks import Check
+from tasks.history.formats import MONTHS, count
 from tasks.history.window import Window
-from tasks.history.words import MONTHS, count
+from tasks.mail.checks import Check
 from tasks.mail.model.outcome import Status
 
 HOURLY = timedelta(days=35)  # up to here a day has a row of hours

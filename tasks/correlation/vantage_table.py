@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tasks.blame.table import SIGNS
-from tasks.blame.vantage import Says, Together
+from tasks.correlation.matrix_table import SIGNS
+from tasks.correlation.vantage import Says, Together
 from tasks.mail.config.fleet import seen_from
 from tasks.mail.model.durations import duration
 from tasks.mail.report.markdown import escape, table

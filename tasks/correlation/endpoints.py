@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tasks.blame.path import Path
-from tasks.blame.words import names
+from tasks.correlation.observation import Path
+from tasks.correlation.sentences import names
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.safe_text import one_line
 

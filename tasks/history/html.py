@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from tasks.history import tables
-from tasks.history.artifact import NOTHING
-from tasks.history.card import FONT
 from tasks.history.figures import Figures
-from tasks.history.grid import grid
-from tasks.history.latency import PERCENTILES, latency
+from tasks.history.formats import percent, took
+from tasks.history.markdown import NOTHING
+from tasks.history.svg.calendar import grid
+from tasks.history.svg.card import FONT
+from tasks.history.svg.latency import PERCENTILES, latency
 from tasks.history.window import Window
-from tasks.history.words import percent, took
 
 KINDS = {
     **dict.fromkeys((*tables.OVERVIEW[1:], "lasted at most", "checks", *tables.PLACES[2:6]), "number"),

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.history.checks import WITHOUT_RECORD, Check, of_result, of_state
+from tasks.mail.checks import WITHOUT_RECORD, Check, of_result, of_state
 from tasks.mail.config.addresses import SLUG, SLUG_LENGTH
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tasks.blame import words
-from tasks.blame.causes import causes
-from tasks.blame.itself import doors, mailboxes
-from tasks.blame.path import NOT_SENT, Path
-from tasks.blame.words import Words
+from tasks.correlation import sentences as words
+from tasks.correlation.causes import causes
+from tasks.correlation.endpoints import doors, mailboxes
+from tasks.correlation.observation import NOT_SENT, Path
+from tasks.correlation.sentences import Words
 from tasks.mail.config.matrix import Cell
 from tasks.mail.config.plan import Planned, ends
 from tasks.mail.model.outcome import Outcome

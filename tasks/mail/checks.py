@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tasks.mail.accounts import Account, accounts
+from tasks.mail.corrections import Account, accounts
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line

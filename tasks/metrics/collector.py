@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from tasks.metrics.counters import Counters
 from tasks.metrics.loop import Loop
-from tasks.metrics.sighting import Sighting, is_loop_name
+from tasks.metrics.run import Sighting, is_loop_name
 
 AT_NOUGHT = 4  # reads for which a new loop is shown with nought: a scrape should fall between
 FAILURES = 3  # reads in a row that fail before it is no longer said whether mail gets through

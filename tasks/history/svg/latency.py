@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from tasks.history import card
-from tasks.history.axes import Scale, moments, scale, unit
-from tasks.history.checks import Check
 from tasks.history.figures import Figures
-from tasks.history.words import count, percent, took
+from tasks.history.formats import count, percent, took
+from tasks.history.svg import card
+from tasks.history.svg.axes import Scale, moments, scale, unit
+from tasks.mail.checks import Check
 from tasks.mail.model.outcome import Status
 
 LEFT, RIGHT, TOP, BOTTOM = 92, 700, 64, 264

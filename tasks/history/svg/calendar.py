@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 
-from tasks.history import card
+from tasks.history.calendar import MEANINGS, Cell, Mark, calendar
 from tasks.history.figures import Figures
-from tasks.history.outcomes import MEANINGS, Cell, Mark, calendar
-from tasks.history.words import minute
+from tasks.history.formats import minute
+from tasks.history.svg import card
 
 LEFT, TOP, WIDE = 92, 82, 692
 LARGEST, GAP = 28, 3

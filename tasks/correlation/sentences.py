@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tasks.blame.causes import RECEIVER, SENDER, Cause, Causes
+from tasks.correlation.causes import RECEIVER, SENDER, Cause, Causes
 from tasks.mail.config.matrix import Cell
 
 MOST_NAMES = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.blame.table import GRAVITY, STATUSES
+from tasks.correlation.matrix_table import GRAVITY, STATUSES
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.report.markdown import code, escape, table

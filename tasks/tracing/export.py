@@ -45,7 +45,7 @@ async def traced(result: LoopResult, config: LoopConfig | InboundConfig | None, 
 
 
 async def _export(result: LoopResult, config: LoopConfig | InboundConfig | None, ended: datetime) -> None:
-    from tasks.tracing.check import trace_of
+    from tasks.tracing.build import trace_of
     from tasks.tracing.otlp import Unexported, export, where_to
 
     trace = trace_of(result, config, ended)
