@@ -10,7 +10,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventOrder, EventResourceFilter
 from prefect.events.schemas.events import ReceivedEvent
 
-from tasks.alert_records import CHECKED
+from tasks.alert_store import CHECKED
 
 EVENTS = 50  # what a server gives at the most at a time
 RESOURCE = "mail-loop.loop."

@@ -13,9 +13,9 @@ from pydantic.json_schema import SkipJsonSchema
 from flows.direct import inbound_steps, loop_steps
 from flows.gates import PATIENCE, Gates, room_for
 from tasks import credentials
-from tasks.brief import Brief
-from tasks.ending import ended, recorded
-from tasks.fleets import fleet_ended, fleet_name
+from tasks.finish import ended, recorded
+from tasks.groups.fleet import fleet_ended, fleet_name
+from tasks.groups.summary import Brief
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.secrets import secrets_of_all
@@ -27,7 +27,7 @@ from tasks.mail.net.limits import Places
 from tasks.mail.run_lock import turn
 from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tasks.parameters import FleetLoop, check_flow, fleet_of
-from tasks.runs import this_run, to_its_end
+from tasks.run_context import this_run, to_its_end
 from tasks.states import final_state
 
 AT_ONCE = 20  # more of them would measure each other, for all share one processor

@@ -36,7 +36,7 @@ from flows.loop_matrix import loop_matrix
 from flows.mail_loop import mail_loop_check
 from flows.server import ServerError
 from tasks.alerts.rules import TRIAL
-from tasks.fleets import fleet_name
+from tasks.groups.fleet import fleet_name
 from tasks.history import html as page
 from tasks.history import markdown, text
 from tasks.history.figures import Figures, histories

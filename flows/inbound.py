@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
-from tasks.ending import ended
+from tasks.finish import ended
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.verdict.inbound import conclude_inbound
 from tasks.mail.verdict.result import misconfigured
 from tasks.parameters import check_flow, inbound_of
-from tasks.runs import this_run, to_its_end
+from tasks.run_context import this_run, to_its_end
 from tasks.search import look
 
 

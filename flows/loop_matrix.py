@@ -10,7 +10,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from flows.gates import PATIENCE, Gates, room_for
 from flows.mail_loop import checked
-from tasks.ending import ended, recorded
+from tasks.finish import ended, recorded
+from tasks.groups.matrix import matrix_ended, matrix_name
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.config.matrix import Receiver, Sender
 from tasks.mail.config.secrets import secrets_of
@@ -21,9 +22,8 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.run_lock import turn
 from tasks.mail.verdict.result import broken, misconfigured, skipped
-from tasks.matrix import matrix_ended, matrix_name
 from tasks.parameters import check_flow, matrix_of
-from tasks.runs import this_run, to_its_end
+from tasks.run_context import this_run, to_its_end
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from tasks.history.record import read
 from tasks.mail.config.fields import Slug
 from tasks.mail.config.fleet import seen_from
 from tasks.publish import artifact_key
-from tasks.runs import as_begun
+from tasks.run_context import as_begun
 
 AHEAD = timedelta(days=1)  # the clock of a worker may be, by which events are dated
 AT_ONCE = 100  # names in one question

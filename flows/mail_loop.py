@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
-from tasks.ending import ended
+from tasks.finish import ended
 from tasks.mail.config.loop import Limits, SmtpConfig
 from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure
 from tasks.mail.model.facts import Arrival
@@ -16,7 +16,7 @@ from tasks.mail.search.in_doubt import proved, to_look_for
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.verdict.result import conclude, misconfigured, skipped
 from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, loop_of
-from tasks.runs import name_this_run, this_run, to_its_end
+from tasks.run_context import name_this_run, this_run, to_its_end
 from tasks.search import search
 from tasks.send import send
 

@@ -23,7 +23,7 @@ WORKER = "worker"
 def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
     from flows.deployments import deployed_checks, without_password  # not above: `stop` needs no Prefect
-    from tasks.runs import VANTAGE
+    from tasks.run_context import VANTAGE
 
     home = home.absolute()
     checks = deployed_checks(DEPLOYMENTS)

@@ -23,9 +23,9 @@ from prefect.events.schemas.events import ReceivedEvent
 
 from flows.checked import RESOURCE, checked, events
 from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
+from tasks.groups.matrix import matrix_name
 from tasks.history.record import extracted, read
 from tasks.mail.model.result import LoopResult
-from tasks.matrix import matrix_name
 from tasks.metrics.loop import KEPT, LONGEST, REMEMBERED
 from tasks.metrics.recent import Seen
 from tasks.metrics.run import Sighting, identity, of_a_result, of_a_state

@@ -20,7 +20,7 @@ from flows.api import api, in_a_thread
 from flows.gates import PATIENCE, Gates, room_for
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
-from tasks.ending import listener
+from tasks.finish import listener
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress

@@ -30,7 +30,7 @@ from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.section import Strict
 from tasks.mail.model.errors import ConfigError
-from tasks.runs import elsewhere, of_a_deployment
+from tasks.run_context import elsewhere, of_a_deployment
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -13,8 +13,8 @@ import anyio
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
 
-from tasks.alert_records import CHECKED, resource
-from tasks.calling import called, labels_of
+from tasks.alert_store import CHECKED, resource
+from tasks.alerting import called, labels_of
 from tasks.history.record import embedded
 from tasks.mail.config.loop import Limits
 from tasks.mail.config.state_dir import make_private, state_home

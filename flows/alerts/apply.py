@@ -15,7 +15,7 @@ from flows import automation as crash_rule
 from flows.alerts import channels as blocks
 from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
 from flows.alerts.loops import known_loops
-from tasks.alert_records import ALIVE, CHECKED, RULES, WATCHED, resource, write
+from tasks.alert_store import ALIVE, CHECKED, RULES, WATCHED, resource, write
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
 from tasks.alerts.rules import Alerts, Rule
 from tasks.alerts.state import Standing

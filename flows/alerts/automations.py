@@ -7,10 +7,10 @@ from uuid import UUID
 
 from prefect.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification, SendNotification
 
-from tasks.alert_records import ALIVE, CALL, CHANNEL, CHECKED, RULE, WATCHED
+from tasks.alert_store import ALIVE, CALL, CHANNEL, CHECKED, RULE, WATCHED
+from tasks.alerting import sign
 from tasks.alerts import message
 from tasks.alerts.rules import Rule
-from tasks.calling import sign
 
 PREFIX = "mail-loop alert: "
 DESCRIPTION = "Written by mail-loop alerts apply, which puts it back to what its file says."

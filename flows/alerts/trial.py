@@ -28,7 +28,7 @@ from flows.alerts.automations import automations
 from flows.sandboxed import SANDBOX, address, login, start_sandbox
 from flows.server import free_port
 from flows.through_prefect import check
-from tasks.alert_records import CALL, CHANNEL, RULE, RULES, STATE, resource, write
+from tasks.alert_store import CALL, CHANNEL, RULE, RULES, STATE, resource, write
 from tasks.alerts.rules import TRIAL, Rule
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ConfigError

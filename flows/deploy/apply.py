@@ -24,7 +24,7 @@ from tasks.mail.config.fleet import OURS
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
 from tasks.mail.model.errors import ConfigError
-from tasks.runs import FROM
+from tasks.run_context import FROM
 
 PAGE = 100  # names in one question, deployments in one answer
 

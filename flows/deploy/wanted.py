@@ -25,7 +25,7 @@ from tasks.mail.config.fleet import OURS
 from tasks.mail.config.plan import Planned
 from tasks.parameters import CLEAR, passwords_of
 from tasks.publish import artifact_key
-from tasks.runs import place_tag
+from tasks.run_context import place_tag
 
 SLUG = "every"
 MARK = "Written by mail-loop deploy, which puts it back to what its files say."

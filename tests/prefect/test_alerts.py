@@ -26,10 +26,10 @@ from flows.alerts.automations import PREFIX
 from flows.alerts.loops import known_loops
 from flows.serve import WORKER, serve
 from flows.server import SERVER, free_port, start_server
-from tasks.alert_records import RULES, STATE, write
+from tasks.alert_store import RULES, STATE, write
+from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of
 from tasks.alerts.rules import Alerts
-from tasks.calling import SETTLED
 from tasks.mail.config.loop import validated
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Status

@@ -26,7 +26,7 @@ from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.config.spread import anchor
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import fleet_of
-from tasks.runs import place_tag
+from tasks.run_context import place_tag
 from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)

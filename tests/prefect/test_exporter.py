@@ -17,7 +17,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed
 from flows.checked import EVENTS
 from flows.loop_matrix import loop_matrix
 from flows.sightings import Sightings
-from tasks.alert_records import CHECKED
+from tasks.alert_store import CHECKED
 from tasks.history.record import embedded
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult

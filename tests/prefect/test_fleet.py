@@ -22,8 +22,8 @@ from pydantic import SecretStr
 from flows.fleet import AT_ONCE, fleet_check
 from flows.history import read
 from flows.setup import ROOT
-from tasks.alert_records import RULES, STATE, write
-from tasks.ending import listener
+from tasks.alert_store import RULES, STATE, write
+from tasks.finish import listener
 from tasks.history.window import window
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.failed import MatrixFailed

@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.server import free_port
-from tasks.ending import ended
+from tasks.finish import ended
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.probe.compose import compose

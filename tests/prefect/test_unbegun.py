@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Pending, Running
 
-from tasks.remains import START, end_unbegun
+from tasks.zombie_runs import START, end_unbegun
 from tests.prefect.records import SOCKETS_LEFT_OPEN
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.usefixtures("server")]

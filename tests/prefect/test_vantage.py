@@ -13,9 +13,9 @@ from prefect.events import Event
 from flows.fleet import fleet_check
 from flows.loop_vantage import loop_vantage
 from flows.mail_loop import mail_loop_check
-from tasks.alert_records import CHECKED, resource
+from tasks.alert_store import CHECKED, resource
 from tasks.mail.model.result import LoopResult
-from tasks.runs import VANTAGE, place_tag
+from tasks.run_context import VANTAGE, place_tag
 from tasks.sandbox import Sandbox
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, Records
 

@@ -26,11 +26,11 @@ from flows.loop_matrix import loop_matrix
 from flows.loop_vantage import loop_vantage
 from flows.mail_loop import mail_loop_check
 from flows.setup import ROOT
-from tasks.alert_records import CALL, CHECKED, RULES, STATE, WATCHED, resource
+from tasks.alert_store import CALL, CHECKED, RULES, STATE, WATCHED, resource
+from tasks.alerting import labels_of
 from tasks.alerts.message import body, silent, subject
 from tasks.alerts.rules import Alerts
 from tasks.alerts.state import Kind, Standing
-from tasks.calling import labels_of
 from tasks.correlation.fleet_table import markdown as fleet_markdown
 from tasks.correlation.fleet_table import rows
 from tasks.correlation.matrix_table import markdown as matrix_markdown
@@ -40,7 +40,8 @@ from tasks.correlation.pattern import pattern
 from tasks.correlation.vantage import Seen, Together, Watched, together
 from tasks.correlation.vantage_table import in_short
 from tasks.correlation.vantage_table import markdown as vantage_markdown
-from tasks.fleets import fleet_name
+from tasks.groups.fleet import fleet_name
+from tasks.groups.matrix import matrix_name
 from tasks.history.figures import Figures, histories
 from tasks.history.markdown import markdown as history_markdown
 from tasks.history.record import embedded
@@ -54,12 +55,11 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.report.journey_text import lines as journey_lines
 from tasks.mail.report.report import attempts, line, markdown, timeline, who_acts
 from tasks.mail.report.svg.draw import svg
-from tasks.matrix import matrix_name
 from tasks.metrics.collector import Board
 from tasks.metrics.run import Sighting, of_a_result, of_a_state
 from tasks.parameters import configuration_of
 from tasks.publish import ARRIVED, UNPUBLISHED, artifact_key
-from tasks.runs import place_tag
+from tasks.run_context import place_tag
 from tasks.search import find_probe, look_for_recent
 from tasks.send import send_probe
 from tasks.states import final_state

@@ -119,7 +119,7 @@ def test_fields_that_an_earlier_version_lacked_have_their_defaults() -> None:
 
 
 def of_a_fleet(results: list[LoopResult]) -> str:
-    """As tasks/fleets.py writes it."""
+    """As tasks/groups/fleet.py writes it."""
     return f"{fleet_table.markdown(fleet_table.rows(results))}\n{embedded_all(results)}\n"
 
 

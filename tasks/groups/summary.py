@@ -14,10 +14,10 @@ from typing import Any
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 
-from tasks.alert_records import CHECKED, RULES, STATE, resource
+from tasks.alert_store import CHECKED, RULES, STATE, resource
+from tasks.alerting import called, labels_of
 from tasks.alerts.rules import Rule
-from tasks.calling import called, labels_of
-from tasks.ending import listener, recorded
+from tasks.finish import listener, recorded
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult

@@ -33,7 +33,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.states import Cancelled, Crashed
 
-from tasks.runs import as_begun
+from tasks.run_context import as_begun
 
 START = timedelta(minutes=5)  # a worker takes a run 10 s before its time, and starts a process within seconds
 QUIET = timedelta(minutes=15)  # five of the rarest heartbeats

@@ -20,9 +20,9 @@ from tasks.mail.report.report import line
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.parameters import configuration_of
 from tasks.publish import publish
-from tasks.remains import clear_remains
 from tasks.states import final_state
 from tasks.tracing.export import traced
+from tasks.zombie_runs import clear_remains
 
 # Whoever started the run in this process may listen here: the verdict then reaches him whatever becomes of Prefect.
 listener: ContextVar[Callable[[LoopResult], None] | None] = ContextVar("listener", default=None)

@@ -18,7 +18,7 @@ from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.publish import PUBLISH_SECONDS, artifact_key
-from tasks.remains import clear_remains
+from tasks.zombie_runs import clear_remains
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.utilities.urls import url_for
 
-from tasks.alert_records import (
+from tasks.alert_store import (
     ALIVE,
     OUTCOME,
     STATE,
