@@ -35,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
 @contextmanager
 def prefect() -> Iterator[str]:
     """A Prefect server of its own; yields its API."""
-    from flows import background
-    from flows.server import SERVER, free_port, start_server
+    from flows.server import processes
+    from flows.server.prefect import SERVER, free_port, start_server
 
     os.environ |= {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "CRITICAL"}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -44,7 +44,7 @@ def prefect() -> Iterator[str]:
         try:
             yield start_server(Path(folder), free_port())
         finally:
-            background.stop(Path(folder), SERVER)
+            processes.stop(Path(folder), SERVER)
 
 
 def main() -> int:

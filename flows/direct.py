@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from flows.gates import PATIENCE, Gates, room_for
+from flows.concurrency import PATIENCE, Gates, room_for
 from tasks.mail.config.loading.environment import resolve_from_environment, resolve_inbound_from_environment
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.secrets import secrets_of, secrets_of_all

@@ -10,8 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
+from flows.concurrency import PATIENCE, Gates, room_for
 from flows.direct import inbound_steps, loop_steps
-from flows.gates import PATIENCE, Gates, room_for
 from tasks import credentials
 from tasks.finish import ended, recorded
 from tasks.groups.fleet import fleet_ended, fleet_name

@@ -29,12 +29,12 @@ from prefect.settings import get_current_settings
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.api import api, in_a_thread
 from flows.fleet import fleet_check
 from flows.inbound import inbound_check
 from flows.loop_matrix import loop_matrix
 from flows.mail_loop import mail_loop_check
-from flows.server import ServerError
+from flows.prefect_api.connection import api, in_a_thread
+from flows.server.prefect import ServerError
 from tasks.alerts.rules import TRIAL
 from tasks.groups.fleet import fleet_name
 from tasks.history import html as page

@@ -8,7 +8,7 @@ import logging
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
-from flows.gates import PATIENCE, Gates, room_for
+from flows.concurrency import PATIENCE, Gates, room_for
 from flows.mail_loop import checked
 from tasks.finish import ended, recorded
 from tasks.groups.matrix import matrix_ended, matrix_name

@@ -15,7 +15,7 @@ from prefect.events.filters import EventOrder
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.checked import RESOURCE, checked, events
+from flows.prefect_api.events import RESOURCE, checked, events
 from tasks.correlation.vantage import Seen, Together, Watched, together
 from tasks.correlation.vantage_table import in_short, markdown
 from tasks.history.record import read

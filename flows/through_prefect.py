@@ -16,10 +16,10 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State
 from prefect.logging.handlers import APILogHandler
 
-from flows.api import api, in_a_thread
-from flows.gates import PATIENCE, Gates, room_for
+from flows.concurrency import PATIENCE, Gates, room_for
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
+from flows.prefect_api.connection import api, in_a_thread
 from tasks.finish import listener
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.mailboxes.imap.pool.pool import together

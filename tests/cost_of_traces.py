@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from flows.server import free_port
+from flows.server.prefect import free_port
 from tasks.sandbox import Sandbox
 from tests.collector import Collector, collector
 from tests.prefect.records import PASSWORD, USER, parameters
@@ -32,7 +32,7 @@ async def measured(file: Path, **variables: str) -> tuple[float, float]:
     begun, before = time.perf_counter(), _cpu()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "flows.cli", "check", "--direct", str(file)),
+        *("-m", "flows.cli.main", "check", "--direct", str(file)),
         cwd=ROOT,
         env=env,
         stdout=asyncio.subprocess.DEVNULL,

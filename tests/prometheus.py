@@ -82,7 +82,7 @@ class Exporter:
         self.address = f"{HOST}:{port}"
         self._home, self._api = home, api
         self._argv = [
-            sys.executable, "-m", "flows.cli", "exporter", "--port", str(port), "--interval", "0.5", *arguments
+            sys.executable, "-m", "flows.cli.main", "exporter", "--port", str(port), "--interval", "0.5", *arguments
         ]  # fmt: skip
         self._child: Child | None = None
 

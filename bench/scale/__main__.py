@@ -17,7 +17,7 @@ from bench.scale.postgres import Database, postgres
 from bench.scale.record import QUEUED, Record, read
 from bench.scale.usage import Watch
 from bench.stage import machine, versions
-from flows.automation import SILENCE
+from flows.server.crash_automation import SILENCE
 from tests.servers.lab import Lab
 from tests.servers.processes import Guard, Ports
 

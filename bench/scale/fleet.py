@@ -17,8 +17,8 @@ from pathlib import Path
 
 from bench.scale.postgres import Database
 from bench.scale.usage import tree
-from flows.server import answers, settings
-from flows.setup import ROOT, equip
+from flows.server.bootstrap import ROOT, equip
+from flows.server.prefect import answers, settings
 from tests.servers import PROGRAM_PATH
 from tests.servers.lab import Lab, User
 from tests.servers.processes import HOST, Child, Ports, until
@@ -97,7 +97,7 @@ class Site:
 
     def deploy(self, shape: Shape, file: Path, *more: str) -> str:
         """What `mail-loop deploy` says in the end."""
-        argv = [sys.executable, "-W", "ignore", "-m", "flows.cli", "deploy", "--fleet", FLEET, str(file), *more]
+        argv = [sys.executable, "-W", "ignore", "-m", "flows.cli.main", "deploy", "--fleet", FLEET, str(file), *more]
         if shape.shards:
             argv += ["--shards", str(shape.shards), *(["--brief"] if shape.brief else [])]
         done = subprocess.run(argv, env=self._env, cwd=ROOT, capture_output=True, text=True, check=False)

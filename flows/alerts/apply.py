@@ -11,10 +11,10 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.events import Event
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
-from flows import automation as crash_rule
 from flows.alerts import channels as blocks
 from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
 from flows.alerts.loops import known_loops
+from flows.server import crash_automation as crash_rule
 from tasks.alert_store import ALIVE, CHECKED, RULES, WATCHED, resource, write
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
 from tasks.alerts.rules import Alerts, Rule

@@ -17,9 +17,9 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+from flows.deploy.desired import FLOWS, Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
 from flows.deploy.plan import plans
 from flows.deploy.template import Fields, Template
-from flows.deploy.wanted import FLOWS, Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned

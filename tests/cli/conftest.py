@@ -71,7 +71,7 @@ def mail_loop(tmp_path: Path) -> Command:
             "-W",
             warnings,
             "-m",
-            "flows.cli",
+            "flows.cli.main",
             *map(str, arguments),
             cwd=tmp_path,
             env=inherited | own | env,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import background
-from flows.server import SERVER, free_port, start_server
+from flows.server import processes
+from flows.server.prefect import SERVER, free_port, start_server
 from tests.cli.conftest import Command
 from tests.prefect.pager import Pager
 
@@ -26,7 +26,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield start_server(home, free_port())
     finally:
-        background.stop(home, SERVER)
+        processes.stop(home, SERVER)
 
 
 async def test_the_rules_of_a_file_are_put_in_force_shown_and_tried_out(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import background
+from flows.server import processes
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 STUBBORN = [
@@ -26,7 +26,7 @@ STUBBORN = [
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "home"
-    background.stop(tmp_path / "home", "one")
+    processes.stop(tmp_path / "home", "one")
 
 
 def alive(pid: int) -> bool:
@@ -38,19 +38,19 @@ def alive(pid: int) -> bool:
 
 
 def test_a_process_on_record_is_found_and_ended(home: Path) -> None:
-    started = background.start(home, "one", SLEEP, os.environ)
-    assert background.running(home, "one") == started
-    assert background.stop(home, "one")
+    started = processes.start(home, "one", SLEEP, os.environ)
+    assert processes.running(home, "one") == started
+    assert processes.stop(home, "one")
     assert not alive(started.pid)
-    assert background.running(home, "one") is None
-    assert not background.stop(home, "one")
+    assert processes.running(home, "one") is None
+    assert not processes.stop(home, "one")
 
 
 def test_a_process_that_ignores_sigterm_is_killed(home: Path) -> None:
-    started = background.start(home, "one", STUBBORN, os.environ)
+    started = processes.start(home, "one", STUBBORN, os.environ)
     while "ready" not in (home / "one.log").read_text(encoding="utf-8"):
         assert started.alive
-    assert background.stop(home, "one", grace=0.2)
+    assert processes.stop(home, "one", grace=0.2)
     assert not alive(started.pid)
 
 
@@ -59,7 +59,7 @@ def test_an_ignored_interrupt_is_not_inherited_and_stays_ignored_here(home: Path
     code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, flush=True)"
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        started = background.start(home, "one", [sys.executable, "-c", code], os.environ)
+        started = processes.start(home, "one", [sys.executable, "-c", code], os.environ)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -70,10 +70,10 @@ def test_an_ignored_interrupt_is_not_inherited_and_stays_ignored_here(home: Path
 
 def test_what_it_started_ends_with_it(home: Path) -> None:
     code = f"import subprocess, sys; p = subprocess.Popen({SLEEP!r}); print(p.pid, flush=True); p.wait()"
-    background.start(home, "one", [sys.executable, "-c", code], os.environ)
+    processes.start(home, "one", [sys.executable, "-c", code], os.environ)
     while not (text := (home / "one.log").read_text(encoding="utf-8")).endswith("\n"):
         pass
-    background.stop(home, "one")
+    processes.stop(home, "one")
     assert not _runs(int(text))
 
 
@@ -84,7 +84,7 @@ def test_an_interrupt_waits_until_what_was_started_is_on_record(home: Path) -> N
     os.mkfifo(record)
     code = f"""
 import os, pathlib, signal
-from flows import background
+from flows.server import processes as background
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 try:
     background.start(pathlib.Path({str(home)!r}), "one", {SLEEP!r}, os.environ)
@@ -102,7 +102,7 @@ except KeyboardInterrupt:
         assert starter.communicate()[0] == "interrupted\n"
     record.unlink()
     record.write_text(text, encoding="utf-8")
-    assert background.stop(home, "one")
+    assert processes.stop(home, "one")
 
 
 def test_another_process_with_the_same_number_is_left_alone(home: Path) -> None:
@@ -111,7 +111,7 @@ def test_another_process_with_the_same_number_is_left_alone(home: Path) -> None:
         home.mkdir()
         record = {"name": "one", "pid": stranger.pid, "started": 1, "url": ""}
         (home / "one.json").write_text(json.dumps(record), encoding="utf-8")
-        assert not background.stop(home, "one")
+        assert not processes.stop(home, "one")
         assert stranger.poll() is None
         stranger.kill()
 
@@ -120,8 +120,8 @@ def test_another_process_with_the_same_number_is_left_alone(home: Path) -> None:
 def test_a_damaged_record_is_no_process(home: Path, record: str) -> None:
     home.mkdir()
     (home / "one.json").write_text(record, encoding="utf-8")
-    assert background.running(home, "one") is None
-    assert not background.stop(home, "one")
+    assert processes.running(home, "one") is None
+    assert not processes.stop(home, "one")
 
 
 def _runs(pid: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import background
+from flows.server import processes
 from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import PASSWORD, Command, config, written
 
@@ -214,7 +214,7 @@ async def test_a_verdict_survives_the_death_of_the_prefect_server(
     home = tmp_path / "state" / "mail-loop"
 
     def kill_the_server_once_the_message_is_sent() -> bool:
-        if "DATA" in box.commands and (server := background.running(home, "server")) is not None:
+        if "DATA" in box.commands and (server := processes.running(home, "server")) is not None:
             os.killpg(server.pid, signal.SIGKILL)
             return True
         return False

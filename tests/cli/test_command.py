@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import background
+from flows.server import processes
 from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import Command, Ended, config, written
 
@@ -84,6 +84,6 @@ async def test_stop_ends_the_private_server_of_a_killed_check_but_none_in_use(
 
     await mail_loop("check", file, until=stop_and_see, number=signal.SIGKILL)
     assert stopped[0].result().out == "nothing of ours was running\n"
-    assert background.running(home, "server") is not None
+    assert processes.running(home, "server") is not None
     assert (await mail_loop("stop")).out == "ended: server\n"
-    assert background.running(home, "server") is None
+    assert processes.running(home, "server") is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.server import free_port
+from flows.server.prefect import free_port
 from tests.cli.conftest import Command
 from tests.prometheus import DEPLOY
 from tests.prometheus import promtool as run_promtool

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import background
-from flows.server import free_port
+from flows.server import processes
+from flows.server.prefect import free_port
 from tasks.sandbox import Sandbox
 from tests.cli.conftest import Command, config, written
 
@@ -65,4 +65,4 @@ async def test_checks_on_the_private_server_are_its_history_and_no_server_is_lef
     assert unknown.code == 0
     assert unknown.out.startswith("no checks, ")
     assert "no PREFECT_API_URL is set, so this is about the private server" in unknown.err
-    assert background.running(tmp_path / "state" / "mail-loop", "server") is None
+    assert processes.running(tmp_path / "state" / "mail-loop", "server") is None

@@ -22,7 +22,14 @@ async def on_a_terminal(*arguments: str | Path, folder: Path) -> str:
     env |= {"XDG_STATE_HOME": str(folder / "state"), "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8"}
     env.pop("NO_COLOR", None)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "flows.cli", *map(str, arguments), env=env, stdin=theirs, stdout=theirs, stderr=theirs
+        sys.executable,
+        "-m",
+        "flows.cli.main",
+        *map(str, arguments),
+        env=env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
     )
     os.close(theirs)
     written_there: list[bytes] = []

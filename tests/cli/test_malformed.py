@@ -54,7 +54,7 @@ def mail_loop(*arguments: str) -> tuple[Ended, int]:
     """The command from the folder of the malformed files, and the most memory that it had at a time."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(Path.cwd() / "state")}
-    command = [sys.executable, "-W", "error", "-m", "flows.cli", *arguments]
+    command = [sys.executable, "-W", "error", "-m", "flows.cli.main", *arguments]
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, str(MOST_SECONDS), *command],
         env=environment,

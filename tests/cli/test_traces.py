@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flows.server import free_port
+from flows.server.prefect import free_port
 from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import PASSWORD, ROOT, Command, Ended, config, written
 from tests.collector import Collector, collector
@@ -259,7 +259,7 @@ async def test_where_no_variable_asks_for_traces_nothing_of_opentelemetry_is_loa
 ) -> None:
     """After a whole check, in the process that has run it."""
     code = (
-        "import sys; from flows.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from flows.cli.main import main; code = main(sys.argv[1:]);"
         "print(sorted(name for name in sys.modules if name.split('.')[0] in ('opentelemetry', 'requests')));"
         "sys.exit(code)"
     )

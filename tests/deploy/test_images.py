@@ -15,8 +15,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from flows.cli import parser
-from flows.setup import POOL, ROOT
+from flows.cli.main import parser
+from flows.server.bootstrap import POOL, ROOT
 from tests.servers import PROGRAM_PATH, require
 
 DEPLOY = ROOT / "deploy"

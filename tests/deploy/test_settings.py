@@ -11,8 +11,8 @@ import yaml
 from prefect.settings import Settings
 from prefect.settings.legacy import _get_settings_fields
 
-from flows.server import KEPT
-from flows.setup import ROOT
+from flows.server.bootstrap import ROOT
+from flows.server.prefect import KEPT
 
 DEPLOY = ROOT / "deploy"
 VARIABLE = re.compile(r"^#?(PREFECT_[A-Z_]+)=(.*)$", re.MULTILINE)

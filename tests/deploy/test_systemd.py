@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.setup import ROOT
+from flows.server.bootstrap import ROOT
 from tests.deploy.machine import INSTALLED, Machine
 from tests.servers import IS_ROOT, PROGRAM_PATH, require
 

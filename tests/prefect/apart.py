@@ -78,7 +78,7 @@ class Apart:
         self._write_config(folder / "check.json")
         env = {"PREFECT_API_URL": self.api.url, "PREFECT_HOME": str(folder), "XDG_STATE_HOME": str(folder)}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "flows.cli", "check", "--json", "check.json"),
+            *(sys.executable, "-m", "flows.cli.main", "check", "--json", "check.json"),
             cwd=folder,
             env=os.environ | env | {"SANDBOX_PASSWORD": PASSWORD, "DO_NOT_TRACK": "1"} | dict(also or {}),
             stdout=asyncio.subprocess.PIPE,

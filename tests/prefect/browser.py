@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from flows.setup import ROOT
+from flows.server.bootstrap import ROOT
 
 expect.set_options(timeout=30_000)  # milliseconds; the machine may be busy with the other tests
 

@@ -127,7 +127,7 @@ async def started(checks: Checks, home: Path, *arguments: str, **env: str) -> As
     await asyncio.to_thread(home.mkdir, exist_ok=True)
     breaks = {"BREAKS_AT_PORTS": ",".join(map(str, checks.breaking))}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "flows.cli", "check", "--json", *arguments, *map(str, checks.files)),
+        *(sys.executable, "-m", "flows.cli.main", "check", "--json", *arguments, *map(str, checks.files)),
         env=inherited | own | DEBUG | breaks | env,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -12,9 +12,9 @@ import pytest
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_UI_URL, temporary_settings
 
-from flows import background
-from flows.serve import WORKER, serve
-from flows.server import SERVER, free_port, settings, start_server
+from flows.cli.serve import WORKER, serve
+from flows.server import processes
+from flows.server.prefect import SERVER, free_port, settings, start_server
 from tasks.mail.config.addresses import slug
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import chromium, page, ui
@@ -52,7 +52,7 @@ def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
         finally:
             APILogHandler().flush()
             forget_server()
-            background.stop(home, SERVER)
+            processes.stop(home, SERVER)
             gc.collect()  # what Prefect leaves open is found here, where it is expected
 
 
@@ -65,7 +65,7 @@ def deployed(server: str, home: Path) -> Iterator[str]:
     try:
         yield server
     finally:
-        background.stop(home, WORKER)
+        processes.stop(home, WORKER)
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
-from flows import background
-from flows.server import settings
-from flows.setup import ROOT
+from flows.server import processes
+from flows.server.bootstrap import ROOT
+from flows.server.prefect import settings
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tests.prefect.api import Api
 from tests.prefect.records import PASSWORD
@@ -243,7 +243,7 @@ async def command(folder: Path, scenes: Sequence[Scene], api: str) -> AsyncItera
     """`mail-loop check` with the checks of these scenes, all of them in one process, and each come near its phase."""
     for scene in scenes:
         (folder / f"{scene.name}.json").write_text(json.dumps(scene.parameters()), encoding="utf-8")
-    argv = [sys.executable, "-m", "flows.cli", "check", *(f"{scene.name}.json" for scene in scenes)]
+    argv = [sys.executable, "-m", "flows.cli.main", "check", *(f"{scene.name}.json" for scene in scenes)]
     env = os.environ | {"PREFECT_API_URL": api, "SANDBOX_PASSWORD": PASSWORD, "DO_NOT_TRACK": "1"}
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*argv, cwd=folder, env=env, stdout=quiet, stderr=quiet)
@@ -259,12 +259,12 @@ async def command(folder: Path, scenes: Sequence[Scene], api: str) -> AsyncItera
 
 
 @contextmanager
-def worker(home: Path, port: int, pool: str) -> Iterator[background.Background]:
+def worker(home: Path, port: int, pool: str) -> Iterator[processes.Background]:
     """A worker of this pool, in the environment that `mail-loop serve` gives to its own."""
     argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", pool]
     extra = {"MAIL_LOOP_HOME": str(ROOT), "SANDBOX_PASSWORD": PASSWORD, "PREFECT_WORKER_QUERY_SECONDS": "2"}
-    started = background.start(home, pool, argv, os.environ | settings(home, port) | extra, cwd=home)
+    started = processes.start(home, pool, argv, os.environ | settings(home, port) | extra, cwd=home)
     try:
         yield started
     finally:
-        background.stop(home, pool)
+        processes.stop(home, pool)

@@ -20,12 +20,12 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from flows import automation, background
 from flows.alerts import apply as applying
 from flows.alerts.automations import PREFIX
 from flows.alerts.loops import known_loops
-from flows.serve import WORKER, serve
-from flows.server import SERVER, free_port, start_server
+from flows.cli.serve import WORKER, serve
+from flows.server import crash_automation, processes
+from flows.server.prefect import SERVER, free_port, start_server
 from tasks.alert_store import RULES, STATE, write
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of
@@ -61,7 +61,7 @@ class Ground:
         self.url = start_server(home, self.port)
 
     def restart(self) -> None:
-        background.stop(self.home, SERVER)
+        processes.stop(self.home, SERVER)
         start_server(self.home, self.port)
 
 
@@ -81,7 +81,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
                 yield made
                 forget_server()
         finally:
-            background.stop(home, SERVER)
+            processes.stop(home, SERVER)
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ async def test_what_the_file_says_is_what_there_is_and_nothing_else_is_touched(g
         assert said[-1] == "in force: 1 rule, 1 channel"
         assert {"removed: quiet to chat", "removed: quiet to chat, no check", "removed: channel chat"} <= set(said)
         names = [one.name for one in await client.read_automations()]
-        assert sorted(names) == sorted([automation.NAME, foreign.name, f"{PREFIX}failing to pager"])
+        assert sorted(names) == sorted([crash_automation.NAME, foreign.name, f"{PREFIX}failing to pager"])
         await client.delete_automation(created)
     assert places_of("canary-of-the-pager", ground.home) == []
 
@@ -364,7 +364,7 @@ async def test_a_worker_that_dies_is_called_for_once_and_its_return_too(ground: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SANDBOX_PASSWORD", "canary")
         await asyncio.to_thread(serve, ground.home, ground.port)
-        background.stop(ground.home, WORKER)
+        processes.stop(ground.home, WORKER)
         async with Api(ground.url) as api, Scene("deserted", "none", api) as scene:
             await deployment_on("deserted", schedules=schedules, parameters=scene.parameters())
             with worker(ground.home, ground.port, "deserted") as running:

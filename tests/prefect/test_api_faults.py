@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from flows import background
-from flows.server import SERVER, free_port, start_server
+from flows.server import processes
+from flows.server.prefect import SERVER, free_port, start_server
 from flows.through_prefect import RECORD_SECONDS
 from tests.prefect.apart import Apart
 from tests.prefect.api import Api
@@ -66,7 +66,7 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     try:
         yield start_server(home, free_port()), home / "prefect.db"
     finally:
-        background.stop(home, SERVER)
+        processes.stop(home, SERVER)
 
 
 async def while_they_send_lock(file: Path, cases: list[Apart]) -> None:

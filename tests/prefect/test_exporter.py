@@ -14,9 +14,9 @@ from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
-from flows.checked import EVENTS
 from flows.loop_matrix import loop_matrix
-from flows.sightings import Sightings
+from flows.prefect_api.check_runs import Sightings
+from flows.prefect_api.events import EVENTS
 from tasks.alert_store import CHECKED
 from tasks.history.record import embedded
 from tasks.mail.model.outcome import Outcome, Status

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
-from flows.server import free_port
+from flows.server.prefect import free_port
 from flows.through_prefect import result_of
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.failed import CheckFailed

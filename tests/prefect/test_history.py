@@ -21,7 +21,7 @@ from prefect.utilities.schema_tools.validation import validate
 
 from flows import history
 from flows.mail_loop import mail_loop_check
-from flows.setup import ROOT
+from flows.server.bootstrap import ROOT
 from flows.through_prefect import result_of
 from tasks.alerts.rules import TRIAL
 from tasks.history import html as html

@@ -9,7 +9,7 @@ import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.server import free_port
+from flows.server.prefect import free_port
 from tasks.finish import ended
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome, Reported

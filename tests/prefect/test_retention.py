@@ -20,10 +20,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Crashed, Pending
 
-from flows import background
 from flows.mail_loop import mail_loop_check
-from flows.server import SERVER, free_port, start_server
-from flows.setup import ROOT
+from flows.server import processes
+from flows.server.bootstrap import ROOT
+from flows.server.prefect import SERVER, free_port, start_server
 from tests.prefect.records import SOCKETS_LEFT_OPEN, leave_connections
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -59,7 +59,7 @@ def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
             with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
                 yield url
         finally:
-            background.stop(home, SERVER)
+            processes.stop(home, SERVER)
 
 
 def ask(home: Path, query: str, *values: str) -> list[tuple[Any, ...]]:

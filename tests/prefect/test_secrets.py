@@ -106,7 +106,7 @@ async def test_through_a_prefect_server_that_logs_at_debug_too(tmp_path: Path, t
     for where, text in KEPT.items():
         assert any(column == where and text in data for column, data in kept), where
     assert b" DEBUG " in (home / "server.log").read_bytes()
-    programs = [line for line in ended.children if b"flows.cli" in line or b"\0server\0start" in line]
+    programs = [line for line in ended.children if b"flows.cli.main" in line or b"\0server\0start" in line]
     assert len(programs) >= 2
     assert [line for line in ended.children if seen_in(line)] == []
 

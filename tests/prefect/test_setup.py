@@ -12,10 +12,10 @@ from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.automation import NAME
-from flows.deployments import deployed_checks, without_password
-from flows.server import ServerError, free_port
-from flows.setup import DEPLOYMENTS, POOL, setup
+from flows.deploy.prefect_yaml import deployed_checks, without_password
+from flows.server.bootstrap import DEPLOYMENTS, POOL, setup
+from flows.server.crash_automation import NAME
+from flows.server.prefect import ServerError, free_port
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 def mail_loop(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command, told what the environment says and nothing of the server of the tests."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | environment
-    argv = [sys.executable, "-m", "flows.cli", *arguments]
+    argv = [sys.executable, "-m", "flows.cli.main", *arguments]
     return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
 
 

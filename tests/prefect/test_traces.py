@@ -87,7 +87,7 @@ async def test_where_prefect_emits_spans_both_are_one_trace_below_the_flow_run(
             "PREFECT_HOME": str(PREFECT_HOME.value()),
             "SANDBOX_PASSWORD": PASSWORD,
         }
-        command = [sys.executable, "-m", "flows.cli", "check", "--json", str(file)]
+        command = [sys.executable, "-m", "flows.cli.main", "check", "--json", str(file)]
         process = await asyncio.create_subprocess_exec(*command, env=os.environ | env, stdout=asyncio.subprocess.PIPE)
         out, _ = await process.communicate()
     result = json.loads(out)

@@ -74,7 +74,7 @@ async def run(loop: LoopConfig, clock: Clock, folder: Path, accepted: Callable[[
     data["imap"]["password"] = "secret"
     (folder / "loop.json").write_text(json.dumps(data), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "flows.cli", "check", "--direct", "--json", "loop.json"),
+        *(sys.executable, "-m", "flows.cli.main", "check", "--direct", "--json", "loop.json"),
         cwd=folder,
         env=os.environ | clock.env,
         stdout=asyncio.subprocess.PIPE,

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from flows.cli import main
+from flows.cli.main import main
 from flows.direct import check
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import Outcome
@@ -39,7 +39,7 @@ CHECKS = 200
 AT_ONCE = 4
 # Each check in a process of its own, forked from one that has imported all of it.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["flows.cli", "flows.direct", __name__])
+PROCESSES.set_forkserver_preload(["flows.cli.main", "flows.direct", __name__])
 DAY = timedelta(days=1)
 
 

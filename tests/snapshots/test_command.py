@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.cli import parser
+from flows.cli.main import parser
 from tests.snapshots.stored import same_as_stored
 
 

@@ -18,14 +18,14 @@ from prefect import Flow, Task
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
-from flows.check import plain_timeline
+from flows.cli.check import plain_timeline
 from flows.fleet import check_one, fleet_check
 from flows.history import loop_history
 from flows.inbound import inbound_check
 from flows.loop_matrix import loop_matrix
 from flows.loop_vantage import loop_vantage
 from flows.mail_loop import mail_loop_check
-from flows.setup import ROOT
+from flows.server.bootstrap import ROOT
 from tasks.alert_store import CALL, CHECKED, RULES, STATE, WATCHED, resource
 from tasks.alerting import labels_of
 from tasks.alerts.message import body, silent, subject

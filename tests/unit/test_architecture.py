@@ -134,16 +134,16 @@ def test_help_loads_nothing_heavy() -> None:
     """`mail-loop --help` is there at once."""
     heavy = {"asyncio", "email_validator", "importlib.metadata", "pydantic", "rich", "yaml"}
     code = (
-        "import sys, flows.cli, contextlib, io\n"
+        "import sys, flows.cli.main, contextlib, io\n"
         "with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):\n"
-        "    flows.cli.main(['--help'])\n"
+        "    flows.cli.main.main(['--help'])\n"
         f"sys.exit(' '.join(sys.modules.keys() & {heavy}) or 'exit codes' not in said.getvalue())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", ["flows.cli", "flows.direct"])
+@pytest.mark.parametrize("module", ["flows.cli.main", "flows.direct"])
 def test_prefect_is_not_loaded_before_it_is_needed(module: str) -> None:
     """`mail-loop --help`, `validate` and `check --direct` start without it."""
     code = f"import sys, {module}; sys.exit('prefect' in sys.modules)"

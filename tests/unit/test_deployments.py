@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.deployments import deployed_checks
-from flows.program import program
-from flows.setup import DEPLOYMENTS
+from flows.cli.program_name import program
+from flows.deploy.prefect_yaml import deployed_checks
+from flows.server.bootstrap import DEPLOYMENTS
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import CLEAR
 

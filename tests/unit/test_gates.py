@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from flows.gates import FILES, IN_ONE_MAILBOX, MOST, OTHERS, Gates, room_for
+from flows.concurrency import FILES, IN_ONE_MAILBOX, MOST, OTHERS, Gates, room_for
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.net.limits import AT_ONE_RELAY, SPREAD, Places, Relays, provider
 

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 INTERRUPTED = """
 import asyncio, os, signal, threading
-from flows.api import in_a_thread
+from flows.prefect_api.connection import in_a_thread
 
 async def work():
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)

@@ -14,12 +14,12 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows.background import stop
-from flows.check import drawn_for, say
-from flows.program import program
-from flows.sandboxed import PASSWORD, SANDBOX, address, login, start_sandbox
-from flows.server import SERVER, free_port, start_server
-from flows.server import settings as server_settings
+from flows.cli.check import drawn_for, say
+from flows.cli.program_name import program
+from flows.server.prefect import SERVER, free_port, start_server
+from flows.server.prefect import settings as server_settings
+from flows.server.processes import stop
+from flows.server.sandbox import PASSWORD, SANDBOX, address, login, start_sandbox
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model import progress
 from tasks.mail.model.progress import Progress

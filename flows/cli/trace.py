@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from flows.check import drawn_for, say
+from flows.cli.check import drawn_for, say
 from tasks.mail.config.extras import can_verify
 from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.journey.journey import journey

@@ -18,8 +18,8 @@ import httpx
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 from prometheus_client import write_to_textfile
 
-from flows.metrics_server import application, listening
-from flows.sightings import Sightings
+from flows.prefect_api.check_runs import Sightings
+from flows.server.metrics_http import application, listening
 from tasks.mail.model.errors import ConfigError, describe_os_error
 from tasks.metrics.collector import Board
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from prefect.settings import get_current_settings
 
 from flows.alerts.apply import Say, apply, show
-from flows.api import api, in_a_thread
-from flows.arguments import PLAYED
-from flows.server import ServerError
+from flows.cli.argument_types import PLAYED
+from flows.prefect_api.connection import api, in_a_thread
+from flows.server.prefect import ServerError
 from tasks.alerts.rules import load_alerts
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.safe_text import one_line
@@ -27,6 +27,6 @@ def run(verb: str, file: str, situations: Sequence[str], say: Say) -> int:
         if verb == "show":
             in_a_thread(lambda: show(lambda text: say(one_line(text, None))))
             return 0
-        from flows.alerts.trial import trial
+        from flows.alerts.drill import trial
 
         return 0 if in_a_thread(lambda: trial(situations or PLAYED, state_home() / "alerts-test", say)) else 2

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from flows.arguments import PLAYED, how_many, interval, loop, port, positive, since, situation
-from flows.commands import (
+from flows.cli.argument_types import PLAYED, how_many, interval, loop, port, positive, since, situation
+from flows.cli.commands import (
     BROKEN,
     EXPORTER_PORT,
     run_alerts,

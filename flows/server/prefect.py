@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from flows import background
+from flows.server import processes
 from tasks.mail.config.state_dir import make_private
 from tasks.mail.model.errors import MailLoopError
 
@@ -59,13 +59,13 @@ def start_server(home: Path, port: int) -> str:
     argv = [sys.executable, "-m", "flows.prefect_server", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     until = time.monotonic() + START_SECONDS
     try:
-        server = background.start(home, SERVER, argv, env, url=env["PREFECT_API_URL"])
+        server = processes.start(home, SERVER, argv, env, url=env["PREFECT_API_URL"])
         while not answers(server.url):
             if not server.alive or time.monotonic() > until:
                 raise ServerError(f"the Prefect server did not start: see {home / SERVER}.log")
             time.sleep(0.1)
     except BaseException:
-        background.stop(home, SERVER)
+        processes.stop(home, SERVER)
         raise
     return server.url
 
@@ -92,11 +92,11 @@ def private_server(home: Path) -> Iterator[str]:
 
 def _joined(home: Path, in_use: BinaryIO) -> str:
     """The API of the server in `home`, which nobody ends as long as `in_use` is open."""
-    with background.locked(home / "start.lock"):
-        running = background.running(home, SERVER)
+    with processes.locked(home / "start.lock"):
+        running = processes.running(home, SERVER)
         url = running.url if running and answers(running.url) else ""
         if not url:
-            background.stop(home, SERVER)
+            processes.stop(home, SERVER)
             url = start_server(home, free_port())
         fcntl.flock(in_use, fcntl.LOCK_SH)
     return url
@@ -104,11 +104,11 @@ def _joined(home: Path, in_use: BinaryIO) -> str:
 
 def end_unused(home: Path) -> bool:
     """End the private server in `home`, unless a check still uses it: that one will end it. False if nothing ended."""
-    if background.running(home, SERVER) is None:
+    if processes.running(home, SERVER) is None:
         return False
-    with background.locked(home / "start.lock"), (home / "users.lock").open("ab") as users:
+    with processes.locked(home / "start.lock"), (home / "users.lock").open("ab") as users:
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        return background.stop(home, SERVER)
+        return processes.stop(home, SERVER)

@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from flows.server import START_SECONDS, ServerError, answers
+from flows.server.prefect import START_SECONDS, ServerError, answers
 
 POOL = "mail-loop"
 EXAMPLE = "relay.example.org"
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOYMENTS = ROOT / "prefect.yaml"
 
 
@@ -22,7 +22,7 @@ def setup(seconds: float = START_SECONDS) -> int:
     """Set up the configured server as soon as it answers, within `seconds`. Raises ServerError, ConfigError."""
     from prefect.settings import get_current_settings
 
-    from flows.deployments import deployed_checks
+    from flows.deploy.prefect_yaml import deployed_checks
 
     deployed_checks(DEPLOYMENTS)
     url = get_current_settings().api.url
@@ -46,14 +46,14 @@ def equip(url: str, environment: Mapping[str, str]) -> None:
     import httpx  # not above: `stop` needs none of them
     import prefect
 
-    from flows import automation
+    from flows.server import crash_automation
 
     # MAIL_LOOP_HOME is for the worker: seen here, it would be frozen into the deployments.
     env = {name: value for name, value in environment.items() if name != "MAIL_LOOP_HOME"} | {"PREFECT_API_URL": url}
     _prefect(env, "work-pool", "create", POOL, "--type", "process", "--overwrite")
     _prefect(env, "--no-prompt", "deploy", "--all")
     try:
-        asyncio.run(automation.ensure(url))
+        asyncio.run(crash_automation.ensure(url))
     except httpx.HTTPError as error:
         raise ServerError(
             f"the automation could not be made on the Prefect server at {url} ({type(error).__name__}): "

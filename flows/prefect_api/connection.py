@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
-from flows.server import ServerError, private_server
+from flows.server.prefect import ServerError, private_server
 
 SLICE_SECONDS = 0.5  # after so long, at the latest, an interrupt is seen
 

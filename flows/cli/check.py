@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from flows.files import with_max_wait
-from flows.live import live
+from flows.cli.describe import with_max_wait
+from flows.cli.progress_lines import live
 from tasks.correlation.pattern import blame
 from tasks.mail.config.addresses import slug
 from tasks.mail.config.loading.files import loaded, planned

@@ -13,22 +13,22 @@ EXPORTER_PORT = 9797
 
 def run_check(arguments: argparse.Namespace) -> int:
     """`mail-loop check`: the exit code of the worst check."""
-    from flows.check import run_check
+    from flows.cli.check import run_check
 
     return run_check(arguments)
 
 
 def run_trace(arguments: argparse.Namespace) -> int:
     """`mail-loop trace`."""
-    from flows.trace import run_trace
+    from flows.cli.trace import run_trace
 
     return run_trace(arguments)
 
 
 def run_validate(arguments: argparse.Namespace) -> int:
     """`mail-loop validate`: every file is read, and every problem said."""
-    from flows.check import say
-    from flows.files import route
+    from flows.cli.check import say
+    from flows.cli.describe import route
     from tasks.mail.config.loading.files import loaded
     from tasks.mail.model.errors import ConfigError
     from tasks.mail.model.safe_text import one_line
@@ -45,7 +45,7 @@ def run_validate(arguments: argparse.Namespace) -> int:
 
 def run_history(arguments: argparse.Namespace) -> int:
     """`mail-loop history`: 0 if the history could be read, whatever it tells."""
-    from flows.check import quieten_prefect, say
+    from flows.cli.check import quieten_prefect, say
 
     quieten_prefect()
     from flows.history import history
@@ -55,10 +55,10 @@ def run_history(arguments: argparse.Namespace) -> int:
 
 def run_deploy(arguments: argparse.Namespace) -> int:
     """`mail-loop deploy`: 0 if the server has what the files say, or with --dry-run could have."""
-    from flows.check import quieten_prefect, say
+    from flows.cli.check import quieten_prefect, say
 
     quieten_prefect()
-    from flows.deploy.command import run
+    from flows.cli.deploy import run
 
     shape = {"shards": arguments.shards, "brief": arguments.brief, "dry_run": arguments.dry_run}
     return run(arguments.files, arguments.every, arguments.fleet, say, **shape)
@@ -66,20 +66,20 @@ def run_deploy(arguments: argparse.Namespace) -> int:
 
 def run_alerts(arguments: argparse.Namespace) -> int:
     """`mail-loop alerts`: 0 if all is as it should be, 2 if a channel did not ring."""
-    from flows.check import quieten_prefect, say
+    from flows.cli.check import quieten_prefect, say
 
     quieten_prefect()
-    from flows.alerts.command import run
+    from flows.cli.alerts import run
 
     return run(arguments.verb, getattr(arguments, "file", ""), getattr(arguments, "situations", []), say)
 
 
 def run_exporter(arguments: argparse.Namespace) -> int:
     """`mail-loop exporter`: until a signal, and then 0."""
-    from flows.check import quieten_prefect, say
+    from flows.cli.check import quieten_prefect, say
 
     quieten_prefect()
-    from flows.exporter import exporter
+    from flows.cli.exporter import exporter
     from tasks.alerts.rules import TRIAL
 
     with_http = arguments.port or not arguments.textfile
@@ -90,27 +90,27 @@ def run_exporter(arguments: argparse.Namespace) -> int:
 
 def run_demo(arguments: argparse.Namespace) -> int:
     """`mail-loop demo`."""
-    from flows.demo import demo
+    from flows.cli.demo import demo
 
     return demo(arguments.home, keep=arguments.keep)
 
 
 def run_serve(arguments: argparse.Namespace) -> int:
     """`mail-loop serve`."""
-    from flows.serve import serve
+    from flows.cli.serve import serve
 
     return serve(arguments.home, arguments.port)
 
 
 def run_setup(_: argparse.Namespace) -> int:
     """`mail-loop setup`."""
-    from flows.setup import setup
+    from flows.server.bootstrap import setup
 
     return setup()
 
 
 def run_stop(arguments: argparse.Namespace) -> int:
     """`mail-loop stop`."""
-    from flows.serve import stop
+    from flows.cli.serve import stop
 
     return stop(arguments.home or [state_home() / "demo", state_home() / "serve"])

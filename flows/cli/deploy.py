@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from prefect.settings import get_current_settings
 
-from flows.api import api, in_a_thread
 from flows.deploy.apply import Say, apply
 from flows.deploy.template import template
-from flows.server import ServerError
-from flows.setup import DEPLOYMENTS
+from flows.prefect_api.connection import api, in_a_thread
+from flows.server.bootstrap import DEPLOYMENTS
+from flows.server.prefect import ServerError
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError

@@ -21,8 +21,8 @@ from prefect.client.schemas.sorting import ArtifactCollectionSort, FlowRunSort
 from prefect.events.filters import EventOrder
 from prefect.events.schemas.events import ReceivedEvent
 
-from flows.checked import RESOURCE, checked, events
 from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
+from flows.prefect_api.events import RESOURCE, checked, events
 from tasks.groups.matrix import matrix_name
 from tasks.history.record import extracted, read
 from tasks.mail.model.result import LoopResult

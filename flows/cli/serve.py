@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from flows import background
-from flows.demo import end_demo
-from flows.program import program
-from flows.server import SERVER, ServerError, answers, end_unused, settings, start_server
-from flows.setup import DEPLOYMENTS, POOL, ROOT, equip
+from flows.cli.demo import end_demo
+from flows.cli.program_name import program
+from flows.server import processes
+from flows.server.bootstrap import DEPLOYMENTS, POOL, ROOT, equip
+from flows.server.prefect import SERVER, ServerError, answers, end_unused, settings, start_server
 from tasks.mail.config.state_dir import state_home
 
 WORKER = "worker"
@@ -22,7 +22,7 @@ WORKER = "worker"
 
 def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
-    from flows.deployments import deployed_checks, without_password  # not above: `stop` needs no Prefect
+    from flows.deploy.prefect_yaml import deployed_checks, without_password  # not above: `stop` needs no Prefect
     from tasks.run_context import VANTAGE
 
     home = home.absolute()
@@ -31,11 +31,11 @@ def serve(home: Path, port: int) -> int:
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
     _server(home, port)
     equip(env["PREFECT_API_URL"], env)
-    if background.running(home, WORKER) is None:
+    if processes.running(home, WORKER) is None:
         queue = os.environ.get(VANTAGE) or "default"  # without one it would take the checks of other places, too
         argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         argv += ["--work-queue", queue]
-        background.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)
+        processes.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)
         for sentence in asyncio.run(without_password(env["PREFECT_API_URL"], checks)):
             print(sentence)
     else:
@@ -51,14 +51,14 @@ def stop(homes: Iterable[Path]) -> int:
     ended = [SERVER] if end_unused(state_home()) else []
     for home in homes:
         # The worker first: it tells the server what becomes of its runs.
-        ended += [name for name in (WORKER,) if background.stop(home.absolute(), name)] + end_demo(home.absolute())
+        ended += [name for name in (WORKER,) if processes.stop(home.absolute(), name)] + end_demo(home.absolute())
     print(f"ended: {', '.join(ended)}" if ended else "nothing of ours was running")
     return 0
 
 
 def _server(home: Path, port: int) -> None:
     url = settings(home, port)["PREFECT_API_URL"]
-    if (running := background.running(home, SERVER)) is not None:
+    if (running := processes.running(home, SERVER)) is not None:
         if running.url != url:
             raise ServerError(f"a server is running already, at {running.url}: for another port, end it with make stop")
         if answers(url):

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from flows import background
-from flows.server import ServerError
+from flows.server import processes
+from flows.server.prefect import ServerError
 
 SANDBOX = "sandbox"
 PASSWORD = "MAIL_LOOP_SANDBOX_PASSWORD"  # noqa: S105  # the name of a variable
@@ -22,7 +22,7 @@ def start_sandbox(home: Path, *options: str) -> dict[str, object]:
     os.environ[PASSWORD] = secrets.token_urlsafe(12)
     log = home / f"{SANDBOX}.log"
     log.unlink(missing_ok=True)
-    sandbox = background.start(home, SANDBOX, [sys.executable, "-m", "tasks.sandbox", *options], os.environ.copy())
+    sandbox = processes.start(home, SANDBOX, [sys.executable, "-m", "tasks.sandbox", *options], os.environ.copy())
     until = time.monotonic() + START_SECONDS
     while sandbox.alive and time.monotonic() < until:
         for text in log.read_text(encoding="utf-8").splitlines():

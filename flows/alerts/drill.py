@@ -22,11 +22,11 @@ from prefect.events.filters import (
     EventResourceFilter,
 )
 
-from flows import background
 from flows.alerts.apply import Say, in_force, rules_of
 from flows.alerts.automations import automations
-from flows.sandboxed import SANDBOX, address, login, start_sandbox
-from flows.server import free_port
+from flows.server import processes
+from flows.server.prefect import free_port
+from flows.server.sandbox import SANDBOX, address, login, start_sandbox
 from flows.through_prefect import check
 from tasks.alert_store import CALL, CHANNEL, RULE, RULES, STATE, resource, write
 from tasks.alerts.rules import TRIAL, Rule
@@ -104,7 +104,7 @@ class _Play:
             for _ in range(number):
                 await check(_loop(box, relay_down=situation.relay_down))
         finally:
-            await asyncio.to_thread(background.stop, self.home, SANDBOX)
+            await asyncio.to_thread(processes.stop, self.home, SANDBOX)
 
     async def silence(self, name: str, rules: dict[str, Rule]) -> bool:
         """With copies of the rules that hold for this loop alone, and wait for a minute."""
