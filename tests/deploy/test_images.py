@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from flows.cli.main import parser
 from flows.server.bootstrap import POOL, ROOT
-from tests.servers import PROGRAM_PATH, require
+from tests.support.servers import PROGRAM_PATH, require
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")

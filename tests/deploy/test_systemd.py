@@ -13,7 +13,7 @@ import pytest
 
 from flows.server.bootstrap import ROOT
 from tests.deploy.machine import INSTALLED, Machine
-from tests.servers import IS_ROOT, PROGRAM_PATH, require
+from tests.support.servers import IS_ROOT, PROGRAM_PATH, require
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 SCALE = sorted((ROOT / "deploy" / "scale").glob("*.service"))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults import imap_cells, smtp_cells
 from tests.faults.cells import Cell, Ground, Measured, measure
-from tests.servers import LAB_NEEDS, require
+from tests.support.servers import LAB_NEEDS, require
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 CELLS: list[Cell] = [*smtp_cells.cells(), *imap_cells.cells()]

@@ -19,7 +19,7 @@ from tasks.mail.model.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, places_of
 from tests.raw.imap import RawImap
 from tests.raw.smtp import RawSmtp
-from tests.raw.test_arrival import report
+from tests.support.checks.rounds import report
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from prefect import Flow
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
@@ -27,10 +26,10 @@ from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import inbound_config, loop_config
 from tasks.sandbox import Sandbox
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, parameters, places_of
+from tests.support.checks.deployments import DEPLOYMENTS
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
-DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 CHECKS = [one for one in DEPLOYMENTS if one["entrypoint"] != "flows/history.py:loop_history"]
 NAMES = ["mail-loop-check/production", "mail-loop-check/staging", "inbound-check/staging"]
 REASON = "a deployment never holds a password in clear: name a Prefect Secret block in password_secret"

@@ -26,7 +26,7 @@ from tasks.metrics.run import Sighting
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.api import Api
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records
-from tests.prefect.test_history import check, misconfigured, run_in
+from tests.support.checks.checks_on_record import check, misconfigured, run_in
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

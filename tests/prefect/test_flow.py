@@ -27,17 +27,11 @@ from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tasks.send import send
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, Records, count, imap, places_of, smtp
+from tests.support.checks.flow_checks import SOON, check
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
 GREYLISTED = "450 4.2.0 Greylisted, please try again"
-SOON = Limits(max_wait=20.0)
-
-
-async def check(name: str, smtp: object, imap: object = None, limits: object = SOON) -> tuple[State[Any], LoopResult]:
-    """Run the loop check; returns the state it ended in, and its result."""
-    state: State[Any] = await mail_loop_check(name, smtp, imap, limits, return_state=True)
-    return state, await result_of(state)
 
 
 async def inbound(name: str, imap: object) -> tuple[State[Any], LoopResult]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 from prefect import Flow
-from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.flows import load_flow_from_entrypoint
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Scheduled
@@ -20,9 +18,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
 from flows import history
-from flows.mail_loop import mail_loop_check
 from flows.server.bootstrap import ROOT
-from flows.through_prefect import result_of
 from tasks.alerts.rules import TRIAL
 from tasks.history import html as html
 from tasks.history.figures import Figures
@@ -34,40 +30,13 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.browser import SCREENSHOTS
-from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, imap, smtp
-from tests.prefect.test_deployment import DEPLOYMENTS
+from tests.prefect.records import SOCKETS_LEFT_OPEN, Records
+from tests.support.checks.checks_on_record import HOUR, check, misconfigured, record, run_in
+from tests.support.checks.deployments import DEPLOYMENTS
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
-HOUR = timedelta(hours=1)
 DAMAGED = "**ok: delivered**\n\n<!-- mail-loop-result {damaged -->\n"
-
-
-async def check(box: Sandbox, name: str, script: Script | None = None, **changes: Any) -> LoopResult:
-    """One check, with the mail system behaving as the script says."""
-    box.play(script or Script())
-    limits = changes.pop("limits", Limits(max_wait=20.0))
-    state: State[Any] = await mail_loop_check(name, smtp(box, **changes), imap(box), limits, return_state=True)
-    return await result_of(state)
-
-
-async def misconfigured(name: str) -> LoopResult:
-    """A check whose configuration lacks most of what it needs."""
-    return await result_of(await mail_loop_check(name, {"host": "mail.example"}, return_state=True))
-
-
-async def run_in(name: str, state: State[Any], artifacts: Iterable[str] = ()) -> None:
-    """A run of the check on record, as it would be if it had come to that state, with these artifacts."""
-    async with get_client() as client:
-        await record(client, name, state, artifacts)
-
-
-async def record(client: PrefectClient, name: str, state: State[Any], artifacts: Iterable[str]) -> None:
-    run = await client.create_flow_run(mail_loop_check, parameters={"name": name, "smtp": {}}, state=state)
-    for artifact in artifacts:
-        await client.create_artifact(
-            ArtifactCreate(key=f"mail-loop-{name}", type="markdown", data=artifact, flow_run_id=run.id)
-        )
 
 
 async def read(name: str, period: Window | None = None) -> Figures:

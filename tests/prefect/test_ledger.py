@@ -21,7 +21,7 @@ from tasks.mail.verdict.result import conclude
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, USER, Records, imap, smtp
-from tests.prefect.test_flow import check
+from tests.support.checks.flow_checks import check
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

@@ -17,8 +17,8 @@ from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tests.raw.imap import RawImap
 from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Slow
-from tests.raw.test_arrival import LONG, SHORT, SOON, Relay, report
-from tests.raw.test_imap_faults import nothing_is_left_behind as nothing_is_left_behind
+from tests.support.checks.rounds import LONG, SHORT, SOON, Relay, report
+from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
 
 Script = Mapping[str, Action | Sequence[Action]]
 PROMPT = 4.0  # seconds within which a verdict is told that does not wait for the bounce mailbox

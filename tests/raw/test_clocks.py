@@ -20,11 +20,11 @@ from tasks.mail.config.loop import LoopConfig
 from tasks.mail.probe.compose import compose
 from tests.clock import Clock
 from tests.raw.imap import RawImap, Session
-from tests.raw.test_arrival import Relay, Round, around
+from tests.support.checks.patience import PATIENCE, limited
+from tests.support.checks.rounds import Relay, Round, around
 
 HOUR = 3600
 SET = [pytest.param(HOUR, id="forward"), pytest.param(-HOUR, id="back")]
-PATIENCE = 60.0  # seconds that a check may take on a busy machine, far from an hour
 GRAIN = 1.0  # second, of INTERNALDATE
 
 
@@ -86,11 +86,6 @@ async def run(loop: LoopConfig, clock: Clock, folder: Path, accepted: Callable[[
         process.kill()
         raise
     return Ended(process.returncode or 0, json.loads(out), time.monotonic() - accepted())
-
-
-def limited(way: Round, max_wait: float, warn_after: float | None = None, **imap: Any) -> LoopConfig:
-    loop = way.loop(max_wait, **imap)
-    return loop.model_copy(update={"limits": loop.limits.model_copy(update={"warn_after": warn_after})})
 
 
 async def is_waited_for(way: Round) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import math
-import os
 import socket
 import ssl
 import subprocess
@@ -45,21 +43,6 @@ NO = b"{tag} NO [X-CODE] not today\r\n"
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT, LONG = 0.3, 20.0  # seconds: for what falls silent, and never reached
-
-
-@pytest.fixture(autouse=True)
-async def nothing_is_left_behind() -> AsyncIterator[None]:
-    """After each test there is no task, no open file and no unseen exception more than before."""
-    loop, unseen = asyncio.get_running_loop(), list[dict[str, Any]]()
-    loop.set_exception_handler(lambda _, context: unseen.append(context))
-    files = os.listdir("/proc/self/fd")
-    yield
-    for _ in range(5):
-        await asyncio.sleep(0)
-    gc.collect()
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert len(os.listdir("/proc/self/fd")) == len(files)
-    assert unseen == []
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from tasks.mail.senders.smtp.dialogue import attempt
 from tests.raw.imap import RawImap, Session
 from tests.raw.mailbox import Message
 from tests.raw.server import DEFAULT, DROP, Fault, Line
-from tests.raw.test_arrival import SHORT, Relay, Round, notes
-from tests.raw.test_imap_faults import nothing_is_left_behind as nothing_is_left_behind
+from tests.support.checks.rounds import SHORT, Relay, Round, notes
+from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
 
 NO = b"{tag} NO [X-CODE] not today\r\n"
 HOUR = timedelta(hours=1)

@@ -9,8 +9,8 @@ import pytest
 
 from flows.direct import check
 from tests.raw.mailbox import Message
-from tests.raw.test_arrival import around, assert_found, notes, report
-from tests.raw.test_clocks import PATIENCE, limited
+from tests.support.checks.patience import PATIENCE, limited
+from tests.support.checks.rounds import around, assert_found, notes, report
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OFF = {

@@ -14,8 +14,8 @@ from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.result import LoopResult
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS
-from tests.raw.test_arrival import SOON, Round, around
-from tests.raw.test_shared_mailbox import loops, once_all_wait
+from tests.support.checks.many_loops import loops, once_all_wait
+from tests.support.checks.rounds import SOON, Round, around
 
 LOOPS = 3
 PATIENCE = (0.9, 3.0, 10.0)  # seconds that a check waits; where the machine was too slow for them, once more with more

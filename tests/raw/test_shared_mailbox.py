@@ -22,34 +22,17 @@ from tasks.mail.net import limits
 from tests import certificates
 from tests.raw.imap import RawImap
 from tests.raw.server import DEFAULT, DROP, SILENCE, Line
-from tests.raw.test_arrival import LONG, SHORT, SOON, Relay, Round, Script, around, notes, report
-from tests.raw.test_imap_faults import nothing_is_left_behind as nothing_is_left_behind
+from tests.support.checks.many_loops import loops, once_all_wait
+from tests.support.checks.rounds import SHORT, SOON, Relay, Round, Script, around, notes, report
+from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
 
 MANY = 20
 FOREIGN = b"From: someone@elsewhere.test\r\nSubject: foreign %d\r\nMessage-ID: <%d@elsewhere.test>\r\n\r\nhello\r\n"
 
 
-def loops(way: Round, count: int, max_wait: float = LONG, **imap: Any) -> list[LoopConfig]:
-    config = way.loop(max_wait, **imap)
-    return [config.model_copy(update={"name": f"raw-{number}"}) for number in range(count)]
-
-
 async def checked(configs: Iterable[LoopConfig]) -> list[LoopResult]:
     async with asyncio.timeout(SOON), together(MANY):
         return await asyncio.gather(*map(check, configs))
-
-
-def once_all_wait(way: Round, count: int, then: Callable[[list[bytes]], object], seconds: float = 0.2) -> None:
-    """So much after all have sent their messages, `then` decides what becomes of these; in the order of the loops."""
-    sent: list[bytes] = []
-
-    def arrive(raw: bytes) -> None:
-        sent.append(raw)
-        if len(sent) == count:
-            sent.sort(key=lambda one: int(re.search(rb"X-Mail-Loop-Name: raw-(\d+)", one)[1]))  # type: ignore[index]
-            asyncio.get_running_loop().call_later(seconds, then, sent)
-
-    way.relay.arrive = arrive
 
 
 def delivered(way: Round) -> Callable[[list[bytes]], None]:

@@ -8,7 +8,7 @@ import pwd
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.servers import IS_ROOT
+from tests.support.servers import IS_ROOT
 
 
 class Account(NamedTuple):

@@ -55,7 +55,6 @@ from typing import Literal, Self
 
 from imapclient import imap_utf7
 
-from tests.servers import LAB_NEEDS, require
 from tests.servers.accounts import account
 from tests.servers.certificates import issue_certificates
 from tests.servers.dovecot import Dovecot
@@ -63,6 +62,7 @@ from tests.servers.hosts import Edge, Gateway, Relay
 from tests.servers.judges import Dmarc, Signer, Verifier, publish
 from tests.servers.postgrey import Postgrey
 from tests.servers.processes import Endpoint, Guard, Ports, Server
+from tests.support.servers import LAB_NEEDS, require
 
 DOMAIN = "inbox.test"
 MISFILED = "Archive 2026/Büro"

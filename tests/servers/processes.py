@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple, TypeVar
 
-from tests.servers import PROGRAM_PATH
+from tests.support.servers import PROGRAM_PATH
 
 HOST = "127.0.0.1"
 BLOCK = 32

@@ -10,9 +10,7 @@ import random
 import signal
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
+from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,47 +30,15 @@ from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.result import conclude
-from tests.servers.lab import Lab, User, quoted
+from tests.servers.lab import Lab, User
 from tests.servers.loops import NAME, contents, fields, loop
+from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner
 
 CHECKS = 200
 AT_ONCE = 4
 # Each check in a process of its own, forked from one that has imported all of it.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["flows.cli.main", "flows.direct", __name__])
-DAY = timedelta(days=1)
-
-
-def old_probe(config: LoopConfig, age: timedelta, **changes: str | None) -> EmailMessage:
-    """A probe as an earlier run of the loop sent it, some of its fields changed or taken away."""
-    probe = compose(config.name, config.smtp, datetime.now(UTC) - age)
-    message = message_from_bytes(probe.content, policy=policy.SMTP)
-    assert isinstance(message, EmailMessage)
-    for name, value in changes.items():
-        field = name.replace("_", "-")
-        del message[field]
-        if value is not None:
-            message[field] = value
-    return message
-
-
-def put(lab: Lab, user: User, message: EmailMessage, age: timedelta, folder: str = "INBOX") -> None:
-    lab.put(user, message, folder, age)
-
-
-def flags(lab: Lab, user: User, folder: str = "INBOX") -> dict[int, str]:
-    """All flags by UID, \\Recent among them, read without a trace."""
-    with lab.imap(user) as client:
-        client.select(quoted(folder), readonly=True)
-        rows = client.uid("FETCH", "1:*", "(FLAGS)")[1]
-    texts = [row.decode() for row in rows if isinstance(row, bytes)]
-    return {int(text.split("UID ")[1].split()[0]): text.split("FLAGS ")[1].split(")")[0] for text in texts}
-
-
-def read_by_its_owner(lab: Lab, user: User) -> None:
-    """As a mail program opens the mailbox: no message is \\Recent from then on."""
-    with lab.imap(user) as client:
-        client.select("INBOX")
 
 
 def told(result: LoopResult) -> list[str]:
@@ -202,15 +168,6 @@ async def test_a_deletion_may_wait_until_it_takes_recent_from_nobody(lab: Lab, u
     assert result.notes[0].startswith("An earlier probe")
     assert result.earlier_probes == ()  # for its own check had found it
     assert list(contents(lab, user)) == list(before)
-
-
-def foreign(number: int) -> EmailMessage:
-    message = EmailMessage()
-    message["From"] = "someone@elsewhere.test"
-    message["Subject"] = f"[mail-loop] foreign {number}"
-    message["Message-ID"] = f"<{number}@elsewhere.test>"
-    message.set_content("Nothing of interest.\n")
-    return message
 
 
 async def test_after_200_checks_with_random_kills_nothing_of_ours_is_left(

@@ -29,7 +29,7 @@ from tasks.mail.verdict.result import conclude
 from tests.servers.lab import Lab, User
 from tests.servers.loops import contents, fields, loop
 from tests.servers.processes import until
-from tests.servers.test_cleanup import DAY, flags, foreign, old_probe, put, read_by_its_owner
+from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner
 
 MINUTE = timedelta(minutes=1)
 SHORT = 1.0  # seconds after which a message that never comes is lost

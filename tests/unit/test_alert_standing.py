@@ -14,7 +14,7 @@ from tasks.alerts.rules import Rule
 from tasks.alerts.state import Kind, Pending, Standing, after
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tests.unit.test_parsers_hypothesis import stable
+from tests.support.mail.strategies import stable
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 RESULTS = {

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tasks.mail.journey.received.clocks import Step, own_skew, slowest, steps
 from tasks.mail.journey.received.hops import Hop
-from tests.unit.test_parsers_hypothesis import stable
+from tests.support.mail.strategies import stable
 
 SENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 

@@ -24,7 +24,7 @@ from tasks.mail.checks import Check, of_result
 from tasks.mail.model.intervals import LONGEST
 from tasks.mail.model.outcome import Placement, Status
 from tasks.mail.model.result import LoopResult
-from tests.unit.test_report import HOSTILE
+from tests.support.checks.results import HOSTILE
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WEEK = Window(NOON - timedelta(days=7), NOON)

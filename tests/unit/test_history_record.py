@@ -14,7 +14,7 @@ from tasks.history.record import CLOSE, OPEN, embedded, embedded_all, extracted,
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
-from tests.unit.test_report import RESULT
+from tests.support.checks.results import RESULT
 
 HOSTILE = [
     "-->",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.mail.journey.received.hops import LONGEST_VALUE, Hop, hops, queue_ids
-from tests.unit.test_parsers_hypothesis import TEXT, stable
+from tests.support.mail.strategies import TEXT, stable
 
 WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 CIPHER = "TLS_AES_256_GCM_SHA384"

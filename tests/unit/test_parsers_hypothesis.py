@@ -20,7 +20,7 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPServerDisconnected,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -44,9 +44,7 @@ from tasks.mail.search.inbound import carries
 from tasks.mail.senders.smtp import replies
 from tests.lookalikes import LOOK_ALIKES
 from tests.notices import BOUNCES, DELAYS
-
-stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
-few = settings(stable, max_examples=100)
+from tests.support.mail.strategies import TEXT, few, stable
 
 SMTP = SmtpConfig(
     host="relay.test", from_addr="probe@example.org", to_addr="nobody@example.net", subject_prefix="[mail-loop]"
@@ -135,7 +133,6 @@ def about(content: bytes) -> st.SearchStrategy[bytes]:
 ABOUT_OTHER = about(OTHER.content)
 ABOUT_PROBE = about(PROBE.content)
 HARMLESS = st.sampled_from([b"", b"\r\n", b"\r\n\r\n", b" ", b":", b"--", b"\x00", b"\xff\xfe", b"=", b"=?x?q?", b"<>"])
-TEXT = st.text(max_size=200) | st.text("\x00\x07\x1b\x7f\r\n\t \u202e\u200b\ud800|`\\*[]()<>&#;:/@w.1-=x", max_size=60)
 
 
 # -- IMAP ---------------------------------------------------------------------------------------------------------

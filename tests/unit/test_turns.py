@@ -13,31 +13,13 @@ from pathlib import Path
 import pytest
 
 from flows.direct import check
-from tasks.mail.config.loop import LoopConfig, loop_config
+from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.run_lock import key, turn
 from tasks.mail.senders.attempts import Attempts
 from tests.raw.smtp import RawSmtp
-
-
-def loop(budget: int = 5, retries: int = 0, name: str = "office", host: str = "127.0.0.1", port: int = 9) -> LoopConfig:
-    return loop_config(
-        {
-            "name": name,
-            "smtp": {
-                "host": host,
-                "port": port,
-                "tls": "none",
-                "from_addr": "monitor@example.org",
-                "to_addr": "inbox@example.org",
-                "subject_prefix": "[loop]",
-                "retries": retries,
-                "retry_delay": 0.0,
-            },
-            "limits": {"max_per_hour": budget},
-        }
-    )
+from tests.support.checks.budgets import loop, spend
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +32,6 @@ def refusal(config: LoopConfig) -> str:
     with pytest.raises(CheckSkipped) as refused, turn(config):
         pass
     return str(refused.value)
-
-
-def spend(config: LoopConfig, messages: int) -> None:
-    with turn(config) as mine:
-        for _ in range(messages):
-            mine.spend()
 
 
 def test_a_second_check_of_the_loop_is_refused_and_told_who_runs() -> None:
