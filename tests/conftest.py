@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clock import Clock
+from tests.support.clock import Clock
 from tests.support.servers import LAB_NEEDS, SITUATIONS_NEED, require
 
 # By fixture: the programs behind it, and how to get them.

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 
 from flows.server.prefect import free_port
 from tasks.sandbox import Sandbox
-from tests.collector import Collector, collector
 from tests.prefect.records import PASSWORD, USER, parameters
+from tests.support.collector import Collector, collector
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 10

@@ -8,9 +8,9 @@ from typing import Any
 
 from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import Command, written
-from tests.relays import USERS, matrix, receiver, sender
-from tests.relays import backup as backup
-from tests.relays import main as main
+from tests.support.raw.relays import USERS, matrix, receiver, sender
+from tests.support.raw.relays import backup as backup
+from tests.support.raw.relays import main as main
 
 SECRETS = {f"{user.upper()}_PASSWORD": password for user, password in USERS.items()}
 

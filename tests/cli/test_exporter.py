@@ -11,8 +11,8 @@ import pytest
 
 from flows.server.prefect import free_port
 from tests.cli.conftest import Command
-from tests.prometheus import DEPLOY
-from tests.prometheus import promtool as run_promtool
+from tests.support.prometheus import DEPLOY
+from tests.support.prometheus import promtool as run_promtool
 
 RULES = DEPLOY / "prometheus"
 Promtool = Callable[..., Awaitable[tuple[int, str]]]

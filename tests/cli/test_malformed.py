@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ROOT, Ended
-from tests.malformed import SECRET, SUFFIXES, good, text_of
-from tests.malformed_files import Written, write_all
+from tests.support.malformed import SECRET, SUFFIXES, good, text_of
+from tests.support.malformed_files import Written, write_all
 
 MOST_SECONDS = 120
 MOST_OCTETS = 300 * 2**20

@@ -14,7 +14,7 @@ import pytest
 from flows.server.prefect import free_port
 from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import PASSWORD, ROOT, Command, Ended, config, written
-from tests.collector import Collector, collector
+from tests.support.collector import Collector, collector
 
 SECRET = "canary-of-the-collector"
 GREYLISTED = "450 4.2.0 Greylisted, please try again"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.mail.model.outcome import ErrorType
-from tests import certificates
 from tests.faults import path
 from tests.faults.cells import Cell
 from tests.faults.imap_scripted import BRIEF, OVER, Scripted
 from tests.faults.names import FAILING, UNKNOWN
 from tests.faults.scripted import ALIVE, AMPLE, SHORT, Script, delivered, unread
 from tests.raw.server import Extra
+from tests.support import certificates
 
 OFFER = b"* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN\r\n"
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.result import LoopResult
-from tests import certificates
 from tests.faults.cells import Cell, Expected, Ground, Run
 from tests.faults.names import FAILING, UNKNOWN, Answer, resolving
 from tests.faults.proxy import black_hole
@@ -16,6 +15,7 @@ from tests.faults.scripted import ALIVE, AMPLE, SHORT, Leg, Script, delivered, l
 from tests.raw.imap import RawImap
 from tests.raw.server import CLOSE, DROP, SILENCE, Action, Endless
 from tests.raw.smtp import RawSmtp
+from tests.support import certificates
 
 DEAD = ("127.0.0.2", "127.0.0.3")  # on Linux all of 127/8 is this machine; nobody listens there
 SECOND = 1.0  # that a dead address may cost

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tests.canaries import IMAP, PASSWORD, SMTP, USER, seen_in
-from tests.certificates import ServerTls
 from tests.prefect.records import columns
 from tests.raw.imap import RawImap
 from tests.raw.server import Action, RawServer
 from tests.raw.smtp import RawSmtp
+from tests.support.canaries import IMAP, PASSWORD, SMTP, USER, seen_in
+from tests.support.certificates import ServerTls
 
 BREAKING = Path(__file__).parent / "breaking"  # holds a sitecustomize
 MOST_SECONDS = 240.0  # on a machine that is busy with other tests; alone it takes 15

@@ -19,12 +19,12 @@ from flows.mail_loop import mail_loop_check
 from flows.through_prefect import result_of
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
 from tasks.mail.model.result import LoopResult
-from tests.hostile import EVIL, FORGED
-from tests.notices import mail
 from tests.prefect.browser import SCREENSHOTS
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records
 from tests.raw.imap import RawImap
 from tests.raw.smtp import RawSmtp
+from tests.support.mail.hostile import EVIL, FORGED
+from tests.support.mail.notices import mail
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

@@ -21,9 +21,9 @@ from tasks.mail.report.markdown import escape
 from tasks.mail.run_lock import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, count, places_of
-from tests.relays import USERS, matrix
-from tests.relays import backup as backup
-from tests.relays import main as main
+from tests.support.raw.relays import USERS, matrix
+from tests.support.raw.relays import backup as backup
+from tests.support.raw.relays import main as main
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

@@ -25,8 +25,8 @@ from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome
 from tasks.parameters import loop_of
 from tasks.sandbox import Sandbox
-from tests.malformed import SECRET, VALUES, Value, good
 from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of
+from tests.support.malformed import SECRET, VALUES, Value, good
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

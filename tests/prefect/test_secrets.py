@@ -18,12 +18,12 @@ import httpx
 import pytest
 from prefect.blocks.system import Secret
 
-from tests import certificates
-from tests.canaries import IMAP, PASSWORD, SMTP, seen_in
-from tests.certificates import ServerTls
 from tests.prefect.canary_checks import Checks, Ended, places, run, started, until
 from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
 from tests.raw.server import SILENCE
+from tests.support import certificates
+from tests.support.canaries import IMAP, PASSWORD, SMTP, seen_in
+from tests.support.certificates import ServerTls
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

@@ -11,10 +11,10 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from tests.clock import Clock
 from tests.prefect.apart import Apart
 from tests.prefect.api import Api
 from tests.prefect.phases import until
+from tests.support.clock import Clock
 
 DAY = 86400
 

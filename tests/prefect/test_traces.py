@@ -19,8 +19,8 @@ from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.sandbox import Sandbox, Script
-from tests.collector import Collector, collector
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, Records, imap, parameters, smtp
+from tests.support.collector import Collector, collector
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

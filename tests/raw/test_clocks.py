@@ -18,10 +18,10 @@ import pytest
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.probe.compose import compose
-from tests.clock import Clock
 from tests.raw.imap import RawImap, Session
 from tests.support.checks.patience import PATIENCE, limited
 from tests.support.checks.rounds import Relay, Round, around
+from tests.support.clock import Clock
 
 HOUR = 3600
 SET = [pytest.param(HOUR, id="forward"), pytest.param(-HOUR, id="back")]
@@ -152,7 +152,7 @@ async def test_a_clock_set_during_the_wait_leaves_it_as_long_as_it_was(
 def test_a_clock_that_is_set_spends_and_refills_no_budget(set_clock: Clock, tmp_path: Path, seconds: int) -> None:
     """Two messages within an hour are two, whatever the clock says at the third; and it is not spoilt for later."""
     code = (
-        "import time; from tests.unit.test_turns import loop, spend\n"
+        "import time; from tests.unit.engine.test_run_lock import loop, spend\n"
         "print(time.time(), flush=True); spend(loop(budget=2), 1)"
     )
 

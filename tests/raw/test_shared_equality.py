@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from flows.direct import check
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.result import LoopResult
-from tests.lookalikes import LOOK_ALIKES
-from tests.notices import BOUNCES, DELAYS
 from tests.support.checks.many_loops import loops, once_all_wait
 from tests.support.checks.rounds import SOON, Round, around
+from tests.support.mail.lookalikes import LOOK_ALIKES
+from tests.support.mail.notices import BOUNCES, DELAYS
 
 LOOPS = 3
 PATIENCE = (0.9, 3.0, 10.0)  # seconds that a check waits; where the machine was too slow for them, once more with more

@@ -6,9 +6,9 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.model.outcome import Outcome
-from tests.collector import collector
 from tests.servers.lab import Lab, User
 from tests.servers.loops import at, loop
+from tests.support.collector import collector
 from tests.support.servers import require
 
 

@@ -16,7 +16,7 @@ from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.search.inbound import Recent
 from tasks.mail.verdict.inbound import conclude_inbound
 from tasks.mail.verdict.result import broken, misconfigured, skipped
-from tests.results import (
+from tests.support.checks.facts import (
     BOUNCE,
     DOUBT,
     JUNK,

@@ -64,9 +64,9 @@ from tasks.search import find_probe, look_for_recent
 from tasks.send import send_probe
 from tasks.states import final_state
 from tasks.tracing.build import trace_of
-from tests.results import START
 from tests.snapshots.cases import CASES, EARLIER
 from tests.snapshots.stored import same_as_stored
+from tests.support.checks.facts import START
 
 FLOWS: list[Flow[..., Any]] = [
     mail_loop_check,

@@ -42,8 +42,8 @@ from tasks.mail.probe.ownership import Owner
 from tasks.mail.report import markdown
 from tasks.mail.search.inbound import carries
 from tasks.mail.senders.smtp import replies
-from tests.lookalikes import LOOK_ALIKES
-from tests.notices import BOUNCES, DELAYS
+from tests.support.mail.lookalikes import LOOK_ALIKES
+from tests.support.mail.notices import BOUNCES, DELAYS
 from tests.support.mail.strategies import TEXT, few, stable
 
 SMTP = SmtpConfig(

@@ -1,0 +1,320 @@
+"""What spam filters say in their fields, whose words count, and when a message came near to be junk."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.mail.journey.authentication.trust import Field
+from tasks.mail.journey.filters.fields import Reason
+from tasks.mail.journey.filters.ratings import MOST_REASONS, READERS, Rating, filters, is_near
+from tests.support.mail.fields import header
+
+stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
+
+BORDER = ("Received", "from relay.example.org (relay.example.org [192.0.2.7]) by mx.example.net (Postfix) with ESMTPS")
+
+
+def reasons(**scores: float | None) -> tuple[Reason, ...]:
+    return tuple(Reason(name, score) for name, score in scores.items())
+
+
+TABLE: list[tuple[str, str, Rating]] = [
+    (
+        "SpamAssassin with scores",
+        "X-Spam-Status: No, score=1.2 required=5.0 tests=[A=0.1,B=1.1,C=-0.5,D=0]\n\tautolearn=ham version=4.0.1",
+        Rating("SpamAssassin", 1.2, 5.0, False, reasons(B=1.1, A=0.1, C=-0.5)),
+    ),
+    (
+        "SpamAssassin without scores",
+        "X-Spam-Checker-Version: SpamAssassin 4.0.1 (2024-03-26) on mx\n"
+        "X-Spam-Level: ****\n"
+        "X-Spam-Status: No, score=4.6 required=5.0 tests=BAYES_50,DKIM_SIGNED,\n"
+        "\tHTML_MESSAGE autolearn=no autolearn_force=no version=4.0.1",
+        Rating("SpamAssassin", 4.6, 5.0, False, reasons(BAYES_50=None, DKIM_SIGNED=None, HTML_MESSAGE=None)),
+    ),
+    (
+        "SpamAssassin with a report",
+        "X-Spam-Flag: YES\n"
+        "X-Spam-Status: Yes, score=7.1 required=5.0 tests=BAYES_99,URIBL_ABUSE autolearn=spam\n"
+        "X-Spam-Report:\n"
+        "\t*  3.5 BAYES_99 BODY: Bayes spam probability is 99 to 100%\n"
+        "\t*      [score: 1.0000]\n"
+        "\t*  3.6 URIBL_ABUSE Contains 3 URLS listed\n"
+        "\t* -0.0 NO_RELAYS Informational: message was not relayed",
+        Rating("SpamAssassin", 7.1, 5.0, True, reasons(URIBL_ABUSE=3.6, BAYES_99=3.5)),
+    ),
+    ("no test", "X-Spam-Status: No, hits=0.0 required=8.0 tests=none", Rating("SpamAssassin", 0.0, 8.0, False)),
+    (
+        "Amavis",
+        "X-Spam-Flag: NO\n"
+        "X-Spam-Score: -1.9\n"
+        "X-Spam-Level:\n"
+        "X-Spam-Status: No, score=-1.899 tagged_above=-9999 required=6.31\n"
+        "\ttests=[BAYES_00=-1.9, HTML_MESSAGE=0.001] autolearn=ham",
+        Rating("Amavis", -1.899, 6.31, False, reasons(HTML_MESSAGE=0.001, BAYES_00=-1.9)),
+    ),
+    (
+        "Exim",
+        "X-Spam_score_int: 46\nX-Spam_score: 4.6\nX-Spam_bar: ++++\n"
+        "X-Spam_report: (4.6 / 5.0 requ) BAYES_50=0.8, RDNS_NONE=3.8 autolearn=no",
+        Rating("SpamAssassin", 4.6, 5.0, None, reasons(RDNS_NONE=3.8, BAYES_50=0.8)),
+    ),
+    ("a score with a bar", "X-Spam-Score: 1.2 (+)", Rating("SpamAssassin", 1.2)),
+    ("a level alone", "X-Spam-Level: ***", Rating("SpamAssassin", 3.0)),
+    ("a flag alone", "X-Spam-Flag: YES", Rating("SpamAssassin", spam=True)),
+    (
+        "Fastmail",
+        "X-Spam-score: 0.5\nX-Spam-hits: BAYES_50 0.8, ME_NOAUTH 0.01, LANGUAGES en, SA_VERSION 3.4.6",
+        Rating("SpamAssassin", 0.5, None, None, reasons(BAYES_50=0.8, ME_NOAUTH=0.01)),
+    ),
+    (
+        "rspamd",
+        "X-Rspamd-Queue-Id: 4XyZ\n"
+        "X-Spamd-Result: default: False [1.40 / 15.00];\n"
+        "\tSUSPICIOUS_RECIPS(1.50)[];\n"
+        "\tR_MISSING_CHARSET(0.50)[];\n"
+        "\tFORGED(0.40)[evil.example FAKE(99.00)];\n"
+        "\tDMARC_POLICY_ALLOW(-0.50)[example.org,reject];\n"
+        "\tR_SPF_ALLOW(-0.20)[+ip4:192.0.2.7:c];\n"
+        "\tMIME_GOOD(-0.10)[text/plain];\n"
+        "\tARC_NA(0.00)[]\n"
+        "X-Rspamd-Server: mx\n"
+        "X-Rspamd-Action: no action\n"
+        "X-Rspamd-Score: 1.40\n"
+        "X-Spamd-Bar: +",
+        Rating(
+            "rspamd",
+            1.4,
+            15.0,
+            False,
+            reasons(SUSPICIOUS_RECIPS=1.5, R_MISSING_CHARSET=0.5, FORGED=0.4, MIME_GOOD=-0.1, R_SPF_ALLOW=-0.2),
+            "no action",
+        ),
+    ),
+    (
+        "rspamd that junks below its threshold",
+        "X-Spamd-Result: default: False [7.20 / 15.00]; BAYES_SPAM(5.10)[]; HFILTER_HELO(2.10)[]\nX-Spam: Yes",
+        Rating("rspamd", 7.2, 15.0, True, reasons(BAYES_SPAM=5.1, HFILTER_HELO=2.1)),
+    ),
+    (
+        "rspamd with the common fields",
+        "X-Spam-Status: No, score=-0.50\nX-Spamd-Bar: /\nX-Rspamd-Server: mx",
+        Rating("rspamd", -0.5, None, False),
+    ),
+    (
+        "Haraka",
+        "X-Rspamd-Bar: ++++\nX-Rspamd-Report: URI_COUNT_ODD(1) FUZZY_DENIED(10.348733) BAYES_HAM(-2.9)\n"
+        "X-Rspamd-Score: 4.314971",
+        Rating("rspamd", 4.314971, None, None, reasons(FUZZY_DENIED=10.348733, URI_COUNT_ODD=1.0, BAYES_HAM=-2.9)),
+    ),
+    (
+        "Exchange",
+        "X-MS-Exchange-Organization-SCL: 1\nX-Microsoft-Antispam: BCL:0;ARA:13230040|43022699015;\n"
+        "X-Forefront-Antispam-Report:\n"
+        " CIP:192.0.2.7;CTRY:US;LANG:en;SCL:1;SRV:;IPV:NLI;SFV:NSPM;H:relay.example.org;PTR:;CAT:NONE;\n"
+        " SFS:(13230040)(376014);DIR:INB;",
+        Rating("Exchange Online Protection", 1.0, 5.0, False),
+    ),
+    (
+        "Exchange with phishing",
+        "X-Forefront-Antispam-Report: CIP:192.0.2.7; SCL:8; SFV:SPM; H:a;SCL:1; CAT:HPHSH; DIR:INB;\n"
+        "X-Microsoft-Antispam: BCL:6;\nX-Microsoft-Antispam-Mailbox-Delivery: ucf:0;jmr:0;auth:0;dest:J;ENG:(1);",
+        Rating(
+            "Exchange Online Protection",
+            8.0,
+            5.0,
+            True,
+            (Reason("BCL", 6.0), Reason("CAT:HPHSH"), Reason("SFV:SPM")),
+            "junk folder",
+        ),
+    ),
+    (
+        "Exchange's level alone",
+        "X-MS-Exchange-Organization-SCL: 6",
+        Rating("Exchange Online Protection", 6.0, 5.0, True),
+    ),
+    (
+        "Barracuda",
+        "X-Barracuda-Spam-Score: 1.09\n"
+        "X-Barracuda-Spam-Status: No, SCORE=1.09 using global scores of TAG_LEVEL=1000.0 QUARANTINE_LEVEL=9.0"
+        " KILL_LEVEL=7.0 tests=DATE_IN_PAST_03_06, NO_REAL_NAME\n"
+        "X-Barracuda-Spam-Report: Code version 3.2, rules version 3.2.3.45577\n"
+        "\tRule breakdown below\n\t pts rule name              description\n"
+        "\t---- ---------------------- --------------------------------------------------\n"
+        "\t0.00 NO_REAL_NAME           From: does not include a real name\n"
+        "\t1.09 DATE_IN_PAST_03_06     Date: is 3 to 6 hours before Received: date",
+        Rating("Barracuda", 1.09, 7.0, False, reasons(DATE_IN_PAST_03_06=1.09)),
+    ),
+    (
+        "Proofpoint",
+        "X-Proofpoint-Spam-Details: rule=notspam policy=default score=12 suspectscore=9 malwarescore=0\n"
+        " phishscore=3 bulkscore=0 mlxlogscore=858 classifier=spam adjust=0 reason=mlx scancount=1",
+        Rating("Proofpoint", 12.0, None, False, reasons(suspect=9.0, phish=3.0), "notspam"),
+    ),
+    ("Amazon", "X-SES-Spam-Verdict: FAIL", Rating("Amazon SES", spam=True, action="fail")),
+]
+
+
+@pytest.mark.parametrize(("text", "rating"), [row[1:] for row in TABLE], ids=[name for name, *_ in TABLE])
+def test_what_a_filter_says_becomes_one_rating(text: str, rating: Rating) -> None:
+    assert filters([BORDER, *header(text)]) == (rating,)
+
+
+OUTBOUND = [
+    "X-Forefront-Antispam-Report: CIP:255.255.255.255;SCL:1;SRV:;IPV:NLI;SFV:NSPM;CAT:NONE;DIR:OUT;SFP:1101;",
+    "X-Proofpoint-Spam-Details: rule=outbound_notspam policy=outbound score=0 spamscore=0",
+    "X-Forefront-Antispam-Report-Untrusted: CIP:192.0.2.7;SCL:9;SFV:SPM;DIR:INB;",
+]
+SILENT = ["X-Spam-Status: maybe", "X-Spamd-Result: nonsense", "X-Spam-Level:", "X-Spam-Level: ** x", "Subject: x"]
+
+
+@pytest.mark.parametrize("text", OUTBOUND + SILENT)
+def test_a_filter_of_the_sending_service_and_a_field_that_says_nothing_are_no_rating(text: str) -> None:
+    assert filters([BORDER, *header(text)]) == ()
+
+
+SPAM = "X-Spam-Status: Yes, score=7.0 required=5.0 tests=A=7.0"
+HAM = "X-Spam-Status: No, score=-9.0 required=5.0 tests=B=-9.0\nX-Spam-Score: -9.0\nX-Spam-Report: -9.0 B"
+
+
+def test_what_stands_above_the_border_is_certain_and_not_changed_by_what_a_sender_wrote() -> None:
+    (rating,) = filters([*header(SPAM), BORDER, *header(HAM)])
+    expected = Rating("SpamAssassin", 7.0, 5.0, True, reasons(A=7.0), certain=True, server="mx.example.net")
+    assert rating == expected
+
+
+def test_the_next_server_below_a_field_wrote_it_where_that_is_certain() -> None:
+    store = ("Received", "by store.example.net (Dovecot) with LMTP")
+    (at_store,) = filters([*header(SPAM), store, BORDER])
+    (at_border,) = filters([store, *header(SPAM), BORDER])
+    (before,) = filters([store, BORDER, *header(SPAM), ("Received", "from a by b with ESMTP")])
+    assert [rating.server for rating in (at_store, at_border, before)] == ["store.example.net", "mx.example.net", ""]
+
+
+def test_a_filter_that_seems_to_have_run_on_two_servers_is_on_neither() -> None:
+    store = ("Received", "by store.example.net (Dovecot) with LMTP")
+    (rating,) = filters([("X-Spam-Score", "7.0"), store, ("X-Spam-Flag", "YES"), BORDER])
+    assert (rating.score, rating.spam, rating.server) == (7.0, True, "")
+
+
+def test_steps_on_the_receivers_own_host_are_above_the_border() -> None:
+    steps = header(
+        "Received: from mx.example.net by imap.example.net with LMTP id 1\n"
+        "Received: from localhost (localhost [127.0.0.1]) by mx.example.net (Postfix) with ESMTP id 2"
+    )
+    (rating,) = filters([*steps, *header(SPAM), BORDER, *header(HAM)])
+    assert (rating.certain, rating.score) == (True, 7.0)
+
+
+def test_of_two_fields_below_the_border_the_upper_one_counts() -> None:
+    (rating,) = filters([BORDER, *header(SPAM), *header(HAM.partition("\n")[0])])
+    assert (rating.certain, rating.score) == (False, 7.0)
+
+
+def test_each_filter_has_a_rating_of_its_own_and_the_certain_ones_come_first() -> None:
+    found = filters([*header(SPAM), BORDER, *header("X-Spamd-Result: default: False [1.00 / 15.00]; A(1.00)[]")])
+    assert [(rating.filter, rating.certain) for rating in found] == [("SpamAssassin", True), ("rspamd", False)]
+
+
+NEAR: list[tuple[bool, Rating]] = [
+    (False, Rating("SpamAssassin", 3.9, 5.0, False)),
+    (True, Rating("SpamAssassin", 4.0, 5.0, False)),
+    (True, Rating("SpamAssassin", 4.9, 5.0, None)),
+    (True, Rating("SpamAssassin", 6.0, 5.0, False)),
+    (False, Rating("SpamAssassin", 6.0, 5.0, True)),
+    (False, Rating("SpamAssassin", 4.9, None, False)),
+    (False, Rating("SpamAssassin", None, 5.0, False)),
+    (False, Rating("SpamAssassin", 4.0, 0.0, False)),
+    (False, Rating("SpamAssassin", -4.0, -5.0, False)),
+    (False, Rating("rspamd", 4.7, 15.0, False, action="no action")),
+    (True, Rating("rspamd", 4.8, 15.0, False, action="no action")),
+    (True, Rating("rspamd", 4.1, 15.0, False, action="greylist")),
+    (False, Rating("rspamd", 7.0, 15.0, True, action="add header")),
+    (True, Rating("Exchange Online Protection", 4.0, 5.0, False)),
+    (False, Rating("Exchange Online Protection", 1.0, 5.0, False)),
+]
+
+
+@pytest.mark.parametrize(("near", "rating"), NEAR, ids=range(len(NEAR)))
+def test_a_score_that_drifts_towards_the_threshold_is_near_before_mail_is_junked(near: bool, rating: Rating) -> None:
+    assert is_near(rating) is near
+
+
+def test_how_near_is_near_can_be_said() -> None:
+    assert is_near(Rating("SpamAssassin", 2.5, 5.0, False), share=0.5)
+    assert not is_near(Rating("SpamAssassin", 4.4, 5.0, False), share=0.9)
+
+
+SIZE = 65536
+UNITS = [
+    *(
+        "[",
+        "]",
+        "[a",
+        "(",
+        "A",
+        "A_",
+        "A(",
+        "A=1,",
+        "A(1.0)[",
+        "1",
+        "1.",
+        "1.0 ",
+        "1.0 A ",
+        "-",
+        "+",
+        " ",
+        "\r\n\t",
+        ";",
+    ),
+    *("SCL:1;", "a=b ", "tests=", "score=1 ", " autolearn=", "TAG_LEVEL=", "(1 / 1 ", "default: ", "*", "é", "\\", '"'),
+]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=range(len(UNITS)))
+def test_hostile_fields_take_linear_time(unit: str) -> None:
+    """64 KiB of anything in each field, within what a quadratic loop would need for a fraction of it."""
+    long = unit * (SIZE // len(unit))
+    begun = time.process_time()
+    for start in ("", "No, tests=", "default: False [1 / 2];"):
+        filters([BORDER, *((name, start + long) for name in READERS)])
+    filters([(name, unit) for name in READERS] * 500)
+    assert time.process_time() - begun < 10
+
+
+TEXT = st.lists(st.sampled_from([*UNITS, "Yes", "no", "True", "rule=", "DIR:INB;"]) | st.text(max_size=5), max_size=25)
+NAMES = st.sampled_from([*READERS, "Received", "X-Spam_Score", "x"])
+FIELDS = st.lists(st.tuples(NAMES, TEXT.map("".join)), max_size=8)
+GENUINE = [text for _, text, rating in TABLE]
+
+
+@stable
+@given(FIELDS, st.floats(0, 1))
+def test_every_header_is_read(fields: list[Field], share: float) -> None:
+    found = filters(fields)
+    assert len({rating.filter for rating in found}) == len(found)
+    for rating in found:
+        assert rating.filter
+        assert len(rating.reasons) <= MOST_REASONS
+        scores = [reason.score for reason in rating.reasons if reason.score is not None]
+        assert scores == sorted(scores, reverse=True)
+        shown = [rating.action, *(reason.name for reason in rating.reasons)]
+        assert all(text.isprintable() and len(text) <= 64 for text in shown)
+        assert not (is_near(rating, share) and rating.spam)
+
+
+@stable
+@given(st.sampled_from(GENUINE), FIELDS)
+def test_no_sender_changes_what_stands_above_the_border(text: str, message: list[Field]) -> None:
+    honest = filters(header(text))
+    assert honest
+    assert all(rating.certain for rating in honest)
+    found = filters([*header(text), BORDER, *message])
+    certain = [replace(rating, server="") for rating in found if rating.certain]
+    assert tuple(certain) == honest
+    assert {rating.server for rating in found if rating.certain} == {"mx.example.net"}

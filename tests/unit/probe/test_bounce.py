@@ -1,0 +1,319 @@
+"""Which delivery reports are the bounce of our probe, and what they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.model.facts import Bounce
+from tasks.mail.model.outcome import DELAYED
+from tasks.mail.probe.bounce import bounce_of, delay_of
+from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.probe.match import Match, match
+from tests.support.mail.lookalikes import LOOK_ALIKES
+from tests.support.mail.notices import BOUNCES, DELAYS, mail
+
+
+def probe_of(to_addr: str = "nobody@example.net") -> Probe:
+    smtp = SmtpConfig(host="relay.test", from_addr="probe@example.org", to_addr=to_addr, subject_prefix="[mail-loop]")
+    return compose("office", smtp)
+
+
+PROBE = probe_of()
+OTHER = probe_of()
+HEADER_ONLY = PROBE.content.partition(b"\r\n\r\n")[0] + b"\r\n"
+
+POSTFIX_STATUS = """\
+Reporting-MTA: dns; mx.example.org
+X-Postfix-Queue-ID: 4XyZ1b2c3d
+X-Postfix-Sender: rfc822; probe@example.org
+Arrival-Date: Wed,  4 Mar 2026 05:06:07 +0000 (UTC)
+
+Final-Recipient: rfc822; nobody@example.net
+Original-Recipient: rfc822;nobody@example.net
+Action: failed
+Status: 5.1.1
+Remote-MTA: dns; mail.example.net
+Diagnostic-Code: smtp; 550 5.1.1 <nobody@example.net>: Recipient address
+    rejected: User unknown; see https://example.net
+"""
+EXIM_STATUS = """\
+Reporting-MTA: dns; exim.example.org
+
+Action: failed
+Final-Recipient: rfc822;nobody@example.net
+Status: 5.0.0
+Remote-MTA: dns; mail.example.net
+Diagnostic-Code: smtp; 550 No such user here
+"""
+EXCHANGE_STATUS = """\
+Reporting-MTA: dns;EX1.example.org
+Received-From-MTA: dns;relay.example.org
+Arrival-Date: Wed, 4 Mar 2026 05:06:07 +0000
+
+Final-Recipient: rfc822;nobody@example.net
+Action: failed
+Status: 5.1.10
+Diagnostic-Code: smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup
+X-Display-Name: nobody@example.net
+"""
+
+
+def report(
+    status: str,
+    original: bytes = PROBE.content,
+    kind: str = "message/rfc822",
+    status_type: str = "message/delivery-status",
+    text: bytes = b"I'm sorry to have to inform you that your message could not be delivered.\r\n",
+) -> bytes:
+    head = (
+        "From: MAILER-DAEMON@mx.example.org (Mail Delivery System)\n"
+        "Subject: Undelivered Mail Returned to Sender\n"
+        "To: probe@example.org\n"
+        "Auto-Submitted: auto-replied\n"
+        "MIME-Version: 1.0\n"
+        'Content-Type: multipart/report; report-type=delivery-status;\n\tboundary="4XyZ/mx.example.org"\n'
+        "Message-Id: <20260304@mx.example.org>\n\n"
+        "This is a MIME-encapsulated message.\n\n"
+    )
+    mark = "--4XyZ/mx.example.org"
+    parts = (
+        f"{head}{mark}\nContent-Description: Notification\nContent-Type: text/plain; charset=us-ascii\n\n".encode(),
+        text,
+        f"\n{mark}\nContent-Description: Delivery report\nContent-Type: {status_type}\n\n{status}".encode(),
+        f"\n{mark}\nContent-Description: Undelivered Message\nContent-Type: {kind}\n\n".encode(),
+        original,
+        f"\n{mark}--\n".encode(),
+    )
+    return b"".join(parts).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def test_a_bounce_of_postfix_is_read() -> None:
+    assert bounce_of(report(POSTFIX_STATUS), PROBE) == Bounce(
+        status="5.1.1",
+        diagnostic="550 5.1.1 <nobody@example.net>: Recipient address rejected: User unknown; see https://example.net",
+        recipient="nobody@example.net",
+        reporting_mta="mx.example.org",
+        remote_mta="mail.example.net",
+    )
+
+
+def test_a_bounce_of_exim_is_read() -> None:
+    found = bounce_of(report(EXIM_STATUS), PROBE)
+    assert found == Bounce(
+        "5.0.0", "550 No such user here", "nobody@example.net", "exim.example.org", "mail.example.net"
+    )
+
+
+def test_a_bounce_of_exchange_is_read() -> None:
+    found = bounce_of(report(EXCHANGE_STATUS), PROBE)
+    assert found is not None
+    assert (found.status, found.reporting_mta, found.remote_mta) == ("5.1.10", "EX1.example.org", "")
+    assert found.diagnostic.startswith("550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found")
+
+
+@pytest.mark.parametrize("status", [POSTFIX_STATUS, EXIM_STATUS, EXCHANGE_STATUS])
+def test_a_bounce_is_known_by_its_header_as_a_report_that_is_not_the_probe(status: str) -> None:
+    assert match(report(status).partition(b"\r\n\r\n")[0] + b"\r\n\r\n", PROBE) is Match.REPORT
+
+
+@pytest.mark.parametrize("kind", ["text/rfc822-headers", "message/rfc822-headers", "message/rfc822", "message/global"])
+def test_a_bounce_that_returns_the_header_alone_is_read(kind: str) -> None:
+    assert bounce_of(report(POSTFIX_STATUS, HEADER_ONLY, kind), PROBE) is not None
+
+
+def test_a_bounce_that_returns_the_header_in_base64_is_read() -> None:
+    raw = report(POSTFIX_STATUS, b"ENCODED", "text/rfc822-headers\nContent-Transfer-Encoding: quoted-printable")
+    assert bounce_of(raw.replace(b"ENCODED", HEADER_ONLY.replace(b"Message-ID: ", b"Message-ID:=20")), PROBE)
+
+
+@pytest.mark.parametrize("gone", [b"X-Mail-Loop-Id", b"Message-ID"])
+def test_one_of_the_two_ids_is_enough(gone: bytes) -> None:
+    assert bounce_of(report(POSTFIX_STATUS, PROBE.content.replace(gone, b"X-Gone")), PROBE) is not None
+
+
+def test_a_bounce_of_an_internationalised_message_is_read() -> None:
+    """RFC 6533 has types of its own, whose groups the standard library does not split."""
+    probe = probe_of("büro@example.net")
+    status = POSTFIX_STATUS.replace("rfc822; nobody", "utf-8; büro")
+    raw = report(status, probe.content, "message/global", "message/global-delivery-status")
+    found = bounce_of(raw, probe)
+    assert found is not None
+    assert (found.recipient, found.reporting_mta, found.status) == ("büro@example.net", "mx.example.org", "5.1.1")
+    headers = probe.content.partition(b"\r\n\r\n")[0]
+    raw = report(status, headers, "message/global-headers", "message/global-delivery-status")
+    assert bounce_of(raw, probe) == found
+
+
+def test_the_group_that_failed_is_the_one_that_is_told() -> None:
+    delayed = "\nFinal-Recipient: rfc822; other@example.net\nAction: delayed\nStatus: 4.4.1\n"
+    found = bounce_of(report(POSTFIX_STATUS.replace("\nFinal", f"{delayed}\nFinal", 1)), PROBE)
+    assert found is not None
+    assert (found.recipient, found.status) == ("nobody@example.net", "5.1.1")
+
+
+@pytest.mark.parametrize("action", ["failed", "Failed", "FAILED (will not retry)", " failed "])
+def test_a_failure_may_be_written_in_more_than_one_way(action: str) -> None:
+    assert bounce_of(report(POSTFIX_STATUS.replace("failed", action)), PROBE) is not None
+
+
+@pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded", "", "not failed"])
+def test_a_report_of_anything_but_a_failure_is_no_bounce(action: str) -> None:
+    assert bounce_of(report(POSTFIX_STATUS.replace("Action: failed", f"Action: {action}")), PROBE) is None
+
+
+@pytest.mark.parametrize("kind", ["message/rfc822", "text/rfc822-headers"])
+def test_a_bounce_of_another_message_is_none_of_the_probe(kind: str) -> None:
+    assert bounce_of(report(POSTFIX_STATUS, OTHER.content, kind), PROBE) is None
+
+
+def test_a_bounce_that_only_quotes_the_id_is_none_of_the_probe() -> None:
+    quoted = b"X-Mail-Loop-Id: " + PROBE.id.encode() + b"\r\nMessage-ID: " + PROBE.message_id.encode() + b"\r\n"
+    assert bounce_of(report(POSTFIX_STATUS, OTHER.content + quoted, text=quoted), PROBE) is None
+
+
+def forward_of(inner: bytes) -> bytes:
+    """A message of somebody that has `inner` attached."""
+    head = b"From: me@example.org\r\nSubject: look\r\nContent-Type: multipart/mixed; boundary=fwd\r\n\r\n"
+    return (
+        head + b"--fwd\r\n\r\nsee below\r\n--fwd\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--fwd--\r\n"
+    )
+
+
+def test_the_bounce_of_a_forward_of_the_probe_is_none_of_the_probe() -> None:
+    assert bounce_of(report(POSTFIX_STATUS, forward_of(PROBE.content)), PROBE) is None
+
+
+def test_a_forwarded_bounce_is_none() -> None:
+    assert bounce_of(forward_of(report(POSTFIX_STATUS)), PROBE) is None
+
+
+def test_a_status_inside_the_returned_message_is_not_that_of_the_report() -> None:
+    delayed = POSTFIX_STATUS.replace("Action: failed", "Action: delayed")
+    ids = b"X-Mail-Loop-Id: " + PROBE.id.encode() + b"\r\n"
+    inner = report(POSTFIX_STATUS).replace(b"4XyZ/mx.example.org", b"inner")
+    assert bounce_of(report(delayed, ids + inner), PROBE) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"Content-Type: multipart/report\r\n\r\nno parts",
+        PROBE.content,
+        report("", PROBE.content),
+        report("no fields here\n\n\n\n", PROBE.content),
+        report(POSTFIX_STATUS, b""),
+        report(POSTFIX_STATUS, kind="image/png"),
+        report(POSTFIX_STATUS, status_type="text/plain"),
+        report(POSTFIX_STATUS).replace(b'"4XyZ/mx.example.org"', b"other"),
+    ],
+    ids=range(9),
+)
+def test_a_report_without_its_parts_is_no_bounce(raw: bytes) -> None:
+    assert bounce_of(raw, PROBE) is None
+
+
+def test_a_bounce_that_is_cut_off_is_still_read_if_it_names_the_probe() -> None:
+    raw = report(POSTFIX_STATUS)
+    assert bounce_of(raw[: raw.index(b"X-Mail-Loop-Name")], PROBE) is not None
+
+
+def test_a_report_may_be_cut_off_anywhere() -> None:
+    raw = report(POSTFIX_STATUS)
+    for end in range(0, len(raw), 7):
+        bounce_of(raw[:end], PROBE)
+
+
+MULTIPART = b"Content-Type: multipart/report; boundary=x\r\n\r\n--x\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        MULTIPART + b"".join(b"Content-Type: multipart/a; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(1500)),
+        MULTIPART + b"Content-Type: message/rfc822\r\n\r\n" * 1500,
+        b"Content-Type: multipart/report; boundary*=\x00''x\r\n\r\n--x\r\n",
+        b"Content-Type: multipart/report; boundary*=idna''%ff\r\n\r\n--x\r\n",
+        b'Content-Type: multipart/report; a="' + b";" * 1_000_000 + b'"; boundary=x\r\n\r\n--x\r\n',
+        MULTIPART
+        + b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin 6 a\r\n\xff~",
+        MULTIPART + b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: base64\r\n\r\n\xff=a=b\r\n--x--",
+        MULTIPART + b"Content-Type: message/delivery-status\r\n\r\n\xff\xfe: \x00\r\n\r\n:\r\n\r\n--x--",
+        MULTIPART * 3000,
+        bytes(range(256)) * 100,
+    ],
+    ids=range(10),
+)
+def test_broken_mime_never_raises(raw: bytes) -> None:
+    assert bounce_of(raw, PROBE) is None
+
+
+def test_what_a_stranger_writes_into_a_bounce_is_shown_printable_and_short() -> None:
+    hostile = POSTFIX_STATUS.replace("550 5.1.1", "550 \x1b[2J\u202e" + "A" * 2000).replace("5.1.1", "\x07" * 10)
+    found = bounce_of(report(hostile), PROBE)
+    assert found is not None
+    shown = [found.status, found.diagnostic, found.recipient, found.reporting_mta, found.remote_mta]
+    assert all(text.isprintable() and len(text) <= 300 for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("smtp; 550 no", "550 no"),
+        ("smtp;550 no", "550 no"),
+        ('X-Postfix; unknown user: "nobody"', 'unknown user: "nobody"'),
+        ("550 no; go away", "550 no; go away"),
+        ("no type", "no type"),
+        ("", ""),
+    ],
+)
+def test_the_type_before_a_diagnostic_is_left_out(value: str, shown: str) -> None:
+    lines = EXIM_STATUS.splitlines()[:-1]
+    found = bounce_of(report("\n".join([*lines, f"Diagnostic-Code: {value}", ""])), PROBE)
+    assert found is not None
+    assert found.diagnostic == shown
+
+
+def delayed(status: str, diagnostic: str, recipient: str, reporting: str = "", remote: str = "") -> Bounce:
+    return Bounce(status, diagnostic, recipient, reporting, remote, DELAYED)
+
+
+WHO = "nobody@example.net"
+DELAYS_TOLD: dict[str, Bounce | None] = {
+    "postfix": delayed("4.4.1", "451 4.7.1 Greylisted", WHO, "mx.example.org", "mail.example.net"),
+    "sendmail": delayed("4.4.7", "550 5.1.1 No such user", WHO, "sendmail.example.org", "mail.example.net"),
+    "exim, text only": delayed("4.7.1", "451 4.7.1 Greylisted", WHO),
+    "exim, text only, plain subject": delayed("4.7.1", "451 4.7.1 Greylisted", WHO),
+    "gmail, text only": delayed("", "", WHO),
+    "qmail's words, nothing said of the end": None,
+}
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_a_delay_is_told_with_all_that_the_notice_says(name: str) -> None:
+    """Whether anybody still tries must be said, else it is neither a bounce nor a delay."""
+    assert delay_of(DELAYS[name](PROBE.content), PROBE) == DELAYS_TOLD[name]
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_the_delay_of_another_message_is_none_of_the_probe(name: str) -> None:
+    assert delay_of(DELAYS[name](OTHER.content), PROBE) is None
+
+
+@pytest.mark.parametrize("name", BOUNCES)
+def test_a_bounce_is_no_delay(name: str) -> None:
+    assert delay_of(BOUNCES[name](PROBE.content), PROBE) is None
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_what_is_about_the_probe_otherwise_is_no_delay(name: str) -> None:
+    assert delay_of(LOOK_ALIKES[name](PROBE.content), PROBE) is None
+
+
+@pytest.mark.parametrize("mark", [b"Auto-Submitted: auto-replied", b"In-Reply-To: <a@b>", b"Precedence: bulk"])
+def test_an_autoresponder_that_writes_of_delays_reports_none(mark: bytes) -> None:
+    """It may come without a return path, as notices do, and quote what it answers."""
+    text = b"Answers are delayed until Monday.\n\n" + PROBE.content
+    assert delay_of(mail(b"Return-Path: <>\nFrom: ann@example.org\n" + mark, b"", text), PROBE) is None
+    assert delay_of(mail(b"Return-Path: <>\nFrom: MAILER-DAEMON@example.org\n" + mark, b"", text), PROBE) is not None

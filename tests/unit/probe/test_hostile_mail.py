@@ -1,0 +1,190 @@
+"""Nobody fools it: of all mail about a probe, only the probe is an arrival and only its own bounce is a bounce."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.model.facts import Bounce
+from tasks.mail.probe.bounce import bounce_of
+from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.probe.match import HEADERS, Match, body_has_id, match
+from tests.support.mail.lookalikes import LOOK_ALIKES
+from tests.support.mail.notices import BOUNCES, DELAYS, NOBODY, SAID, Notice, mail
+
+
+def probe_of(prefix: str = "[mail-loop]", from_addr: str = "probe@example.org") -> Probe:
+    smtp = SmtpConfig(host="relay.test", from_addr=from_addr, to_addr="nobody@example.net", subject_prefix=prefix)
+    return compose("office", smtp)
+
+
+PROBE = probe_of()
+OTHER = probe_of()
+
+
+def taken_for(raw: bytes, probe: Probe = PROBE) -> Match | Bounce:
+    """What a message is taken for in the end, once its body was read where the header leaves it open."""
+    kind = match(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", probe)
+    if kind is Match.PERHAPS:
+        return Match.COPY if body_has_id(raw, probe) else Match.NO
+    if kind is Match.REPORT:
+        return bounce_of(raw, probe) or Match.NO
+    return kind
+
+
+GMAIL_SAID = "550-5.1.1 The email account that you tried to reach does not exist. 550 5.1.1 Please check the address."
+GMAIL_REMOTE = "mail.example.net. (192.0.2.1, the server for the domain example.net.)"
+WHO = NOBODY.decode()
+POSTFIX = Bounce("5.1.1", SAID.decode(), WHO, "mx.example.org", "mail.example.net")
+EXIM = Bounce("5.0.0", "550 5.1.1 No such user here", WHO, "exim.example.org", "mail.example.net")
+EXCHANGE = Bounce(
+    "5.1.10", "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found", WHO, "EX1.example.org", ""
+)
+SENDMAIL = Bounce("5.1.1", "550 5.1.1 No such user", WHO, "sendmail.example.org", "mail.example.net")
+TOLD: dict[str, Bounce] = {
+    "postfix": POSTFIX,
+    "postfix, header only": POSTFIX,
+    "exim": EXIM,
+    "exim, header only": EXIM,
+    "exim, text only": Bounce("5.1.1", "550 5.1.1 No such user here", WHO, "", ""),
+    "exchange": EXCHANGE,
+    "exchange, header only": EXCHANGE,
+    "exchange, text only": EXCHANGE,
+    "gmail": Bounce("5.1.1", GMAIL_SAID, WHO, "googlemail.example", GMAIL_REMOTE),
+    "gmail, text only": Bounce("5.1.1", "550 5.1.1 No such user", WHO, "", ""),
+    "sendmail": SENDMAIL,
+    "sendmail, header only": SENDMAIL,
+    "qmail": Bounce("5.1.1", "550 5.1.1 No such user", "", "", ""),
+    "qmail, local": Bounce("5.1.1", "", "", "", ""),
+    "qmail, no reason": Bounce("", "", "", "", ""),
+    "another, text only": Bounce("", "550 no such user", "", "", ""),
+}
+
+# Nothing but the sender tells it from a probe that a gateway has stripped.
+TOLD_BY_SENDER = {"an answer of a ticket system"}
+
+
+@pytest.mark.parametrize("name", BOUNCES)
+def test_a_bounce_of_the_probe_is_recognised_whoever_wrote_it(name: str) -> None:
+    """With all that it says about the reason."""
+    assert taken_for(BOUNCES[name](PROBE.content)) == TOLD[name]
+
+
+@pytest.mark.parametrize("name", BOUNCES)
+def test_a_bounce_of_another_message_is_none_of_the_probe(name: str) -> None:
+    letter = mail(b"From: ann@example.org\nSubject: %s\nMessage-ID: <a@b>\n" % PROBE.subject.encode(), PROBE.content)
+    assert taken_for(BOUNCES[name](OTHER.content)) is Match.NO
+    assert taken_for(BOUNCES[name](letter)) is Match.NO
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_a_delay_is_no_bounce(name: str) -> None:
+    assert taken_for(DELAYS[name](PROBE.content)) is Match.NO
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_what_is_about_the_probe_is_neither_the_probe_nor_its_bounce(name: str) -> None:
+    assert taken_for(LOOK_ALIKES[name](PROBE.content)) is Match.NO
+
+
+@pytest.mark.parametrize("name", [name for name in LOOK_ALIKES if name not in TOLD_BY_SENDER])
+def test_nor_if_it_is_sent_by_the_address_of_the_probe(name: str) -> None:
+    """A mailbox that checks itself answers itself."""
+    assert taken_for(LOOK_ALIKES[name](PROBE.content).replace(b"ann@example", b"probe@example")) is Match.NO
+
+
+@pytest.mark.parametrize("notices", [BOUNCES, DELAYS])
+@pytest.mark.parametrize("subject", ["{}", "[Undeliverable] {}", "Undeliverable: {}"])
+def test_no_notice_is_an_arrival_whatever_its_subject(notices: dict[str, Notice], subject: str) -> None:
+    for name, notice in notices.items():
+        raw = notice(PROBE.content)
+        own = HEADERS.parsebytes(raw)["Subject"].encode()
+        found = taken_for(raw.replace(own, subject.format(PROBE.subject).encode(), 1))
+        assert found is Match.NO or isinstance(found, Bounce), name
+
+
+@pytest.mark.parametrize("name", ["qmail", "exim, text only", "gmail, text only", "another, text only"])
+def test_a_bounce_in_text_counts_only_if_it_comes_as_a_bounce(name: str) -> None:
+    """By null sender, by the name of its writer, or by the field of Exim and Gmail: one of them is enough."""
+    raw = BOUNCES[name](PROBE.content)
+    body = raw.partition(b"\r\n\r\n")[2]
+    kind = HEADERS.parsebytes(raw).get("Content-Type", "text/plain").encode()
+    base = b"Content-Type: " + kind + b"\r\nSubject: failure notice\r\n"
+    for sign in (
+        b"Return-Path: <>",
+        b"return-path:\r\n < >",
+        b"Return-Path: <MAILER-DAEMON>",
+        b"Return-Path: <MAILER-DAEMON@example.org>",
+        b"From: MAILER-DAEMON@example.org",
+        b"From: Mail Delivery System <Mailer-Daemon@example.org>",
+        b"From: =?utf-8?q?M=C3=A9l?= <mailer-daemon@example.org>",
+        b"X-Failed-Recipients: nobody@example.net",
+    ):
+        assert isinstance(taken_for(base + sign + b"\r\n\r\n" + body), Bounce), sign
+    for none in (
+        b"Return-Path: <ann@example.org>",
+        b"Return-Path: nobody",
+        b"From: ann@example.org",
+        b"From: postmaster@example.org",
+        b"From: not-mailer-daemons@example.org",
+        b"X-From: MAILER-DAEMON",
+    ):
+        assert taken_for(base + none + b"\r\n\r\n" + body) is Match.NO, none
+        assert bounce_of(base + none + b"\r\n\r\n" + body, PROBE) is None, none
+
+
+@pytest.mark.parametrize(
+    ("quote", "ours"),
+    [
+        (b"From: a@b\nX-Mail-Loop-Id: {id}\nSubject: x\n", True),
+        (b"From: a@b\nMessage-ID: {mid}\nSubject: x\n", True),
+        (b"from: a@b\nmessage-id:\n\t{mid}\nsubject: x\n", True),
+        (b"----- Unsent message follows -----\nFrom: a@b\nMessage-ID: {mid}\nSubject: x\n", True),
+        (b"Recipient: nobody\nReason: unknown\nServer: mx\n\nFrom: a@b\nMessage-ID: {mid}\nSubject: x", True),
+        (b"From: a@b\nX-Mail-Loop-Id: {id}0\nSubject: x\n", False),
+        (b"From: a@b\nX-Mail-Loop-Id: {token}\nSubject: x\n", False),
+        (b"From: a@b\nX-Mail-Loop-Id: {other}\nMessage-ID: {mid}\nSubject: x\n", False),
+        (b"From: a@b\nMessage-ID: x{mid}\nSubject: x\n", False),
+        (b"From: a@b\nX-Ref: {mid}\nSubject: {id}\n", False),
+        (b"From: a@b\nMessage-ID: <c@d>\nSubject: x\n\nFrom: a@b\nX-Mail-Loop-Id: {id}\nSubject: x\n", False),
+        (b"Received: by c\nFrom: a@b\nSubject: x\n\nFrom: a@b\nX-Mail-Loop-Id: {id}\nSubject: x\n", False),
+        (b"X-Mail-Loop-Id: {id}\n", False),
+        (b"> From: a@b\n> X-Mail-Loop-Id: {id}\n> Subject: x\n", False),
+        (b"The message X-Mail-Loop-Id: {id} has failed\n", False),
+        (b"", False),
+    ],
+    ids=range(16),
+)
+def test_a_bounce_in_text_is_ours_by_the_header_that_it_quotes_first(quote: bytes, ours: bool) -> None:
+    for name, text in (("id", PROBE.id), ("mid", PROBE.message_id), ("token", PROBE.token), ("other", OTHER.id)):
+        quote = quote.replace(b"{%s}" % name.encode(), text.encode())
+    raw = mail(b"From: MAILER-DAEMON@example.org\n\nThis is a permanent error.\n", quote)
+    assert (taken_for(raw) is not Match.NO) is ours
+
+
+def test_a_copy_with_our_header_is_ours_though_it_has_no_sender() -> None:
+    """Some content filters hand on what they have seen without a return path."""
+    assert taken_for(b"Return-Path: <>\r\n" + PROBE.content) is Match.OWN
+    stripped = PROBE.content.replace(b"X-Mail-Loop", b"X-Gone").replace(b"Message-ID", b"X-Id")
+    assert taken_for(b"Return-Path: <>\r\n" + stripped) is Match.COPY
+
+
+def test_a_probe_that_mailer_daemon_sends_is_a_probe() -> None:
+    probe = probe_of(from_addr="mailer-daemon@example.org")
+    assert taken_for(probe.content, probe) is Match.OWN
+
+
+@pytest.mark.parametrize(
+    ("sender", "kind"),
+    [
+        ("probe@example.org", Match.COPY),
+        ("Probe <PROBE@EXAMPLE.ORG>", Match.COPY),
+        ('"probe@example.org by way of a list" <list@example.net>', Match.COPY),
+        ("", Match.COPY),
+        ("ann@example.org", Match.NO),
+    ],
+)
+def test_a_probe_without_its_ids_has_its_own_sender(sender: str, kind: Match) -> None:
+    """Its text alone is what a ticket system sends back, too."""
+    stripped = PROBE.content.replace(b"X-Mail-Loop", b"X-Gone").replace(b"Message-ID", b"X-Id")
+    assert taken_for(stripped.replace(b"From: probe@example.org", b"From: " + sender.encode())) is kind
