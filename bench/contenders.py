@@ -17,8 +17,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.servers.lab import User
-from tests.servers.processes import Endpoint
+from tests.support.servers.lab import User
+from tests.support.servers.processes import Endpoint
 
 PLUGINS = Path("/usr/lib/nagios/plugins")
 PLUGIN_NEEDS = "monitoring-plugins-contrib libmail-imapclient-perl libauthen-sasl-perl"

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.raw.server import SILENCE
-from tests.raw.smtp import RawSmtp
+from tests.support.raw.server import SILENCE
+from tests.support.raw.smtp import RawSmtp
 
 ID = re.compile(rb"^X-Mail-Loop-Id: (\w+)", re.MULTILINE)
 TO = re.compile(rb"^To: ([^@\r\n]+)@", re.MULTILINE)

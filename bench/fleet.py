@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.depot import Depot
 from bench.stage import Stage
-from tests.servers.lab import User
+from tests.support.servers.lab import User
 
 HOLES_TIMEOUT = 20.0  # seconds after which a check gives a black hole up
 SETTLE = 10.0  # seconds after all have sent, so that the last has left its tight phase

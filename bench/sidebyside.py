@@ -18,7 +18,7 @@ from bench.peers import INTERVAL
 from bench.stage import Stage
 from bench.wire import Traffic, Wire
 from tasks.mail.mailboxes.imap.polling import TIGHT_SECONDS
-from tests.servers.lab import User
+from tests.support.servers.lab import User
 
 LONG = 10.0  # seconds of waiting that are worth being done beside each other
 SPREAD = 0.5  # seconds: several looks of the tight phase

@@ -13,7 +13,7 @@ from itertools import product
 from bench.contenders import Warm, config_of
 from bench.stage import Stage
 from bench.wire import EXAMINED, Traffic
-from tests.servers.lab import User
+from tests.support.servers.lab import User
 
 # Dovecot takes longer to open a mailbox the more there is, and who has waited longer wakes more slowly: a process whose
 # memory is no longer in the processor's caches writes its next command a third of a millisecond later. So that this

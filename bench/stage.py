@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.landing import Landings
 from bench.wire import Wire
-from tests.servers.lab import Lab
-from tests.servers.processes import Endpoint, run
+from tests.support.servers.lab import Lab
+from tests.support.servers.processes import Endpoint, run
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from tests.servers.processes import HOST, Endpoint
+from tests.support.servers.processes import HOST, Endpoint
 
 CHUNK = 65536
 IMAP_COMMAND = re.compile(rb"^\S+ (?:UID )?([A-Za-z]{3,})\b")

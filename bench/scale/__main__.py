@@ -18,8 +18,8 @@ from bench.scale.record import QUEUED, Record, read
 from bench.scale.usage import Watch
 from bench.stage import machine, versions
 from flows.server.crash_automation import SILENCE
-from tests.servers.lab import Lab
-from tests.servers.processes import Guard, Ports
+from tests.support.servers.lab import Lab
+from tests.support.servers.processes import Guard, Ports
 
 LONG = 15.0  # minutes, after which it is waited for what becomes of the killed runs
 MARGIN = timedelta(minutes=2)

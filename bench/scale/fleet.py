@@ -19,9 +19,9 @@ from bench.scale.postgres import Database
 from bench.scale.usage import tree
 from flows.server.bootstrap import ROOT, equip
 from flows.server.prefect import answers, settings
-from tests.servers.lab import Lab, User
-from tests.servers.processes import HOST, Child, Ports, until
 from tests.support.servers import PROGRAM_PATH
+from tests.support.servers.lab import Lab, User
+from tests.support.servers.processes import HOST, Child, Ports, until
 
 FLEET = "bench"
 PASSWORD = "worth-nothing"

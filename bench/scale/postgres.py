@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.servers.accounts import account
-from tests.servers.processes import HOST, Child, Ports, environment, run, until
 from tests.support.servers import IS_ROOT
+from tests.support.servers.accounts import account
+from tests.support.servers.processes import HOST, Child, Ports, environment, run, until
 
 BIN = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))
 NEEDED = "PostgreSQL is needed: apt-get install postgresql (its own server need not run)"

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bench.scale.postgres import Database
-from tests.servers.lab import Lab
+from tests.support.servers.lab import Lab
 
 RUNS = """
     SELECT run.id, run.name, run.state_name, run.state_type, run.expected_start_time AS due, run.start_time AS began,

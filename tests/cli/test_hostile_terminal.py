@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Command, written
-from tests.raw.imap import RawImap
-from tests.raw.smtp import RawSmtp
 from tests.support.mail.hostile import EVIL, HOSTILE, as_reply
+from tests.support.raw.imap import RawImap
+from tests.support.raw.smtp import RawSmtp
 
 
 async def files_of(servers: AsyncExitStack, folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers.lab import Lab
+from tests.support.servers.lab import Lab
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
-from tests.servers.lab import Lab
+from tests.support.servers.lab import Lab
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "diagnosis.md"
 LEAD = re.compile(r"(?:(?P<case>[^`]+), )?`(?P<status>\w+)`, `(?P<outcome>\w+)`:")

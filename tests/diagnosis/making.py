@@ -9,9 +9,9 @@ from email.message import EmailMessage
 from flows.direct import check
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.result import LoopResult
-from tests.servers.lab import Lab, Situation, User, Way
-from tests.servers.loops import MAX_WAIT, PREFIX, Fields, at, loop
-from tests.servers.processes import until
+from tests.support.servers.lab import Lab, Situation, User, Way
+from tests.support.servers.loops import MAX_WAIT, PREFIX, Fields, at, loop
+from tests.support.servers.processes import until
 
 Made = tuple[LoopConfig, LoopResult]
 Making = Callable[[Lab], Awaitable[Made]]

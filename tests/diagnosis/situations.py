@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tasks.mail.model.outcome import ErrorType
 from tests.diagnosis import making
 from tests.diagnosis.making import Making, by, full, judged, plain, port, subject, to
-from tests.servers.certificates import DAYS_LEFT
+from tests.support.servers.certificates import DAYS_LEFT
 
 
 @dataclass(frozen=True)

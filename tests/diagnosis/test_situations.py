@@ -12,7 +12,7 @@ from tasks.mail.report.report import markdown
 from tests.diagnosis.document import documented, said
 from tests.diagnosis.making import judged
 from tests.diagnosis.situations import SITUATIONS, Situation
-from tests.servers.lab import Lab
+from tests.support.servers.lab import Lab
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=str)

@@ -16,9 +16,9 @@ from flows import direct
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tests.servers.lab import Lab
 from tests.support import certificates
 from tests.support.certificates import ServerTls
+from tests.support.servers.lab import Lab
 
 SETUP_SECONDS = 30.0  # for the servers of a cell, around its check
 SETTLE_SECONDS = 3.0  # the operating system tells nobody when a socket is gone

@@ -10,7 +10,7 @@ from tests.faults import imap_lab_cells, imap_path_cells
 from tests.faults.cells import Cell, Expected
 from tests.faults.imap_scripted import BRIEF, OVER, Scripted
 from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered, in_order, lost, unread
-from tests.raw.server import CLOSE, DEFAULT, SILENCE, Action, Endless, Extra
+from tests.support.raw.server import CLOSE, DEFAULT, SILENCE, Action, Endless, Extra
 
 # By stage of the table: the phase of the scripted server, and the stage that is reported.
 SHUT = {  # without these there is no look

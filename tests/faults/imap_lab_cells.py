@@ -17,8 +17,8 @@ from tests.faults.harms import ARRIVES, MOST, faults, timeout_for
 from tests.faults.imap_scripted import BRIEF, OVER
 from tests.faults.proxy import Harm, Proxy
 from tests.faults.scripted import AMPLE, delivered, unread
-from tests.servers.lab import Lab, User
-from tests.servers.loops import contents, loop
+from tests.support.servers.lab import Lab, User
+from tests.support.servers.loops import contents, loop
 
 # By stage of the table: what the client sends when it begins, and the stage that is reported.
 SECURE = {

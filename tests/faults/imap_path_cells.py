@@ -10,8 +10,8 @@ from tests.faults.cells import Cell
 from tests.faults.imap_scripted import BRIEF, OVER, Scripted
 from tests.faults.names import FAILING, UNKNOWN
 from tests.faults.scripted import ALIVE, AMPLE, SHORT, Script, delivered, unread
-from tests.raw.server import Extra
 from tests.support import certificates
+from tests.support.raw.server import Extra
 
 OFFER = b"* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN\r\n"
 

@@ -13,10 +13,10 @@ from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tests.faults.cells import Ground
 from tests.faults.scripted import AMPLE, Script, loop
-from tests.raw.imap import RawImap
-from tests.raw.mailbox import Message
-from tests.raw.server import Line
-from tests.raw.smtp import RawSmtp
+from tests.support.raw.imap import RawImap
+from tests.support.raw.mailbox import Message
+from tests.support.raw.server import Line
+from tests.support.raw.smtp import RawSmtp
 
 BRIEF = 0.1  # seconds to wait where the mailbox stays shut: enough for a second connection, at the end of it
 OVER = 1e-6  # seconds to wait where each connection takes its time: the first is the last

@@ -12,10 +12,10 @@ from tests.faults.cells import Cell, Expected, Ground, Run
 from tests.faults.names import FAILING, UNKNOWN, Answer, resolving
 from tests.faults.proxy import black_hole
 from tests.faults.scripted import ALIVE, AMPLE, SHORT, Leg, Script, delivered, loop
-from tests.raw.imap import RawImap
-from tests.raw.server import CLOSE, DROP, SILENCE, Action, Endless
-from tests.raw.smtp import RawSmtp
 from tests.support import certificates
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import CLOSE, DROP, SILENCE, Action, Endless
+from tests.support.raw.smtp import RawSmtp
 
 DEAD = ("127.0.0.2", "127.0.0.3")  # on Linux all of 127/8 is this machine; nobody listens there
 SECOND = 1.0  # that a dead address may cost

@@ -9,10 +9,10 @@ from typing import Literal
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tests.faults.cells import Cell, Expected
-from tests.raw.imap import RawImap
-from tests.raw.server import CLOSE, DROP, SILENCE, Action, Part, Slow
-from tests.raw.smtp import RawSmtp
 from tests.support.certificates import ServerTls
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import CLOSE, DROP, SILENCE, Action, Part, Slow
+from tests.support.raw.smtp import RawSmtp
 
 ALIVE = "127.0.0.1"  # where scripted servers listen
 AMPLE = 30.0  # seconds for one step where no fault is one of silence; its cell takes far less

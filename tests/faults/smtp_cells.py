@@ -9,7 +9,7 @@ from tests.faults import smtp_lab_cells, smtp_path_cells
 from tests.faults.cells import Cell, Expected
 from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered, in_order
 from tests.faults.smtp_scripted import Scripted, failed
-from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Endless, Extra
+from tests.support.raw.server import DEFAULT, DROP, SILENCE, Action, Endless, Extra
 
 # By stage of the table: the phase of the scripted server, and the stage that is reported.
 STAGES = {

@@ -13,8 +13,8 @@ from tests.faults.harms import ARRIVES, MOST, faults, timeout_for
 from tests.faults.proxy import Harm, Proxy
 from tests.faults.scripted import AMPLE, delivered
 from tests.faults.smtp_scripted import failed
-from tests.servers.lab import Situation
-from tests.servers.loops import loop
+from tests.support.servers.lab import Situation
+from tests.support.servers.loops import loop
 
 GONE = 1.0  # seconds to wait for what does not arrive
 

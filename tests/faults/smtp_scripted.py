@@ -8,9 +8,9 @@ from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
 from tests.faults.cells import Expected, Ground
 from tests.faults.scripted import AMPLE, SOON, Script, loop
-from tests.raw.imap import RawImap
-from tests.raw.smtp import RawSmtp
 from tests.support.certificates import ServerTls
+from tests.support.raw.imap import RawImap
+from tests.support.raw.smtp import RawSmtp
 
 GONE = 0.5  # seconds after which a message that never comes is lost
 

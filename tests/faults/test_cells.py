@@ -19,7 +19,7 @@ from tests.faults.cells import Cell, Expected, Ground, Measured, Run, measure
 from tests.faults.scripted import delivered
 from tests.faults.smtp_scripted import Scripted
 from tests.faults.table import BEGIN, END, markdown, placed, text, totals
-from tests.raw.server import SILENCE
+from tests.support.raw.server import SILENCE
 
 OK = LoopResult(loop="faults", status=Status.OK, outcome=Outcome.DELIVERED, sentence="", attempts=1, copies=1)
 UNSENT = LoopResult(

@@ -13,9 +13,9 @@ import pytest
 
 from tests.faults.cells import Ground
 from tests.faults.scripted import Leg, Script, loop
-from tests.raw.imap import RawImap
-from tests.raw.server import DEFAULT, Endless
-from tests.raw.smtp import RawSmtp
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import DEFAULT, Endless
+from tests.support.raw.smtp import RawSmtp
 
 # What a check may need on top of one where nothing is wrong. A mailbox may honestly hold a lot, a relay says little.
 MEGABYTES = {"smtp": 16, "imap": 160}

@@ -14,7 +14,7 @@ from typing import Any, Self
 from tests.prefect.api import Api
 from tests.prefect.phases import HeldImap, HeldSmtp, until
 from tests.prefect.records import PASSWORD, USER
-from tests.raw.server import Line
+from tests.support.raw.server import Line
 
 REFUSED = b"550 5.1.1 No such user\r\n"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.prefect.records import columns
-from tests.raw.imap import RawImap
-from tests.raw.server import Action, RawServer
-from tests.raw.smtp import RawSmtp
 from tests.support.canaries import IMAP, PASSWORD, SMTP, USER, seen_in
 from tests.support.certificates import ServerTls
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import Action, RawServer
+from tests.support.raw.smtp import RawSmtp
 
 BREAKING = Path(__file__).parent / "breaking"  # holds a sitecustomize
 MOST_SECONDS = 240.0  # on a machine that is busy with other tests; alone it takes 15

@@ -24,10 +24,10 @@ from flows.server.prefect import settings
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tests.prefect.api import Api
 from tests.prefect.records import PASSWORD
-from tests.raw.imap import RawImap
-from tests.raw.mailbox import Message
-from tests.raw.server import Line, RawServer
-from tests.raw.smtp import RawSmtp
+from tests.support.raw.imap import RawImap
+from tests.support.raw.mailbox import Message
+from tests.support.raw.server import Line, RawServer
+from tests.support.raw.smtp import RawSmtp
 
 PATIENCE = 240.0  # seconds until a worker must have got somewhere, on a busy machine
 HOLD = 900.0  # seconds that a check stays in its phase: until the slowest of those killed with it has come to its own

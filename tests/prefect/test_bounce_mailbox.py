@@ -17,9 +17,9 @@ from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, places_of
-from tests.raw.imap import RawImap
-from tests.raw.smtp import RawSmtp
 from tests.support.checks.rounds import report
+from tests.support.raw.imap import RawImap
+from tests.support.raw.smtp import RawSmtp
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

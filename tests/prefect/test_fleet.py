@@ -33,9 +33,9 @@ from tasks.mail.net import limits as courtesy
 from tasks.mail.run_lock import turn
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, Records, places_of, run_id
-from tests.raw.imap import RawImap
-from tests.raw.server import SILENCE
-from tests.raw.smtp import RawSmtp
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import SILENCE
+from tests.support.raw.smtp import RawSmtp
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.usefixtures("server")]
 

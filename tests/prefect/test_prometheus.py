@@ -17,9 +17,9 @@ from tasks.mail.model.outcome import Outcome
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.api import Api
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER
-from tests.servers.processes import Ports
 from tests.support.checks.checks_on_record import check
 from tests.support.prometheus import Exporter, Prometheus, dashboard, promtool
+from tests.support.servers.processes import Ports
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)]
 

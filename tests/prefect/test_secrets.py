@@ -20,10 +20,10 @@ from prefect.blocks.system import Secret
 
 from tests.prefect.canary_checks import Checks, Ended, places, run, started, until
 from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
-from tests.raw.server import SILENCE
 from tests.support import certificates
 from tests.support.canaries import IMAP, PASSWORD, SMTP, seen_in
 from tests.support.certificates import ServerTls
+from tests.support.raw.server import SILENCE
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

@@ -21,12 +21,12 @@ from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.senders.attempts import Attempts
 from tasks.search import find_probe
 from tasks.send import send_probe
-from tests.raw.imap import RawImap
-from tests.raw.server import RawServer
-from tests.raw.smtp import RawSmtp
 from tests.support import certificates
 from tests.support.canaries import ALL, IMAP, PASSWORD, SMTP, USER, seen_in
 from tests.support.certificates import ServerTls
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import RawServer
+from tests.support.raw.smtp import RawSmtp
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from tasks.mail.probe.compose import compose
 from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
-from tests.raw.imap import RawImap
-from tests.raw.smtp import RawSmtp
+from tests.support.raw.imap import RawImap
+from tests.support.raw.smtp import RawSmtp
 
 TIMEOUT = 0.2  # seconds; much of what is said leaves the client waiting for more
 LONG = 60.0  # seconds after which a leg is taken to hang

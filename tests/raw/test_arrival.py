@@ -13,9 +13,6 @@ from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.search.scan import OLD_REPORTS
-from tests.raw.imap import RawImap, Session
-from tests.raw.mailbox import Message
-from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Line
 from tests.support.checks.rounds import (
     FAULTS,
     KINDS,
@@ -33,6 +30,9 @@ from tests.support.checks.rounds import (
     stripped,
 )
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
+from tests.support.raw.imap import RawImap, Session
+from tests.support.raw.mailbox import Message
+from tests.support.raw.server import DEFAULT, DROP, SILENCE, Action, Line
 
 
 def capabilities(phase: str) -> dict[str, str]:

@@ -15,10 +15,10 @@ from flows.direct import check
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tests.raw.imap import RawImap
-from tests.raw.server import DEFAULT, DROP, SILENCE, Action, Slow
 from tests.support.checks.rounds import LONG, SHORT, SOON, Relay, report
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import DEFAULT, DROP, SILENCE, Action, Slow
 
 Script = Mapping[str, Action | Sequence[Action]]
 PROMPT = 4.0  # seconds within which a verdict is told that does not wait for the bounce mailbox

@@ -18,10 +18,10 @@ import pytest
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.probe.compose import compose
-from tests.raw.imap import RawImap, Session
 from tests.support.checks.patience import PATIENCE, limited
 from tests.support.checks.rounds import Relay, Round, around
 from tests.support.clock import Clock
+from tests.support.raw.imap import RawImap, Session
 
 HOUR = 3600
 SET = [pytest.param(HOUR, id="forward"), pytest.param(-HOUR, id="back")]

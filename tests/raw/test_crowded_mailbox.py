@@ -11,13 +11,13 @@ import pytest
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.probe.compose import compose
-from tests.raw.imap import RawImap
-from tests.raw.mailbox import Message
-from tests.raw.server import Line
 from tests.support.checks.rounds import Relay, Round, assert_found, notes
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
 from tests.support.mail.crowd import about, broken, huge, others
 from tests.support.mail.notices import BOUNCES, DELAYS
+from tests.support.raw.imap import RawImap
+from tests.support.raw.mailbox import Message
+from tests.support.raw.server import Line
 
 CROWD = 1000  # messages before the probe, and as many after it
 MOST_OCTETS = 20 * 2**20  # that a check may have fetched in the end, of a mailbox that holds a multiple of it

@@ -24,10 +24,10 @@ from tasks.mail.report.svg import text as plain
 from tasks.mail.senders.attempts import Attempts
 from tasks.parameters import configuration_of
 from tasks.send import send_probe
-from tests.raw.hostile_places import PLACES, Scene, encoded, rejected, scene
-from tests.raw.imap import RawImap
-from tests.raw.smtp import RawSmtp
 from tests.support.mail.hostile import HOSTILE, PLAIN
+from tests.support.raw.hostile_places import PLACES, Scene, encoded, rejected, scene
+from tests.support.raw.imap import RawImap
+from tests.support.raw.smtp import RawSmtp
 
 BARE_LINE_ENDS = {"line", "carriage return", "more lines", "terminal"}
 

@@ -31,10 +31,10 @@ from tasks.mail.net import resolve
 from tasks.mail.net.connect import STAGGER, connect
 from tasks.mail.net.threads import in_own_thread
 from tasks.mail.net.tls import ssl_context
-from tests.raw.imap import RawImap
-from tests.raw.mailbox import Message
-from tests.raw.server import CLOSE, DROP, SILENCE, Action, Fault
 from tests.support import certificates
+from tests.support.raw.imap import RawImap
+from tests.support.raw.mailbox import Message
+from tests.support.raw.server import CLOSE, DROP, SILENCE, Action, Fault
 
 PASSWORD = 'p"a\\ss wörd'
 RAW = b"From: a@localhost\r\nSubject: a * b (\r\nX-Mail-Loop-Id: abc\r\n\r\nA1 OK done\r\n"

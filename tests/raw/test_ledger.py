@@ -19,11 +19,11 @@ from tasks.mail.search.cleanup.stale import MOST_TOLD
 from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
-from tests.raw.imap import RawImap, Session
-from tests.raw.mailbox import Message
-from tests.raw.server import DEFAULT, DROP, Fault, Line
 from tests.support.checks.rounds import SHORT, Relay, Round, notes
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
+from tests.support.raw.imap import RawImap, Session
+from tests.support.raw.mailbox import Message
+from tests.support.raw.server import DEFAULT, DROP, Fault, Line
 
 NO = b"{tag} NO [X-CODE] not today\r\n"
 HOUR = timedelta(hours=1)

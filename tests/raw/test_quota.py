@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tasks.mail.model.outcome import ErrorType, Outcome
-from tests.raw.imap import RawImap, Session
-from tests.raw.server import DROP, SILENCE, Action
 from tests.support.checks.rounds import SHORT, Relay, Round, assert_found
+from tests.support.raw.imap import RawImap, Session
+from tests.support.raw.server import DROP, SILENCE, Action
 
 CAPABILITIES = "IMAP4rev1 SASL-IR IDLE UIDPLUS SPECIAL-USE QUOTA AUTH=PLAIN"
 FULL = b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 1000 1000)\r\n{tag} OK done\r\n'

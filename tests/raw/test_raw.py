@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.raw.imap import RawImap
-from tests.raw.mailbox import Message
-from tests.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, RawServer
-from tests.raw.smtp import RawSmtp
 from tests.support import certificates
+from tests.support.raw.imap import RawImap
+from tests.support.raw.mailbox import Message
+from tests.support.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, RawServer
+from tests.support.raw.smtp import RawSmtp
 
 MAIL = b"From: a@localhost\r\nSubject: one\r\n two\r\nX-Mail-Loop-Id: abc\r\n\r\n.body\r\n"
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -8,9 +8,9 @@ from flows.direct import check
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tests.raw.imap import RawImap
-from tests.raw.server import Line
-from tests.raw.smtp import RawSmtp
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import Line
+from tests.support.raw.smtp import RawSmtp
 
 NOT_NOW = b"451 4.3.0 not now\r\n"
 NEVER = b"554 5.6.0 never\r\n"

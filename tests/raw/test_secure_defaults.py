@@ -15,10 +15,10 @@ from tasks.mail.config.loading.check_file import load
 from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.tls import ssl_context
-from tests.raw.imap import RawImap
-from tests.raw.server import Action
-from tests.raw.smtp import RawSmtp
 from tests.support import certificates
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import Action
+from tests.support.raw.smtp import RawSmtp
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "only-over-tls"

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.direct import check
-from tests.raw.mailbox import Message
 from tests.support.checks.patience import PATIENCE, limited
 from tests.support.checks.rounds import around, assert_found, notes, report
+from tests.support.raw.mailbox import Message
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OFF = {

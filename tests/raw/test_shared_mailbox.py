@@ -19,12 +19,12 @@ from tasks.mail.mailboxes.imap.pool.pool import opened, together
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net import limits
-from tests.raw.imap import RawImap
-from tests.raw.server import DEFAULT, DROP, SILENCE, Line
 from tests.support import certificates
 from tests.support.checks.many_loops import loops, once_all_wait
 from tests.support.checks.rounds import SHORT, SOON, Relay, Round, Script, around, notes, report
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import DEFAULT, DROP, SILENCE, Line
 
 MANY = 20
 FOREIGN = b"From: someone@elsewhere.test\r\nSubject: foreign %d\r\nMessage-ID: <%d@elsewhere.test>\r\n\r\nhello\r\n"

@@ -30,10 +30,10 @@ from tasks.mail.probe.compose import compose
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.connection import Connection, OutOfStep
 from tasks.mail.senders.smtp.dialogue import attempt
-from tests.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, Line
-from tests.raw.smtp import RawSmtp
 from tests.support import certificates
 from tests.support.certificates import ServerTls
+from tests.support.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, Line
+from tests.support.raw.smtp import RawSmtp
 
 PASSWORD = "canary-Gr\u00fc\u00dfe:42"  # base64 of it, alone or in PLAIN, is a secret too
 FAULTS: dict[str, bytes | Fault] = {

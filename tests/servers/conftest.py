@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers.lab import Lab, User
+from tests.support.servers.lab import Lab, User
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,9 @@ from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tests.servers.lab import MISFILED, Lab, User, quoted
-from tests.servers.loops import NAME, PREFIX, at, contents, inbound, loop
-from tests.servers.processes import Endpoint, until
+from tests.support.servers.lab import MISFILED, Lab, User, quoted
+from tests.support.servers.loops import NAME, PREFIX, at, contents, inbound, loop
+from tests.support.servers.processes import Endpoint, until
 
 LONG = 120.0  # seconds that a check might wait, if it did not know better
 SOON = 60.0  # seconds within which it does

@@ -7,9 +7,9 @@ import pytest
 from flows.direct import check
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
-from tests.servers.lab import Lab, Situation, User
-from tests.servers.loops import at, loop, outbound
-from tests.servers.processes import Endpoint, until
+from tests.support.servers.lab import Lab, Situation, User
+from tests.support.servers.loops import at, loop, outbound
+from tests.support.servers.processes import Endpoint, until
 
 PASSWORDS = ['blank "quotes" \\back\\slash\\ end\\', "pässwörd 密码 €", "p" * 200, "%s {PLAIN}$ <>()[]*%", "  "]
 

@@ -14,9 +14,9 @@ from flows.direct import check
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tests.servers.lab import Lab, User
-from tests.servers.loops import NAME, at, contents, fields
-from tests.servers.processes import Endpoint
+from tests.support.servers.lab import Lab, User
+from tests.support.servers.loops import NAME, at, contents, fields
+from tests.support.servers.processes import Endpoint
 
 LONG = 120.0  # seconds that a check might wait, if it did not know better
 SOON = 60.0  # seconds within which it does

@@ -30,9 +30,9 @@ from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.result import conclude
-from tests.servers.lab import Lab, User
-from tests.servers.loops import NAME, contents, fields, loop
 from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner
+from tests.support.servers.lab import Lab, User
+from tests.support.servers.loops import NAME, contents, fields, loop
 
 CHECKS = 200
 AT_ONCE = 4

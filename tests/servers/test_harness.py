@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.servers.lab import Lab
-from tests.servers.processes import Ports
 from tests.support.servers import require
+from tests.support.servers.lab import Lab
+from tests.support.servers.processes import Ports
 
 
 def test_two_runs_do_not_share_ports(lab: Lab) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.servers.dovecot import EXPIRED_HOST
-from tests.servers.lab import MISFILED, Lab, Situation, User
-from tests.servers.processes import Endpoint, until
+from tests.support.servers.dovecot import EXPIRED_HOST
+from tests.support.servers.lab import MISFILED, Lab, Situation, User
+from tests.support.servers.processes import Endpoint, until
 
 Reply = tuple[int, str]
 

@@ -26,10 +26,10 @@ from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.result import conclude
-from tests.servers.lab import Lab, User
-from tests.servers.loops import contents, fields, loop
-from tests.servers.processes import until
 from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner
+from tests.support.servers.lab import Lab, User
+from tests.support.servers.loops import contents, fields, loop
+from tests.support.servers.processes import until
 
 MINUTE = timedelta(minutes=1)
 SHORT = 1.0  # seconds after which a message that never comes is lost

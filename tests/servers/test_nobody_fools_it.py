@@ -18,12 +18,12 @@ from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.search.cleanup.ledger import TELLING, TOLD
-from tests.raw.smtp import RawSmtp
-from tests.servers.lab import Lab, User
-from tests.servers.loops import NAME, at, contents, loop
-from tests.servers.processes import Endpoint
 from tests.support.mail.crowd import about, broken, huge, others
 from tests.support.mail.notices import BOUNCES, DELAYS
+from tests.support.raw.smtp import RawSmtp
+from tests.support.servers.lab import Lab, User
+from tests.support.servers.loops import NAME, at, contents, loop
+from tests.support.servers.processes import Endpoint
 
 CROWD = 1000
 FLAGS = ("", "S", "F", "RS", "T", "DFS")  # of other people's mail, some of it marked as deleted

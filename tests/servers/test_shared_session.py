@@ -7,8 +7,8 @@ from collections import Counter
 
 from flows.direct import check_all
 from tasks.mail.model.outcome import Outcome
-from tests.servers.lab import Lab, Situation, User
-from tests.servers.loops import loop
+from tests.support.servers.lab import Lab, Situation, User
+from tests.support.servers.loops import loop
 
 SOON = 60.0  # seconds within which all have ended, on a busy machine
 MANY = 12

@@ -15,8 +15,8 @@ from tasks.mail.model.result import LoopResult
 from tests.prefect.conftest import home as home
 from tests.prefect.conftest import server as server
 from tests.prefect.records import SOCKETS_LEFT_OPEN
-from tests.servers.lab import Lab, User
-from tests.servers.loops import at, loop
+from tests.support.servers.lab import Lab, User
+from tests.support.servers.loops import at, loop
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)]
 

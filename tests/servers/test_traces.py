@@ -6,10 +6,10 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.model.outcome import Outcome
-from tests.servers.lab import Lab, User
-from tests.servers.loops import at, loop
 from tests.support.collector import collector
 from tests.support.servers import require
+from tests.support.servers.lab import Lab, User
+from tests.support.servers.loops import at, loop
 
 
 async def test_hops_lie_within_the_trace_of_their_message_though_a_clock_on_its_way_is_ten_minutes_slow(

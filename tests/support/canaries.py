@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.raw.server import DEFAULT, DROP, Action
+from tests.support.raw.server import DEFAULT, DROP, Action
 
 CORE = "Kanari7enVogelTon9"  # letters and digits only: whatever escapes a text leaves it as it is
 USER = "monitor"

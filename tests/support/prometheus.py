@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.servers.processes import HOST, Child, Endpoint, Server
+from tests.support.servers.processes import HOST, Child, Endpoint, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

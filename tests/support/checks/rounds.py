@@ -13,9 +13,9 @@ from flows.direct import check
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tests.raw.imap import RawImap
-from tests.raw.server import DROP, SILENCE, Action, Line
-from tests.raw.smtp import RawSmtp
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import DROP, SILENCE, Action, Line
+from tests.support.raw.smtp import RawSmtp
 
 LONG = 120.0  # seconds that a check might wait, if it did not know better
 SOON = 30.0  # seconds within which it does

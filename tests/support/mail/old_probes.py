@@ -8,7 +8,7 @@ from email.message import EmailMessage
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.probe.compose import compose
-from tests.servers.lab import Lab, User, quoted
+from tests.support.servers.lab import Lab, User, quoted
 
 DAY = timedelta(days=1)
 

@@ -18,8 +18,8 @@ from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.run_lock import key, turn
 from tasks.mail.senders.attempts import Attempts
-from tests.raw.smtp import RawSmtp
 from tests.support.checks.budgets import loop, spend
+from tests.support.raw.smtp import RawSmtp
 
 
 @pytest.fixture(autouse=True)

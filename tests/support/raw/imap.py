@@ -8,8 +8,8 @@ import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from tests.raw.mailbox import Message, expunge, fetch, store, words
-from tests.raw.server import SILENCE, Action, Gone, Line, RawServer
+from tests.support.raw.mailbox import Message, expunge, fetch, store, words
+from tests.support.raw.server import SILENCE, Action, Gone, Line, RawServer
 
 LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
 

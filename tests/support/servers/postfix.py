@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.servers.accounts import account
-from tests.servers.processes import HOST, Endpoint, Server, render, run, until
 from tests.support.servers import IS_ROOT
+from tests.support.servers.accounts import account
+from tests.support.servers.processes import HOST, Endpoint, Server, render, run, until
 
 LINE = re.compile(r"^.{15} \S+ postfix/(?P<service>[\w-]+)/smtpd\[(?P<pid>\d+)\]: (?P<text>.*)$")
 COUNT = re.compile(r"\b(?P<command>[a-z]+)=(?:(?P<accepted>\d+)/)?(?P<total>\d+)\b")

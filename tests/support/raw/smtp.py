@@ -6,7 +6,7 @@ import base64
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 
-from tests.raw.server import CLOSE, SILENCE, Action, Line, RawServer
+from tests.support.raw.server import CLOSE, SILENCE, Action, Line, RawServer
 
 
 class RawSmtp(RawServer):

@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers.accounts import account
-from tests.servers.dovecot import Dovecot
-from tests.servers.postfix import Postfix
-from tests.servers.postgrey import Postgrey
-from tests.servers.processes import Ports
 from tests.support.clock import library
+from tests.support.servers.accounts import account
+from tests.support.servers.dovecot import Dovecot
+from tests.support.servers.postfix import Postfix
+from tests.support.servers.postgrey import Postgrey
+from tests.support.servers.processes import Ports
 
 # Of Debian: the interpreter of the tests may lie where the account of a filter cannot read.
 PYTHON = "/usr/bin/python3"

@@ -10,11 +10,11 @@ from imapclient import imap_utf7
 
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.model.outcome import Outcome
-from tests.raw.imap import RawImap
-from tests.raw.server import DROP
-from tests.raw.smtp import RawSmtp
 from tests.support.mail.hostile import as_reply
 from tests.support.mail.notices import mail
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import DROP
+from tests.support.raw.smtp import RawSmtp
 
 
 class Scene:

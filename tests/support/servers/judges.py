@@ -16,9 +16,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.servers.accounts import account
-from tests.servers.processes import Server, render
 from tests.support.servers import IS_ROOT
+from tests.support.servers.accounts import account
+from tests.support.servers.processes import Server, render
 
 SELECTOR = "lab"
 # Senders by what becomes of their mail: all passes; SPF fails, DKIM makes up for it; nobody signs, and so DMARC fails.

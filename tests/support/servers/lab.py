@@ -55,14 +55,14 @@ from typing import Literal, Self
 
 from imapclient import imap_utf7
 
-from tests.servers.accounts import account
-from tests.servers.certificates import issue_certificates
-from tests.servers.dovecot import Dovecot
-from tests.servers.hosts import Edge, Gateway, Relay
-from tests.servers.judges import Dmarc, Signer, Verifier, publish
-from tests.servers.postgrey import Postgrey
-from tests.servers.processes import Endpoint, Guard, Ports, Server
 from tests.support.servers import LAB_NEEDS, require
+from tests.support.servers.accounts import account
+from tests.support.servers.certificates import issue_certificates
+from tests.support.servers.dovecot import Dovecot
+from tests.support.servers.hosts import Edge, Gateway, Relay
+from tests.support.servers.judges import Dmarc, Signer, Verifier, publish
+from tests.support.servers.postgrey import Postgrey
+from tests.support.servers.processes import Endpoint, Guard, Ports, Server
 
 DOMAIN = "inbox.test"
 MISFILED = "Archive 2026/Büro"

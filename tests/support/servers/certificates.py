@@ -7,8 +7,8 @@ from pathlib import Path
 
 import trustme
 
-from tests.servers.dovecot import EXPIRED_HOST, EXPIRING_HOST
-from tests.servers.processes import HOST
+from tests.support.servers.dovecot import EXPIRED_HOST, EXPIRING_HOST
+from tests.support.servers.processes import HOST
 
 DAYS_LEFT = 5  # of the one that is expiring
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
-from tests.servers.lab import Lab, User, quoted
-from tests.servers.processes import Endpoint
+from tests.support.servers.lab import Lab, User, quoted
+from tests.support.servers.processes import Endpoint
 
 PREFIX = "[mail-loop]"
 NAME = "acceptance"

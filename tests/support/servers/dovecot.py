@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tests.servers.accounts import account
-from tests.servers.processes import HOST, Endpoint, Ports, Server, greets, refuses, render, run, until
 from tests.support.servers import IS_ROOT
+from tests.support.servers.accounts import account
+from tests.support.servers.processes import HOST, Endpoint, Ports, Server, greets, refuses, render, run, until
 
 EXPIRED_HOST = "127.0.0.2"
 WRONG_NAME_HOST = "127.0.0.3"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.servers.accounts import Account
-from tests.servers.processes import Server
+from tests.support.servers.accounts import Account
+from tests.support.servers.processes import Server
 
 
 class Postgrey(Server):
