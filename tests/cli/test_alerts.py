@@ -10,7 +10,7 @@ import pytest
 from flows.server import processes
 from flows.server.prefect import SERVER, free_port, start_server
 from tests.cli.conftest import Command
-from tests.prefect.pager import Pager
+from tests.prefect.observability.pager import Pager
 
 ALERTS = """\
 channels: {pager: {webhook: pager-url}}

@@ -1,4 +1,4 @@
-"""`mail-loop deploy`, before it comes to a server. What it does there is in tests/prefect/test_deploy.py."""
+"""`mail-loop deploy`, before it comes to a server. What it does there: tests/prefect/deployments/test_deploy.py."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ async def test_a_trace_that_cannot_be_exported_is_one_line_and_changes_nothing(
 
 async def test_a_header_that_is_wrong_stands_in_no_log(box: Sandbox, mail_loop: Command, tmp_path: Path) -> None:
     """The SDK repeats one that it cannot read. A program that logs everything has our line all the same."""
-    logs_everything = {"PYTHONPATH": str(ROOT / "tests" / "prefect" / "breaking"), "LOG_EVERYTHING": "1"}
+    logs_everything = {"PYTHONPATH": str(ROOT / "tests" / "support" / "breaking"), "LOG_EVERYTHING": "1"}
     with collector(status=401) as there:
         variables = {"OTEL_EXPORTER_OTLP_HEADERS": SECRET} | logs_everything
         ended = await traced(mail_loop, written(tmp_path, "office", config(box, imap=None)), there, **variables)

@@ -17,7 +17,7 @@ from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tests.faults.cells import Cell, Expected, Ground, Measured, Run, measure
 from tests.faults.scripted import delivered
-from tests.faults.smtp_scripted import Scripted
+from tests.faults.smtp.scripted import Scripted
 from tests.faults.table import BEGIN, END, markdown, placed, text, totals
 from tests.support.raw.server import SILENCE
 

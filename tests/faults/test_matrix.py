@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import imap_cells, smtp_cells
 from tests.faults.cells import Cell, Ground, Measured, measure
+from tests.faults.imap import cells as imap_cells
+from tests.faults.smtp import cells as smtp_cells
 from tests.support.servers import LAB_NEEDS, require
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"

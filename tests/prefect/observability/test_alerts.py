@@ -1,0 +1,378 @@
+"""Rules on a real Prefect server, and a pager: it rings once for an outage, once for its end, and for nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect.automations import AutomationCore, DoNothing, EventTrigger, Posture
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+from flows.alerts import apply as applying
+from flows.alerts.automations import PREFIX
+from flows.alerts.loops import known_loops
+from flows.cli.serve import WORKER, serve
+from flows.server import crash_automation, processes
+from flows.server.prefect import SERVER, free_port, start_server
+from tasks.alert_store import RULES, STATE, write
+from tasks.alerting import SETTLED
+from tasks.alerts.mail_guard import hosts_of
+from tasks.alerts.rules import Alerts
+from tasks.mail.config.loop import validated
+from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.model.result import LoopResult
+from tasks.publish import publish
+from tests.prefect.failures.api import Api
+from tests.prefect.failures.phases import Scene, deployment_on, until, worker
+from tests.prefect.observability.pager import Pager
+from tests.prefect.records import SOCKETS_LEFT_OPEN, forget_server, leave_connections, places_of
+
+# Apprise reads pictures with what Python is about to lose.
+pytestmark = [
+    pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN),
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
+]
+
+GOOD, LATE, LOST = (Status.OK, Outcome.DELIVERED), (Status.WARNING, Outcome.LATE), (Status.ERROR, Outcome.LOST)
+SKIPPED = (Status.WARNING, Outcome.SKIPPED)
+ONE = {"failing": {"when": "failing", "recovered_after": 1, "channels": ["pager"]}}
+
+
+class Ground:
+    """A Prefect server that can be restarted, and a pager."""
+
+    def __init__(self, home: Path, pager: Pager) -> None:
+        self.home = home
+        self.pager = pager
+        self.port = free_port()
+        self.url = start_server(home, self.port)
+
+    def restart(self) -> None:
+        processes.stop(self.home, SERVER)
+        start_server(self.home, self.port)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Ground]:
+    home = tmp_path_factory.mktemp("alerts")
+    with Pager() as pager, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DO_NOT_TRACK", "1")
+        patch.setenv("PAGER_URL", pager.url())
+        patch.setenv("CHAT_URL", pager.url("json"))
+        patch.setenv("MAIL_URL", "mailtos://ops:canary@relay.example.org?to=ops@example.com")
+        forget_server()
+        try:
+            made = Ground(home, pager)
+            leave_connections(pytestconfig, made.url)
+            with temporary_settings({PREFECT_API_URL: made.url, PREFECT_HOME: home}):
+                yield made
+                forget_server()
+        finally:
+            processes.stop(home, SERVER)
+
+
+@pytest.fixture
+async def pager(ground: Ground) -> AsyncIterator[Pager]:
+    """The pager, with the rules of an earlier test gone."""
+    ground.pager.down = False
+    yield ground.pager
+    ground.pager.down = False
+
+
+async def apply(rules: dict[str, Any], **channels: dict[str, str]) -> list[str]:
+    """Put rules in force; returns what was said."""
+    said: list[str] = []
+    named = {"pager": {"webhook": "pager-url"}, "chat": {"apprise": "chat-url"}} | channels
+    used = {name: named[name] for rule in rules.values() for name in rule["channels"]}
+    await applying.apply(validated(Alerts, {"channels": used, "rules": rules}), said.append)
+    return said
+
+
+async def checked(loop: str, *verdicts: tuple[Status, Outcome]) -> None:
+    """So many checks, told and recorded as those of a flow run are."""
+
+    @flow(name="mail-loop-check")
+    async def told() -> None:
+        for status, outcome in verdicts:
+            now = datetime.now(UTC)
+            result = LoopResult(loop=loop, status=status, outcome=outcome, sentence="It was so.", sent_at=now)
+            assert await publish(result, {})
+
+    await told()
+
+
+async def test_an_outage_calls_once_and_its_end_once_more(pager: Pager) -> None:
+    await apply({"failing": {"when": "failing", "checks": 2, "recovered_after": 2, "channels": ["pager"]}})
+    await checked("office", GOOD, LOST, GOOD, LOST, LOST, LOST)
+    await pager.rings("office", ["failing (lost)"])
+    await checked("office", LOST, GOOD, LOST, SKIPPED, GOOD, LATE)
+    await pager.rings("office", ["failing (lost)", "recovered"])
+    text = pager.texts[-1].split("\n")
+    assert text[0] == "It was so."
+    assert text[1].startswith("It was lost since ")
+    assert text[1].endswith("(5 checks).")
+
+
+async def test_warnings_call_for_a_degraded_loop_through_apprise(pager: Pager) -> None:
+    await apply({"slow": {"when": "degraded", "checks": 2, "recovered_after": 1, "channels": ["chat"]}})
+    await checked("warned", LATE, LATE, LOST, LATE, GOOD)
+    await pager.rings("warned", ["degraded (late)", "recovered"])
+
+
+async def test_a_rule_of_other_loops_and_one_switched_off_call_nobody(pager: Pager) -> None:
+    await apply(ONE | {"mine": {"when": "failing", "loops": ["mine"], "recovered_after": 1, "channels": ["pager"]}})
+    async with get_client() as client:
+        (every,) = await client.read_automations_by_name(f"{PREFIX}failing to pager")
+        await client.pause_automation(every.id)
+        said = await apply(
+            ONE | {"mine": {"when": "failing", "loops": ["mine"], "recovered_after": 1, "channels": ["pager"]}}
+        )
+        assert said[0] == "switched off in Prefect, and left so: failing to pager"
+        await checked("yours", LOST)
+        await checked("mine", LOST)
+        await pager.rings("mine", ["failing (lost)"])
+        await checked("yours", GOOD)
+        await checked("mine", GOOD)
+        await pager.rings("mine", ["failing (lost)", "recovered"])
+        assert pager.calls("yours") == []
+        await client.resume_automation(every.id)
+
+
+async def test_a_server_restarted_in_the_middle_of_an_outage_calls_no_second_time(ground: Ground, pager: Pager) -> None:
+    await apply(ONE)
+    await checked("restarted", LOST)
+    await pager.rings("restarted", ["failing (lost)"])
+    await asyncio.to_thread(ground.restart)
+    await checked("restarted", LOST, LOST, GOOD)
+    await pager.rings("restarted", ["failing (lost)", "recovered"])
+
+
+async def test_a_call_that_the_channel_did_not_take_is_made_again_until_it_has(pager: Pager) -> None:
+    await apply({"failing": {"when": "failing", "recovered_after": 1, "channels": ["chat"]}})
+    pager.down = True
+    await checked("untaken", LOST)
+    await until(lambda: pager.refused > 0, "the pager is not called")
+    pager.down = False
+    await a_minute_later("untaken")
+    await checked("untaken", LOST)
+    await pager.rings("untaken", ["failing (lost)"])
+    await until(lambda: taken("untaken"), "the server does not say that the call was taken")
+    await a_minute_later("untaken")
+    await checked("untaken", LOST, GOOD)
+    await pager.rings("untaken", ["failing (lost)", "recovered"])
+
+
+async def test_a_call_that_a_kill_prevented_is_made_by_the_next_check(pager: Pager) -> None:
+    """It was written down that it has to be made, and then there was no more time."""
+    await apply(ONE)
+    at = (datetime.now(UTC) - SETTLED).isoformat()
+    call = {
+        "event": "5f8c2f0e-9a53-4d3c-8f0e-2d4c3f0a1b2c",
+        "kind": "failing",
+        "subject": "[mail-loop] killed: failing (lost)",
+        "body": "It was so.",
+        "at": at,
+    }
+    standing = {"called": True, "bad": 1, "checks": 1, "since": at, "outcome": "lost", "pending": {"pager": call}}
+    async with get_client() as client:
+        await write(client, STATE.format(loop="killed"), {"failing": standing})
+    await checked("killed", LOST, LOST)
+    await pager.rings("killed", ["failing (lost)"])
+
+
+async def a_minute_later(loop: str) -> None:
+    """The calls on record of a loop, moved into the past."""
+    async with get_client() as client:
+        name = STATE.format(loop=loop)
+        found = await client.read_variable_by_name(name)
+        assert found is not None
+        assert isinstance(found.value, dict)
+        for standing in found.value.values():
+            for call in standing["pending"].values():
+                call["at"] = (datetime.fromisoformat(call["at"]) - SETTLED).isoformat()
+        await write(client, name, found.value)
+
+
+async def taken(loop: str) -> bool:
+    """Whether the newest call about a loop has been answered, as the server writes down in its own time."""
+    async with get_client() as client:
+        executed = EventFilter(event=EventNameFilter(name=["prefect.automation.action.executed"]))
+        variable = await client.read_variable_by_name(STATE.format(loop=loop))
+        assert variable is not None
+        calls = [call["event"] for one in variable.value.values() for call in one["pending"].values()]  # type: ignore[union-attr]
+        related = {one.id for event in (await client.read_events(executed, limit=50)).events for one in event.related}
+        return all(f"prefect.event.{call}" in related for call in calls)
+
+
+async def test_500_good_checks_call_nobody(pager: Pager) -> None:
+    """With rules of every kind in force; and nothing is left to be remembered."""
+    every = {kind: {"when": kind, "channels": ["pager"]} for kind in ("failing", "degraded")}
+    await apply(every | {"silent": {"when": "silent", "within": "10m", "channels": ["pager"]}})
+    loops = [f"good-{number}" for number in range(4)]
+    for loop in loops:  # at once, beside other tests, they are too many for SQLite
+        await checked(loop, *[GOOD] * 125)
+    await checked("witness", LOST)
+    await pager.rings("witness", ["failing (lost)"])  # what was called for before it has come by now
+    assert [subject for subject in pager.rung if "good-" in subject] == []
+    async with get_client() as client:
+        names = {variable.name for variable in await client.read_variables(limit=200)}
+    assert not names & {STATE.format(loop=loop) for loop in loops}
+
+
+async def test_what_the_file_says_is_what_there_is_and_nothing_else_is_touched(ground: Ground, pager: Pager) -> None:
+    foreign = AutomationCore(
+        name=f"{PREFIX}of somebody else",
+        trigger=EventTrigger(posture=Posture.Reactive, expect={"something"}, threshold=1),
+        actions=[DoNothing()],
+    )
+    two = ONE | {"quiet": {"when": "silent", "within": "2h", "channels": ["chat"]}}
+    async with get_client() as client:
+        created = await client.create_automation(foreign)
+        await apply(ONE)
+        said = await apply(two)
+        assert said == ["created: quiet to chat", "created: quiet to chat, no check", "in force: 2 rules, 2 channels"]
+        before = sorted((one.name, str(one.id)) for one in await client.read_automations())
+        assert await apply(two) == ["in force: 2 rules, 2 channels"]
+        assert sorted((one.name, str(one.id)) for one in await client.read_automations()) == before
+        said = await apply({"failing": {"when": "failing", "checks": 3, "channels": ["pager"]}})
+        assert said[-1] == "in force: 1 rule, 1 channel"
+        assert {"removed: quiet to chat", "removed: quiet to chat, no check", "removed: channel chat"} <= set(said)
+        names = [one.name for one in await client.read_automations()]
+        assert sorted(names) == sorted([crash_automation.NAME, foreign.name, f"{PREFIX}failing to pager"])
+        await client.delete_automation(created)
+    assert places_of("canary-of-the-pager", ground.home) == []
+
+
+async def test_what_is_in_force_and_what_goes_on_is_shown(pager: Pager) -> None:
+    await apply(ONE | {"quiet": {"when": "silent", "within": "2h", "loops": ["shown"], "channels": ["pager"]}})
+    await checked("shown", LOST)
+    said: list[str] = []
+    await applying.show(said.append)
+    assert said[:2] == ["failing: failing after 1 check, all loops, to pager", "quiet: silent for 2h, shown, to pager"]
+    (line,) = [line for line in said if line.startswith("called: shown ")]
+    assert line.startswith("called: shown is lost since ")
+    assert line.endswith(" UTC (rule failing)")
+    await checked("shown", GOOD)
+    await pager.rings("shown", ["failing (lost)", "recovered"])
+
+
+@pytest.mark.parametrize(
+    ("channels", "error"),
+    [
+        (
+            {"pager": {"webhook": "nowhere"}},
+            "channels.pager.webhook: there is no Prefect Secret block 'nowhere' and no environment variable NOWHERE: "
+            "create one of them",
+        ),
+        ({"pager": {"webhook": "chat-url"}}, "channels.pager.webhook: the value of chat-url is no http or https URL"),
+        ({"pager": {"apprise": "path"}}, "channels.pager.apprise: the value of path is no URL that Apprise knows"),
+        (
+            {"pager": {"block": "slack-webhook/none"}},
+            "channels.pager.block: there is no block slack-webhook/none on the server",
+        ),
+        (
+            {"pager": {"apprise": "mail-url"}},
+            "rules.failing.channels: pager is mail, and the rule holds for all loops: name those that do not depend on "
+            "that mail",
+        ),
+    ],
+)
+async def test_a_channel_that_cannot_be_is_said_and_changes_nothing(
+    ground: Ground, channels: dict[str, Any], error: str
+) -> None:
+    await apply(ONE)
+    async with get_client() as client:
+        before = [one.model_dump() for one in await client.read_automations()]
+        with pytest.raises(ConfigError) as raised:
+            await apply(ONE, **channels)
+        assert str(raised.value) == error
+        assert [one.model_dump() for one in await client.read_automations()] == before
+
+
+async def test_mail_is_no_channel_for_a_loop_that_depends_on_it(ground: Ground) -> None:
+    async with get_client() as client:
+        flow = await client.create_flow_from_name("mail-loop-check")
+        for name, host in (("near", "relay.example.org"), ("far", "relay.example.net")):
+            smtp = {"host": host, "from_addr": f"a@{name}.test", "to_addr": f"b@{name}.test"}
+            await client.create_deployment(flow, name=name, parameters={"name": name, "smtp": smtp})
+    mail = {"pager": {"apprise": "mail-url"}}
+    for loop, error in (
+        (
+            "near",
+            "rules.failing.channels: pager is mail, and the loop near may depend on it (both go by example.org), so a "
+            "call that mail is broken would be stuck with it: choose another channel",
+        ),
+        (
+            "unknown",
+            "rules.failing.channels: pager is mail, and the server knows no loop unknown, so whether that depends on "
+            "it cannot be told: deploy the loop first, or choose another channel",
+        ),
+    ):
+        with pytest.raises(ConfigError) as raised:
+            await apply({"failing": ONE["failing"] | {"loops": [loop]}}, **mail)
+        assert str(raised.value) == error
+    said = await apply({"failing": ONE["failing"] | {"loops": ["far"]}}, **mail)
+    assert said[-1] == "in force: 1 rule, 1 channel"
+    await apply(ONE)
+
+
+async def test_a_loop_that_is_only_within_a_fleet_or_a_matrix_is_known(ground: Ground, tmp_path: Path) -> None:
+    """Those in files as well, where the files are on this machine; what is wrong on its own is passed over."""
+    smtp = {"host": "relay.example.org", "from_addr": "a@b.test", "to_addr": "c@d.test", "subject_prefix": "[x]"}
+    imap = {"host": "imap.example.net", "username": "u@example.net", "password_secret": "s"}
+    sender = {name: value for name, value in smtp.items() if name != "to_addr"}
+    (tmp_path / "loops.json").write_text(json.dumps({"loops": {"in-a-file": {"smtp": smtp}}}), encoding="utf-8")
+    given: dict[str, list[dict[str, Any]]] = {
+        "fleet-check": [
+            {"name": "sites", "loops": {"in-a-fleet": {"smtp": smtp, "imap": imap}}},
+            {"name": "files", "files": [str(tmp_path), "/nowhere"]},
+            {"name": "wrong", "loops": {"x": {"smtp": {"hots": "x"}}}},
+        ],
+        "loop-matrix": [
+            {"name": "all", "senders": {"a": sender}, "receivers": {"b": imap | {"address": "u@example.net"}}}
+        ],
+    }
+    async with get_client() as client:
+        for flow, deployments in given.items():
+            number = await client.create_flow_from_name(flow)
+            for one in deployments:
+                await client.create_deployment(number, name=f"known-{one['name']}", parameters=one)
+        known = await known_loops(client)
+    assert {"in-a-fleet", "in-a-file", "all-a-b"} <= known.keys()
+    assert not {"x", "sites", "files", "all"} & known.keys()
+    assert hosts_of(known["in-a-fleet"]) == {"relay.example.org", "imap.example.net", "b.test", "d.test", "example.net"}
+
+
+async def test_a_worker_that_dies_is_called_for_once_and_its_return_too(ground: Ground, pager: Pager) -> None:
+    """A schedule, a real worker, and a loop that is well: nobody checks it any more, and somebody is told."""
+    await apply({"quiet": {"when": "silent", "within": "1m", "channels": ["pager"]}})
+    soon = IntervalSchedule(interval=timedelta(seconds=20), anchor_date=datetime.now(UTC))
+    schedules = [DeploymentScheduleCreate(schedule=soon, slug="soon", active=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SANDBOX_PASSWORD", "canary")
+        await asyncio.to_thread(serve, ground.home, ground.port)
+        processes.stop(ground.home, WORKER)
+        async with Api(ground.url) as api, Scene("deserted", "none", api) as scene:
+            await deployment_on("deserted", schedules=schedules, parameters=scene.parameters())
+            with worker(ground.home, ground.port, "deserted") as running:
+                await until(lambda: scene.smtp.count("DATA") >= 2, "no check is run")
+                os.killpg(running.pid, signal.SIGKILL)
+            await pager.rings("deserted", ["silent"], seconds=180.0)
+            assert "No good check of deserted has come within 1m" in pager.texts[-1]
+            with worker(ground.home, ground.port, "deserted"):
+                await pager.rings("deserted", ["silent", "recovered"], seconds=120.0)
+    async with get_client() as client:
+        await client.delete_variable_by_name(RULES)

@@ -1,0 +1,163 @@
+"""After success, failure and crash on each leg, with all that logs at DEBUG: nothing of a password is anywhere.
+
+The password is random enough to be looked for, has characters that every format escapes in its own way, and the servers
+repeat it in every form. Where it is looked for: output, log, database, artifacts, events, parameters, states, results,
+all files, and the command lines of all processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import signal
+import stat
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+from prefect.blocks.system import Secret
+
+from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
+from tests.prefect.secrecy.canary_checks import Checks, Ended, places, run, started, until
+from tests.support import certificates
+from tests.support.canaries import IMAP, PASSWORD, SMTP, seen_in
+from tests.support.certificates import ServerTls
+from tests.support.raw.server import SILENCE
+
+pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
+
+OUTCOMES = {
+    "success": "delivered",
+    **{f"smtp-{name}": "rejected" for name in SMTP},
+    "smtp-auth-no-smtp": "unsent",
+    "smtp-banner": "deferred",
+    "smtp-rcpt": "deferred",
+    "smtp-accepted": "delivered",
+    "smtp-doubtful": "unsent",
+    **{f"imap-{name}": "unverified" for name in IMAP},
+    "smtp-crash": "unsent",
+    "imap-crash": "unverified",
+    "imap-crash-login": "unverified",
+}
+SHOWN = {
+    *(f"smtp-{name}" for name, echo in SMTP.items() if echo.shows),
+    *(f"imap-{name}" for name, echo in IMAP.items() if echo.shows),
+    *("smtp-crash", "imap-crash"),  # in imap-crash-login the password, not ASCII, would go in a line of its own
+}
+
+
+# Each takes Prefect a while: one for each place that text of a server's ends in.
+RECORDED = {
+    *("success", "smtp-auth-unrecognised", "smtp-rcpt", "smtp-accepted", "smtp-crash"),
+    *("imap-login-in-clear", "imap-login-bye", "imap-second-greeting", "imap-crash"),
+}
+# That each kind of record is there at all, and tells of what the servers said.
+KEPT = {
+    "log.message": b"********",
+    "log.level": b"10",
+    "artifact.data": b"********",
+    "events.payload": b"********",
+    "flow_run.parameters": b"********",
+    "flow_run_state.message": b"********",
+    "task_run_state.message": b"********",
+}
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ServerTls:
+    return certificates.good(tmp_path_factory.mktemp("tls"))
+
+
+def assert_as_expected(ended: Ended, names: set[str]) -> None:
+    """Every check came to its end, and the servers did repeat the password where they should."""
+    expected = {name: outcome for name, outcome in OUTCOMES.items() if name in names}
+    assert {name: result["outcome"] for name, result in ended.results.items()} == expected, ended.err[-4000:]
+    assert {name for name, result in ended.results.items() if "********" in str(result)} == SHOWN & names
+    crashed = {name for name, result in ended.results.items() if result["error_type"] == "unexpected_error"}
+    assert crashed == {"smtp-crash", "imap-crash", "imap-crash-login"} & names
+    assert ended.err.count("RuntimeError: cannot send b") >= len(crashed)
+    for record in (" DEBUG asyncio Using selector", "Traceback (most recent call last)"):
+        assert record in ended.err
+
+
+async def test_without_prefect(tmp_path: Path, tls: ServerTls) -> None:
+    async with Checks(tmp_path / "files", tls) as checks:
+        await checks.add_all(OUTCOMES)
+        ended = await run(checks, tmp_path / "home", "--direct")
+    assert_as_expected(ended, set(OUTCOMES))
+    assert (seen_in(ended.out), seen_in(ended.err)) == ([], [])
+    assert places(tmp_path / "home") == []
+    assert [line for line in ended.children if seen_in(line)] == []
+
+
+async def test_through_a_prefect_server_that_logs_at_debug_too(tmp_path: Path, tls: ServerTls) -> None:
+    """The private server of the command: it has the same environment."""
+    async with Checks(tmp_path / "files", tls) as checks:
+        await checks.add_all(RECORDED)
+        ended = await run(checks, tmp_path / "home")
+    assert_as_expected(ended, RECORDED)
+    assert (seen_in(ended.out), seen_in(ended.err)) == ([], [])
+    home = tmp_path / "home" / "mail-loop"
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (home, home / "loops")] == [0o700, 0o700]
+    assert places(tmp_path / "home") == []
+    kept = list(columns(home / "prefect.db"))
+    assert Counter(where for where, _ in kept)["flow_run.id"] == len(RECORDED)
+    for where, text in KEPT.items():
+        assert any(column == where and text in data for column, data in kept), where
+    assert b" DEBUG " in (home / "server.log").read_bytes()
+    programs = [line for line in ended.children if b"flows.cli.main" in line or b"\0server\0start" in line]
+    assert len(programs) >= 2
+    assert [line for line in ended.children if seen_in(line)] == []
+
+
+async def test_with_secret_blocks(tmp_path: Path, tls: ServerTls, server: str, home: Path) -> None:
+    await Secret(value=PASSWORD).save("secrets-block")
+    async with Checks(tmp_path / "files", tls, secret="secrets-block", in_clear=False) as checks:
+        for name, smtp, imap in (
+            ("block-success", {}, {}),
+            ("block-smtp", SMTP["auth-refused"].script, None),
+            ("block-imap", {}, IMAP["login-refused"].script),
+        ):
+            await checks.add(name, smtp, imap)
+        ended = await run(checks, tmp_path / "home", PREFECT_API_URL=server, CANARY_PASSWORD="")
+    assert {name: result["outcome"] for name, result in ended.results.items()} == {
+        "block-success": "delivered",
+        "block-smtp": "rejected",
+        "block-imap": "unverified",
+    }, ended.err[-4000:]
+    assert (seen_in(ended.out), seen_in(ended.err)) == ([], [])
+    assert " DEBUG " in ended.err
+    assert places(tmp_path / "home") + places(home) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_process_that_is_killed_while_it_logs_in(
+    tmp_path: Path, tls: ServerTls, server: str, home: Path, number: signal.Signals
+) -> None:
+    async with Checks(tmp_path / "files", tls) as checks:
+        relay, _ = await checks.add(f"smtp-killed-{number}", {"auth": SILENCE})
+        _, mailbox = await checks.add(f"imap-killed-{number}", imap={"authenticate": SILENCE})
+        assert mailbox is not None
+        async with started(checks, tmp_path / "home", PREFECT_API_URL=server) as process:
+            communicating = asyncio.create_task(process.communicate())
+            await until(lambda: bool(relay.credentials and mailbox.credentials))
+            process.send_signal(number)
+            out, err = await communicating
+    assert relay.credentials[0][1] == mailbox.credentials[0][1] == PASSWORD
+    assert process.returncode == (-signal.SIGKILL if number is signal.SIGKILL else 3)
+    assert b" DEBUG " in err
+    assert (seen_in(out), seen_in(err)) == ([], [])
+    assert places(tmp_path / "home") + places(home) == []
+
+
+async def test_what_looks_for_the_password_finds_it_in_records_and_files(server: str, home: Path) -> None:
+    (home / "found.txt").write_bytes(base64.b64encode(f"x{PASSWORD}".encode()))
+    async with httpx.AsyncClient(base_url=server) as client:
+        created = await client.post("/variables/", json={"name": "canary_found", "value": f"see {PASSWORD}"})
+        try:
+            assert created.status_code == 201
+            assert {"found.txt", "variable.value"} <= set(places(home))
+        finally:
+            (home / "found.txt").unlink()
+            await client.delete("/variables/name/canary_found")
