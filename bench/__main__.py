@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import cost, fleet, growth, short, sidebyside, sizes, tables
+from bench import tables
 from bench.figures import replaced
-from bench.stage import Stage, machine, stage, versions
+from bench.ground.stage import Stage, machine, stage, versions
+from bench.parts import cost, fleet, growth, short, sidebyside, sizes
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 PARTS = ("detection", "sizes", "cost", "growth", "fleet")

@@ -45,11 +45,11 @@ class Contender(Protocol):
 
 
 class Warm:
-    """A process of bench.worker, asked for one check after the other."""
+    """A process of bench.runners.worker, asked for one check after the other."""
 
     def __init__(self, kind: str, environment: Mapping[str, str], held: ExitStack) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "bench.worker", kind],
+            [sys.executable, "-W", "ignore", "-m", "bench.runners.worker", kind],
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -90,7 +90,8 @@ class Once:
     def check(self, config: dict[str, Any]) -> Cost:
         with tempfile.TemporaryDirectory() as folder:
             used = Path(folder) / "used"
-            argv = [sys.executable, "-IS", str(Path(__file__).with_name("once.py")), str(used), *self.argv(config)]
+            once = Path(__file__).parent / "runners" / "once.py"
+            argv = [sys.executable, "-IS", str(once), str(used), *self.argv(config)]
             begun = time.time()
             done = subprocess.run(
                 argv, env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True

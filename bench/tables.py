@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 from bench.contenders import Cost
-from bench.cost import Flow, Start
 from bench.figures import median, percentile, seconds, table
-from bench.fleet import STILL, Ran
-from bench.sidebyside import OURS, PEERS, Measured
-from bench.sizes import Sized
+from bench.parts.cost import Flow, Start
+from bench.parts.fleet import STILL, Ran
+from bench.parts.sidebyside import OURS, PEERS, Measured
+from bench.parts.sizes import Sized
 from tasks.mail.mailboxes.imap.polling import TIGHT_SECONDS
 
 MIB = 2**20

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.figures import replaced
+from bench.ground.stage import machine, versions
 from bench.scale import DOCUMENT, tables
 from bench.scale.fleet import Shape, Site, end_tree, runs_of, site, wait_for_victim, written
 from bench.scale.postgres import Database, postgres
 from bench.scale.record import QUEUED, Record, read
 from bench.scale.usage import Watch
-from bench.stage import machine, versions
 from flows.server.crash_automation import SILENCE
 from tests.support.servers.lab import Lab
 from tests.support.servers.processes import Guard, Ports

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from bench.contenders import Warm, config_of
-from bench.stage import Stage
-from bench.wire import EXAMINED, Traffic
+from bench.ground.stage import Stage
+from bench.ground.wire import EXAMINED, Traffic
 from tests.support.servers.lab import User
 
 # Dovecot takes longer to open a mailbox the more there is, and who has waited longer wakes more slowly: a process whose

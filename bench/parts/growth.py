@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 
 from bench.contenders import Cost, Warm, config_of
-from bench.stage import Stage
+from bench.ground.stage import Stage
 
 
 def measure(stage: Stage, checks: int) -> list[Cost]:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bench.depot import Depot
-from bench.stage import Stage
+from bench.ground.depot import Depot
+from bench.ground.stage import Stage
 from tests.support.servers.lab import User
 
 HOLES_TIMEOUT = 20.0  # seconds after which a check gives a black hole up
@@ -129,7 +129,7 @@ def run(
     file = stage.lab.home / "many.json"
     file.write_text(json.dumps(loops), encoding="utf-8")
     environment = {**os.environ, **stage.environment, **({"PREFECT_API_URL": api} if api else {})}
-    argv = [sys.executable, "-W", "ignore", "-m", "bench.many", kind, str(file)]
+    argv = [sys.executable, "-W", "ignore", "-m", "bench.runners.many", kind, str(file)]
     begun = time.time()
     process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
     used: list[dict[str, Any]] = []

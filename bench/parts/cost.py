@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.contenders import Once, Warm, command, config_of
 from bench.figures import median
-from bench.stage import Stage
+from bench.ground.stage import Stage
 
 
 @dataclass(frozen=True)

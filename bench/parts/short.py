@@ -6,11 +6,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from bench import growth, sidebyside, sizes
 from bench.contenders import Cost
 from bench.figures import median
-from bench.sidebyside import OURS, PEERS
-from bench.stage import Stage
+from bench.ground.stage import Stage
+from bench.parts import growth, sidebyside, sizes
+from bench.parts.sidebyside import OURS, PEERS
 
 AT_ONCE = 10  # IMAP commands for mail that is there when it is looked for, from the login to the logout
 TRIES = 6  # checks, of which one will find it there: others look again until it lands

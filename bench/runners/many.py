@@ -1,4 +1,4 @@
-"""A process that runs many checks at once: `python -m bench.many KIND FILE`, with the checks in the file.
+"""A process that runs many checks at once: `python -m bench.runners.many KIND FILE`, with the checks in the file.
 
 It prints a line a second of what it uses, and one with all results in the end.
 """
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.worker import cpu, status
+from bench.runners.worker import cpu, status
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.result import LoopResult
 

@@ -12,7 +12,7 @@ import re
 import time
 from pathlib import Path
 
-from bench.wire import CHUNK, Wire
+from bench.ground.wire import CHUNK, Wire
 
 END = b"\r\n.\r\n"
 RECIPIENT = re.compile(rb"RCPT TO:<([^@>+]+)")

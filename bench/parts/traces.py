@@ -1,4 +1,4 @@
-"""What traces cost a check: `python -m tests.cost_of_traces`, which takes about a minute. Prints the medians.
+"""What traces cost a check: `python -m bench.parts.traces`, which takes about a minute. Prints the medians.
 
 Each check is a process of its own against the sandbox, as cron would start it.
 """
@@ -21,7 +21,7 @@ from tasks.sandbox import Sandbox
 from tests.prefect.records import PASSWORD, USER, parameters
 from tests.support.collector import Collector, collector
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 10
 
 

@@ -14,9 +14,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench.contenders import PLUGIN_NEEDS, Contender, Cost, Warm, check_email_delivery, command, config_of, has_plugins
-from bench.peers import INTERVAL
-from bench.stage import Stage
-from bench.wire import Traffic, Wire
+from bench.ground.stage import Stage
+from bench.ground.wire import Traffic, Wire
+from bench.runners.peers import INTERVAL
 from tasks.mail.mailboxes.imap.polling import TIGHT_SECONDS
 from tests.support.servers.lab import User
 

@@ -1,4 +1,4 @@
-"""A process that runs checks of one kind, one after the other: `python -m bench.worker KIND`.
+"""A process that runs checks of one kind, one after the other: `python -m bench.runners.worker KIND`.
 
 It reads a configuration a line, and answers each with a line of what the check took. Of our own checks these are the
 warm costs: what is imported once, and connected to Prefect once, is not paid again.
@@ -74,7 +74,7 @@ def _flow() -> Check:
 
 
 def _trivial() -> Check:
-    from bench.trivial import two_tasks
+    from bench.runners.trivial import two_tasks
 
     async def run(config: dict[str, Any]) -> float:
         await two_tasks(config["name"])
@@ -90,7 +90,7 @@ def _found(result: Any) -> float:
 
 
 def _blocking(name: str) -> Check:
-    from bench import peers
+    from bench.runners import peers
 
     async def run(config: dict[str, Any]) -> float:
         return float(getattr(peers, name)(config))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.landing import Landings
-from bench.wire import Wire
+from bench.ground.landing import Landings
+from bench.ground.wire import Wire
 from tests.support.servers.lab import Lab
 from tests.support.servers.processes import Endpoint, run
 
