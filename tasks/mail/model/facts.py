@@ -12,7 +12,7 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import FAILED, ErrorType, Placement
 
 if TYPE_CHECKING:
-    from tasks.mail.model.errors import SmtpFailure
+    from tasks.mail.model.errors import ImapFailure, SmtpFailure
     from tasks.mail.model.observed import Quota, Signature, TlsSession
     from tasks.mail.model.result import EarlierProbe
 
@@ -93,6 +93,8 @@ class Arrival:
     `message` is the copy that decides, as it lies in the mailbox, its first octets at least; empty where it could not
     be read. `copy` is another, where there is one. `earlier`: what else was found, of earlier runs. `quotas`: what the
     server says of the room in the mailbox, where nothing was found.
+    `unread`: why the mailbox could not be read, where a bounce ended the wait all the same; `bounces_unread`: why the
+    bounce mailbox could not.
     """
 
     hits: tuple[Hit, ...]
@@ -107,6 +109,8 @@ class Arrival:
     earlier: tuple[EarlierProbe, ...] = ()
     quotas: tuple[Quota, ...] = ()
     signatures: tuple[Signature, ...] = ()
+    unread: ImapFailure | None = None
+    bounces_unread: ImapFailure | None = None
 
     @property
     def first(self) -> Hit:

@@ -1,7 +1,7 @@
 """Two mailboxes at once: the one that the probe should arrive in, and the sender's, where its bounce would come.
 
 Each has a connection of its own. Nothing that becomes of the second one delays or spoils what the first one says: its
-failure is a note. A bounce there ends the wait.
+failure is handed on with what was found. A bounce there ends the wait.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.search import Search, find
-from tasks.mail.verdict.phrases import unreadable
 
 FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
 LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was not found
@@ -111,25 +110,20 @@ class _Watch:
         if failure is not None and not self._has_bounced():
             raise failure
         found = Arrival((), None, Moment.now(), stages=failure.stages) if failure else main.result()
+        trouble = _failure(beside) or self.bounces.trouble
         return replace(
             found,
             bounce=found.bounce or self.bounces.bounce,
             delay=_later(found.delay or self.search.delay, self.bounces.delay),
             detected=found.detected if found.hits or found.bounce else self.bounces.detected or found.detected,
-            notes=(*found.notes, *self._notes(failure, _failure(beside) or self.bounces.trouble)),
+            notes=(*found.notes, *(() if self._has_bounced() or trouble else self._notes())),
+            unread=failure,
+            bounces_unread=None if self._has_bounced() else trouble,
         )
 
-    def _notes(self, failure: ImapFailure | None, trouble: ImapFailure | None) -> Iterator[str]:
-        if failure is not None:
-            half = unreadable(self.search.imap, failure).words
-            yield f"Whether the message arrived all the same is not known: {half}"
-        if self._has_bounced():
-            return
+    def _notes(self) -> Iterator[str]:
         where = f"The bounce mailbox of {self.mailbox.username} at {self.mailbox.host}:{self.mailbox.port}"
-        if trouble is not None:
-            half = unreadable(self.mailbox, trouble).words
-            yield f"{half[0].upper()}{half[1:]}"
-        elif not self.bounces.looked.is_set():
+        if not self.bounces.looked.is_set():
             yield f"{where} did not answer in the meantime, so no bounce would have been seen."
         else:
             yield from (f"{where}: {note}" for note in self.bounces.notes)

@@ -9,6 +9,7 @@ from tasks.mail.config.secrets import secrets_of_all
 from tasks.mail.model.facts import Arrival, Bounce
 from tasks.mail.model.redaction import line_without
 from tasks.mail.model.result import BounceRecord
+from tasks.mail.verdict.phrases import unreadable
 
 
 def reason(bounce: Bounce, secrets: Sequence[str]) -> str:
@@ -60,3 +61,12 @@ def notes(loop: LoopConfig, found: Arrival) -> Iterator[str]:
         yield f"A bounce came as well ({why}): the address may have more than one recipient."
     elif found.delay is not None:
         yield f"Delayed: {still_trying(found.delay, hidden).rstrip('.')}."
+
+
+def unread_notes(loop: LoopConfig, found: Arrival) -> Iterator[str]:
+    """Of two mailboxes the one that could not be read, though the other one decided."""
+    if found.unread is not None and loop.imap is not None:
+        yield f"Whether the message arrived all the same is not known: {unreadable(loop.imap, found.unread).words}"
+    if found.bounces_unread is not None and loop.bounce_mailbox is not None:
+        half = unreadable(loop.bounce_mailbox, found.bounces_unread).words
+        yield f"{half[0].upper()}{half[1:]}"

@@ -59,7 +59,8 @@ def conclude(
         notes += tuple(lines(found.earlier))
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
         facts |= _found(sent, found) | {"bounce": bounce.record(loop, found)}
-        notes += (*bounce.notes(loop, found), *found.notes, *_clock_note(sent, found, way))
+        notes += (*bounce.notes(loop, found), *found.notes, *bounce.unread_notes(loop, found))
+        notes += _clock_note(sent, found, way)
         notes += (*clock_notes(way.steps), *signature_notes(way)) if way else ()
     if isinstance(sent, Receipt):
         legs = {"smtp": sent.tls, "imap": found.tls if isinstance(found, Arrival) else None}
