@@ -12,19 +12,20 @@ MailLoopError
 from __future__ import annotations
 
 import logging
+import os
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction import line_without, told
 from tasks.mail.model.safe_text import unlinked
 
-if TYPE_CHECKING:
-    pass
-import os
-import socket
+ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
+
+log = logging.getLogger(__name__)
 
 
 def describe_os_error(error: OSError) -> str:
@@ -32,11 +33,6 @@ def describe_os_error(error: OSError) -> str:
     if isinstance(error, socket.gaierror) or not error.errno:
         return error.strerror or str(error)
     return os.strerror(error.errno)
-
-
-ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
-
-log = logging.getLogger(__name__)
 
 
 def enhanced_code(text: str) -> str | None:

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.mail.model.safe_text import printable
 
-Text = Annotated[str, AfterValidator(printable)]
-Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]
+Text = Annotated[str, AfterValidator(printable)]  # strangers' text may hold what no JSON, terminal or log can carry
+WholeMilliseconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]  # in seconds
 
 
 class Record(BaseModel):
@@ -30,10 +30,10 @@ class HopRecord(Record):
     peer: Text = ""
     tls: Text = ""
     at: datetime | None = None
-    delay_seconds: Seconds | None = None
-    margin_seconds: Seconds = 0.0
-    skew_seconds: Seconds = 0.0
-    apart_seconds: Seconds = 0.0
+    delay_seconds: WholeMilliseconds | None = None
+    margin_seconds: WholeMilliseconds = 0.0
+    skew_seconds: WholeMilliseconds = 0.0
+    apart_seconds: WholeMilliseconds = 0.0
     against: Text = ""
     slow: bool = False
     raw: Text | None = Field(None, description="The field as it stands, where it could not be read.")

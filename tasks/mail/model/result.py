@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
+from tasks.mail.model.journey_record import JourneyRecord, Text, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
-from tasks.mail.model.safe_text import printable, unlinked
+from tasks.mail.model.safe_text import unlinked
 
 
 def _utc(moment: datetime) -> datetime:
@@ -20,9 +20,8 @@ def _utc(moment: datetime) -> datetime:
         return moment.replace(tzinfo=UTC)
 
 
-Text = Annotated[str, AfterValidator(printable)]  # strangers' text may hold what no JSON, terminal or log can carry
 Sentence = Annotated[Text, AfterValidator(unlinked)]
-Moment = Annotated[datetime, AfterValidator(_utc)]
+Timestamp = Annotated[datetime, AfterValidator(_utc)]
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 4))]  # finer than that is noise
 
 
@@ -51,7 +50,7 @@ class BounceRecord(BaseModel):
     remote_mta: Text = Field("", description="The server that it could not hand the message to.")
     mailbox: Text = Field("", description="The mailbox in which the notification was found.")
     folder: Text = Field("", description="Its folder.")
-    arrived_at: Moment | None = Field(None, description="Its INTERNALDATE.")
+    arrived_at: Timestamp | None = Field(None, description="Its INTERNALDATE.")
 
 
 class EarlierProbe(BaseModel):
@@ -62,8 +61,8 @@ class EarlierProbe(BaseModel):
     probe_id: str
     token: str
     flow_run_id: str | None = Field(None, description="The flow run that sent it, by its own word.")
-    sent_at: Moment | None = Field(None, description="Its Date.")
-    arrived_at: Moment = Field(description="INTERNALDATE, by the mail server's clock.")
+    sent_at: Timestamp | None = Field(None, description="Its Date.")
+    arrived_at: Timestamp = Field(description="INTERNALDATE, by the mail server's clock.")
     delivery_seconds: Seconds | None = Field(
         None, description="From its Date to the mailbox, at the most; None where the two contradict each other."
     )
@@ -101,10 +100,10 @@ class LoopResult(BaseModel):
     from_: Text | None = Field(None, alias="from")
     envelope_from: Text | None = Field(None, description="The sender to whom a bounce goes; differs with smtp.verp.")
     to: Text | None = None
-    sent_at: Moment | None = Field(None, description="When the first attempt began.")
-    accepted_at: Moment | None = Field(None, description="When the relay accepted the message.")
-    arrived_at: Moment | None = Field(None, description="INTERNALDATE, by the mail server's clock, whole seconds.")
-    detected_at: Moment | None = Field(None, description="When the check saw the message.")
+    sent_at: Timestamp | None = Field(None, description="When the first attempt began.")
+    accepted_at: Timestamp | None = Field(None, description="When the relay accepted the message.")
+    arrived_at: Timestamp | None = Field(None, description="INTERNALDATE, by the mail server's clock, whole seconds.")
+    detected_at: Timestamp | None = Field(None, description="When the check saw the message.")
     send_seconds: Seconds | None = Field(None, description="From the first attempt to the acceptance.")
     delivery_seconds: Seconds | None = Field(None, description="From the acceptance to the mailbox, at the most.")
     total_seconds: Seconds | None = Field(None, description="From the first attempt to the detection.")
@@ -114,7 +113,7 @@ class LoopResult(BaseModel):
     placement: Placement | None = None
     copies: int = 0
     matched_uids: tuple[int, ...] = ()
-    latest_internaldate: Moment | None = None
+    latest_internaldate: Timestamp | None = None
     bounce: BounceRecord | None = Field(None, description="What the bounce said, or the last notice of a delay.")
     journey: JourneyRecord | None = Field(None, description="What the message tells of its way.")
     tls: dict[str, TlsRecord] = Field(default_factory=dict, description="What was agreed, by leg.")

@@ -7,7 +7,7 @@ from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.match import HEADERS, decoded
-from tasks.mail.search.inbound import Recent, _text
+from tasks.mail.search.inbound import Recent
 from tasks.mail.verdict.phrases import severity, unreadable
 from tasks.mail.verdict.result import configuration_notes
 
@@ -25,9 +25,9 @@ def conclude_inbound(inbound: InboundConfig, found: Recent | ImapFailure, flow_r
         status=Status.OK,
         outcome=Outcome.DELIVERED,
         sentence=f"Mail arrives: the newest message with {imap.search_subject!r} in {imap.folder} is {age:.0f} s old.",
-        probe_id=_text(message, "X-Mail-Loop-Id") or None,
+        probe_id=decoded(message.get("X-Mail-Loop-Id")) or None,
         subject=decoded(message.get("Subject")),
-        message_id=_text(message, "Message-ID") or None,
+        message_id=decoded(message.get("Message-ID")) or None,
         arrived_at=newest.internaldate,
         detected_at=found.detected.utc,
         total_seconds=found.detected.since(found.begun),
