@@ -19,11 +19,12 @@ from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure, Smtp
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.run_lock import Turn, turn
+from tasks.mail.run_lock import hold_run
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.search.in_doubt import proved, to_look_for
 from tasks.mail.search.inbound import Recent, find_recent
 from tasks.mail.search.watch import watch
+from tasks.mail.send_budget import Allowance
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.inbound import conclude_inbound
@@ -47,7 +48,7 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
             if isinstance(config, InboundConfig):
                 result = await inbound_steps(resolve_inbound_from_environment(config))
             else:
-                mine = held.enter_context(turn(resolve_from_environment(config)))
+                mine = held.enter_context(hold_run(resolve_from_environment(config)))
                 loop = mine.loop
                 result = await loop_steps(mine)
         except ConfigError as error:
@@ -65,7 +66,7 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
     return result
 
 
-async def loop_steps(mine: Turn, run: str | None = None) -> LoopResult:
+async def loop_steps(mine: Allowance, run: str | None = None) -> LoopResult:
     """The steps of a loop, one after the other; `run` is the id of the flow run, where there is one."""
     loop = mine.loop
     probe = compose(loop.name, loop.smtp, run=run)

@@ -24,7 +24,7 @@ from tasks.mail.model.errors import CheckSkipped, ConfigError
 from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Places
-from tasks.mail.run_lock import turn
+from tasks.mail.run_lock import hold_run
 from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.run_context import this_run, to_its_end
@@ -107,7 +107,7 @@ async def _result(config: LoopConfig | InboundConfig) -> LoopResult:
         if isinstance(config, InboundConfig):
             imap = await credentials.resolve_imap(config.imap)
             return await inbound_steps(config.model_copy(update={"imap": imap}), run)
-        with turn(await credentials.resolve(config)) as mine:
+        with hold_run(await credentials.resolve(config)) as mine:
             return await loop_steps(mine, run)
     except ConfigError as error:
         return misconfigured(config.name, str(error), run)

@@ -20,7 +20,7 @@ from tasks.mail.model.errors import CheckSkipped, ConfigError
 from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.run_lock import turn
+from tasks.mail.run_lock import hold_run
 from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tasks.parameters import check_flow, matrix_of
 from tasks.run_context import this_run, to_its_end
@@ -72,7 +72,7 @@ async def loop_matrix(
 async def _one_of_many(loop: LoopConfig) -> LoopResult:
     """Check one loop. Whatever becomes of it, the others go on."""
     try:
-        with turn(loop) as mine:
+        with hold_run(loop) as mine:
             return await checked(mine, compose(loop.name, loop.smtp, run=this_run()))
     except CheckSkipped as reason:
         return skipped(loop.name, str(reason), this_run())

@@ -11,8 +11,9 @@ from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
-from tasks.mail.run_lock import Turn, turn
+from tasks.mail.run_lock import hold_run
 from tasks.mail.search.in_doubt import proved, to_look_for
+from tasks.mail.send_budget import Allowance
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.verdict.result import conclude, misconfigured, skipped
 from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, loop_of
@@ -49,7 +50,7 @@ async def mail_loop_check(
             return await ended(misconfigured(str(name), str(error), this_run()))
 
         try:
-            with turn(loop) as mine:  # to the end: what was told is settled before another check looks
+            with hold_run(loop) as mine:  # to the end: what was told is settled before another check looks
                 probe = compose(loop.name, loop.smtp, run=this_run())
                 await name_this_run(f"{loop.name} {probe.token}")
                 return await ended(await checked(mine, probe), loop)
@@ -57,7 +58,7 @@ async def mail_loop_check(
             return await ended(skipped(loop.name, str(reason), this_run()), loop)
 
 
-async def checked(mine: Turn, probe: Probe) -> LoopResult:
+async def checked(mine: Allowance, probe: Probe) -> LoopResult:
     """Send the probe, look for it, and judge: one loop, within the flow run that we are in."""
     loop = mine.loop
     attempts = Attempts(mine.spend)

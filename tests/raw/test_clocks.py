@@ -152,7 +152,7 @@ async def test_a_clock_set_during_the_wait_leaves_it_as_long_as_it_was(
 def test_a_clock_that_is_set_spends_and_refills_no_budget(set_clock: Clock, tmp_path: Path, seconds: int) -> None:
     """Two messages within an hour are two, whatever the clock says at the third; and it is not spoilt for later."""
     code = (
-        "import time; from tests.unit.engine.test_run_lock import loop, spend\n"
+        "import time; from tests.support.checks.budgets import loop, spend\n"
         "print(time.time(), flush=True); spend(loop(budget=2), 1)"
     )
 

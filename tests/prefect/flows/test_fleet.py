@@ -30,7 +30,7 @@ from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net import limits as courtesy
-from tasks.mail.run_lock import turn
+from tasks.mail.run_lock import hold_run
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, Records, places_of, run_id
 from tests.support.raw.imap import RawImap
@@ -248,7 +248,7 @@ async def test_a_loop_that_is_being_checked_elsewhere_is_skipped_and_the_others_
     system: Sandbox, records: Records, name: str
 ) -> None:
     given = loops(system, name)
-    with turn(loop_config({"name": f"{name}-u1", **given[f"{name}-u1"]})):
+    with hold_run(loop_config({"name": f"{name}-u1", **given[f"{name}-u1"]})):
         state = await run(name, loops=given)
     assert (state.type, state.name, state.message) == (StateType.COMPLETED, "Delivered", "3 of 4 loops ok, 1 skipped")
     results = await results_of(state)

@@ -18,7 +18,7 @@ from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.failed import CheckFailed, MatrixFailed
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.report.markdown import escape
-from tasks.mail.run_lock import turn
+from tasks.mail.run_lock import hold_run
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, count, places_of
 from tests.support.raw.relays import USERS, matrix
@@ -125,7 +125,7 @@ async def test_a_pair_that_is_being_checked_elsewhere_is_skipped_and_the_others_
 ) -> None:
     parameters = matrix(main, backup)
     loop = matrix_config({"name": name} | parameters).loops()["main", "own"]
-    with turn(loop):
+    with hold_run(loop):
         state = await run(name, parameters)
     assert (state.type, state.name, state.message) == (StateType.COMPLETED, "Delivered", "3 of 4 loops ok, 1 skipped")
 

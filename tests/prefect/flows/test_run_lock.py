@@ -12,7 +12,7 @@ from flows.through_prefect import check
 from tasks.mail.config.loop import Limits, loop_config
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.report.markdown import escape
-from tasks.mail.run_lock import turn
+from tasks.mail.run_lock import hold_run
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, USER, Records, count, imap, smtp
 
@@ -24,7 +24,7 @@ async def test_a_second_check_of_a_loop_ends_at_once_as_cancelled_skipped(
 ) -> None:
     """Neither a success nor a failure of mail: Prefect calls that cancelled."""
     relay, mailbox = smtp(box), imap(box)
-    with turn(loop_config({"name": name, "smtp": relay, "imap": mailbox})):
+    with hold_run(loop_config({"name": name, "smtp": relay, "imap": mailbox})):
         state = await mail_loop_check(name, relay, mailbox, return_state=True)
     assert (state.type, state.name) == (StateType.CANCELLED, "Skipped")
     assert state.message is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.mail.config.loop import LoopConfig, loop_config
-from tasks.mail.run_lock import turn
+from tasks.mail.run_lock import hold_run
 
 
 def loop(budget: int = 5, retries: int = 0, name: str = "office", host: str = "127.0.0.1", port: int = 9) -> LoopConfig:
@@ -26,6 +26,6 @@ def loop(budget: int = 5, retries: int = 0, name: str = "office", host: str = "1
 
 
 def spend(config: LoopConfig, messages: int) -> None:
-    with turn(config) as mine:
+    with hold_run(config) as mine:
         for _ in range(messages):
             mine.spend()

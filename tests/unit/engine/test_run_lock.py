@@ -16,7 +16,7 @@ from flows.direct import check
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.run_lock import key, turn
+from tasks.mail.run_lock import hold_run, key
 from tasks.mail.senders.attempts import Attempts
 from tests.support.checks.budgets import loop, spend
 from tests.support.raw.smtp import RawSmtp
@@ -29,36 +29,36 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refusal(config: LoopConfig) -> str:
-    with pytest.raises(CheckSkipped) as refused, turn(config):
+    with pytest.raises(CheckSkipped) as refused, hold_run(config):
         pass
     return str(refused.value)
 
 
 def test_a_second_check_of_the_loop_is_refused_and_told_who_runs() -> None:
-    with turn(loop()):
+    with hold_run(loop()):
         said = refusal(loop())
     assert re.match(rf"another check of this loop is running \(process {os.getpid()}, since \S+Z\): wait", said)
-    with turn(loop()):
+    with hold_run(loop()):
         pass
 
 
 def test_another_loop_has_its_own_turn_also_by_the_same_name() -> None:
-    with turn(loop()), turn(loop(name="home")), turn(loop(host="localhost")), turn(loop(port=10)):
+    with hold_run(loop()), hold_run(loop(name="home")), hold_run(loop(host="localhost")), hold_run(loop(port=10)):
         pass
 
 
 def test_a_process_that_is_killed_lets_go_of_its_turn() -> None:
     """As the operating system says, not a clock."""
     code = (
-        "import sys, time; from tasks.mail.run_lock import turn; from tests.unit.engine.test_run_lock import loop\n"
-        "with turn(loop()) as mine:\n    mine.spend(); print('mine', flush=True); time.sleep(60)"
+        "import sys, time; from tasks.mail.run_lock import hold_run; from tests.support.checks.budgets import loop\n"
+        "with hold_run(loop()) as mine:\n    mine.spend(); print('mine', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "mine\n"
         assert f"process {other.pid}" in refusal(loop())
         other.send_signal(signal.SIGKILL)
-    with turn(loop(budget=2, retries=4)) as mine:
+    with hold_run(loop(budget=2, retries=4)) as mine:
         assert mine.loop.smtp.retries == 0  # what it sent is on record
 
 
@@ -66,16 +66,16 @@ def test_a_spent_budget_is_refused_with_the_field_that_sets_it() -> None:
     spend(loop(budget=3), 3)
     said = refusal(loop(budget=3))
     assert said.startswith("the loop has sent 3 messages within an hour, and its budget (limits.max_per_hour) is 3:")
-    with turn(loop(budget=4)):
+    with hold_run(loop(budget=4)):
         pass
 
 
 def test_a_budget_that_is_nearly_spent_leaves_fewer_retries_and_a_note() -> None:
     spend(loop(), 2)
-    with turn(loop(retries=9)) as mine:
+    with hold_run(loop(retries=9)) as mine:
         assert mine.loop.smtp.retries == 2
         assert mine.notes == ("Only 2 retries were allowed, for the budget of 5 messages an hour is nearly spent.",)
-    with turn(loop(retries=2)) as mine:
+    with hold_run(loop(retries=2)) as mine:
         assert (mine.loop.smtp.retries, mine.notes) == (2, ())
 
 
@@ -99,7 +99,7 @@ def test_only_the_last_hour_counts_whatever_is_on_record(state: Path, text: str,
     if refused:
         refusal(loop(budget=3))
     else:
-        with turn(loop(budget=3)):
+        with hold_run(loop(budget=3)):
             pass
 
 
@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_used_is_a_note_and_stops_no_check(
     """Root may write anywhere, but not below a file."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    with turn(loop()) as mine:
+    with hold_run(loop()) as mine:
         attempts = Attempts(mine.spend)
         attempts.begin()
     [note] = mine.notes

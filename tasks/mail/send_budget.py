@@ -1,0 +1,104 @@
+"""No more messages of a loop within an hour than its budget, for all processes of a user.
+
+Each loop has a file with the times of what it sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from tasks.mail.config.loop import LoopConfig
+from tasks.mail.model.errors import CheckSkipped, describe_os_error
+
+HOUR = 3600.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+log = logging.getLogger(__name__)
+
+
+class Allowance:
+    """What one check may send. `loop` is the loop with as many retries as the budget has room for."""
+
+    def __init__(self, loop: LoopConfig, sent: Path | None, notes: tuple[str, ...] = ()) -> None:
+        self.loop = loop
+        self.notes = notes
+        self._sent = sent
+
+    def spend(self) -> None:
+        """One more message is about to be sent: on record before it is, for a process may die at any time."""
+        if self._sent is None:
+            return
+        try:
+            with self._sent.open("a", encoding="ascii") as file:
+                file.write(f"{time.time():.6f} {_since_boot()}\n")
+        except OSError as error:
+            log.warning("What was sent could not be put on record: %s", describe_os_error(error))
+
+
+def within_budget(loop: LoopConfig, sent: Path, used: int) -> Allowance:
+    """What the budget leaves to `loop` after `used` messages. Raises CheckSkipped where that is nothing."""
+    budget = loop.limits.max_per_hour
+    room = budget - used
+    if room <= 0:
+        raise CheckSkipped(
+            f"the loop has sent {used} messages within an hour, and its budget (limits.max_per_hour) is {budget}: "
+            "see what starts it so often, or raise the budget"
+        )
+    if room > loop.smtp.retries:
+        return Allowance(loop, sent)
+    smtp = loop.smtp.model_copy(update={"retries": room - 1})
+    note = f"Only {room - 1} retries were allowed, for the budget of {budget} messages an hour is nearly spent."
+    return Allowance(loop.model_copy(update={"smtp": smtp}), sent, (note,))
+
+
+def used_within_hour(path: Path) -> int:
+    """How many messages were sent within the last hour; older ones are forgotten.
+
+    What was sent since this machine was started is dated by a clock that nobody sets. Of what was sent before, one from
+    the future counts: the clock was set back. What cannot be read does not: a process died while it wrote.
+    """
+    here = _since_boot()
+    used = 0
+    new = path.with_suffix(".new")
+    try:
+        # Line by line: where a budget is large, most of what a check would hold in memory is this file.
+        with path.open(encoding="ascii", errors="replace") as lines, new.open("w", encoding="ascii") as recent:
+            for line in map(_not_in_future, lines):
+                if _age(line, here) < HOUR:
+                    recent.write(f"{line}\n")
+                    used += 1
+    except FileNotFoundError:
+        return 0
+    new.replace(path)
+    return used
+
+
+def _since_boot() -> str:
+    """Which start of this machine it is, and the seconds since then, sleep included. Only Linux tells."""
+    try:
+        return f"{BOOT_ID.read_text(encoding='ascii').strip()} {time.clock_gettime(time.CLOCK_BOOTTIME):.6f}"
+    except (AttributeError, OSError):
+        return ""
+
+
+def _not_in_future(line: str) -> str:
+    moment, *since_boot = line.split() or ["0"]
+    return " ".join([f"{min(_number(moment), time.time()):.6f}", *since_boot])
+
+
+def _age(line: str, here: str) -> float:
+    """Seconds since a message was sent; `here`: see _since_boot()."""
+    moment, *since_boot = line.split()
+    boot, *now = here.split() or [""]
+    if len(since_boot) == 2 and since_boot[0] == boot:
+        return _number(now[0]) - _number(since_boot[1])
+    return time.time() - _number(moment)
+
+
+def _number(line: str) -> float:
+    try:
+        return float(line)
+    except ValueError:
+        return 0.0
