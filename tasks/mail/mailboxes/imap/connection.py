@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from aioimaplib.aioimaplib import Command, IMAP4ClientProtocol
+from aioimaplib.aioimaplib import IMAP4ClientProtocol
 
+from tasks.mail.mailboxes.imap.command import Command
 from tasks.mail.mailboxes.imap.framing import NotImapError, Reader, Reply
 from tasks.mail.mailboxes.imap.responses import Response, code, count, readable
 from tasks.mail.model.errors import ImapFailure, describe_os_error
@@ -45,7 +46,8 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         self._reader = Reader()
         self._stirred = asyncio.Event()  # ends the wait of IDLE
         self._answers: deque[bytes] = deque()
-        self.pending_sync_command = self._greeting = Command("GREETING", "*", loop=self.loop)
+        self._greeting = Command("GREETING", "*", loop=self.loop)
+        self.pending_sync_command: Any = self._greeting  # a Command, or None
 
     # -- for the owner ------------------------------------------------------------------------------------------------
 
@@ -61,7 +63,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         """What the server says first."""
         with self._paired():
             await self._greeting.wait()
-        return _reply(self._greeting)
+        return self._greeting.reply
 
     async def ask(self, name: str, *arguments: bytes, answers: Sequence[bytes] = ()) -> Reply:
         """Send one command and wait for its answer; `answers` are sent as the server asks for them with `+`.
@@ -71,7 +73,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         with self._paired():
             command = self._begin(name, *arguments, answers=answers)
             await command.wait()
-        return _reply(command)
+        return command.reply
 
     async def idle(self, seconds: float, timeout: float) -> Reply:
         """IDLE until there is news or `seconds` are over. Upstream's never returns if the server drops or is silent."""
@@ -89,7 +91,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
                 self.transport.write(b"DONE\r\n")
             async with asyncio.timeout(timeout):
                 await command.wait()
-        return _reply(command)
+        return command.reply
 
     def stir(self) -> None:
         """End the wait of IDLE, if there is one: somebody has another command."""
@@ -124,9 +126,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         self._end = ImapFailure(error_type, self.stage, text, code=code, permanent=permanent)
         command, self.pending_sync_command = self.pending_sync_command, None
         if command is not None:
-            command._exception = self.failure()
-            command._event.set()
-            command._resp_lines.clear()  # the traceback of the error keeps the command, and with it all that was sent
+            command.fail(self.failure())
         self._reader = Reader()
         self._idle_event.set()
         self._stirred.set()
@@ -194,12 +194,10 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
     def _response_done(self, line: bytes) -> None:
         """Upstream takes `ok` for an unknown word, and does not stop listening after STARTTLS."""
         command = self.pending_sync_command
-        status, _, text = line.partition(b" ")
-        if status.upper() not in (b"OK", b"NO", b"BAD"):
+        if not command.end(line, (b"OK", b"NO", b"BAD")):
             raise NotImapError(f"the server sent a line that is not IMAP: {self.words(line)}")
-        self._deaf = command.name == "STARTTLS" and status.upper() == b"OK"
+        self._deaf = command.name == "STARTTLS" and command.reply.status == "OK"
         self.pending_sync_command = None
-        command.close(text, result=status.decode().upper())
         self._idle_event.set()
         self._stirred.set()
 
@@ -238,11 +236,9 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
     def _handle_response(self, response: Response) -> None:
         line, command = response[0], self.pending_sync_command
         if command is not None and command is self._greeting:
-            status, _, text = line[2:].partition(b" ")
-            if line[:2] != b"* " or status.upper() not in (b"OK", b"PREAUTH", b"BYE"):
+            if line[:2] != b"* " or not command.end(line[2:], (b"OK", b"PREAUTH", b"BYE")):
                 raise NotImapError(f"the server does not greet in IMAP: {self.words(line)}")
             self.pending_sync_command = None
-            command.close(text, result=status.decode().upper())
         elif line.startswith(b"* "):
             self._untagged_response((line[2:], *response[1:]))
         elif line.startswith(b"+"):
@@ -251,8 +247,3 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             self._response_done(line.partition(b" ")[2])
         elif line:
             raise NotImapError(f"the server sent a line that is not IMAP: {self.words(line)}")
-
-
-def _reply(command: Command) -> Reply:
-    status, lines = command.response
-    return Reply(status, lines[-1], lines[:-1])

@@ -28,9 +28,6 @@ from tasks.mail.net.tls import ssl_context, tls_session
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
 
-# Response codes (RFC 5530; THROTTLED is Gmail's) that tell whether another connection would be refused as well.
-TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
-PERMANENT_CODES = frozenset({"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"})
 LOGOUT_SECONDS = 1.0
 
 
@@ -199,7 +196,7 @@ class Session:
         else:
             raise _failure(ErrorType.AUTH, "login", "the server offers neither AUTH=PLAIN nor LOGIN on this connection")
         if reply.status != "OK":
-            temporary = responses.code(reply.text)[0] in TEMPORARY_CODES
+            temporary = responses.code(reply.text)[0] in responses.TEMPORARY_CODES
             kind = ErrorType.IMAP if temporary else ErrorType.AUTH
             raise self._refused("login", f"the login of {username}", reply, kind, permanent=True)
         return reply
@@ -215,7 +212,7 @@ class Session:
     ) -> ImapFailure:
         name, _, _ = responses.code(reply.text)
         words = self.connection.words(reply.text) or reply.status
-        permanent = name in PERMANENT_CODES or (permanent and name not in TEMPORARY_CODES)
+        permanent = name in responses.PERMANENT_CODES or (permanent and name not in responses.TEMPORARY_CODES)
         return ImapFailure(
             kind,
             stage,
