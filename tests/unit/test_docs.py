@@ -18,6 +18,7 @@ from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
+from tests.support import drawing
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -100,3 +101,21 @@ def test_the_tests_that_stand_behind_a_promise_exist() -> None:
     named = set(re.findall(r"`(tests/[^`]*)`", security))
     assert len(named) > 10
     assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
+def test_the_picture_of_the_rooms_and_their_table_are_current() -> None:
+    """Else: python -m tests.support.drawing --write."""
+    assert drawing.PICTURE.read_text(encoding="utf-8") == drawing.picture()
+    assert drawing.DOCUMENT.read_text(encoding="utf-8") == drawing.document()
+    assert drawing.table() in drawing.document()
+
+
+def test_what_the_architecture_names_is_there() -> None:
+    """Files, functions in them, and links."""
+    text = drawing.DOCUMENT.read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:flows|tasks|tests)/[^`]*)`", text))
+    assert len(named) > 60
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    for word, path in re.findall(r"`(\w+)` in `([^`]+\.py)`", text):
+        assert word in (ROOT / path).read_text(encoding="utf-8"), (word, path)
+    assert [link for link in re.findall(r"\]\(([^)#:]+)\)", text) if not (ROOT / "docs" / link).exists()] == []
