@@ -6,5 +6,5 @@ from importlib.util import find_spec
 
 
 def can_verify() -> bool:
-    """Whether dkimpy is there."""
+    """Whether signatures can be verified: the extra `dkim` is installed."""
     return find_spec("dkim") is not None

@@ -1,4 +1,4 @@
-"""The passwords of sections, in all forms that no text may show."""
+"""What no text may show: the passwords of sections, in all their forms (see redaction)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def secrets_of(section: SmtpConfig | MailboxConfig) -> tuple[str, ...]:
-    """The same for the password of a section, should it have one."""
+    """All forms of the password of a section; none where it has none."""
     return forms(section.password.get_secret_value() if section.password else "", section.username or "")
 
 
 def secrets_of_all(*sections: SmtpConfig | MailboxConfig | None) -> tuple[str, ...]:
-    """The same for all sections that there are."""
+    """Those of all sections that there are."""
     return tuple(secret for section in sections if section is not None for secret in secrets_of(section))

@@ -1,4 +1,4 @@
-"""The journey of a message as a result tells it, and JSON with it."""
+"""From a journey, and from what both legs agreed on with their servers, to the records of a result: pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Durations in words."""
+"""Durations in words, and the longest and shortest that is told or drawn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
 def clamp(seconds: float) -> float:
-    """A time that can be drawn."""
+    """A time that can be told and drawn: from 0 to LONGEST seconds."""
     return min(max(seconds, 0.0), LONGEST)
 
 

@@ -7,6 +7,8 @@ MailLoopError
 ├── ImapFailure     the IMAP leg failed, with its stage and the server's response code
 ├── CheckFailed     a check ended in an error; carries its LoopResult
 └── MatrixFailed    a loop of a matrix or a fleet ended in an error; carries the LoopResult of each
+
+The last two are in `failed`: what carries results stands above them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A check that ended in an error, as an exception that carries its result."""
+"""Checks that ended in an error, as exceptions that carry their results: see errors for the tree that they are in."""
 
 from __future__ import annotations
 

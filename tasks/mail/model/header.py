@@ -1,4 +1,4 @@
-"""The header of one message in a mailbox."""
+"""One message of a mailbox, as a look into it has it: its numbers, its date, and a few fields of its header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journey of a message as a result tells it, and JSON with it."""
+"""The records of a journey, as a result and its JSON have them; journey.record makes them."""
 
 from __future__ import annotations
 

@@ -8,13 +8,9 @@ import math
 import re
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tasks.mail.model.safe_text import LONGEST, one_line, printable, unlinked
-
-if TYPE_CHECKING:
-    pass
 
 HIDDEN = "********"
 SHORTEST_SECRET = 4  # a shorter one would be given away by the holes it leaves

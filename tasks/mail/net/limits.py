@@ -1,6 +1,6 @@
 """How much many checks together ask of one server at once: servers count the connections of a client, and refuse more.
 
-Only for checks that run together: see the pool.
+Only for checks that run together in one process: see together() in mailboxes.imap.pool.
 """
 
 from __future__ import annotations

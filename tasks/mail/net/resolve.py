@@ -1,4 +1,4 @@
-"""Names, sockets and TLS, for both legs: resolved, connected and checked in the same way."""
+"""Host names, for both legs: that of this machine, and the addresses of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what the receiving half found to its result: pure."""
+"""From what the receiving half alone found to its result: pure. What it looks for: see search.inbound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time to scale: durations in words, round ticks, and where a moment lies on a line of given length."""
+"""Time to scale: round ticks, and where a moment lies on a line of given length."""
 
 from __future__ import annotations
 
