@@ -145,7 +145,8 @@ async def test_no_mailbox_gets_the_password_in_clear_unless_told_so(
         result = await whole(relay, server, **({"tls": mode} if mode else {}))
     assert (result.leg, result.stage, result.error_type) == ("imap", "tls", "tls_error")
     assert server.credentials == []
-    assert {line.partition(" ")[0] for line in server.log if line.isascii() and line.isupper()} <= {
+    # A shorter line is no command, but an octet or two of a handshake that happen to be letters.
+    assert {line.partition(" ")[0] for line in server.log if line.isascii() and line.isupper() and len(line) > 3} <= {
         "CAPABILITY",
         "STARTTLS",
         "LOGOUT",
