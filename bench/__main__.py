@@ -37,13 +37,16 @@ def parser() -> argparse.ArgumentParser:
 def prefect() -> Iterator[str]:
     """A Prefect server of its own; yields its API."""
     from flows.server import processes
+    from flows.server.login import OF_CLIENT, known
     from flows.server.prefect import SERVER, free_port, start_server
 
     os.environ |= {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "CRITICAL"}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         os.environ["PREFECT_HOME"] = folder
         try:
-            yield start_server(Path(folder), free_port())
+            url = start_server(Path(folder), free_port())
+            os.environ[OF_CLIENT] = str(known(Path(folder)))
+            yield url
         finally:
             processes.stop(Path(folder), SERVER)
 

@@ -4,15 +4,23 @@ Prefect lets a connection wait 60 s for the lock of another one. Should Python's
 waiting connection meanwhile, in the thread of the event loop, that thread waits as well, and the lock is not released:
 its holder needs the event loop. So the wait is cut short. What fails then is answered with 503, and asked again by all
 of Prefect's clients.
+
+Nor does Prefect look at Host, so that a web page whose name is made to lead to this machine could talk to its server.
+With MAIL_LOOP_TRUSTED_HOSTS (names and addresses, with commas between) all other hosts are answered with 400.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
 from typing import Any
 
+from fastapi import FastAPI
 from prefect.cli import app
 from sqlalchemy import event
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 MILLISECONDS = 2000
 MARK = "mail-loop: waits briefly"
@@ -28,6 +36,24 @@ def wait_briefly(connection: Any, entry: ConnectionPoolEntry, _proxy: object) ->
     cursor.close()
 
 
+def trust(hosts: Sequence[str]) -> None:
+    """Have the server of this process refuse requests, WebSockets too, for any other host."""
+    from prefect.server.api import server  # not above: it takes a second
+
+    made = server.create_app
+
+    def create_app(*arguments: Any, **options: Any) -> FastAPI:
+        api = made(*arguments, **options)
+        api.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+        return api
+
+    server.create_app = create_app
+
+
 if __name__ == "__main__":
+    if trusted := [host.strip() for host in os.environ.get("MAIL_LOOP_TRUSTED_HOSTS", "").split(",") if host.strip()]:
+        if any(one in ("-b", "--background") or one.startswith("--workers") for one in sys.argv):
+            sys.exit("MAIL_LOOP_TRUSTED_HOSTS is for a server of one process: leave out --workers and --background")
+        trust(trusted)
     event.listen(Pool, "checkout", wait_briefly)
     app()

@@ -85,7 +85,9 @@ def run_exporter(arguments: argparse.Namespace) -> int:
     with_http = arguments.port or not arguments.textfile
     listen = (arguments.address, arguments.port or EXPORTER_PORT) if with_http else None
     exclude = [TRIAL, *arguments.exclude]  # the loop of `mail-loop alerts test` is none of the operator's
-    return exporter(listen, arguments.textfile, arguments.interval, arguments.max_loops, exclude, say)
+    return exporter(
+        listen, arguments.textfile, arguments.interval, arguments.max_loops, exclude, say, arguments.trusted_host
+    )
 
 
 def run_demo(arguments: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.cli.check import drawn_for, say
 from flows.cli.program_name import program
+from flows.server.login import FILE, how_to_log_in
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.server.prefect import settings as server_settings
 from flows.server.processes import stop
@@ -35,6 +36,7 @@ def demo(home: Path, *, keep: bool = False) -> int:
     home = home.absolute()
     console = Console(highlight=False, emoji=False)
     end_demo(home)
+    (home / FILE).unlink(missing_ok=True)  # of a demo that is over: this one tells its own
     try:
         with console.status("starting a mail system of our own"):
             box = start_sandbox(home, "--greylist-first")
@@ -132,5 +134,6 @@ def _how_to_see(home: Path, url: str, result: LoopResult, keep: bool) -> str:
     if keep:
         again = f"export PREFECT_API_URL={url}; {program()} check {shlex.quote(str(home / LOOP))}"
         end = f"make stop (or {program()} stop --home {shlex.quote(str(home))})"
-        return f"See the run in the Prefect UI: {ui}\nCheck it again: {again}\nEnd both with: {end}"
+        login = "\n".join(how_to_log_in(home, url, tell=True))
+        return f"See the run in the Prefect UI: {ui}\n{login}\nCheck it again: {again}\nEnd both with: {end}"
     return f"To see the run in the Prefect UI: make demo KEEP=1 (or {program()} demo --keep) leaves the servers up."

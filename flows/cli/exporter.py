@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, t
 from prometheus_client import write_to_textfile
 
 from flows.prefect_api.check_runs import Sightings
+from flows.prefect_api.connection import own_login
 from flows.server.metrics_http import application, listening
 from tasks.mail.model.errors import ConfigError, describe_os_error
 from tasks.metrics.collector import Board
@@ -36,10 +37,12 @@ def exporter(
     most_loops: int,
     exclude: Iterable[str],
     say: Callable[[str], None],
+    trusted: Collection[str] = (),
 ) -> int:
     """Serve metrics at the address and port of `listen`, and keep `textfile`, until a signal comes.
 
-    `interval`: seconds between two reads of Prefect. Raises ConfigError.
+    `interval`: seconds between two reads of Prefect. `trusted`: host names by which it may be asked, see `listening`.
+    Raises ConfigError.
     """
     url = get_current_settings().api.url
     if not url:
@@ -56,7 +59,7 @@ def exporter(
             stack.callback(textfile.unlink, missing_ok=True)  # what it says would stay true for ever
             say(f"metrics of {shown} in {textfile}")
         if listen is not None:
-            where = stack.enter_context(listening(*listen, application(board.registry, lambda: board.reads)))
+            where = stack.enter_context(listening(*listen, application(board.registry, lambda: board.reads), trusted))
             say(f"metrics of {shown} at {where}/metrics")
         # The next read is the one that tries again: the client's own would take a minute.
         stack.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
@@ -84,8 +87,9 @@ async def _read_on(board: Board, url: str, textfile: Path | None, interval: floa
     while True:
         begun, before, trouble = time.monotonic(), trouble, ""
         try:
-            async with asyncio.timeout(limit):
-                found = await sightings.read()
+            with own_login():  # each time anew: a server of ours that is started later has one, too
+                async with asyncio.timeout(limit):
+                    found = await sightings.read()
         except Exception as error:
             board.failed()
             trouble = f"the Prefect server at {url} cannot be read ({_why(error)})"

@@ -124,6 +124,9 @@ def parser() -> argparse.ArgumentParser:
     exporter = commands.add_parser("exporter", help="serve metrics", description=EXPORTER, formatter_class=raw)
     exporter.add_argument("--port", type=port, help=f"port to listen on ({EXPORTER_PORT}; none with --textfile alone)")
     exporter.add_argument("--address", default="127.0.0.1", help="address to listen on (%(default)s)")
+    exporter.add_argument(
+        "--trusted-host", action="append", default=[], metavar="NAME", help="a name by which it may be asked, too"
+    )
     exporter.add_argument("--textfile", type=Path, metavar="FILE.prom", help="write them to this file at each read")
     exporter.add_argument("--interval", type=positive, default=15.0, metavar="S", help="seconds between reads (15)")
     exporter.add_argument("--max-loops", type=how_many, default=5000, metavar="N", help="at the most (%(default)s)")

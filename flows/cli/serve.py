@@ -12,9 +12,11 @@ from pathlib import Path
 
 from flows.cli.demo import end_demo
 from flows.cli.program_name import program
+from flows.server import login as logins
 from flows.server import processes
 from flows.server.bootstrap import DEPLOYMENTS, POOL, ROOT, equip
-from flows.server.prefect import SERVER, ServerError, answers, end_unused, settings, start_server
+from flows.server.login import how_to_log_in
+from flows.server.prefect import SERVER, ServerError, answers, end_unused, guarded, settings, start_server
 from tasks.mail.config.state_dir import state_home
 
 WORKER = "worker"
@@ -27,21 +29,27 @@ def serve(home: Path, port: int) -> int:
 
     home = home.absolute()
     checks = deployed_checks(DEPLOYMENTS)
-    env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
+    worker, before = processes.running(home, WORKER), logins.known(home)
+    inherited = processes.environment(worker) if worker else {}
     _server(home, port)
+    env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
     equip(env["PREFECT_API_URL"], env)
+    if inherited.get(logins.OF_CLIENT) != env[logins.OF_CLIENT]:
+        processes.stop(home, WORKER)  # the server lets it in no more
     if processes.running(home, WORKER) is None:
-        queue = os.environ.get(VANTAGE) or "default"  # without one it would take the checks of other places, too
+        # One that had to be ended keeps the passwords that it was started with, but not where its program lay.
+        env = {name: value for name, value in inherited.items() if not name.startswith("PYTHON")} | env
+        queue = env.get(VANTAGE) or "default"  # without one it would take the checks of other places, too
         argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         argv += ["--work-queue", queue]
         processes.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)
-        for sentence in asyncio.run(without_password(env["PREFECT_API_URL"], checks)):
+        for sentence in asyncio.run(without_password(env["PREFECT_API_URL"], checks, env)):
             print(sentence)
     else:
         print("The worker was running already, with the environment of its start: for new passwords, make stop first.")
     print(f"Prefect UI: {env['PREFECT_UI_URL']}/deployments")
-    print(f"For prefect commands: export PREFECT_API_URL={env['PREFECT_API_URL']}")
+    print(*how_to_log_in(home, env["PREFECT_API_URL"], tell=logins.known(home) != before), sep="\n")
     print(f"End both with: {program()} stop --home {shlex.quote(str(home))} (make stop ends a kept demo, too)")
     return 0
 
@@ -62,7 +70,13 @@ def _server(home: Path, port: int) -> None:
         if running.url != url:
             raise ServerError(f"a server is running already, at {running.url}: for another port, end it with make stop")
         if answers(url):
-            return
+            if guarded(home, running):
+                logins.remember(running, home)
+                return
+            lacked = "had another login" if logins.OF_SERVER in processes.environment(running) else "asked for no login"
+            print(f"The Prefect server that was running {lacked}: it and its worker are ended, and started anew.")
+            processes.stop(home, WORKER)
+            processes.stop(home, SERVER)
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

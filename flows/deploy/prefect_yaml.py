@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tasks.mail.config.loading.environment import from_environment, variable
+from flows.prefect_api.connection import at
+from flows.server.login import OF_CLIENT
+from tasks.mail.config.loading.environment import variable
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import logins_of, passwords_of, refuse_clear_passwords
@@ -33,11 +35,11 @@ def deployed_checks(path: Path) -> list[Check]:
     return [check for check in found if check is not None]
 
 
-async def without_password(url: str, checks: Iterable[Check]) -> list[str]:
-    """A sentence for each password that neither this environment nor the Prefect server at `url` knows."""
+async def without_password(url: str, checks: Iterable[Check], environment: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each password that neither the environment nor the Prefect server at `url` knows."""
     secrets = {login.password_secret for check in checks for login in logins_of(check).values()}
-    named = {secret for secret in secrets if secret and from_environment(secret) is None}
-    with temporary_settings({PREFECT_API_URL: url}):
+    named = {secret for secret in secrets if secret and not environment.get(variable(secret))}
+    with at(url, environment.get(OF_CLIENT)):
         async with get_client() as client:
             blocks = await client.read_block_documents_by_type("secret") if named else []
     return [

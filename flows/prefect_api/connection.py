@@ -6,15 +6,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, get_current_settings, temporary_settings
 
+from flows.server.login import known, login_for
 from flows.server.prefect import ServerError, private_server
 
 SLICE_SECONDS = 0.5  # after so long, at the latest, an interrupt is seen
@@ -26,12 +27,30 @@ T = TypeVar("T")
 def api(home: Path, remedy: str = "start it, or correct PREFECT_API_URL") -> Iterator[bool]:
     """The configured API, else a private one; yields whether it is private. `remedy` ends the ServerError."""
     if url := get_current_settings().api.url:
-        if error := asyncio.run(_health()):
-            raise ServerError(f"the Prefect server at {url} does not answer ({type(error).__name__}): {remedy}")
-        yield False
+        with own_login():
+            if error := asyncio.run(_health()):
+                raise ServerError(f"the Prefect server at {url} does not answer ({type(error).__name__}): {remedy}")
+            yield False
         return
-    with private_server(home) as url, temporary_settings({PREFECT_API_URL: url}):
+    with private_server(home) as url, at(url, known(home)):
         yield True
+
+
+def at(url: str, login: str | None) -> AbstractContextManager[object]:
+    """Within it, Prefect's clients talk to the API at `url`, with `login` where there is one."""
+    return temporary_settings({PREFECT_API_URL: url} | ({PREFECT_API_AUTH_STRING: login} if login else {}))
+
+
+def own_login() -> AbstractContextManager[object]:
+    """Within it, they have the login of the configured server, where that is one of ours and none is configured."""
+    login = found_login()
+    return temporary_settings({PREFECT_API_AUTH_STRING: login}) if login else nullcontext()
+
+
+def found_login() -> str | None:
+    """That login, if there is one to be found."""
+    configured = get_current_settings().api
+    return login_for(configured.url) if configured.url and not configured.auth_string else None
 
 
 async def _health() -> Exception | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from flows.server.login import OF_CLIENT
 from flows.server.prefect import START_SECONDS, ServerError, answers
 
 POOL = "mail-loop"
@@ -23,6 +24,7 @@ def setup(seconds: float = START_SECONDS) -> int:
     from prefect.settings import get_current_settings
 
     from flows.deploy.prefect_yaml import deployed_checks
+    from flows.prefect_api.connection import found_login
 
     deployed_checks(DEPLOYMENTS)
     url = get_current_settings().api.url
@@ -36,7 +38,8 @@ def setup(seconds: float = START_SECONDS) -> int:
                 "start it, or correct PREFECT_API_URL"
             )
         time.sleep(0.5)
-    equip(url, os.environ)
+    login = found_login()
+    equip(url, os.environ | ({OF_CLIENT: login} if login else {}))
     print(f"{url} has the work pool {POOL}, the deployments of {DEPLOYMENTS}, and the automation")
     return 0
 
@@ -53,7 +56,7 @@ def equip(url: str, environment: Mapping[str, str]) -> None:
     _prefect(env, "work-pool", "create", POOL, "--type", "process", "--overwrite")
     _prefect(env, "--no-prompt", "deploy", "--all")
     try:
-        asyncio.run(crash_automation.ensure(url))
+        asyncio.run(crash_automation.ensure(url, environment.get(OF_CLIENT)))
     except httpx.HTTPError as error:
         raise ServerError(
             f"the automation could not be made on the Prefect server at {url} ({type(error).__name__}): "

@@ -8,7 +8,8 @@ from typing import Any
 from prefect.automations import AutomationCore, ChangeFlowRunState, EventTrigger, Posture, ResourceSpecification
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
-from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.prefect_api.connection import at
 
 NAME = "mail-loop: crash runs whose heartbeat stopped"
 FLOWS = ["fleet-check", "inbound-check", "loop-matrix", "loop-vantage", "mail-loop-check"]
@@ -42,9 +43,9 @@ def crash_silent_runs(silence: timedelta = SILENCE) -> AutomationCore:
     )
 
 
-async def ensure(url: str) -> None:
+async def ensure(url: str, login: str | None = None) -> None:
     """Make sure that the server at `url` has the automation, once. One that was switched off stays so."""
-    with temporary_settings({PREFECT_API_URL: url}):
+    with at(url, login):
         await ensure_here()
 
 

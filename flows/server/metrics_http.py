@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -66,9 +68,46 @@ def application(registry: CollectorRegistry, healthy: Callable[[], bool]) -> App
     return answer
 
 
+def for_hosts(app: App, hosts: Collection[str]) -> App:
+    """`app`, and 400 for who asks another host: a web page whose name was made to lead here.
+
+    Such a page has a name, so every IP address is taken; a request without Host is no browser's.
+    """
+    names = {name.lower().rstrip(".") for name in hosts}
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        host = _host(environ.get("HTTP_HOST", "localhost"))
+        if host in names or _is_address(host):
+            return app(environ, start)
+        start("400 Bad Request", [TEXT])
+        return [] if environ.get("REQUEST_METHOD") == "HEAD" else [b"this is no host name of the exporter\n"]
+
+    return answer
+
+
+def _host(header: str) -> str:
+    """The host in a Host header; empty where there is none to be read."""
+    try:
+        return "" if "@" in header else (urlsplit(f"//{header}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 @contextmanager
-def listening(address: str, port: int, app: App) -> Iterator[str]:
-    """Serve `app` in threads of its own; yields where. Raises ConfigError where that cannot be."""
+def listening(address: str, port: int, app: App, trusted: Collection[str] = ()) -> Iterator[str]:
+    """Serve `app` in threads of its own; yields where. Raises ConfigError where that cannot be.
+
+    On loopback it answers to its own names and those that are `trusted`; elsewhere to any, until some are: whoever
+    reaches it there may read it, and it does not know by which names that is done.
+    """
     server: type[WSGIServer] = _Server6 if ":" in address else _Server
     try:
         http = make_server(address, port, app, server, _Handler)
@@ -77,6 +116,8 @@ def listening(address: str, port: int, app: App) -> Iterator[str]:
         raise ConfigError(
             f"cannot listen on {address}, port {port} ({why}): choose another --port or --address"
         ) from None
+    if trusted or ip_address(str(http.server_address[0])).is_loopback:
+        http.set_app(for_hosts(app, {address, "localhost", *trusted}))
     thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:

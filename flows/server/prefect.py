@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from flows.server import login as logins
 from flows.server import processes
+from flows.server.processes import Background
 from tasks.mail.config.state_dir import make_private
 from tasks.mail.model.errors import MailLoopError
 
@@ -25,6 +27,9 @@ KEPT = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "7776000",
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
 }
+ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
+TRUSTED_HOSTS = "MAIL_LOOP_TRUSTED_HOSTS"  # read by flows.prefect_server
+OWN_HOSTS = ",".join([*logins.LOOPBACK, "[::1]"])
 START_SECONDS = 120.0  # the first start makes the database; a slow disk takes its time
 
 
@@ -35,7 +40,8 @@ class ServerError(MailLoopError):
 def settings(home: Path, port: int) -> dict[str, str]:
     """The environment of the server in `home` and of all that talks to it. Nothing calls home."""
     url = f"http://127.0.0.1:{port}"
-    return {
+    login = logins.known(home)
+    return ({logins.OF_CLIENT: login} if login else {}) | {
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_API_URL": f"{url}/api",
@@ -44,6 +50,24 @@ def settings(home: Path, port: int) -> dict[str, str]:
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
     }
+
+
+def doors(port: int) -> dict[str, str]:
+    """What a server on `port` lets in: its own pages, by its own names, and what the environment says of either.
+
+    A page of another origin gets no answer from it, and neither does one whose host name was made to lead here.
+    """
+    origins = ",".join(f"http://{host}:{port}" for host in logins.LOOPBACK)
+    return {
+        ORIGINS: os.environ.get(ORIGINS) or origins,
+        TRUSTED_HOSTS: ",".join(filter(None, [OWN_HOSTS, os.environ.get(TRUSTED_HOSTS)])),
+    }
+
+
+def guarded(home: Path, server: Background) -> bool:
+    """Whether the server that runs in `home` asks for the login that it has to have, and looks at Host."""
+    env, login = processes.environment(server), logins.wanted(home)
+    return login is not None and env.get(logins.OF_SERVER) == login and bool(env.get(TRUSTED_HOSTS))
 
 
 def free_port() -> int:
@@ -55,7 +79,9 @@ def free_port() -> int:
 
 def start_server(home: Path, port: int) -> str:
     """Start a server in `home`, wait until it answers, and return the URL of its API. Raises ServerError."""
-    env = KEPT | os.environ | settings(home, port)
+    make_private(home)
+    login = logins.settle(home)
+    env = KEPT | os.environ | doors(port) | settings(home, port) | {logins.OF_SERVER: login}
     argv = [sys.executable, "-m", "flows.prefect_server", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     until = time.monotonic() + START_SECONDS
     try:
@@ -64,6 +90,7 @@ def start_server(home: Path, port: int) -> str:
             if not server.alive or time.monotonic() > until:
                 raise ServerError(f"the Prefect server did not start: see {home / SERVER}.log")
             time.sleep(0.1)
+        logins.remember(server, home)
     except BaseException:
         processes.stop(home, SERVER)
         raise
@@ -95,6 +122,11 @@ def _joined(home: Path, in_use: BinaryIO) -> str:
     with processes.locked(home / "start.lock"):
         running = processes.running(home, SERVER)
         url = running.url if running and answers(running.url) else ""
+        if running and url and not guarded(home, running) and _alone(in_use):
+            print(
+                "the private Prefect server of a former version was left running: it is started anew", file=sys.stderr
+            )
+            url = ""
         if not url:
             processes.stop(home, SERVER)
             url = start_server(home, free_port())
@@ -102,13 +134,18 @@ def _joined(home: Path, in_use: BinaryIO) -> str:
     return url
 
 
+def _alone(in_use: BinaryIO) -> bool:
+    """Whether nobody else uses the server of this lock."""
+    try:
+        fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def end_unused(home: Path) -> bool:
     """End the private server in `home`, unless a check still uses it: that one will end it. False if nothing ended."""
     if processes.running(home, SERVER) is None:
         return False
     with processes.locked(home / "start.lock"), (home / "users.lock").open("ab") as users:
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return processes.stop(home, SERVER)
+        return _alone(users) and processes.stop(home, SERVER)

@@ -59,6 +59,16 @@ def running(home: Path, name: str) -> Background | None:
     return background if background.alive else None
 
 
+def environment(background: Background) -> dict[str, str]:
+    """The environment that the process was started with; empty if it is gone, or not ours to ask."""
+    try:
+        text = Path(f"/proc/{background.pid}/environ").read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
+        return {}
+    pairs = (entry.partition("=") for entry in text.split("\0"))
+    return {name: value for name, equals, value in pairs if equals} if background.alive else {}
+
+
 def stop(home: Path, name: str, grace: float = END_SECONDS) -> bool:
     """End the process on record under `name` and all it started: with SIGTERM, after `grace` seconds with SIGKILL.
 

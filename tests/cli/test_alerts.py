@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,12 @@ async def test_the_rules_of_a_file_are_put_in_force_shown_and_tried_out(
 ) -> None:
     (tmp_path / "alerts.yaml").write_text(ALERTS, encoding="utf-8")
     with Pager() as pager:
-        env = {"PREFECT_API_URL": api, "PAGER_URL": pager.url(), "warnings": "ignore"}
+        env = {
+            "PREFECT_API_URL": api,
+            "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"],
+            "PAGER_URL": pager.url(),
+            "warnings": "ignore",
+        }
         applied = await mail_loop("alerts", "apply", **env)
         assert (applied.code, applied.err) == (0, "")
         assert applied.out == "created: failing to pager\ncreated: degraded to pager\nin force: 2 rules, 1 channel\n"

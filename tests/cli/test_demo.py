@@ -23,6 +23,9 @@ async def test_a_demo_that_is_kept_can_be_checked_again_until_it_is_ended(mail_l
         told = re.search(r"Check it again: export PREFECT_API_URL=(\S+); mail-loop check (\S+)", shown.out)
         assert told is not None
         assert modes(home)[told[2]] == 0o600  # the password is in it
+        login = home / "api-login"
+        assert modes(home)[str(login)] == 0o600
+        assert f"To log in, type {login.read_text(encoding='utf-8')} into the one field of the page; " in shown.out
         again = await mail_loop("check", told[2], PREFECT_API_URL=told[1], warnings="ignore")
         assert (again.code, again.out.startswith("demo: ok (delivered): ")) == (0, True)
     finally:

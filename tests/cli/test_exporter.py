@@ -87,8 +87,10 @@ async def test_while_prefect_is_down_it_says_so_and_ends_with_0_when_told_to(
             metrics, other, health = (
                 httpx.get(f"http://127.0.0.1:{port}{path}") for path in ("/metrics", "/", "/healthz")
             )
+            foreign = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"Host": "evil.test"})
         except httpx.TransportError:
             return False
+        assert foreign.status_code == 400
         assert (metrics.status_code, other.status_code, health.status_code) == (200, 404, 503)
         assert file.stat().st_mode & 0o777 == 0o644
         shown[:] = [metrics.text, file.read_text(encoding="utf-8")]

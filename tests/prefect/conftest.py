@@ -10,10 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 from prefect.logging.handlers import APILogHandler
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_UI_URL, temporary_settings
+from prefect.settings import PREFECT_HOME, PREFECT_UI_URL, temporary_settings
 
 from flows.cli.serve import WORKER, serve
+from flows.prefect_api.connection import at
 from flows.server import processes
+from flows.server.login import OF_CLIENT
 from flows.server.prefect import SERVER, free_port, settings, start_server
 from tasks.mail.config.addresses import slug
 from tasks.sandbox import Sandbox
@@ -47,7 +49,9 @@ def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
         leave_connections(pytestconfig, url)
         here = settings(home, port)
         try:
-            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home, PREFECT_UI_URL: here["PREFECT_UI_URL"]}):
+            patch.setenv(OF_CLIENT, here[OF_CLIENT])
+            own = {PREFECT_HOME: home, PREFECT_UI_URL: here["PREFECT_UI_URL"]}
+            with at(url, here[OF_CLIENT]), temporary_settings(own):
                 yield url
         finally:
             APILogHandler().flush()

@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_API_AUTH_STRING
 from pydantic import SecretStr
 
 from flows.through_prefect import records_written
@@ -142,9 +143,20 @@ class Records:
         return list(found)
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(auth=login()) as client:
             response = await client.post(f"{self.url}/{path}", json=body)
         return response.raise_for_status().json()
+
+
+def login() -> tuple[str, str]:
+    """What the configured server wants to see, for httpx."""
+    user, _, password = str(PREFECT_API_AUTH_STRING.value()).partition(":")
+    return user, password
+
+
+def configured(url: str) -> dict[str, str]:
+    """The environment of a command that talks to this server, without a folder of state to find its login in."""
+    return {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": str(PREFECT_API_AUTH_STRING.value())}
 
 
 def run_id(result: LoopResult) -> UUID:

@@ -88,6 +88,7 @@ class Exporter:
 
     def start(self) -> None:
         own = {"PREFECT_API_URL": self._api, "PREFECT_HOME": str(self._home), "PYTHONPATH": str(ROOT)}
+        own["XDG_STATE_HOME"] = os.environ["XDG_STATE_HOME"]  # where the login is found
         self._child = Child(self._argv, self._home / "exporter.log", own)
 
     def stop(self) -> int:

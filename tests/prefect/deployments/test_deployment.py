@@ -25,7 +25,7 @@ from flows.server.bootstrap import ROOT
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import inbound_config, loop_config
 from tasks.sandbox import Sandbox
-from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, parameters, places_of
+from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, login, parameters, places_of
 from tests.support.checks.deployments import DEPLOYMENTS
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -136,7 +136,7 @@ async def test_a_clear_password_in_a_deployment_is_refused_by_the_server(deploye
     async with get_client() as client:
         found = await client.read_deployment_by_name("mail-loop-check/staging")
         given = found.parameters | {"imap": found.parameters["imap"] | {"password": CANARY}}
-    async with httpx.AsyncClient() as plain:
+    async with httpx.AsyncClient(auth=login()) as plain:
         answer = await plain.patch(f"{deployed}/deployments/{found.id}", json={"parameters": given})
     assert answer.status_code == 409
     assert REASON in answer.text

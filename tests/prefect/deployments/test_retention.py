@@ -17,12 +17,14 @@ from uuid import UUID
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import PREFECT_HOME, temporary_settings
 from prefect.states import Crashed, Pending
 
 from flows.mail_loop import mail_loop_check
+from flows.prefect_api.connection import at
 from flows.server import processes
 from flows.server.bootstrap import ROOT
+from flows.server.login import OF_CLIENT, known
 from flows.server.prefect import SERVER, free_port, start_server
 from tests.prefect.records import SOCKETS_LEFT_OPEN, leave_connections
 
@@ -56,7 +58,8 @@ def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
         url = start_server(home, free_port())
         leave_connections(pytestconfig, url)
         try:
-            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
+            patch.setenv(OF_CLIENT, str(known(home)))
+            with at(url, known(home)), temporary_settings({PREFECT_HOME: home}):
                 yield url
         finally:
             processes.stop(home, SERVER)

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from flows.server import processes
+from flows.server.login import OF_SERVER, known
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.through_prefect import RECORD_SECONDS
 from tests.prefect.failures.apart import Apart
@@ -60,13 +61,15 @@ async def one_by_one(cases: list[Apart], folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A Prefect server whose database nobody else uses: its API, and the file."""
-    home = tmp_path_factory.mktemp("private")
-    try:
-        yield start_server(home, free_port()), home / "prefect.db"
-    finally:
-        processes.stop(home, SERVER)
+def private(server: str, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A Prefect server whose database nobody else uses, with the login of the other one: its API, and the file."""
+    own = tmp_path_factory.mktemp("private")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(OF_SERVER, str(known(home)))
+        try:
+            yield start_server(own, free_port()), own / "prefect.db"
+        finally:
+            processes.stop(own, SERVER)
 
 
 async def while_they_send_lock(file: Path, cases: list[Apart]) -> None:

@@ -18,13 +18,15 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.events.filters import EventFilter, EventNameFilter
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import PREFECT_HOME, temporary_settings
 
 from flows.alerts import apply as applying
 from flows.alerts.automations import PREFIX
 from flows.alerts.loops import known_loops
 from flows.cli.serve import WORKER, serve
+from flows.prefect_api.connection import at
 from flows.server import crash_automation, processes
+from flows.server.login import known
 from flows.server.prefect import SERVER, free_port, start_server
 from tasks.alert_store import RULES, STATE, write
 from tasks.alerting import SETTLED
@@ -77,7 +79,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
         try:
             made = Ground(home, pager)
             leave_connections(pytestconfig, made.url)
-            with temporary_settings({PREFECT_API_URL: made.url, PREFECT_HOME: home}):
+            with at(made.url, known(home)), temporary_settings({PREFECT_HOME: home}):
                 yield made
                 forget_server()
         finally:

@@ -20,7 +20,7 @@ from flows.through_prefect import result_of
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
 from tasks.mail.model.result import LoopResult
 from tests.prefect.browser import SCREENSHOTS
-from tests.prefect.records import SOCKETS_LEFT_OPEN, Records
+from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, login
 from tests.support.mail.hostile import EVIL, FORGED
 from tests.support.mail.notices import mail
 from tests.support.raw.imap import RawImap
@@ -208,7 +208,7 @@ async def test_the_browser_would_have_shown_and_done_it(ui: str, server: str, pa
     """Written as it is, the same text is bold, linked, and asks for a picture."""
     guard = Guard()
     page.on("request", guard.request)
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, auth=login()) as client:
         created = await client.post("/artifacts/", json={"key": "as-it-is", "type": "markdown", "data": TEXT})
         artifact = created.raise_for_status().json()
     await page.goto(f"{ui}/artifacts/artifact/{artifact['id']}")

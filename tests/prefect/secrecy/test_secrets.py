@@ -18,7 +18,7 @@ import httpx
 import pytest
 from prefect.blocks.system import Secret
 
-from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
+from tests.prefect.records import SOCKETS_LEFT_OPEN, columns, configured, login
 from tests.prefect.secrecy.canary_checks import Checks, Ended, places, run, started, until
 from tests.support import certificates
 from tests.support.canaries import IMAP, PASSWORD, SMTP, seen_in
@@ -120,7 +120,7 @@ async def test_with_secret_blocks(tmp_path: Path, tls: ServerTls, server: str, h
             ("block-imap", {}, IMAP["login-refused"].script),
         ):
             await checks.add(name, smtp, imap)
-        ended = await run(checks, tmp_path / "home", PREFECT_API_URL=server, CANARY_PASSWORD="")
+        ended = await run(checks, tmp_path / "home", **configured(server), CANARY_PASSWORD="")
     assert {name: result["outcome"] for name, result in ended.results.items()} == {
         "block-success": "delivered",
         "block-smtp": "rejected",
@@ -139,7 +139,7 @@ async def test_a_process_that_is_killed_while_it_logs_in(
         relay, _ = await checks.add(f"smtp-killed-{number}", {"auth": SILENCE})
         _, mailbox = await checks.add(f"imap-killed-{number}", imap={"authenticate": SILENCE})
         assert mailbox is not None
-        async with started(checks, tmp_path / "home", PREFECT_API_URL=server) as process:
+        async with started(checks, tmp_path / "home", **configured(server)) as process:
             communicating = asyncio.create_task(process.communicate())
             await until(lambda: bool(relay.credentials and mailbox.credentials))
             process.send_signal(number)
@@ -153,7 +153,7 @@ async def test_a_process_that_is_killed_while_it_logs_in(
 
 async def test_what_looks_for_the_password_finds_it_in_records_and_files(server: str, home: Path) -> None:
     (home / "found.txt").write_bytes(base64.b64encode(f"x{PASSWORD}".encode()))
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, auth=login()) as client:
         created = await client.post("/variables/", json={"name": "canary_found", "value": f"see {PASSWORD}"})
         try:
             assert created.status_code == 201

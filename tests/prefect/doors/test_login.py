@@ -1,0 +1,203 @@
+"""The login of our own Prefect servers: where it is, who finds it, and that it is nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flows.server import processes
+from flows.server.login import FILE, OF_CLIENT, OF_SERVER, login_for
+from flows.server.prefect import SERVER, free_port, private_server, start_server
+from tasks.mail.config.state_dir import state_home
+from tasks.mail.model.errors import ConfigError
+from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of
+
+pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
+
+MADE = re.compile(r"admin:[0-9a-f]{32}")
+
+
+def mail_loop(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, in a folder of its own, told of no login."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | environment
+    argv = [sys.executable, "-m", "flows.cli.main", *arguments]
+    return subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def version(url: str, login: str | None) -> int:
+    """The status of what the server tells to those alone who have its login."""
+    user, _, password = (login or "").partition(":")
+    return httpx.get(f"{url}/version", auth=(user, password) if login else None).status_code
+
+
+def test_it_is_random_and_in_a_file_for_this_user_alone(deployed: str, home: Path) -> None:
+    login = (home / FILE).read_text(encoding="utf-8")
+    assert MADE.fullmatch(login)
+    assert stat.S_IMODE((home / FILE).stat().st_mode) == 0o600
+    assert (version(deployed, login), version(deployed, None), version(deployed, "admin:wrong")) == (200, 401, 401)
+
+
+def test_no_log_record_or_command_line_has_it(deployed: str, home: Path) -> None:
+    """Neither in clear nor in base64: the file is the one place."""
+    login = (home / FILE).read_text(encoding="utf-8")
+    assert {processes.environment(found).get(OF_CLIENT) for found in running(home)} == {login}
+    assert places_of(login.partition(":")[2], home) == [FILE]
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert any(b"flows.prefect_server" in line for line in lines)
+    assert [line for line in lines if login.partition(":")[2].encode() in line] == []
+
+
+def running(home: Path) -> list[processes.Background]:
+    return [found for name in ("server", "worker") if (found := processes.running(home, name)) is not None]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("arguments", [("history",), ("alerts", "show"), ("setup",)], ids=lambda words: words[0])
+def test_a_command_finds_it_from_any_folder(
+    deployed: str, tmp_path: Path, host: str, arguments: tuple[str, ...]
+) -> None:
+    done = mail_loop(tmp_path, *arguments, PREFECT_API_URL=deployed.replace("127.0.0.1", host), DO_NOT_TRACK="1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_one_that_is_configured_goes_before_it(deployed: str, tmp_path: Path) -> None:
+    done = mail_loop(tmp_path, "history", PREFECT_API_URL=deployed, PREFECT_API_AUTH_STRING="admin:wrong")
+    assert "401" in done.stderr
+    assert done.returncode == 3
+
+
+def test_it_is_given_to_the_server_itself_and_to_nobody_else(deployed: str, home: Path) -> None:
+    login, port = (home / FILE).read_text(encoding="utf-8"), httpx.URL(deployed).port
+    for url in (deployed, f"http://localhost:{port}/api", f"http://LOCALHOST:{port}", f"http://127.0.0.1:{port}/api/"):
+        assert login_for(url) == login, url
+    for url in (
+        f"http://evil.test:{port}/api",
+        f"https://127.0.0.1:{port}/api",
+        f"http://127.0.0.1:{port}@evil.test/api",
+        f"http://evil.test#@127.0.0.1:{port}/api",
+        f"http://127.0.0.1.evil.test:{port}/api",
+        f"http://127.0.0.1:{free_port()}/api",
+        "http://127.0.0.1/api",
+        "http://127.0.0.1:many/api",
+        "",
+    ):
+        assert login_for(url) is None, url
+
+
+def test_what_listens_there_once_the_server_has_ended_gets_nothing(tmp_path: Path) -> None:
+    """Whoever takes its port is not it."""
+    port = free_port()
+    url = start_server(tmp_path / "home", port)
+    try:
+        login = (tmp_path / "home" / FILE).read_text(encoding="utf-8")
+        assert login_for(url) == login
+    finally:
+        processes.stop(tmp_path / "home", SERVER)
+    assert login_for(url) is None
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", port))
+        stranger.listen()
+        assert login_for(url) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "no JSON", '{"4200": 1}', '{"4200": {"home": 1}}', "\x00"])
+def test_a_damaged_list_of_servers_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "mail-loop").mkdir()
+    (tmp_path / "mail-loop" / "servers.json").write_text(content, encoding="utf-8")
+    assert login_for("http://127.0.0.1:4200/api") is None
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Path]:
+    """A home for servers of the test's own."""
+    home = tmp_path / "own"
+    yield home
+    processes.stop(home, SERVER)
+
+
+def test_one_that_the_environment_sets_is_used_as_it_is(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And kept, so that commands find it; the next start keeps to it."""
+    monkeypatch.setenv(OF_SERVER, "ops:chosen by hand")
+    url = start_server(own, free_port())
+    assert (version(url, "ops:chosen by hand"), version(url, None)) == (200, 401)
+    monkeypatch.delenv(OF_SERVER)
+    assert login_for(url) == "ops:chosen by hand"
+    assert stat.S_IMODE((own / FILE).stat().st_mode) == 0o600
+    processes.stop(own, SERVER)
+    assert version(start_server(own, free_port()), "ops:chosen by hand") == 200
+
+
+def test_one_that_cannot_be_typed_is_refused_in_a_sentence(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OF_SERVER, "ops:with a line break\n")
+    with pytest.raises(ConfigError, match=f"^{OF_SERVER}: has a line break or another character that cannot be typed"):
+        start_server(own, free_port())
+
+
+def test_hosts_and_origins_of_the_environment_are_let_in_too(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in front of it, with a name and an origin of its own."""
+    monkeypatch.setenv("MAIL_LOOP_TRUSTED_HOSTS", "mail-loop.example.org")
+    monkeypatch.setenv("PREFECT_SERVER_CORS_ALLOWED_ORIGINS", "https://mail-loop.example.org")
+    url = start_server(own, free_port())
+    by_name = {"Host": "mail-loop.example.org", "Origin": "https://mail-loop.example.org"}
+    answer = httpx.get(f"{url}/health", headers=by_name)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, by_name["Origin"])
+    assert httpx.get(f"{url}/health").status_code == 200
+    assert httpx.get(f"{url}/health", headers={"Host": "evil.test"}).status_code == 400
+
+
+def test_a_private_server_has_one_too_and_a_file_that_lies_there_is_not_followed(own: Path, tmp_path: Path) -> None:
+    own.mkdir()
+    (tmp_path / "elsewhere").touch()
+    (own / FILE).symlink_to(tmp_path / "elsewhere")
+    with private_server(own) as url:
+        login = (own / FILE).read_text(encoding="utf-8")
+        assert (version(url, None), version(url, login)) == (401, 200)
+        assert httpx.get(f"{url}/health", headers={"Host": "evil.test"}).status_code == 400
+        assert not (own / FILE).is_symlink()
+    assert (tmp_path / "elsewhere").read_text(encoding="utf-8") == ""
+
+
+def test_a_private_server_without_a_login_that_was_left_running_is_started_anew(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a check of a former version leaves it behind when it is killed."""
+    port = free_port()
+    env = {"PREFECT_HOME": str(own), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PATH": os.environ["PATH"]}
+    argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    left = processes.start(own, SERVER, argv, env, url=f"http://127.0.0.1:{port}/api")
+    until_it_answers(left)
+    assert version(left.url, None) == 200
+    with private_server(own) as url:
+        assert url != left.url
+        assert version(url, None) == 401
+        assert not left.alive
+    assert capsys.readouterr().err == "a Prefect server that asked for no login was left running: it is started anew\n"
+
+
+def until_it_answers(server: processes.Background) -> None:
+    from flows.server.prefect import answers
+
+    while not answers(server.url):
+        assert server.alive
+
+
+def test_the_list_of_servers_is_for_this_user_alone_and_forgets_those_that_ended(own: Path) -> None:
+    start_server(own, port := free_port())
+    processes.stop(own, SERVER)
+    start_server(own, other := free_port())
+    kept = state_home() / "servers.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert str(port) not in (found := json.loads(kept.read_text(encoding="utf-8")))
+    assert found[str(other)] == {"home": str(own), "name": SERVER}
