@@ -27,6 +27,7 @@ from tasks.mail.search.watch import watch
 from tasks.mail.send_budget import Allowance
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.signing_key import key_in_state
 from tasks.mail.verdict.inbound import conclude_inbound
 from tasks.mail.verdict.result import broken, conclude, misconfigured, skipped
 from tasks.tracing.export import traced
@@ -50,7 +51,7 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
             else:
                 mine = held.enter_context(hold_run(resolve_from_environment(config)))
                 loop = mine.loop
-                result = await loop_steps(mine)
+                result = await loop_steps(mine, key_in_state())
         except ConfigError as error:
             result = misconfigured(config.name, str(error))
         except CheckSkipped as reason:
@@ -66,10 +67,13 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
     return result
 
 
-async def loop_steps(mine: Allowance, run: str | None = None) -> LoopResult:
-    """The steps of a loop, one after the other; `run` is the id of the flow run, where there is one."""
+async def loop_steps(mine: Allowance, key: bytes, run: str | None = None) -> LoopResult:
+    """The steps of a loop, one after the other; `run` is the id of the flow run, where there is one.
+
+    `key` is what its probe is signed with.
+    """
     loop = mine.loop
-    probe = compose(loop.name, loop.smtp, run=run)
+    probe = compose(loop.name, loop.smtp, run=run, key=key)
     attempts = Attempts(mine.spend)
     sent: Receipt | SmtpFailure
     found: Arrival | ImapFailure | None = None

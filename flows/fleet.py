@@ -28,6 +28,7 @@ from tasks.mail.run_lock import hold_run
 from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.run_context import this_run, to_its_end
+from tasks.signing_key import signing_key
 from tasks.states import final_state
 
 AT_ONCE = 20  # more of them would measure each other, for all share one processor
@@ -61,17 +62,18 @@ async def fleet_check(
         except ConfigError as error:
             return await ended(misconfigured(fleet_name(name), str(error), this_run()))
         gates, telling = Gates(AT_ONCE, PATIENCE, room_for(len(checks))), Places(TELLING, PATIENCE)
+        key = await signing_key()
         briefly = Brief() if brief else None
         if briefly is not None:
             await briefly.begin([check.config.name for check in checks])
 
         async def one(check: Planned) -> LoopResult:
-            case = Case(check.config, telling)
+            case = Case(check.config, telling, key)
             async with gates.passed(check.config):
                 if briefly is None:
                     await check_one(case, return_state=True)  # type: ignore[misc]  # typed as if it were not async
                 else:
-                    case.result = await _result(check.config)
+                    case.result = await _result(check.config, key)
                     async with telling.one():
                         await briefly.tell(case.result, check.config)
             return case.result or broken(case.name, RuntimeError("the task ended without a result"))
@@ -84,31 +86,32 @@ async def fleet_check(
 class Case:
     """One check of a fleet, and what came of it. No dataclass: Prefect would take it apart and put it together anew."""
 
-    def __init__(self, config: LoopConfig | InboundConfig, telling: Places) -> None:
+    def __init__(self, config: LoopConfig | InboundConfig, telling: Places, key: bytes) -> None:
         self.name = config.name
         self.config = config
         self.telling = telling
+        self.key = key
         self.result: LoopResult | None = None
 
 
 @task(name="check", task_run_name="{case.name}", cache_policy=NO_CACHE, persist_result=False, retries=0)
 async def check_one(case: Case) -> State[object]:
     """Check one loop and record what came of it. Whatever that is, the others go on."""
-    result = await _result(case.config)
+    result = await _result(case.config, case.key)
     case.result = result
     async with case.telling.one():
         await recorded(result, case.config)
     return final_state(result)
 
 
-async def _result(config: LoopConfig | InboundConfig) -> LoopResult:
+async def _result(config: LoopConfig | InboundConfig, key: bytes) -> LoopResult:
     run = this_run()
     try:
         if isinstance(config, InboundConfig):
             imap = await credentials.resolve_imap(config.imap)
             return await inbound_steps(config.model_copy(update={"imap": imap}), run)
         with hold_run(await credentials.resolve(config)) as mine:
-            return await loop_steps(mine, run)
+            return await loop_steps(mine, key, run)
     except ConfigError as error:
         return misconfigured(config.name, str(error), run)
     except CheckSkipped as reason:

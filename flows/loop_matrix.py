@@ -24,6 +24,7 @@ from tasks.mail.run_lock import hold_run
 from tasks.mail.verdict.result import broken, misconfigured, skipped
 from tasks.parameters import check_flow, matrix_of
 from tasks.run_context import this_run, to_its_end
+from tasks.signing_key import signing_key
 
 log = logging.getLogger(__name__)
 
@@ -59,21 +60,22 @@ async def loop_matrix(
             return await ended(misconfigured(matrix_name(name), str(error), this_run()))
 
         gates = Gates(AT_ONCE, PATIENCE, room_for(len(loops)))
+        key = await signing_key()
 
         async def one(loop: LoopConfig) -> LoopResult:
             async with gates.passed(loop):
-                return await recorded(await _one_of_many(loop), loop)
+                return await recorded(await _one_of_many(loop, key), loop)
 
         async with together(len(loops)):
             results = await asyncio.gather(*map(one, loops.values()))
         return await matrix_ended(matrix.name, dict(zip(loops, results, strict=True)))
 
 
-async def _one_of_many(loop: LoopConfig) -> LoopResult:
+async def _one_of_many(loop: LoopConfig, key: bytes) -> LoopResult:
     """Check one loop. Whatever becomes of it, the others go on."""
     try:
         with hold_run(loop) as mine:
-            return await checked(mine, compose(loop.name, loop.smtp, run=this_run()))
+            return await checked(mine, compose(loop.name, loop.smtp, run=this_run(), key=key))
     except CheckSkipped as reason:
         return skipped(loop.name, str(reason), this_run())
     except Exception as error:

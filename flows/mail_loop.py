@@ -20,6 +20,7 @@ from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, lo
 from tasks.run_context import name_this_run, this_run, to_its_end
 from tasks.search import search
 from tasks.send import send
+from tasks.signing_key import signing_key
 
 
 @check_flow
@@ -51,7 +52,7 @@ async def mail_loop_check(
 
         try:
             with hold_run(loop) as mine:  # to the end: what was told is settled before another check looks
-                probe = compose(loop.name, loop.smtp, run=this_run())
+                probe = compose(loop.name, loop.smtp, run=this_run(), key=await signing_key())
                 await name_this_run(f"{loop.name} {probe.token}")
                 return await ended(await checked(mine, probe), loop)
         except CheckSkipped as reason:

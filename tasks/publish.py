@@ -69,7 +69,7 @@ async def publish(
     labels = await called(result) if written else labels_of(result)
     try:
         emit_event(CHECKED, resource=loop | labels, payload=result.model_dump(mode="json"))
-        for probe in result.earlier_probes:
+        for probe in result.counted_probes:
             emit_event(
                 ARRIVED,
                 resource=loop,

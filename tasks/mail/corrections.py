@@ -48,4 +48,4 @@ def accounts(results: Sequence[LoopResult]) -> tuple[Account, ...]:
 
 def _tellings(results: Sequence[LoopResult]) -> Iterable[tuple[int, EarlierProbe]]:
     """All that the results tell of earlier probes, with the place of the result; of one told again the first counts."""
-    return ((place, probe) for place, result in enumerate(results) for probe in result.earlier_probes)
+    return ((place, probe) for place, result in enumerate(results) for probe in result.counted_probes)

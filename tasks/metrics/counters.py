@@ -66,7 +66,7 @@ class Counters:
         for leg, stage, seconds in sighting.stages:
             self._stage.labels(loop, leg, stage).observe(seconds)
         if result is not None:
-            late = [probe.delivery_seconds for probe in result.earlier_probes if self._first_told(probe.probe_id)]
+            late = [probe.delivery_seconds for probe in result.counted_probes if self._first_told(probe.probe_id)]
             for taken in (result.delivery_seconds, *late):
                 if taken is not None and is_time(taken):
                     self._delivery.labels(loop).observe(taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tasks.mail.search.cleanup.stale import MOST_TOLD
 from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.signing_key import key_in_state
 from tests.support.checks.rounds import SHORT, Relay, Round, notes
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
 from tests.support.raw.imap import RawImap, Session
@@ -76,7 +78,9 @@ async def around(**options: Any) -> AsyncIterator[Way]:
 def late(way: Round, age: timedelta = HOUR, delay: timedelta = timedelta(minutes=37)) -> Message:
     """A probe that was sent so long ago, and came so much later."""
     loop, now = way.loop(), datetime.now(UTC)
-    return way.mailbox.append(compose(loop.name, loop.smtp, now - age).content, internaldate=now - age + delay)
+    return way.mailbox.append(
+        compose(loop.name, loop.smtp, now - age, key=key_in_state()).content, internaldate=now - age + delay
+    )
 
 
 def told(result: LoopResult) -> list[Reported]:
@@ -184,6 +188,38 @@ async def test_the_copy_of_a_probe_whose_telling_was_cut_short_does_not_hide_it(
         assert [told(await way.check(30.0)) for _ in range(2)] == [[Reported.LOST], []]
 
 
+async def test_what_is_not_signed_is_collected_and_noted_and_counts_for_nothing() -> None:
+    """Whoever saw one probe knows all that the next one says of itself, but for the signature."""
+    async with around() as way:
+        loop, now = way.loop(), datetime.now(UTC)
+        seen = compose(loop.name, loop.smtp, now - HOUR, key=key_in_state()).content
+        number = re.search(rb"X-Mail-Loop-Id: (\w+)", seen)[1]  # type: ignore[index]
+        forged = seen.replace(number, b"f" * 32).replace(b" %b\r\n" % number[:6], b" ffffff\r\n")
+        way.mailbox.append(forged, internaldate=now - timedelta(minutes=23))
+        first, second = [await way.check(30.0, retention=60.0) for _ in range(2)]
+        assert [probe.probe_id for probe in first.earlier_probes] == ["f" * 32]
+        assert first.counted_probes == ()
+        (note,) = notes(first)
+        assert note.startswith("A probe of this loop without our signature (ffffff) arrived in INBOX at ")
+        assert (second.earlier_probes, way.mailbox.messages) == ((), [])
+
+
+async def test_no_number_of_forged_probes_hides_one_of_ours() -> None:
+    """Nor does one with the same id, and an earlier date."""
+    async with around() as way:
+        message = late(way)
+        now = datetime.now(UTC)
+        unsigned = re.sub(rb"X-Mail-Loop-Signature: .*\r\n", b"", message.raw)
+        number = re.search(rb"X-Mail-Loop-Id: (\w+)", unsigned)[1]  # type: ignore[index]
+        for place in range(MOST_TOLD + 5):
+            other = b"%032x" % (place or int(number, 16))
+            raw = unsigned.replace(number, other).replace(b" %b\r\n" % number[:6], b" %b\r\n" % other[:6])
+            way.mailbox.append(raw, internaldate=now - timedelta(minutes=50))
+        result = await way.check(30.0)
+        assert len(result.earlier_probes) == MOST_TOLD
+        assert [probe.probe_id.encode() for probe in result.counted_probes] == [number]
+
+
 async def test_many_are_told_over_several_runs_and_each_once() -> None:
     async with around() as way:
         way.lose()
@@ -219,7 +255,7 @@ async def test_a_server_clock_that_is_known_to_be_off_is_reckoned_with(ahead: ti
     """By this run's own message."""
     async with around() as way:
         loop, now = way.loop(), datetime.now(UTC)
-        content = compose(loop.name, loop.smtp, now - HOUR).content
+        content = compose(loop.name, loop.smtp, now - HOUR, key=key_in_state()).content
         way.mailbox.append(content, internaldate=now - HOUR + timedelta(minutes=37) + ahead)
         way.relay.arrive = lambda raw: way.mailbox.append(raw, internaldate=datetime.now(UTC) + ahead)
         (probe,) = (await way.check(30.0)).earlier_probes

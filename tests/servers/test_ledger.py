@@ -25,6 +25,7 @@ from tasks.mail.search.cleanup.ledger import TELLING, TOLD
 from tasks.mail.search.search import find
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.signing_key import key_in_state
 from tasks.mail.verdict.result import conclude
 from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner
 from tests.support.servers.lab import Lab, User
@@ -60,7 +61,7 @@ def keywords(lab: Lab, user: User) -> list[list[str]]:
 
 async def lost(config: LoopConfig, age: timedelta, flow_run: str) -> LoopResult:
     """A check that began so long ago, of a message that does not arrive in time."""
-    probe = compose(config.name, config.smtp, datetime.now(UTC) - age, flow_run)
+    probe = compose(config.name, config.smtp, datetime.now(UTC) - age, flow_run, key_in_state())
     attempts = Attempts()
     receipt = await attempt(probe, config.smtp, attempts)
     assert config.imap is not None

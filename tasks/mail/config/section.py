@@ -15,6 +15,8 @@ from pydantic import (
 
 from tasks.mail.config.messages import problem
 
+KEY_BLOCK = "mail-loop-key"  # a Secret block that no parameter can name
+
 
 def without_password(schema: dict[str, Any]) -> None:
     """Keep a clear password out of Prefect's form, and let its server refuse one before it is stored."""
@@ -58,6 +60,8 @@ def _redacted(value: object) -> object:
 
 def login_rules(secret_name: str | None, info: ValidationInfo) -> str | None:
     """The rules between username, password and password_secret, checked at the last of the three."""
+    if secret_name and secret_name.strip().casefold().replace("_", "-") == KEY_BLOCK:
+        raise problem("is the key that probes are signed with, and no password: name another", at="password_secret")
     if not {"username", "password"} <= info.data.keys():  # one of them is wrong already
         return secret_name
     username, password = info.data["username"], info.data["password"]

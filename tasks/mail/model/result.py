@@ -67,6 +67,10 @@ class EarlierProbe(BaseModel):
         None, description="From its Date to the mailbox, at the most; None where the two contradict each other."
     )
     reported: Reported
+    signed: bool = Field(
+        True,  # in records of versions that did not sign
+        description="Whether it carries the signature of this installation; one that does not counts for nothing.",
+    )
     folder: Text
     uidvalidity: int
     uid: int
@@ -125,6 +129,11 @@ class LoopResult(BaseModel):
     )
     notes: tuple[Text, ...] = Field((), description="What a reader should know beside the verdict.")
     flow_run_id: str | None = None
+
+    @property
+    def counted_probes(self) -> tuple[EarlierProbe, ...]:
+        """Those of `earlier_probes` that count in metrics, events and histories: the others may be anybody's."""
+        return tuple(probe for probe in self.earlier_probes if probe.signed)
 
     @property
     def exit_code(self) -> int:

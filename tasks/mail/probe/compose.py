@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime
 
 from tasks.mail.config.addresses import with_detail
 from tasks.mail.config.loop import TOKEN_LENGTH, SmtpConfig
+from tasks.mail.probe.signature import FIELD, signature
 
 BODY = """\
 This message was sent by Mail Loop Check to see whether mail gets through.
@@ -26,7 +27,7 @@ Probe: {id}
 class Probe:
     """One composed message. `id` is random (32 hex digits), `token` its first six, `content` what goes on the wire.
 
-    With `verp` its envelope has a sender of its own.
+    With `verp` its envelope has a sender of its own. `key` is what it is signed with; empty where there is none.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Probe:
     message_id: str
     content: bytes
     verp: bool = False
+    key: bytes = field(default=b"", repr=False)
 
     @property
     def token(self) -> str:
@@ -53,8 +55,13 @@ class Probe:
         return not (self.from_addr + self.to_addr).isascii()
 
 
-def compose(loop: str, smtp: SmtpConfig, now: datetime | None = None, run: str | None = None) -> Probe:
-    """Compose the probe of a run, once: every attempt sends the same message. `run` is the id of the flow run."""
+def compose(
+    loop: str, smtp: SmtpConfig, now: datetime | None = None, run: str | None = None, key: bytes = b""
+) -> Probe:
+    """Compose the probe of a run, once: every attempt sends the same message.
+
+    `run` is the id of the flow run, `key` what the probe is signed with.
+    """
     now = (now or datetime.now(UTC)).astimezone(UTC)
     probe_id = secrets.token_hex(16)
     sent = now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -72,6 +79,7 @@ def compose(loop: str, smtp: SmtpConfig, now: datetime | None = None, run: str |
         "X-Mail-Loop-Name": loop,
         **({"X-Mail-Loop-Run": run} if run else {}),
         "X-Mail-Loop-Body": checksum(body.encode()),
+        **({FIELD: signature(key, probe_id, now, loop)} if key else {}),
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",
         "MIME-Version": "1.0",
@@ -89,6 +97,7 @@ def compose(loop: str, smtp: SmtpConfig, now: datetime | None = None, run: str |
         message_id=message_id,
         content=f"{head}\r\n{body}".encode(),
         verp=smtp.verp,
+        key=key,
     )
 
 

@@ -5,14 +5,17 @@ Not known by their ids, they are known by all else that a probe says of itself; 
 
 from __future__ import annotations
 
+import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from tasks.mail.config.loop import TOKEN_LENGTH
 from tasks.mail.model.header import UNKNOWN_DATE, Row
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import HEADERS, decoded, is_answer, is_report
+from tasks.mail.probe.signature import FIELD, signature
 
 PROBE_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -66,3 +69,20 @@ def is_thorough(probe: Probe) -> bool:
 
 def probe_id(row: Row) -> str:
     return decoded(HEADERS.parsebytes(row.headers).get("X-Mail-Loop-Id"))
+
+
+def is_signed(row: Row, key: bytes) -> bool:
+    """Whether the message carries the signature that this key makes of it. Without a key none does.
+
+    Whoever saw one of our probes can write all that another one says of itself but this.
+    """
+    message = HEADERS.parsebytes(row.headers)
+    fields = [message.get_all(name, []) for name in (FIELD, "X-Mail-Loop-Id", "Date", "X-Mail-Loop-Name")]
+    if not key or any(len(values) != 1 for values in fields):
+        return False
+    given, probe_id, date, loop = (decoded(values[0]) for values in fields)
+    try:
+        expected = signature(key, probe_id, parsedate_to_datetime(date), loop)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return False
+    return hmac.compare_digest(given.encode(errors="replace"), expected.encode())

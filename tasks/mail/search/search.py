@@ -205,7 +205,7 @@ class Search(Looks):
     async def _collect(self, box: Mailbox, folders: list[str]) -> None:
         """Account for what is ours in the mailbox."""
         found = Arrival(tuple(self.hits.values()), None, self.detected or Moment.now())
-        terms = terms_of(self.imap, self.sent, found, self.lost_after)
+        terms = terms_of(self.imap, self.probe, self.sent, found, self.lost_after)
         for note in await collect(box, self.probe, found.hits, self.read, terms.keep):
             self.note(note)
         looked_at = [folder for folder in folders if folder in self.seen and folder not in self.empty]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from prefect import flow
@@ -20,6 +21,7 @@ from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.result import conclude
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
+from tasks.signing_key import signing_key
 from tests.prefect.records import SOCKETS_LEFT_OPEN, USER, Records, imap, smtp
 from tests.support.checks.flow_checks import check
 
@@ -74,7 +76,7 @@ async def test_what_could_not_be_published_is_told_by_the_next_run(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     loop = LoopConfig(name=name, smtp=smtp(box), imap=imap(box, retention=1.0), limits=SHORT)
     assert loop.imap is not None
-    late = compose(name, loop.smtp, datetime.now(UTC) - timedelta(minutes=37))
+    late = compose(name, loop.smtp, datetime.now(UTC) - timedelta(minutes=37), key=await signing_key())
     await box.deliver(USER, late.content)
     await asyncio.sleep(OLD)
     probe, attempts = compose(name, loop.smtp), Attempts()
@@ -87,3 +89,30 @@ async def test_what_could_not_be_published_is_told_by_the_next_run(
     assert [told.probe_id for told in second.earlier_probes] == [late.id]
     _, third = await check(name, loop.smtp, loop.imap, SHORT)
     assert third.earlier_probes == ()
+
+
+async def test_a_probe_that_another_key_signed_is_noted_and_is_no_event(
+    box: Sandbox, records: Records, name: str
+) -> None:
+    run, age = str(uuid4()), timedelta(minutes=37)
+    forged = compose(name, smtp(box), datetime.now(UTC) - age, run, key=b"k" * 32)
+    genuine = compose(name, smtp(box), datetime.now(UTC) - age, run, key=await signing_key())
+    for probe in (forged, genuine):
+        await box.deliver(USER, probe.content)
+    await asyncio.sleep(OLD)
+    _, result = await check(name, smtp(box), imap(box, retention=1.0), SHORT)
+    assert {told.probe_id: told.signed for told in result.earlier_probes} == {forged.id: False, genuine.id: True}
+    events = await records.arrivals(run, 1)
+    assert [event["payload"]["probe_id"] for event in events] == [genuine.id]
+
+
+async def test_the_first_run_makes_the_key_and_all_have_the_same(server: str) -> None:
+    first, *others = await asyncio.gather(*(signing_key() for _ in range(3)))
+    assert len(first) == 32
+    assert set(others) == {first}
+
+
+async def test_without_an_answer_from_prefect_a_probe_is_not_signed(caplog: pytest.LogCaptureFixture) -> None:
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        assert await signing_key() == b""
+    assert "Probes are not signed" in caplog.text

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.probe.compose import compose
+from tasks.mail.signing_key import key_in_state
 from tests.support.servers.lab import Lab, User, quoted
 
 DAY = timedelta(days=1)
@@ -15,7 +16,7 @@ DAY = timedelta(days=1)
 
 def old_probe(config: LoopConfig, age: timedelta, **changes: str | None) -> EmailMessage:
     """A probe as an earlier run of the loop sent it, some of its fields changed or taken away."""
-    probe = compose(config.name, config.smtp, datetime.now(UTC) - age)
+    probe = compose(config.name, config.smtp, datetime.now(UTC) - age, key=key_in_state())
     message = message_from_bytes(probe.content, policy=policy.SMTP)
     assert isinstance(message, EmailMessage)
     for name, value in changes.items():

@@ -338,6 +338,13 @@ def test_imap_requires(field: str, text: str) -> None:
             {"username": "u", "password": SECRET, "password_secret": "s"},
             "smtp.password: must not be set together with password_secret: keep one of them",
         ),
+        *(
+            (
+                {"username": "u", "password_secret": name},
+                "smtp.password_secret: is the key that probes are signed with, and no password: name another",
+            )
+            for name in ("mail-loop-key", "Mail_Loop_Key", "MAIL_LOOP_KEY")
+        ),
     ],
 )
 def test_smtp_login_is_complete(fields: dict[str, Any], text: str) -> None:

@@ -347,6 +347,11 @@ def test_a_lost_message_that_arrived_after_all_is_late_and_its_outage_is_over() 
     (outage,) = found.outages
     assert (outage.since, outage.until) == (told[2].sent_at, told[3].sent_at)
     assert found.good == 4
+    # One that nobody has signed corrects nothing.
+    forged = arrived.model_copy(update={"signed": False})
+    told[3:] = [sent(60, Outcome.DELIVERED, earlier_probes=(forged,))]
+    (found,) = histories(of_results((one, NOON) for one in told), WEEK)
+    assert [check.outcome for check in found.checks[1:3]] == ["lost", "lost"]
 
 
 def test_authentication_that_drifts_is_told_with_its_shares() -> None:

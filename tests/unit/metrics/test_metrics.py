@@ -307,11 +307,12 @@ def test_a_message_that_a_later_run_tells_of_is_timed_once() -> None:
         uidvalidity=1,
         uid=1,
     )
+    forged = late.model_copy(update={"probe_id": "b" * 32, "signed": False})
     scene = Scene()
     scene.read(known=[seen()])
     for number in (1, 2):
         at = START + MINUTE * number
-        scene.later(MINUTE, seen(at=at, delivery_seconds=0.2, earlier_probes=(late,)))
+        scene.later(MINUTE, seen(at=at, delivery_seconds=0.2, earlier_probes=(late, forged)))
     assert scene.value("mail_loop_delivery_seconds_count", loop="office") == 3
     assert scene.value("mail_loop_delivery_seconds_sum", loop="office") == pytest.approx(1000.4)
     assert scene.value("mail_loop_delivery_seconds_bucket", loop="office", le="600.0") == 2

@@ -19,12 +19,13 @@ from tasks.mail.search.cleanup.ledger import MARGIN, MOST_LINES, Terms, entry, l
 SMTP = SmtpConfig(host="mx.test", from_addr="a@example.org", to_addr="b@example.org", subject_prefix="[loop]")
 SENT = datetime(2026, 11, 23, 14, 15, tzinfo=UTC)
 RUN = "0198f3a2-5c1e-7d4f-9a3b-2f1c0d9e8b7a"
-PROBE = compose("office", SMTP, SENT, RUN)
+KEY = b"k" * 32
+PROBE = compose("office", SMTP, SENT, RUN, KEY)
 HEAD = PROBE.content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
 DATE = b"Date: Mon, 23 Nov 2026 14:15:00 +0000"
 WAIT = timedelta(minutes=5)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-TERMS = Terms(now=SENT + HOUR, ours=SENT + HOUR, lost_after=WAIT)
+TERMS = Terms(now=SENT + HOUR, ours=SENT + HOUR, lost_after=WAIT, key=KEY)
 
 
 def row(arrived: datetime = SENT + 37 * MINUTE, **changes: str | None) -> Row:
@@ -147,9 +148,9 @@ def test_a_date_in_the_future_keeps_no_probe_from_being_told() -> None:
             "at 2026-11-23 13:15 by the mail server's clock; how long it took is not certain.",
         ),
         (
-            told(Date=None),
-            "A probe without a Date ({}) that its check did not collect arrived in INBOX "
-            "at 2026-11-23 14:52 by the mail server's clock; how long it took is not certain.",
+            told(X_Mail_Loop_Signature=None),
+            "A probe of this loop without our signature ({}) arrived in INBOX at 2026-11-23 14:52 UTC: "
+            "an older version or another installation sent it, or it is forged; it counts for nothing.",
         ),
     ],
 )

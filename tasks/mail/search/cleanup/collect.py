@@ -77,7 +77,7 @@ async def collect_earlier(
     return [*failed, *_removed(found), *_spared(box)]
 
 
-def terms_of(imap: ImapConfig, sent: Receipt, found: Arrival, lost_after: timedelta) -> Terms:
+def terms_of(imap: ImapConfig, probe: Probe, sent: Receipt, found: Arrival, lost_after: timedelta) -> Terms:
     """What this run goes by: its own message has shown what the mail server's clock is worth."""
     return Terms(
         now=earliest_now(sent.started, found.hits),
@@ -87,6 +87,7 @@ def terms_of(imap: ImapConfig, sent: Receipt, found: Arrival, lost_after: timede
         retention=max(timedelta(seconds=imap.retention), lost_after),
         keep=not imap.delete_after_check,
         sure=not imap.spare_recent,
+        key=probe.key,
     )
 
 

@@ -16,7 +16,7 @@ the claim, UID EXPUNGE the third step. Without UID EXPUNGE there is no third ste
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from uuid import UUID
@@ -27,7 +27,7 @@ from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
 from tasks.mail.probe.match import HEADERS
-from tasks.mail.probe.ownership import probe_id
+from tasks.mail.probe.ownership import is_signed, probe_id
 from tasks.mail.search.clocks import CLOCK_SLACK, INTERNALDATE_GRAIN
 
 TELLING = "$MailLoopTelling"
@@ -45,7 +45,8 @@ class Terms:
 
     `now` is by the clock that is furthest behind, `ours` by our own. `ahead`: how far the mail server's is recognisably
     ahead of it. `lost_after`: how long a check of the loop waits; `retention`: how long a probe stays. `keep`: all stay
-    in the mailbox on purpose. `sure`: no check had to leave one that it had found, unmarked.
+    in the mailbox on purpose. `sure`: no check had to leave one that it had found, unmarked. `key`: what our probes are
+    signed with.
     """
 
     now: datetime
@@ -55,6 +56,7 @@ class Terms:
     retention: timedelta = timedelta(days=1)
     keep: bool = False
     sure: bool = True
+    key: bytes = field(default=b"", repr=False)
 
 
 def sent_at(row: Row) -> datetime | None:
@@ -87,6 +89,7 @@ def entry(row: Row, folder: str, uidvalidity: int, terms: Terms) -> EarlierProbe
         arrived_at=row.internaldate,
         delivery_seconds=None if took is None else max(0.0, (took + INTERNALDATE_GRAIN).total_seconds()),
         reported=Reported.LOST if took is not None and took > terms.lost_after else Reported.UNCOLLECTED,
+        signed=is_signed(row, terms.key),
         folder=folder,
         uidvalidity=uidvalidity,
         uid=row.uid,
@@ -118,6 +121,12 @@ def lines(told: Sequence[EarlierProbe]) -> Iterator[str]:
 
 def line(probe: EarlierProbe) -> str:
     """One sentence."""
+    if not probe.signed:
+        return (
+            f"A probe of this loop without our signature ({probe.token}) arrived in {probe.folder} at "
+            f"{probe.arrived_at:%Y-%m-%d %H:%M} UTC: an older version or another installation sent it, "
+            "or it is forged; it counts for nothing."
+        )
     sent = f"The probe of {probe.sent_at:%Y-%m-%d %H:%M} UTC" if probe.sent_at else "A probe without a Date"
     known = "reported lost" if probe.reported is Reported.LOST else "that its check did not collect"
     if probe.delivery_seconds is None:

@@ -11,7 +11,7 @@ from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
-from tasks.mail.probe.ownership import Owner, probe_id
+from tasks.mail.probe.ownership import Owner, is_signed, probe_id
 from tasks.mail.search.cleanup.ledger import DELETED, TELLING, TOLD, Terms, entry, sender_is_done
 
 MOST_TOLD = 100  # in one run; the next one goes on
@@ -91,7 +91,8 @@ async def _candidates(box: Mailbox, owner: Owner, exists: int, thorough: bool, w
 
 async def _take(folder: _Folder, terms: Terms, found: Earlier) -> None:
     """Remove what was told and is old, and claim what is to be told."""
-    rows = sorted(folder.rows.values(), key=lambda row: (row.internaldate, row.uid))
+    # What is signed comes first: no number of forged ones keeps it from being told.
+    rows = sorted(folder.rows.values(), key=lambda row: (not is_signed(row, terms.key), row.internaldate, row.uid))
     told = [row for row in rows if _has(row, TOLD)]
     if not terms.keep:
         gone = await folder.delete(row for row in told if folder.owner.owns(row))
