@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import TypeVar
 from flows.concurrency import PATIENCE, Gates, room_for
 from tasks.mail.config.loading.environment import resolve_from_environment, resolve_inbound_from_environment
 from tasks.mail.config.loop import InboundConfig, LoopConfig
-from tasks.mail.config.secrets import secrets_of, secrets_of_all
+from tasks.mail.config.secrets import redactor
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
 from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure, SmtpFailure, as_imap_failure
@@ -29,7 +28,8 @@ from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.signing_key import key_in_state
 from tasks.mail.verdict.inbound import conclude_inbound
-from tasks.mail.verdict.result import broken, conclude, misconfigured, skipped
+from tasks.mail.verdict.result import conclude, misconfigured, skipped
+from tasks.mail.verdict.unforeseen import unforeseen
 from tasks.tracing.export import traced
 
 AT_ONCE = 20  # as in a fleet: more of them would measure each other, for all share one processor
@@ -43,13 +43,15 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
 
     A trace is exported last, where one is wanted.
     """
-    loop: LoopConfig | None = None
+    resolved, loop = config, None
     with ExitStack() as held:
         try:
             if isinstance(config, InboundConfig):
-                result = await inbound_steps(resolve_inbound_from_environment(config))
+                resolved = resolve_inbound_from_environment(config)
+                result = await inbound_steps(resolved)
             else:
-                mine = held.enter_context(hold_run(resolve_from_environment(config)))
+                resolved = resolve_from_environment(config)
+                mine = held.enter_context(hold_run(resolved))
                 loop = mine.loop
                 result = await loop_steps(mine, key_in_state())
         except ConfigError as error:
@@ -57,8 +59,7 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
         except CheckSkipped as reason:
             result = skipped(config.name, str(reason))
         except Exception as error:
-            traceback.print_exc()
-            result = broken(config.name, error)
+            result = unforeseen(resolved, error)
         ended = datetime.now(UTC)
         show(result)
         if loop is not None:
@@ -87,7 +88,7 @@ async def loop_steps(mine: Allowance, key: bytes, run: str | None = None) -> Loo
         sent = failure.alone()
     if wanted := to_look_for(loop, sent, probe, attempts):
         try:
-            with as_imap_failure(secrets_of_all(loop.imap, loop.bounce_mailbox)):
+            with as_imap_failure(redactor(loop.imap, loop.bounce_mailbox)):
                 found = await watch(probe, loop.imap, loop.bounce_mailbox, *wanted, loop.limits.max_wait)
         except ImapFailure as failure:
             found = failure.alone()
@@ -110,7 +111,7 @@ async def inbound_steps(inbound: InboundConfig, run: str | None = None) -> LoopR
 
 
 async def _look(inbound: InboundConfig) -> Recent:
-    with as_imap_failure(secrets_of(inbound.imap)):
+    with as_imap_failure(redactor(inbound.imap)):
         return await find_recent(inbound)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -18,14 +17,13 @@ from tasks.groups.fleet import fleet_ended, fleet_name
 from tasks.groups.summary import Brief
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.plan import Planned
-from tasks.mail.config.secrets import secrets_of_all
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.errors import CheckSkipped, ConfigError
-from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Places
 from tasks.mail.run_lock import hold_run
 from tasks.mail.verdict.result import broken, misconfigured, skipped
+from tasks.mail.verdict.unforeseen import unforeseen
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.run_context import this_run, to_its_end
 from tasks.signing_key import signing_key
@@ -33,8 +31,6 @@ from tasks.states import final_state
 
 AT_ONCE = 20  # more of them would measure each other, for all share one processor
 TELLING = 2  # reports on their way to the server at once: more of them would hold up those who still look for mail
-
-log = logging.getLogger(__name__)
 
 
 @check_flow
@@ -108,15 +104,14 @@ async def _result(config: LoopConfig | InboundConfig, key: bytes) -> LoopResult:
     run = this_run()
     try:
         if isinstance(config, InboundConfig):
-            imap = await credentials.resolve_imap(config.imap)
-            return await inbound_steps(config.model_copy(update={"imap": imap}), run)
-        with hold_run(await credentials.resolve(config)) as mine:
+            config = config.model_copy(update={"imap": await credentials.resolve_imap(config.imap)})
+            return await inbound_steps(config, run)
+        config = await credentials.resolve(config)
+        with hold_run(config) as mine:
             return await loop_steps(mine, key, run)
     except ConfigError as error:
         return misconfigured(config.name, str(error), run)
     except CheckSkipped as reason:
         return skipped(config.name, str(reason), run)
     except Exception as error:
-        sections = (getattr(config, name, None) for name in ("smtp", "imap", "bounce_mailbox"))
-        log.error("The check of %s failed.\n%s", config.name, told(error, secrets_of_all(*sections)))
-        return broken(config.name, error).model_copy(update={"flow_run_id": run})
+        return unforeseen(config, error, run)

@@ -10,6 +10,7 @@ from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.verdict.inbound import conclude_inbound
 from tasks.mail.verdict.result import misconfigured
+from tasks.mail.verdict.unforeseen import unforeseen
 from tasks.parameters import check_flow, inbound_of
 from tasks.run_context import this_run, to_its_end
 from tasks.search import look
@@ -28,4 +29,8 @@ async def inbound_check(imap: ImapConfig, name: str = "inbound") -> LoopResult |
             inbound = await inbound_of(name, imap)
         except ConfigError as error:
             return await ended(misconfigured(str(name), str(error), this_run()))
-        return await ended(conclude_inbound(inbound, await look(inbound), this_run()), inbound)
+        try:
+            result = conclude_inbound(inbound, await look(inbound), this_run())
+        except Exception as error:  # Prefect would write it down as it is
+            result = unforeseen(inbound, error, this_run())
+        return await ended(result, inbound)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
@@ -14,19 +13,14 @@ from tasks.finish import ended, recorded
 from tasks.groups.matrix import matrix_ended, matrix_name
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.config.matrix import Receiver, Sender
-from tasks.mail.config.secrets import secrets_of
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.errors import CheckSkipped, ConfigError
-from tasks.mail.model.redaction import told
 from tasks.mail.model.result import LoopResult
-from tasks.mail.probe.compose import compose
 from tasks.mail.run_lock import hold_run
-from tasks.mail.verdict.result import broken, misconfigured, skipped
+from tasks.mail.verdict.result import misconfigured, skipped
 from tasks.parameters import check_flow, matrix_of
 from tasks.run_context import this_run, to_its_end
 from tasks.signing_key import signing_key
-
-log = logging.getLogger(__name__)
 
 AT_ONCE = 30  # loops of one run: waiting costs little, and those of one relay or mailbox are few of them
 
@@ -75,10 +69,6 @@ async def _one_of_many(loop: LoopConfig, key: bytes) -> LoopResult:
     """Check one loop. Whatever becomes of it, the others go on."""
     try:
         with hold_run(loop) as mine:
-            return await checked(mine, compose(loop.name, loop.smtp, run=this_run(), key=key))
+            return await checked(mine, key)
     except CheckSkipped as reason:
         return skipped(loop.name, str(reason), this_run())
-    except Exception as error:
-        secrets = [*secrets_of(loop.smtp), *(secrets_of(loop.imap) if loop.imap else ())]
-        log.error("The check of %s failed.\n%s", loop.name, told(error, secrets))
-        return broken(loop.name, error).model_copy(update={"flow_run_id": this_run()})

@@ -10,12 +10,13 @@ from tasks.mail.config.loop import Limits, SmtpConfig
 from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.result import LoopResult
-from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.probe.compose import compose
 from tasks.mail.run_lock import hold_run
 from tasks.mail.search.in_doubt import proved, to_look_for
 from tasks.mail.send_budget import Allowance
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.verdict.result import conclude, misconfigured, skipped
+from tasks.mail.verdict.unforeseen import unforeseen
 from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, loop_of
 from tasks.run_context import name_this_run, this_run, to_its_end
 from tasks.search import search
@@ -52,16 +53,28 @@ async def mail_loop_check(
 
         try:
             with hold_run(loop) as mine:  # to the end: what was told is settled before another check looks
-                probe = compose(loop.name, loop.smtp, run=this_run(), key=await signing_key())
-                await name_this_run(f"{loop.name} {probe.token}")
-                return await ended(await checked(mine, probe), loop)
+                return await ended(await checked(mine, await signing_key(), named=True), loop)
         except CheckSkipped as reason:
             return await ended(skipped(loop.name, str(reason), this_run()), loop)
 
 
-async def checked(mine: Allowance, probe: Probe) -> LoopResult:
-    """Send the probe, look for it, and judge: one loop, within the flow run that we are in."""
+async def checked(mine: Allowance, key: bytes, named: bool = False) -> LoopResult:
+    """Check one loop, within the flow run that we are in; `named`: which is then named after it.
+
+    `key` is what its probe is signed with.
+    """
+    try:
+        return await _checked(mine, key, named)
+    except Exception as error:  # Prefect would write it down as it is
+        return unforeseen(mine.loop, error, this_run())
+
+
+async def _checked(mine: Allowance, key: bytes, named: bool) -> LoopResult:
+    """Send a probe, look for it, and judge."""
     loop = mine.loop
+    probe = compose(loop.name, loop.smtp, run=this_run(), key=key)
+    if named:
+        await name_this_run(f"{loop.name} {probe.token}")
     attempts = Attempts(mine.spend)
     sent = await send(probe, loop.smtp, attempts)
     found: Arrival | ImapFailure | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,9 @@ from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import api, in_a_thread
 from tasks.finish import listener
+from tasks.mail.config.loading.environment import with_known_passwords
 from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.secrets import redactor_of
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
 from tasks.mail.model.failed import CheckFailed
@@ -54,8 +55,9 @@ async def _check_all(
             try:
                 return await check(config, show)
             except Exception as error:
-                traceback.print_exc()
-                result = broken(config.name, error)
+                redact = redactor_of(with_known_passwords(config))
+                print(redact.told(error), file=sys.stderr)
+                result = broken(config.name, error, redact)
         show(result)
         return result
 

@@ -9,7 +9,7 @@ from prefect.states import Failed
 
 from tasks.mail.config.loop import ImapConfig, InboundConfig
 from tasks.mail.config.mailbox import BounceMailbox
-from tasks.mail.config.secrets import secrets_of, secrets_of_all
+from tasks.mail.config.secrets import redactor
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.safe_text import unlinked
@@ -30,7 +30,7 @@ async def find_probe(
 ) -> Arrival | State[object]:
     """Look for the message of `receipt`, or for its bounce. It waits by itself, so Prefect has nothing to retry."""
     try:
-        with as_imap_failure(secrets_of_all(imap, bounce_mailbox)):
+        with as_imap_failure(redactor(imap, bounce_mailbox)):
             return await watch(probe, imap, bounce_mailbox, receipt, max_wait, lost_after)
     except ImapFailure as failure:
         return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
@@ -64,7 +64,7 @@ def may_change(task: Task[..., object], task_run: TaskRun, state: State[object])
 async def look_for_recent(inbound: InboundConfig) -> Recent | State[object]:
     """Look once for a fresh message; each run of the task is one look."""
     try:
-        with as_imap_failure(secrets_of(inbound.imap)):
+        with as_imap_failure(redactor(inbound.imap)):
             return await find_recent(inbound)
     except ImapFailure as failure:
         return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())

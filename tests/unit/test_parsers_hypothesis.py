@@ -34,6 +34,7 @@ from tasks.mail.mailboxes.imap.responses import Folder, Response
 from tasks.mail.model.errors import enhanced_code
 from tasks.mail.model.header import UNKNOWN_DATE, Row
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.bounce import bounce_of
 from tasks.mail.probe.compose import Probe, compose
@@ -372,7 +373,9 @@ SECRET = st.text("GHIJKLMNOPQRSTUVWXYZ", min_size=8, max_size=12)
 def test_every_reply_and_error_is_told_in_one_line_without_secrets(
     stage: str, error: Callable[[int, str], BaseException], code: int, before: str, secret: str, after: str
 ) -> None:
-    failure = replies.failure(stage, error(code, before + secret + after), "relay.test", 30.0, [secret])
+    failure = replies.failure(
+        stage, error(code, before + secret + after), "relay.test", 30.0, Redactor([("x", secret)])
+    )
     assert failure.stage == stage
     assert failure.text.isprintable()
     assert len(failure.text) <= 400

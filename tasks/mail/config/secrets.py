@@ -1,21 +1,36 @@
-"""What no text may show: the passwords of sections, in all their forms (see redaction)."""
+"""What a configuration keeps out of all texts, and what it shows itself in each report."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tasks.mail.model.redaction import forms
+from pydantic import BaseModel, SecretStr
+
+from tasks.mail.model.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
-    from tasks.mail.config.loop import SmtpConfig
+    from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig
     from tasks.mail.config.mailbox import MailboxConfig
 
 
-def secrets_of(section: SmtpConfig | MailboxConfig) -> tuple[str, ...]:
-    """All forms of the password of a section; none where it has none."""
-    return forms(section.password.get_secret_value() if section.password else "", section.username or "")
+def redactor(*sections: SmtpConfig | MailboxConfig | None) -> Redactor:
+    """One that hides the passwords of these sections, and nothing that is shown of them."""
+    there = [section for section in sections if section is not None]
+    passwords = ((one.username or "", one.password.get_secret_value()) for one in there if one.password)
+    return Redactor(passwords, (text for section in there for text in _shown(section)))
 
 
-def secrets_of_all(*sections: SmtpConfig | MailboxConfig | None) -> tuple[str, ...]:
-    """Those of all sections that there are."""
-    return tuple(secret for section in sections if section is not None for secret in secrets_of(section))
+def redactor_of(check: LoopConfig | InboundConfig) -> Redactor:
+    """The same for a whole check."""
+    return redactor(*(getattr(check, name, None) for name in ("smtp", "imap", "bounce_mailbox"))).but(check.name)
+
+
+def _shown(value: object) -> Iterator[str]:
+    """The values of a section; of an address its parts as well, for what the parts are in is told, too."""
+    if isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from _shown(getattr(value, field))
+    elif isinstance(value, str) and not isinstance(value, SecretStr):
+        local, at, domain = value.rpartition("@")
+        yield from (value, *((local, domain, f"{at}{domain}") if at else ()))

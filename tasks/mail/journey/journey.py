@@ -18,7 +18,6 @@ from tasks.mail.journey.received.clocks import Step, slowest, steps
 from tasks.mail.journey.received.copies import Parting, parting
 from tasks.mail.journey.received.hops import Hop, hops
 from tasks.mail.model.observed import Signature
-from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.match import POLICY
 
 OURS = ("X-Mail-Loop-Id", "X-Mail-Loop-Name")
@@ -86,7 +85,7 @@ def journey(
         added = foreign(message, sent) if sent is not None and body is Body.CHANGED else ""
         other = _hops(list(message_from_bytes(copy, policy=POLICY).items())) if copy else ()
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
-        log.info("A message could not be parsed: %s", one_line(f"{type(error).__name__}: {error}"))
+        log.info("A message could not be parsed: %s", type(error).__name__)
         return None
     way = _hops(fields)
     return Journey(

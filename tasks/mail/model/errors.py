@@ -17,12 +17,12 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.model.redaction import line_without, told
+from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import unlinked
 
 ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
@@ -121,16 +121,16 @@ class ImapFailure(MailLoopError):
 
 
 @contextmanager
-def as_imap_failure(secrets: Sequence[str] = ()) -> Iterator[None]:
+def as_imap_failure(redact: Redactor = NOTHING) -> Iterator[None]:
     """Make an error that nobody foresaw a failure of the IMAP leg: what the SMTP leg proved is not lost with it.
 
-    `secrets` (see redaction) are kept out of its text and out of the log.
+    `redact` hides passwords in its text and in the log.
     """
     try:
         yield
     except MailLoopError:
         raise
     except Exception as error:
-        log.error("The IMAP leg failed in a way that it should not.\n%s", told(error, secrets))
-        text = line_without(secrets, f"{type(error).__name__}: {error}")
+        log.error("The IMAP leg failed in a way that it should not.\n%s", redact.told(error))
+        text = redact.line(f"{type(error).__name__}: {error}")
         raise ImapFailure(ErrorType.UNEXPECTED, "search", text, permanent=True) from None

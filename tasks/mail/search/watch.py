@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
-from tasks.mail.config.secrets import secrets_of
+from tasks.mail.config.secrets import redactor
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
 from tasks.mail.model.facts import Arrival, Bounce, Receipt
@@ -87,7 +87,7 @@ class _Watch:
 
     async def _beside(self, deadline: float) -> Arrival:
         progress.listener.set(None)  # the search for the probe is what is shown
-        with as_imap_failure(secrets_of(self.mailbox)):
+        with as_imap_failure(redactor(self.mailbox)):
             return await self.bounces.run(deadline)
 
     def _has_bounced(self) -> bool:

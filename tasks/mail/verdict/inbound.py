@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.mail.config.loop import InboundConfig
+from tasks.mail.config.secrets import redactor_of
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
@@ -13,7 +14,11 @@ from tasks.mail.verdict.result import configuration_notes
 
 
 def conclude_inbound(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None) -> LoopResult:
-    """Judge one inbound check and write down what it found: pure."""
+    """Judge one inbound check and write down what it found, passwords hidden: pure."""
+    return redactor_of(inbound).whole(_concluded(inbound, found, flow_run_id))
+
+
+def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None) -> LoopResult:
     imap, notes = inbound.imap, configuration_notes(None, inbound.imap)
     if isinstance(found, ImapFailure):
         return _failed(inbound, found, notes, flow_run_id)

@@ -10,7 +10,7 @@ from tasks.mail.journey.journey import Journey
 from tasks.mail.model.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.model.facts import Arrival, AttemptError, Bounce, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.model.redaction import line_without
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict import bounce as returned
 from tasks.mail.verdict.delivered import arrived
 from tasks.mail.verdict.phrases import Verdict, exempted, follow, queued, reachable, said, secured, severity, unreadable
@@ -111,8 +111,8 @@ def _outbound_only(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Ve
     sentence = f"{accepted}{f', and {within}' if within else ''}; whether it arrives was not looked at."
     listed = concerns(loop, sent, None, None)
     if found is not None and found.delay is not None:
-        trying = returned.still_trying(found.delay, returned.secrets(loop)).rstrip(".")
-        listed = (Concern(trying, whoever_runs(returned.who_tries(found.delay, returned.secrets(loop)))), *listed)
+        trying = returned.still_trying(found.delay).rstrip(".")
+        listed = (Concern(trying, whoever_runs(returned.who_tries(found.delay))), *listed)
     return tempered(Verdict(Status.OK, Outcome.DELIVERED, sentence), listed)
 
 
@@ -151,9 +151,8 @@ def _unreadable(smtp: SmtpConfig, mailbox: MailboxConfig, sent: Receipt, failure
 
 
 def _bounced(loop: LoopConfig, bounce: Bounce) -> Verdict:
-    hidden = returned.secrets(loop)
-    by = line_without(hidden, bounce.remote_mta or bounce.reporting_mta) or "a mail server"
-    reason = returned.reason(bounce, hidden) or "no reason given"
+    by = one_line(bounce.remote_mta or bounce.reporting_mta) or "a mail server"
+    reason = returned.reason(bounce) or "no reason given"
     code = enhanced_code(bounce.diagnostic.partition(" ")[2]) or bounce.status
     remedy = advice(code, loop.smtp.to_addr, by) or Remedy("ask the postmaster there", whoever_runs(by))
     sentence = f"The message to {loop.smtp.to_addr} bounced at {by} ({reason}): {remedy.words}."
@@ -170,9 +169,8 @@ def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) -> 
         why = f", for that mailbox is full ({full.words}), {bounce}: make room in it, or raise its quota"
         who = f"the owner of the mailbox of {imap.username} at {imap.host}"
     elif found.delay is not None:
-        hidden = returned.secrets(loop)
-        why = f"; {returned.still_trying(found.delay, hidden).rstrip('.')}; {follow(loop.smtp, sent)}"
-        who = whoever_runs(returned.who_tries(found.delay, hidden))
+        why = f"; {returned.still_trying(found.delay).rstrip('.')}; {follow(loop.smtp, sent)}"
+        who = whoever_runs(returned.who_tries(found.delay))
     else:
         may = "it waits in a queue, was dropped on the way, or a filter rule of the mailbox discarded it"
         why = f", and no bounce came; {may}: {follow(loop.smtp, sent)}"

@@ -6,14 +6,14 @@ from dataclasses import asdict, replace
 
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
-from tasks.mail.config.secrets import secrets_of_all
+from tasks.mail.config.secrets import redactor_of
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.received.clocks import own_skew
 from tasks.mail.journey.record import journey_record, tls_records
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.model.redaction import line_without
+from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.result import AttemptRecord, LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.compose import Probe
@@ -36,8 +36,10 @@ def conclude(
     flow_run_id: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> LoopResult:
-    """Judge a check and write down everything its steps returned. `notes` go before theirs."""
-    way = _journey(loop, probe, sent, found)
+    """Judge a check and write down everything its steps returned, passwords hidden. `notes` go before theirs."""
+    redact = redactor_of(loop)  # the relay knows one, and may write it anywhere
+    found = redact.whole(found)  # before sentences are made of it, in which it is among words of ours
+    way = redact.whole(_journey(loop, probe, sent, found))
     verdict = judge(loop, sent, found, attempts.errors, way)
     facts: dict[str, object] = {}
     notes = configuration_notes(loop.smtp, loop.imap, loop.bounce_mailbox) + notes
@@ -58,14 +60,14 @@ def conclude(
         facts |= {"earlier_probes": found.earlier}
         notes += tuple(lines(found.earlier))
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
-        facts |= _found(sent, found) | {"bounce": bounce.record(loop, found)}
-        notes += (*bounce.notes(loop, found), *found.notes, *bounce.unread_notes(loop, found))
+        facts |= _found(sent, found) | {"bounce": bounce.record(found)}
+        notes += (*bounce.notes(found), *found.notes, *bounce.unread_notes(loop, found))
         notes += _clock_note(sent, found, way)
         notes += (*clock_notes(way.steps), *signature_notes(way)) if way else ()
     if isinstance(sent, Receipt):
         legs = {"smtp": sent.tls, "imap": found.tls if isinstance(found, Arrival) else None}
         facts |= {"tls": tls_records(legs, sent.started.utc)}
-    return LoopResult(
+    result = LoopResult(
         loop=loop.name,
         status=verdict.status,
         outcome=verdict.outcome,
@@ -91,6 +93,7 @@ def conclude(
         attempt_times=tuple(attempts.times),
         **facts,
     )
+    return redact.whole(result)
 
 
 def _who_acts(loop: LoopConfig, sent: Receipt | SmtpFailure, attempts: Attempts, way: Journey | None) -> str | None:
@@ -115,10 +118,7 @@ def _journey(
         body=probe.content.partition(b"\r\n\r\n")[2],
     )
     way = journey(found.message, known, loop.imap.authserv_id, found.copy)
-    if way is None:
-        return None
-    hidden = secrets_of_all(loop.smtp, loop.imap, loop.bounce_mailbox)  # the relay knows one, and may write it anywhere
-    return replace(way, signatures=found.signatures, foreign=line_without(hidden, way.foreign))
+    return replace(way, signatures=found.signatures, foreign=one_line(way.foreign)) if way else None
 
 
 def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> LoopResult:
@@ -147,9 +147,9 @@ def skipped(name: str, reason: str, flow_run_id: str | None = None) -> LoopResul
     )
 
 
-def broken(name: str, error: BaseException) -> LoopResult:
+def broken(name: str, error: BaseException, redact: Redactor = NOTHING, flow_run_id: str | None = None) -> LoopResult:
     """The result of a check that broke: the tool has failed, and nothing is known of the mail."""
-    reason = one_line(f"{type(error).__name__}: {error}")
+    reason = redact.line(f"{type(error).__name__}: {error}")
     return LoopResult(
         loop=name,
         status=Status.ERROR,
@@ -158,6 +158,7 @@ def broken(name: str, error: BaseException) -> LoopResult:
         who_acts=YOU,
         error_type=ErrorType.UNEXPECTED,
         error_msg=reason,
+        flow_run_id=flow_run_id,
     )
 
 

@@ -22,7 +22,7 @@ from aiosmtplib import (
 
 from tasks.mail.model.errors import enhanced_code
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.model.redaction import without
+from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.senders.smtp.connection import OutOfStep
 from tasks.mail.senders.smtp.replies import failure, queue_id, reply
@@ -239,16 +239,7 @@ def test_a_long_text_is_cut() -> None:
     assert one_line("x" * 300) == "x" * 300
 
 
-def test_secrets_are_blotted_out_of_a_text_also_in_part() -> None:
-    secrets = ("s3cret pass", "czNjcmV0IHBhc3M=", "AHVzZXIAczNjcmV0IHBhc3M=")
-    assert without(secrets, "said s3cret pass to czNjcmV0IHBhc3M=!") == "said ******** to ********!"
-    assert without(secrets, "cannot parse AHVzZXIAczNjcm") == "cannot parse ********"
-    assert without(secrets, "AUTH PLAIN AHVzZXIAczNjcmV0IHBhc3M=x") == "AUTH PLAIN ********x"
-    assert without(secrets, "5.7.8 authentication failed") == "5.7.8 authentication failed"
-    assert without((), "text") == without(("abc",), "text") == "text"
-
-
-def test_a_secret_is_blotted_out_before_a_text_is_cut() -> None:
+def test_a_secret_is_hidden_before_a_text_is_cut() -> None:
     secret = "x" * 50
-    found = failure("auth", SMTPAuthenticationError(535, "y" * 280 + " " + secret), "h", 1, (secret,))
+    found = failure("auth", SMTPAuthenticationError(535, "y" * 280 + " " + secret), "h", 1, Redactor([("x", secret)]))
     assert "xx" not in found.text

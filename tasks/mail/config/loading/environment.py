@@ -49,6 +49,16 @@ def resolve_inbound_from_environment(inbound: InboundConfig) -> InboundConfig:
     return inbound.model_copy(update={"imap": _section(inbound.imap, "imap")})
 
 
+def with_known_passwords(check: LoopConfig | InboundConfig) -> LoopConfig | InboundConfig:
+    """The check with those of its passwords that the environment has; what it lacks is no error here."""
+    sections = {name: getattr(check, name, None) for name in ("smtp", "imap", "bounce_mailbox")}
+    named = {name: one for name, one in sections.items() if one is not None and one.password_secret is not None}
+    known = {name: (one, from_environment(one.password_secret)) for name, one in named.items()}
+    return check.model_copy(
+        update={name: with_password(one, name, password) for name, (one, password) in known.items() if password}
+    )
+
+
 def _section(section: Section, field: str) -> Section:
     if (secret := section.password_secret) is None:
         return section

@@ -20,7 +20,7 @@ from tasks.mail.mailboxes.imap.framing import NotImapError, Reader, Reply
 from tasks.mail.mailboxes.imap.responses import Response, code, count, readable
 from tasks.mail.model.errors import ImapFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.model.redaction import code_without, line_without
+from tasks.mail.model.redaction.redactor import NOTHING
 from tasks.mail.net.tls import describe_tls_error
 
 
@@ -39,7 +39,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         self.news = False  # the server has said how many there are since the owner last looked
         self.counted: Callable[[int, str], None] = lambda number, kind: None  # told of each EXISTS and EXPUNGE
         self.closed = asyncio.Event()
-        self.secrets: tuple[str, ...] = ()
+        self.redact = NOTHING
         self._deaf = tls_first  # whatever arrives before the handshake is not the server's word
         self._end: ImapFailure | None = None
         self._bye: bytes | None = None
@@ -140,7 +140,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
 
     def words(self, text: bytes) -> str:
         """A server's words for people, without the password, should the server echo it."""
-        return readable(text, secrets=self.secrets)
+        return readable(text, redact=self.redact)
 
     # -- overrides ----------------------------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         if self._bye is not None and not logging_out:  # not before the answers that came with it
             bye, _, words = code(self._bye)
             said = f"the server ended the connection: {self.words(words) or 'BYE'}"
-            self.die(ErrorType.CONNECTION, said, code_without(self.secrets, bye))
+            self.die(ErrorType.CONNECTION, said, bye and self.redact.text(bye))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Upstream lets commands wait for a connection that is gone."""
@@ -171,7 +171,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         if isinstance(error, ssl.SSLError):
             self.die(ErrorType.TLS, describe_tls_error(error, self.host))
         elif error is not None:
-            words = describe_os_error(error) if isinstance(error, OSError) else line_without(self.secrets, str(error))
+            words = describe_os_error(error) if isinstance(error, OSError) else self.redact.line(str(error))
             self.die(ErrorType.CONNECTION, f"the connection was lost: {words}")
         else:
             self.die(ErrorType.CONNECTION, "the server closed the connection")

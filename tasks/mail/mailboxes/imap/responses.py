@@ -7,14 +7,14 @@ Whatever does not read as expected yields None, never an exception.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 
 from tasks.mail.mailboxes.imap.encoding import decode_name
 from tasks.mail.model.header import UNKNOWN_DATE, Row
-from tasks.mail.model.redaction import line_without
+from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 
 Response = tuple[bytes, ...]
 
@@ -234,6 +234,6 @@ def code(text: bytes) -> tuple[str | None, bytes, bytes]:
     return match[1].decode("ascii", "replace").upper(), match[2] or b"", match[3]
 
 
-def readable(text: bytes, limit: int = 200, secrets: Sequence[str] = ()) -> str:
-    """A server's words for people, without `secrets` (see redaction)."""
-    return line_without(secrets, text[:MOST_TOLD].decode("utf-8", "replace"), limit)
+def readable(text: bytes, limit: int = 200, redact: Redactor = NOTHING) -> str:
+    """A server's words for people, with passwords hidden."""
+    return redact.line(text[:MOST_TOLD].decode("utf-8", "replace"), limit)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from tasks.mail.config.secrets import secrets_of
+from tasks.mail.config.secrets import redactor
 from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap.connection import Connection
 from tasks.mail.mailboxes.imap.encoding import strings
@@ -19,7 +19,6 @@ from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.model.errors import ImapFailure, describe_os_error
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.model.redaction import code_without
 from tasks.mail.net import resolve
 from tasks.mail.net.connect import connect
 from tasks.mail.net.stages import Stages
@@ -43,7 +42,7 @@ class Session:
         self.tls: TlsSession | None = None
         self.capabilities: frozenset[str] = frozenset()
         self.connection = Connection(config.host, tls_first=config.tls == "implicit")
-        self.connection.secrets = secrets_of(config)  # from the greeting on: an earlier login may be quoted in it
+        self.connection.redact = redactor(config)  # from the greeting on: an earlier login may be quoted in it
         self._stages = Stages("imap", config.timeout)
 
     @property
@@ -217,7 +216,7 @@ class Session:
             kind,
             stage,
             f"the server refused {about}: {words}",
-            code=code_without(self.connection.secrets, name),
+            code=name and self.connection.redact.text(name),
             permanent=permanent,
         )
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from tasks.mail.config.loop import ImapConfig, LoopConfig
-from tasks.mail.config.secrets import secrets_of
+from tasks.mail.config.secrets import redactor_of
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
 from tasks.mail.model.header import Row
+from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.probe.ownership import Owner, probe_id
 from tasks.mail.search.cleanup.ledger import TOLD
@@ -31,21 +32,22 @@ async def settle(result: LoopResult, loop: LoopConfig) -> None:
     owner = Owner(loop.name, loop.smtp.from_addr, min(clocks) - retention, result.probe_id or "")
     try:
         async with asyncio.timeout(SECONDS):
-            with as_imap_failure(secrets_of(loop.imap)):
-                await _settle(result, loop.imap, owner)
+            redact = redactor_of(loop)
+            with as_imap_failure(redact):
+                await _settle(result, loop.imap, owner, redact)
     except Exception as failure:
         log.warning("Earlier probes could not be marked as told, so the next run tells them again: %s", failure)
 
 
-async def _settle(result: LoopResult, imap: ImapConfig, owner: Owner) -> None:
+async def _settle(result: LoopResult, imap: ImapConfig, owner: Owner, redact: Redactor) -> None:
     box = await Mailbox.open(imap, time.monotonic() + SECONDS)
     failures: list[ImapFailure] = []
     try:
-        await box.folders()  # a folder has the name that the server gives it there
+        names = {redact.text(folder.name): folder.name for folder in await box.folders()}  # as the server gives them
         for folder, uidvalidity in dict.fromkeys((told.folder, told.uidvalidity) for told in result.earlier_probes):
             there = [t for t in result.earlier_probes if (t.folder, t.uidvalidity) == (folder, uidvalidity)]
             try:
-                await _settle_in(box, folder, uidvalidity, there, owner, imap.delete_after_check)
+                await _settle_in(box, names.get(folder, folder), uidvalidity, there, owner, imap.delete_after_check)
             except ImapFailure as failure:
                 failures.append(failure)
                 if not box.alive:

@@ -11,13 +11,12 @@ from types import MappingProxyType
 from aiosmtplib import SMTPException
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.config.secrets import secrets_of
+from tasks.mail.config.secrets import redactor
 from tasks.mail.model.errors import SmtpFailure, describe_os_error, enhanced_code
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.model.redaction import line_without, told, without
 from tasks.mail.model.safe_text import one_line, unlinked
 from tasks.mail.net import limits, resolve
 from tasks.mail.net.connect import connect
@@ -62,9 +61,9 @@ async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None)
     except SmtpFailure:
         raise
     except Exception as error:
-        found = failure(dialogue.stages.current, error, smtp.host, smtp.timeout, dialogue.secrets)
+        found = failure(dialogue.stages.current, error, smtp.host, smtp.timeout, dialogue.redact)
         if found.error_type is ErrorType.UNEXPECTED:
-            log.error("The SMTP leg failed in a way that it should not.\n%s", told(error, dialogue.secrets))
+            log.error("The SMTP leg failed in a way that it should not.\n%s", dialogue.redact.told(error))
         # Only a 4yz or 5yz reply says for certain that a body was not accepted.
         if dialogue.client.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
             return dialogue.receipt(started, found.text, doubt=found)
@@ -83,14 +82,10 @@ class _Dialogue:
         self.smtp = smtp
         self.stages = Stages("smtp", smtp.timeout)
         self.password = smtp.password.get_secret_value() if smtp.password else ""
+        self.redact = redactor(smtp)  # whatever the relay repeats
         self.tls: TlsSession | None = None
         # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
         self.client = Connection(smtp.host, smtp.ehlo_name or resolve.own_name(), timeout=2 * smtp.timeout)
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What no text may show, whatever the relay repeats."""
-        return secrets_of(self.smtp)
 
     async def run(self) -> str:
         """The whole dialogue; returns the text of the reply to the final dot."""
@@ -182,17 +177,17 @@ class _Dialogue:
             async with asyncio.timeout(QUIT_SECONDS):
                 await self.client.quit()
         except (SMTPException, OSError, TimeoutError) as error:
-            log.info("QUIT failed after the message was accepted: %s", unlinked(line_without(self.secrets, str(error))))
+            log.info("QUIT failed after the message was accepted: %s", unlinked(self.redact.line(str(error))))
 
     def receipt(self, started: Moment, response: str, doubt: SmtpFailure | None = None) -> Receipt:
-        response = without(self.secrets, response)
+        response = self.redact.text(response)
         return Receipt(
             probe_id=self.probe.id,
             token=self.probe.token,
             started=started,
             accepted=self.stages.ended,
             smtp_code=None if doubt else 250,
-            response=line_without(self.secrets, response),
+            response=one_line(response),
             enhanced_code=enhanced_code(response),
             queue_id=None if doubt else queue_id(response),
             stages=MappingProxyType(dict(self.stages.seconds)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TypeVar
 
 from aiosmtplib import (
@@ -17,7 +17,7 @@ from aiosmtplib import (
 
 from tasks.mail.model.errors import SmtpFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.model.redaction import line_without
+from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.net.tls import describe_tls_error
 from tasks.mail.senders.smtp.connection import OutOfStep
@@ -49,10 +49,10 @@ def reply(error: BaseException) -> tuple[int | None, str]:
     return None, str(error)
 
 
-def failure(stage: str, error: BaseException, host: str, timeout: float, secrets: Sequence[str] = ()) -> SmtpFailure:
+def failure(stage: str, error: BaseException, host: str, timeout: float, redact: Redactor = NOTHING) -> SmtpFailure:
     """Say what `error`, raised in `stage`, means. `timeout` is the bound of the stage in seconds."""
     code, said = reply(error)
-    text = line_without(secrets, said)
+    text = redact.line(said)
     if code is not None:
         return SmtpFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
     if isinstance(error, SMTPResponseException):

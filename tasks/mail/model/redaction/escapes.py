@@ -1,0 +1,138 @@
+"""Texts as they read once their escapes are undone: percent signs, HTML, quotes, quoted-printable, UTF-7. Pure.
+
+Each character of such a view knows where it stands in the text as it is.
+"""
+
+from __future__ import annotations
+
+import binascii
+import html
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+Piece = tuple[str, int]  # characters, and how many characters of the text stand for them
+
+DEEP = 2  # escapes of escapes: of a URL in JSON
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`starts` and `ends` are places in the text as it is."""
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Where these characters of the view stand in the text as it is."""
+        return self.starts[start], self.ends[end - 1]
+
+
+def as_it_is(text: str) -> View:
+    """The text itself."""
+    return View(text, range(len(text)), range(1, len(text) + 1))
+
+
+def unescaped(view: View, deep: int = DEEP) -> Iterator[View]:
+    """The view, and the views of it with the escapes of one kind undone."""
+    yield view
+    for marks, escapes, pieces in KINDS if deep else ():
+        if any(mark in view.text for mark in marks):
+            other = _undone(view, escapes, pieces)
+            if other is not None:
+                yield from unescaped(other, deep - 1)
+
+
+def _undone(view: View, escapes: re.Pattern[str], pieces: Callable[[str], Iterator[Piece]]) -> View | None:
+    """The view without its escapes; None where it has none."""
+    texts: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    at = 0
+    for match in escapes.finditer(view.text):
+        place, end = match.span()
+        texts.append(view.text[at:place])
+        starts += view.starts[at:place]
+        ends += view.ends[at:place]
+        for text, length in pieces(match[0]):
+            texts.append(text)
+            starts += [view.starts[place]] * len(text)
+            ends += [view.ends[place + length - 1]] * len(text)
+            place += length
+        at = end
+    if not texts:
+        return None
+    texts.append(view.text[at:])
+    return View("".join(texts), [*starts, *view.starts[at:]], [*ends, *view.ends[at:]])
+
+
+def _octets(text: str, width: int) -> Iterator[Piece]:
+    """Octets in hex, each behind a mark, `width` characters in all: UTF-8, or else Latin-1."""
+    octets = bytes(int(text[i + width - 2 : i + width], 16) for i in range(0, len(text), width))
+    at = 0
+    while at < len(octets):
+        size = 1 + sum(octets[at] >= lead for lead in (0xC0, 0xE0, 0xF0))
+        try:
+            character = octets[at : at + size].decode()
+        except UnicodeDecodeError:
+            size, character = 1, chr(octets[at])
+        yield character, size * width
+        at += size
+
+
+def _marked(text: str) -> Iterator[Piece]:
+    """Octets behind a mark of one character, or a mark for a blank."""
+    return iter([(" ", 1)]) if len(text) == 1 else _octets(text, 3)
+
+
+def _quoted_printable(text: str) -> Iterator[Piece]:
+    return iter([("", len(text))]) if text.isspace() or text[1:].isspace() else _marked(text)
+
+
+def _backslash(text: str) -> Iterator[Piece]:
+    kind = text[1]
+    if kind == "x":
+        yield from _octets(text, 4)
+    elif kind in "uU" and len(text) > 2:
+        letters = text.encode("ascii").decode("unicode_escape")
+        if len(letters) > 1:  # JSON has halves of characters beyond 16 bits
+            letters = letters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        yield letters, len(text)
+    else:
+        yield {"t": "\t"}.get(kind, kind), len(text)
+
+
+def _entity(text: str) -> Iterator[Piece]:
+    yield html.unescape(text), len(text)
+
+
+def _utf7(text: str) -> Iterator[Piece]:
+    """Modified UTF-7, as in names of folders (RFC 3501, 5.1.3)."""
+    coded = text[1:].removesuffix("-").replace(",", "/")
+    try:
+        yield b64decode(coded + "=" * (-len(coded) % 4)).decode("utf-16-be") if coded else "&", len(text)
+    except (binascii.Error, UnicodeDecodeError):
+        yield text, len(text)
+
+
+_HEX = "[0-9a-fA-F]"
+KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], Iterator[Piece]]], ...] = (
+    ("%", re.compile(f"(?:%{_HEX}{{2}})+"), _marked),
+    ("+", re.compile(rf"(?:%{_HEX}{{2}})+|\+"), _marked),  # as in forms
+    ("+", re.compile(rf"(?:\+{_HEX}{{2}})+"), _marked),  # xtext (RFC 3461)
+    ("=", re.compile(f"(?:={_HEX}{{2}})+"), _marked),
+    ("=_", re.compile(rf"(?:={_HEX}{{2}})+|=\s*\n|_"), _quoted_printable),
+    ("&", re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"), _entity),
+    ("&", re.compile(r"&[A-Za-z0-9+,]*-"), _utf7),
+    (
+        "\\",
+        re.compile(
+            rf"(?:\\x{_HEX}{{2}})+|\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}"
+            rf"|\\u{_HEX}{{4}}|\\U00{_HEX}{{6}}|\\.",
+            re.DOTALL,
+        ),
+        _backslash,
+    ),
+)
