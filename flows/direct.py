@@ -11,7 +11,7 @@ from typing import TypeVar
 from flows.concurrency import PATIENCE, Gates, room_for
 from tasks.mail.config.loading.environment import resolve_from_environment, resolve_inbound_from_environment
 from tasks.mail.config.loop import InboundConfig, LoopConfig
-from tasks.mail.config.secrets import redactor
+from tasks.mail.config.secrets import hiding, redactor
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
 from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure, SmtpFailure, as_imap_failure
@@ -73,6 +73,11 @@ async def loop_steps(mine: Allowance, key: bytes, run: str | None = None) -> Loo
 
     `key` is what its probe is signed with.
     """
+    with hiding(mine.loop):
+        return await _loop_steps(mine, key, run)
+
+
+async def _loop_steps(mine: Allowance, key: bytes, run: str | None) -> LoopResult:
     loop = mine.loop
     probe = compose(loop.name, loop.smtp, run=run, key=key)
     attempts = Attempts(mine.spend)
@@ -98,6 +103,11 @@ async def loop_steps(mine: Allowance, key: bytes, run: str | None = None) -> Loo
 
 async def inbound_steps(inbound: InboundConfig, run: str | None = None) -> LoopResult:
     """The same of an inbound check."""
+    with hiding(inbound):
+        return await _inbound_steps(inbound, run)
+
+
+async def _inbound_steps(inbound: InboundConfig, run: str | None) -> LoopResult:
     found: Recent | ImapFailure
     try:
         found = await _retrying(

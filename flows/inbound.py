@@ -6,6 +6,7 @@ from prefect.client.schemas.objects import State
 
 from tasks.finish import ended
 from tasks.mail.config.loop import ImapConfig
+from tasks.mail.config.secrets import hiding
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.verdict.inbound import conclude_inbound
@@ -30,7 +31,8 @@ async def inbound_check(imap: ImapConfig, name: str = "inbound") -> LoopResult |
         except ConfigError as error:
             return await ended(misconfigured(str(name), str(error), this_run()))
         try:
-            result = conclude_inbound(inbound, await look(inbound), this_run())
+            with hiding(inbound):
+                result = conclude_inbound(inbound, await look(inbound), this_run())
         except Exception as error:  # Prefect would write it down as it is
             result = unforeseen(inbound, error, this_run())
         return await ended(result, inbound)

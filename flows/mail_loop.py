@@ -7,6 +7,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from tasks.finish import ended
 from tasks.mail.config.loop import Limits, SmtpConfig
+from tasks.mail.config.secrets import hiding
 from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.result import LoopResult
@@ -64,7 +65,8 @@ async def checked(mine: Allowance, key: bytes, named: bool = False) -> LoopResul
     `key` is what its probe is signed with.
     """
     try:
-        return await _checked(mine, key, named)
+        with hiding(mine.loop):
+            return await _checked(mine, key, named)
     except Exception as error:  # Prefect would write it down as it is
         return unforeseen(mine.loop, error, this_run())
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 from tasks.mail.config.fleet import Fleet
+from tasks.mail.config.loading.environment import from_environment
 from tasks.mail.config.loading.files import Config
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.matrix import Matrix
+from tasks.mail.model.redaction.redactor import LEAST
 
-NAMED = 5  # loops of a fleet in the line that tells of it
+NAMED = 5  # loops of a fleet in the line that tells of it, or passwords in a note
+SECTIONS = ("smtp", "imap", "bounce_mailbox")  # with a login
 
 
 def with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> LoopConfig | InboundConfig:
@@ -22,6 +27,41 @@ def with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> 
     warn_after = config.limits.warn_after
     limits = {"max_wait": seconds, "warn_after": min(warn_after, seconds) if warn_after is not None else None}
     return config.model_copy(update={"limits": config.limits.model_copy(update=limits)})
+
+
+def weakness(config: Config) -> str:
+    """What is to be noted of the passwords of a configuration, as far as they are known here; mostly nothing."""
+    short = [f"{where}.{field}" for where, field, password in _passwords(config) if len(password) < LEAST]
+    more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
+    if not short:
+        return ""
+    return (
+        f"{', '.join(short[:NAMED])}{more}: has fewer than {LEAST} characters, so it is hidden in servers' texts only "
+        "where it stands alone: choose a longer password"
+    )
+
+
+def _passwords(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Each section, the field that its password comes from, and the password, unless only a worker has it."""
+    for where, section in _logins(config):
+        if section.password is not None:
+            yield where, "password", section.password.get_secret_value()
+        elif section.password_secret is not None and (value := from_environment(section.password_secret)):
+            yield where, "password_secret", value
+
+
+def _logins(config: Config) -> Iterator[tuple[str, SmtpConfig | MailboxConfig]]:
+    if isinstance(config, Matrix):
+        yield from config.sections().items()
+        return
+    if isinstance(config, Fleet):
+        checks = [(f"loops.{one.config.name}.", one.config) for one in config.members]
+    else:
+        checks = [("", config)]
+    for where, check in checks:
+        for name in SECTIONS:
+            if (section := getattr(check, name, None)) is not None:
+                yield f"{where}{name}", section
 
 
 def route(config: Config) -> str:

@@ -43,6 +43,34 @@ async def test_validate_says_what_is_wrong_in_every_file_and_sends_nothing(
     assert box.commands == []
 
 
+async def test_validate_notes_a_password_that_is_too_short_to_be_hidden_everywhere(
+    mail_loop: Command, tmp_path: Path
+) -> None:
+    """In the file or in the environment, of a loop, a matrix and a fleet; it stays valid, and no password is told."""
+    why = "has fewer than 8 characters, so it is hidden in servers' texts only where it stands alone: "
+    why += "choose a longer password"
+    login = {"host": "mail.test", "username": "bert"}
+    loop = {
+        "smtp": {**login, "password_secret": "short-one", "from_addr": "a@b.test", "to_addr": "c@d.test"},
+        "imap": {**login, "password_secret": "long-one"},
+    }
+    loop["smtp"]["subject_prefix"] = "[x]"
+    named = written(tmp_path, "named", loop)
+    clear = written(tmp_path, "clear", {**loop, "imap": {**login, "password": "s3cret7"}})
+    fleet = written(tmp_path, "fleet", {"loops": {"one": loop, "two": {**loop, "imap": loop["imap"]}}})
+    sender = {name: value for name, value in loop["smtp"].items() if name != "to_addr"}
+    receiver = {**loop["imap"], "password_secret": "short-one", "address": "c@d.test"}
+    matrix = written(tmp_path, "matrix", {"senders": {"a": sender}, "receivers": {"b": receiver}})
+    ended = await mail_loop("validate", clear, named, fleet, matrix, SHORT_ONE="s3cret7", LONG_ONE="s3cret-8")
+    assert (ended.code, ended.out.count(": ok: ")) == (0, 4)
+    assert ended.err.splitlines() == [
+        f"{clear}: note: smtp.password_secret, imap.password: {why}",
+        f"{named}: note: smtp.password_secret: {why}",
+        f"{fleet}: note: loops.one.smtp.password_secret, loops.two.smtp.password_secret: {why}",
+        f"{matrix}: note: senders.a.password_secret, receivers.b.password_secret: {why}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

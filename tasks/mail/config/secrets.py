@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretStr
 
-from tasks.mail.model.redaction.redactor import Redactor
+from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig
     from tasks.mail.config.mailbox import MailboxConfig
 
+# That of the check that runs here: any of its servers may know the passwords of the others.
+_mine: ContextVar[Redactor] = ContextVar("redactor", default=NOTHING)
+
 
 def redactor(*sections: SmtpConfig | MailboxConfig | None) -> Redactor:
-    """One that hides the passwords of these sections, and nothing that is shown of them."""
+    """One that hides the passwords of these sections and of the check that runs here, and nothing that they show."""
     there = [section for section in sections if section is not None]
-    passwords = ((one.username or "", one.password.get_secret_value()) for one in there if one.password)
-    return Redactor(passwords, (text for section in there for text in _shown(section)))
+    passwords = [(one.username or "", one.password.get_secret_value()) for one in there if one.password]
+    return _mine.get().and_also(passwords, [text for section in there for text in _shown(section)])
 
 
 def redactor_of(check: LoopConfig | InboundConfig) -> Redactor:
     """The same for a whole check."""
-    return redactor(*(getattr(check, name, None) for name in ("smtp", "imap", "bounce_mailbox"))).but(check.name)
+    sections = (getattr(check, name, None) for name in ("smtp", "imap", "bounce_mailbox"))
+    return redactor(*sections).and_also((), [check.name])
+
+
+@contextmanager
+def hiding(check: LoopConfig | InboundConfig) -> Iterator[None]:
+    """Within it, whatever is made a text of is without all passwords of `check`, which are in place."""
+    token = _mine.set(redactor_of(check))
+    try:
+        yield
+    finally:
+        _mine.reset(token)
 
 
 def _shown(value: object) -> Iterator[str]:

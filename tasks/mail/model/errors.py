@@ -119,6 +119,12 @@ class ImapFailure(MailLoopError):
     def __str__(self) -> str:
         return self.text
 
+    def hide(self, redact: Redactor) -> None:
+        """Hide the passwords in its words: who shares a session with other checks hears what theirs say."""
+        self.text = redact.text(self.text, mixed=True)
+        self.code = self.code and redact.text(self.code)
+        self.args = (self.error_type, self.stage, self.text)
+
 
 @contextmanager
 def as_imap_failure(redact: Redactor = NOTHING) -> Iterator[None]:
@@ -128,6 +134,9 @@ def as_imap_failure(redact: Redactor = NOTHING) -> Iterator[None]:
     """
     try:
         yield
+    except ImapFailure as failure:
+        failure.hide(redact)
+        raise
     except MailLoopError:
         raise
     except Exception as error:

@@ -265,6 +265,8 @@ NOTHING = "is empty: give a section smtp or imap (or both)"
             f"has a value at line 1, column 7 that makes no sense, such as a date in month 13: {IF}",
         ),
         ("a.yaml", "smtp:\n  host: a\n  host: b\n", "has the field 'host' twice, again at line 3: keep one of them"),
+        ("a.yaml", "S3cret: 1\nS3cret: 2\n", "has a field twice, again at line 2: keep one of them"),
+        ("a.json", '{"S3cret": 1, "S3cret": 2}', "has a field twice: keep one of them"),
         ("a.yaml", "smtp: {}\nsmtp: {}\n", "has the field 'smtp' twice, again at line 2: keep one of them"),
         ("a.yaml", BOMB, "holds more than 10000 values once its aliases are followed: write few values out"),
         ("a.yaml", "smtp: &a\n  host: *a\n", "has an anchor at line 1 that holds itself: write its values out"),

@@ -18,6 +18,7 @@ from tasks.mail.model.errors import ConfigError
 
 MOST_NODES = 10_000
 
+_NAME = re.compile(r"[a-z_]{1,30}")
 _TOML_REASON = re.compile(r"(.*) \(at (?:(line \d+, column \d+)|end of document)\)", re.DOTALL)
 # tomllib takes time and memory quadratic in the parts of a dotted key.
 _DOTTED = re.compile(r"^(?!\s*#)(?:[^.\n]*\.){128}", re.MULTILINE)
@@ -64,7 +65,7 @@ def _json(text: str, source: str) -> object:
         result: dict[str, object] = {}
         for key, value in pairs:
             if key in result:
-                raise ConfigError(f"{source}: has the field {quoted(key)} twice: keep one of them")
+                raise ConfigError(f"{source}: has {_field(key)} twice: keep one of them")
             result[key] = value
         return result
 
@@ -78,6 +79,11 @@ def _json(text: str, source: str) -> object:
         ) from None
     except ValueError:
         raise _too_long(source) from None
+
+
+def _field(name: str) -> str:
+    """A field that may be one of ours; what else a file holds, which a run may have named, is not repeated."""
+    return f"the field {quoted(name)}" if _NAME.fullmatch(name) else "a field"
 
 
 class _Loader(yaml.SafeLoader):
@@ -160,7 +166,7 @@ def _nodes(node: yaml.Node, source: str, known: dict[int, int | None]) -> int:
                 if (key.tag, key.value) in seen:
                     line = key.start_mark.line + 1
                     raise ConfigError(
-                        f"{source}: has the field {quoted(key.value)} twice, again at line {line}: keep one of them"
+                        f"{source}: has {_field(key.value)} twice, again at line {line}: keep one of them"
                     )
                 seen.add((key.tag, key.value))
             count += _nodes(key, source, known) + _nodes(value, source, known)

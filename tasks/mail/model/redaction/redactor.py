@@ -50,9 +50,10 @@ class Redactor:
         self._logins = tuple(dict.fromkeys(login for login in logins if login[1]))
         self._shown = tuple(dict.fromkeys(_folded(value) for value in shown if len(value) >= SHORTEST_VALUE))
 
-    def but(self, *shown: str) -> Redactor:
-        """The same one, which leaves these values alone as well."""
-        return Redactor(self._logins, (*self._shown, *shown))
+    def and_also(self, logins: Iterable[tuple[str, str]], shown: Iterable[str]) -> Redactor:
+        """One that knows of these as well; the same one where it does already."""
+        more = Redactor((*self._logins, *logins), (*self._shown, *shown))
+        return self if (more._logins, more._shown) == (self._logins, self._shown) else more
 
     def text(self, text: str, mixed: bool = False) -> str:
         """`text` with the passwords hidden. `mixed`: it is a sentence of ours, with what a server said in it."""

@@ -1,0 +1,102 @@
+"""A run may name any file of its worker's machine: nothing that is in it comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.logging.handlers import APILogHandler
+
+from flows.fleet import fleet_check
+from flows.inbound import inbound_check
+from flows.loop_matrix import loop_matrix
+from flows.mail_loop import mail_loop_check
+from tasks.mail.model.outcome import Outcome
+from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
+from tests.prefect.secrecy.test_repeated_passwords import result_of
+
+pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.usefixtures("server")]
+
+SECRET = "Zug7Vogel"
+PEM = f"-----BEGIN CERTIFICATE-----\n{SECRET}\n-----END CERTIFICATE-----\n"
+CA_FILES = {
+    "lines": f"root:{SECRET}:19000:0:99999:7:::\n{SECRET}\n",
+    "a broken certificate": PEM,
+    "a key": PEM.replace("CERTIFICATE", "PRIVATE KEY"),
+    "nothing": "",
+}
+FILES = {
+    "shadow": f"root:{SECRET}:19000:0:99999:7:::\n",
+    "lines.yaml": f"root:{SECRET}:19000\n{SECRET}\n",
+    "alias.yaml": f"password: *{SECRET}\n",
+    "tag.yaml": f"password: !{SECRET} x\n",
+    "anchor.yaml": f"a: &{SECRET} [*{SECRET}]\n",
+    "twice.yaml": f"{SECRET}: 1\n{SECRET}: 2\n",
+    "directive.yaml": f"%{SECRET}\n---\na: 1\n",
+    "fields.yaml": f"{SECRET}: {SECRET}\n",
+    "list.yaml": f"- {SECRET}\n",
+    "one.json": f'"{SECRET}"',
+    "broken.json": f'{{"auths": {{"registry": {{"auth": {SECRET}}}}}}}',
+    "twice.json": f'{{"{SECRET}": 1, "{SECRET}": 2}}',
+    "number.toml": f"{SECRET} = 2024-13-45\n",
+    "broken.toml": f"password = {SECRET}\n",
+    "twice.toml": f"{SECRET} = 1\n{SECRET} = 2\n",
+}
+PORT = 1  # nothing is sent: the configuration is refused
+
+
+@pytest.fixture
+def name(name: str) -> str:
+    """Short enough for the names of the loops."""
+    return name[:40].strip("-")
+
+
+async def assert_tells_nothing(state: Any, home: Path, caplog: pytest.LogCaptureFixture, file: Path) -> None:
+    result = await result_of(state)
+    assert result.outcome is Outcome.MISCONFIGURED
+    assert str(file) in result.sentence  # the file, and what to do
+    await APILogHandler.aflush()
+    told = (str(state.message), result.model_dump_json(), caplog.text)
+    assert [text for text in told if SECRET.casefold() in text.casefold()] == []
+    kept = [where for where, data in columns(home / "prefect.db") if SECRET.lower().encode() in data.lower()]
+    assert kept == []
+
+
+@pytest.mark.parametrize("content", CA_FILES)
+@pytest.mark.parametrize("engine", ["flow", "inbound", "fleet", "matrix"])
+async def test_no_error_quotes_a_ca_file(
+    engine: str, content: str, home: Path, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    file = tmp_path / "named"
+    file.write_text(CA_FILES[content], encoding="utf-8")
+    mailbox = {"host": "127.0.0.1", "port": PORT, "username": "bert", "password_secret": "none", "ca_file": str(file)}
+    relay = {"host": "127.0.0.1", "port": PORT, "from_addr": "a@b.test", "subject_prefix": "[x]", "ca_file": str(file)}
+    to: Any = {"to_addr": "c@d.test"}
+    state: Any
+    given: Any
+    if engine == "flow":
+        given = {"smtp": relay | to, "imap": mailbox}
+        state = await mail_loop_check(name, **given, return_state=True)
+    elif engine == "inbound":
+        given = {"imap": mailbox | {"search_subject": "[x]"}}
+        state = await inbound_check(name=name, **given, return_state=True)
+    elif engine == "fleet":
+        given = {"loops": {"one": {"smtp": relay | to, "imap": mailbox}}}
+        state = await fleet_check(name, **given, return_state=True)
+    else:
+        given = {"senders": {"a": relay}, "receivers": {"b": mailbox | {"address": "c@d.test"}}}
+        state = await loop_matrix(name, **given, return_state=True)
+    await assert_tells_nothing(state, home, caplog, file)
+
+
+@pytest.mark.parametrize("called", FILES)
+async def test_no_error_quotes_a_file_of_a_fleet(
+    called: str, home: Path, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    file = tmp_path / called
+    file.write_text(FILES[called], encoding="utf-8")
+    state: Any = await fleet_check(name, files=[str(file)], return_state=True)
+    await assert_tells_nothing(state, home, caplog, file)
