@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI
+import uvicorn
 from prefect.cli import app
 from sqlalchemy import event
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
@@ -37,17 +37,16 @@ def wait_briefly(connection: Any, entry: ConnectionPoolEntry, _proxy: object) ->
 
 
 def trust(hosts: Sequence[str]) -> None:
-    """Have the server of this process refuse requests, WebSockets too, for any other host."""
-    from prefect.server.api import server  # not above: it takes a second
+    """Have the server of this process refuse requests, WebSockets too, for any other host.
 
-    made = server.create_app
+    Around what uvicorn serves, not within it: of Prefect's app its own services ask things by a name that is no host's.
+    """
+    serve = uvicorn.run
 
-    def create_app(*arguments: Any, **options: Any) -> FastAPI:
-        api = made(*arguments, **options)
-        api.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-        return api
+    def run(app: Any, **options: Any) -> None:
+        serve(TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False), **options)
 
-    server.create_app = create_app
+    uvicorn.run = run
 
 
 if __name__ == "__main__":

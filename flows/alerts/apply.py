@@ -14,7 +14,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from flows.alerts import channels as blocks
 from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
 from flows.alerts.loops import known_loops
-from flows.server import crash_automation as crash_rule
+from flows.setup import crash_automation as crash_rule
 from tasks.alert_store import ALIVE, CHECKED, RULES, WATCHED, resource, write
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
 from tasks.alerts.rules import Alerts, Rule

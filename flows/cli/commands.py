@@ -108,7 +108,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
 
 def run_setup(_: argparse.Namespace) -> int:
     """`mail-loop setup`."""
-    from flows.server.bootstrap import setup
+    from flows.setup.bootstrap import setup
 
     return setup()
 

@@ -9,8 +9,8 @@ from prefect.settings import get_current_settings
 from flows.deploy.apply import Say, apply
 from flows.deploy.template import template
 from flows.prefect_api.connection import api, in_a_thread
-from flows.server.bootstrap import DEPLOYMENTS
 from flows.server.prefect import ServerError
+from flows.setup.bootstrap import DEPLOYMENTS
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError

@@ -14,9 +14,9 @@ from flows.cli.demo import end_demo
 from flows.cli.program_name import program
 from flows.server import login as logins
 from flows.server import processes
-from flows.server.bootstrap import DEPLOYMENTS, POOL, ROOT, equip
 from flows.server.login import how_to_log_in
 from flows.server.prefect import SERVER, ServerError, answers, end_unused, guarded, settings, start_server
+from flows.setup.bootstrap import DEPLOYMENTS, POOL, ROOT, equip
 from tasks.mail.config.state_dir import state_home
 
 WORKER = "worker"
@@ -24,7 +24,8 @@ WORKER = "worker"
 
 def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
-    from flows.deploy.prefect_yaml import deployed_checks, without_password  # not above: `stop` needs no Prefect
+    from flows.deploy.prefect_yaml import deployed_checks  # not above: `stop` needs no Prefect
+    from flows.prefect_api.secret_blocks import without_password
     from tasks.run_context import VANTAGE
 
     home = home.absolute()

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from prefect.client.orchestration import get_client
 
-from flows.prefect_api.connection import at
-from flows.server.login import OF_CLIENT
-from tasks.mail.config.loading.environment import variable
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.model.errors import ConfigError
-from tasks.parameters import logins_of, passwords_of, refuse_clear_passwords
+from tasks.parameters import passwords_of, refuse_clear_passwords
 
 Check = LoopConfig | InboundConfig
 FLOWS: Mapping[str, Callable[[dict[str, Any]], Check]] = {
@@ -33,20 +28,6 @@ def deployed_checks(path: Path) -> list[Check]:
         raise ConfigError(f"{path.name}: deployments: must be a list")
     found = [_check(path.name, one) for one in deployments if isinstance(one, dict) and one.get("entrypoint") in FLOWS]
     return [check for check in found if check is not None]
-
-
-async def without_password(url: str, checks: Iterable[Check], environment: Mapping[str, str] = os.environ) -> list[str]:
-    """A sentence for each password that neither the environment nor the Prefect server at `url` knows."""
-    secrets = {login.password_secret for check in checks for login in logins_of(check).values()}
-    named = {secret for secret in secrets if secret and not environment.get(variable(secret))}
-    with at(url, environment.get(OF_CLIENT)):
-        async with get_client() as client:
-            blocks = await client.read_block_documents_by_type("secret") if named else []
-    return [
-        f"No password {secret} is known: set {variable(secret)} and start the worker anew (make stop, make serve), "
-        f"or make a Prefect Secret block {secret}."
-        for secret in sorted(named - {block.name for block in blocks})
-    ]
 
 
 def _content(path: Path) -> object:

@@ -56,7 +56,7 @@ def remember(server: Background, home: Path) -> None:
     """Have `login_for` know the server, from whatever folder a command is run."""
     where = state_home() / SERVERS
     with suppress(OSError), processes.locked(where.with_suffix(".lock")):  # without it the login is to be exported
-        others = {port: entry for port, entry in _servers(where).items() if _running(entry) is not None}
+        others = {port: entry for port, entry in _servers(where).items() if _runs(entry, port)}
         entry = {"home": str(home), "name": server.name}
         _write(where, json.dumps(others | {str(urlsplit(server.url).port): entry}))
 
@@ -66,9 +66,8 @@ def login_for(url: str) -> str | None:
     with suppress(ValueError):  # no port
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname in LOOPBACK:
-            entry: Any = _servers(state_home() / SERVERS).get(str(parts.port))
-            server = _running(entry)
-            if server is not None and urlsplit(server.url).port == parts.port:
+            entry: Any = _servers(state_home() / SERVERS).get(port := str(parts.port))
+            if _runs(entry, port):
                 return known(Path(entry["home"]))
     return None
 
@@ -85,11 +84,13 @@ def how_to_log_in(home: Path, url: str, *, tell: bool) -> list[str]:
     ]
 
 
-def _running(entry: Any) -> Background | None:
+def _runs(entry: Any, port: str) -> bool:
+    """Whether the server of an entry is still there, on this port."""
     try:
-        return processes.running(Path(entry["home"]), str(entry["name"]))
+        server = processes.running(Path(entry["home"]), str(entry["name"]))
     except (TypeError, KeyError):
-        return None
+        return False
+    return server is not None and str(urlsplit(server.url).port) == port
 
 
 def _servers(where: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from flows.cli.main import parser
-from flows.server.bootstrap import POOL, ROOT
+from flows.setup.bootstrap import POOL, ROOT
 from tests.support.servers import PROGRAM_PATH, require
 
 DEPLOY = ROOT / "deploy"

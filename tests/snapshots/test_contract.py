@@ -25,7 +25,7 @@ from flows.inbound import inbound_check
 from flows.loop_matrix import loop_matrix
 from flows.loop_vantage import loop_vantage
 from flows.mail_loop import mail_loop_check
-from flows.server.bootstrap import ROOT
+from flows.setup.bootstrap import ROOT
 from tasks.alert_store import CALL, CHECKED, RULES, STATE, WATCHED, resource
 from tasks.alerting import labels_of
 from tasks.alerts.message import body, silent, subject

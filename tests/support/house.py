@@ -41,7 +41,14 @@ class Room:
 
 # A room imports from rooms on lower floors, never from one beside it, and of them only what its row names.
 ROOMS = (
-    Room(0, "tasks.mail.model", "what all speak: facts, outcomes, errors, result, redaction", "", "pydantic"),
+    Room(
+        0,
+        "tasks.mail.model",
+        "what all speak: facts, outcomes, errors, result; `redaction/`: passwords hidden in texts",
+        "",
+        "pydantic",
+        "redaction",
+    ),
     Room(
         1,
         "tasks.mail.config",
@@ -103,10 +110,10 @@ ROOMS = (
     Room(
         11,
         "flows",
-        "the flows; `server/`, `prefect_api/`, `deploy/`, `alerts/`: what commands do with Prefect",
+        "the flows; `server/`, `prefect_api/`, `setup/`, `deploy/`, `alerts/`: what commands do with Prefect",
         BELOW,
-        "anyio apprise httpx prefect prometheus_client pydantic sqlalchemy yaml",
-        "alerts deploy prefect_api server",
+        "anyio apprise httpx prefect prometheus_client pydantic sqlalchemy starlette uvicorn yaml",
+        "alerts deploy prefect_api server setup",
     ),
     Room(12, "flows.cli", "the command `mail-loop`, a file for a verb", BELOW, "httpx prefect prometheus_client rich"),
     Room(

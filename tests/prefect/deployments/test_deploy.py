@@ -20,7 +20,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from flows.deploy.apply import apply
 from flows.deploy.desired import MARK
 from flows.deploy.template import template
-from flows.server.bootstrap import ROOT
+from flows.setup.bootstrap import ROOT
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.config.spread import anchor

@@ -21,7 +21,7 @@ from prefect.utilities.schema_tools.validation import validate
 
 from flows.deploy.apply import apply
 from flows.deploy.template import template
-from flows.server.bootstrap import ROOT
+from flows.setup.bootstrap import ROOT
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import inbound_config, loop_config
 from tasks.sandbox import Sandbox

@@ -23,9 +23,9 @@ from prefect.states import Crashed, Pending
 from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import at
 from flows.server import processes
-from flows.server.bootstrap import ROOT
 from flows.server.login import OF_CLIENT, known
 from flows.server.prefect import SERVER, free_port, start_server
+from flows.setup.bootstrap import ROOT
 from tests.prefect.records import SOCKETS_LEFT_OPEN, leave_connections
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)

@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from flows.server.bootstrap import POOL, ROOT
+from flows.setup.bootstrap import POOL, ROOT
 from tests.prefect.doors import upgrades
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, login
 
@@ -143,7 +143,8 @@ async def attack(client: httpx.AsyncClient, script: str) -> list[int]:
     codes = []
 
     async def post(path: str, body: dict[str, Any]) -> Any:
-        answer = await client.post(path, json=body)
+        while (answer := await client.post(path, json=body)).status_code == 503:  # SQLite is busy: as any client of its
+            await asyncio.sleep(0.5)
         codes.append(answer.status_code)
         return answer.json().get("id", str(uuid4()))
 

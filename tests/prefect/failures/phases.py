@@ -19,8 +19,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.server import processes
-from flows.server.bootstrap import ROOT
 from flows.server.prefect import settings
+from flows.setup.bootstrap import ROOT
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tests.prefect.failures.api import Api
 from tests.prefect.records import PASSWORD

@@ -22,8 +22,8 @@ from prefect.client.schemas.objects import FlowRun, StateType, TaskRun
 from prefect.events import EventTrigger, ResourceSpecification
 from prefect.states import Cancelling, Crashed
 
-from flows.server.crash_automation import NAME as AUTOMATION
-from flows.server.crash_automation import SILENCE, crash_silent_runs, ensure
+from flows.setup.crash_automation import NAME as AUTOMATION
+from flows.setup.crash_automation import SILENCE, crash_silent_runs, ensure
 from flows.through_prefect import check as check_through_prefect
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult

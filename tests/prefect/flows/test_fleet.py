@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from flows.fleet import AT_ONCE, fleet_check
 from flows.history import read
-from flows.server.bootstrap import ROOT
+from flows.setup.bootstrap import ROOT
 from tasks.alert_store import RULES, STATE, write
 from tasks.finish import listener
 from tasks.history.window import window

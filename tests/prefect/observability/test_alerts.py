@@ -25,9 +25,10 @@ from flows.alerts.automations import PREFIX
 from flows.alerts.loops import known_loops
 from flows.cli.serve import WORKER, serve
 from flows.prefect_api.connection import at
-from flows.server import crash_automation, processes
+from flows.server import processes
 from flows.server.login import known
 from flows.server.prefect import SERVER, free_port, start_server
+from flows.setup import crash_automation
 from tasks.alert_store import RULES, STATE, write
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of

@@ -14,7 +14,7 @@ from flows.loop_matrix import loop_matrix
 from flows.mail_loop import mail_loop_check
 from tasks.mail.model.outcome import Outcome
 from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
-from tests.prefect.secrecy.test_repeated_passwords import result_of
+from tests.support.checks.flow_checks import only_result
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.usefixtures("server")]
 
@@ -53,7 +53,7 @@ def name(name: str) -> str:
 
 
 async def assert_tells_nothing(state: Any, home: Path, caplog: pytest.LogCaptureFixture, file: Path) -> None:
-    result = await result_of(state)
+    result = await only_result(state)
     assert result.outcome is Outcome.MISCONFIGURED
     assert str(file) in result.sentence  # the file, and what to do
     await APILogHandler.aflush()

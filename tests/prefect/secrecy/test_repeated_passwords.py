@@ -19,11 +19,11 @@ from flows.inbound import inbound_check
 from flows.loop_matrix import loop_matrix
 from flows.mail_loop import mail_loop_check
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig, loop_config
-from tasks.mail.model.failed import CheckFailed, MatrixFailed
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.redaction.redactor import HIDDEN
 from tasks.mail.model.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
+from tests.support.checks.flow_checks import only_result
 from tests.support.raw.hostile_places import Scene, scene
 from tests.support.raw.repeating_places import PASSWORD, PASSWORDS, REPEATING, USER, left
 
@@ -90,17 +90,6 @@ async def by_inbound(at: Scene, name: str) -> State[Any]:
 ENGINES: dict[str, Engine] = {"flow": by_flow, "fleet": by_fleet, "matrix": by_matrix, "direct": by_itself}
 
 
-async def result_of(found: State[Any] | LoopResult) -> LoopResult:
-    if isinstance(found, LoopResult):
-        return found
-    data: Any = await found.aresult(raise_on_failure=False)
-    if isinstance(data, CheckFailed):
-        return data.result
-    (result,) = data.results if isinstance(data, MatrixFailed) else data if isinstance(data, tuple) else (data,)
-    assert isinstance(result, LoopResult), repr(data)
-    return result
-
-
 @asynccontextmanager
 async def watched(home: Path, caplog: pytest.LogCaptureFixture, capfd: Any) -> AsyncIterator[None]:
     """Afterwards nothing of the password is in the log, the output, Prefect's database and its files."""
@@ -123,7 +112,7 @@ async def test_what_a_server_repeats_is_on_no_record(
         async with scene() as at:
             REPEATING[place](at, PASSWORDS)
             found = await ENGINES[engine](at, f"{name[:30]}-{engine}")
-        result = await result_of(found)
+        result = await only_result(found)
     assert left(result.model_dump_json()) == []
     assert HIDDEN in result.model_dump_json()
     if isinstance(found, State):
@@ -136,7 +125,7 @@ async def test_nor_is_it_of_an_inbound_check(
 ) -> None:
     async with watched(home, caplog, capfd), scene() as at:
         REPEATING[place](at, PASSWORDS)
-        result = await result_of(await by_inbound(at, name))
+        result = await only_result(await by_inbound(at, name))
     assert left(result.model_dump_json()) == []
     assert HIDDEN in result.model_dump_json()
 
@@ -157,7 +146,7 @@ async def test_nor_is_an_error_that_nobody_foresaw(
     async with watched(home, caplog, capfd):
         async with scene() as at:
             found = await ENGINES[engine](at, f"{name[:30]}-{engine}")
-        result = await result_of(found)
+        result = await only_result(found)
     assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.UNEXPECTED)
     assert left(result.model_dump_json()) == []
     assert f"RuntimeError: no entropy for {HIDDEN}" in result.sentence
@@ -182,7 +171,7 @@ async def test_nor_is_one_of_an_inbound_check(
 
     monkeypatch.setattr(transport, broken)
     async with watched(home, caplog, capfd), scene() as at:
-        result = await result_of(await by_inbound(at, name))
+        result = await only_result(await by_inbound(at, name))
     assert result.error_type is ErrorType.UNEXPECTED
     assert left(result.model_dump_json()) == []
     assert "RuntimeError: cannot send b" in caplog.text

@@ -12,7 +12,7 @@ import yaml
 
 from flows.cli.program_name import program
 from flows.deploy.prefect_yaml import deployed_checks
-from flows.server.bootstrap import DEPLOYMENTS
+from flows.setup.bootstrap import DEPLOYMENTS
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import CLEAR
 

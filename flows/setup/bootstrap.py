@@ -49,7 +49,7 @@ def equip(url: str, environment: Mapping[str, str]) -> None:
     import httpx  # not above: `stop` needs none of them
     import prefect
 
-    from flows.server import crash_automation
+    from flows.setup import crash_automation
 
     # MAIL_LOOP_HOME is for the worker: seen here, it would be frozen into the deployments.
     env = {name: value for name, value in environment.items() if name != "MAIL_LOOP_HOME"} | {"PREFECT_API_URL": url}
