@@ -32,7 +32,7 @@ from tasks.alert_store import (
 )
 from tasks.alerts import message
 from tasks.alerts.rules import TRIAL, Rule
-from tasks.alerts.state import Kind, Pending, Standing, after
+from tasks.alerts.state import Kind, Pending, Standing, after, storable
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 
@@ -163,7 +163,7 @@ class _Calls:
         if not now:
             await self.client.delete_variable_by_name(name)
         else:
-            await write(self.client, name, {key: standing.model_dump(mode="json") for key, standing in now.items()})
+            await write(self.client, name, storable(now))
         self.before = now
 
 

@@ -17,6 +17,7 @@ from flows.alerts.loops import known_loops
 from flows.setup import crash_automation as crash_rule
 from tasks.alert_store import ALIVE, CHECKED, RULES, WATCHED, resource, write
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
+from tasks.alerts.markup import Markup
 from tasks.alerts.rules import Alerts, Rule
 from tasks.alerts.state import Standing
 from tasks.mail.model.errors import ConfigError
@@ -37,14 +38,20 @@ async def apply(alerts: Alerts, say: Say) -> None:
             if (way := way_of(channel, urls[name])) is not None:
                 _refuse_mail(alerts, name, way, loops)
         before = await in_force(client)
-        made = {name: await blocks.make(client, name, one, urls[name]) for name, one in alerts.channels.items()}
-        ids, fresh = await _automations(client, alerts, made, say)
+        made: dict[str, UUID] = {}
+        markup: dict[str, Markup] = {}
+        for name, channel in alerts.channels.items():
+            url, markup[name] = blocks.as_text(channel, urls[name])
+            made[name] = await blocks.make(client, name, channel, url)
+        ids, fresh = await _automations(client, alerts, made, markup, say)
         silent: dict[str, dict[str, str]] = {}
         for name, _, target in alerts.pairs():
             if (found := ids.get(f"{PREFIX}{name} to {target}{SILENCE}")) is not None:
                 silent.setdefault(name, {})[target] = str(found)
         rules = {name: rule.model_dump(mode="json", exclude_unset=True) for name, rule in alerts.rules.items()}
-        value = {"rules": rules, "automations": silent, "channels": {name: str(block) for name, block in made.items()}}
+        channels = {name: str(block) for name, block in made.items()}
+        told = {name: one for name, one in markup.items() if one != "any"}
+        value = {"rules": rules, "automations": silent, "channels": channels, "markup": told}
         if value != before:
             await write(client, RULES, value)
         for gone in before.get("channels", {}):
@@ -81,10 +88,14 @@ def _refuse_mail(alerts: Alerts, channel: str, way: frozenset[str], loops: Mappi
 
 
 async def _automations(
-    client: PrefectClient, alerts: Alerts, made: Mapping[str, UUID], say: Say
+    client: PrefectClient, alerts: Alerts, made: Mapping[str, UUID], markup: Mapping[str, Markup], say: Say
 ) -> tuple[dict[str, UUID], bool]:
     """Create, change and remove automations; returns the ids by name, and whether one on silence is new or changed."""
-    wanted = [one for name, rule, channel in alerts.pairs() for one in automations(name, rule, channel, made[channel])]
+    wanted = [
+        one
+        for name, rule, channel in alerts.pairs()
+        for one in automations(name, rule, channel, made[channel], markup[channel])
+    ]
     found = [one for one in await client.read_automations() if is_ours(one)]
     ids: dict[str, UUID] = {}
     fresh = False

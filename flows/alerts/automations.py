@@ -10,6 +10,7 @@ from prefect.automations import AutomationCore, EventTrigger, Posture, ResourceS
 from tasks.alert_store import ALIVE, CALL, CHANNEL, CHECKED, RULE, WATCHED
 from tasks.alerting import sign
 from tasks.alerts import message
+from tasks.alerts.markup import Markup, shown
 from tasks.alerts.rules import Rule
 
 PREFIX = "mail-loop alert: "
@@ -18,10 +19,12 @@ SILENCE = ", no check"
 EVERY_LOOP = "mail-loop.loop.*"
 
 
-def automations(name: str, rule: Rule, channel: str, block: UUID) -> list[AutomationCore]:
+def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup) -> list[AutomationCore]:
     """What a rule is for one channel: one that calls and tells of the recovery, and for silence one more."""
     told = SendNotification(
-        block_document_id=block, subject="{{ event.payload.subject }}", body="{{ event.payload.body }}"
+        block_document_id=block,
+        subject=shown("{{ event.payload.subject }}", markup),
+        body=shown("{{ event.payload.body }}", markup),
     )
     kinds = ("recovered",) if rule.when == "silent" else (rule.when, "recovered")
     calling = AutomationCore(
@@ -37,13 +40,14 @@ def automations(name: str, rule: Rule, channel: str, block: UUID) -> list[Automa
     )
     if rule.when != "silent":
         return [calling]
-    return [calling, silence(name, rule, channel, block)]
+    return [calling, silence(name, rule, channel, block, markup)]
 
 
-def silence(name: str, rule: Rule, channel: str, block: UUID) -> AutomationCore:
+def silence(name: str, rule: Rule, channel: str, block: UUID, markup: Markup) -> AutomationCore:
     """Calls once when a loop has had no good check for so long."""
     loops = [f"mail-loop.loop.{loop}" for loop in rule.loops] if rule.loops else EVERY_LOOP
-    subject, body = message.silent(rule.within or "")
+    templates = message.silent(rule.within or "")
+    subject, body = (shown(one, markup, message.LONGEST, (message.LINK,)) for one in templates)
     return AutomationCore(
         name=f"{PREFIX}{name} to {channel}{SILENCE}",
         description=DESCRIPTION,

@@ -10,12 +10,23 @@ from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr
 
+from tasks.alerts.markup import Markup
 from tasks.alerts.rules import Channel
 from tasks.credentials import secret_value
 from tasks.mail.model.errors import ConfigError
 
 BLOCK = "mail-loop-{channel}"
 TYPES = ("custom-webhook", "slack-webhook")  # of the blocks that we make
+PLAIN_BLOCKS = {"pager-duty-webhook"}
+# By the classes of Apprise; of any other it is not known what it reads.
+MARKUP: dict[str, Markup] = {
+    "NotifyDiscord": "discord",
+    "NotifyEmail": "plain",
+    "NotifyNtfy": "plain",
+    "NotifyPagerDuty": "plain",
+    "NotifySlack": "slack",
+    "NotifyTelegram": "telegram",
+}
 
 
 async def url_of(name: str, channel: Channel) -> str:
@@ -33,6 +44,21 @@ async def url_of(name: str, channel: Channel) -> str:
             raise ConfigError(f"channels.{name}.apprise: the value of {channel.apprise} is no URL that Apprise knows")
         return url
     return ""
+
+
+def as_text(channel: Channel, url: str) -> tuple[str, Markup]:
+    """The URL with which a channel is told to take text for text, where it can be told, and what is markup there."""
+    if channel.apprise is None:
+        plain = channel.block is not None and channel.block.partition("/")[0] in PLAIN_BLOCKS
+        return url, "plain" if plain else "any"
+    from apprise import Apprise, NotifyFormat
+
+    told = f"{url}{'&' if '?' in url else '?'}format=text"  # the last one counts
+    services = Apprise(told)
+    if len(services) != 1 or services[0].notify_format != NotifyFormat.TEXT:
+        return url, "any"
+    markup = MARKUP.get(type(services[0]).__name__)
+    return (told, markup) if markup else (url, "any")
 
 
 async def make(client: PrefectClient, name: str, channel: Channel, url: str) -> UUID:

@@ -29,6 +29,7 @@ from flows.server.prefect import free_port
 from flows.server.sandbox import SANDBOX, address, login, start_sandbox
 from flows.through_prefect import check
 from tasks.alert_store import CALL, CHANNEL, RULE, RULES, STATE, resource, write
+from tasks.alerts.markup import known
 from tasks.alerts.rules import TRIAL, Rule
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ConfigError
@@ -134,7 +135,8 @@ class _Play:
         try:
             for key, rule in copies.items():
                 for channel in rule.channels:
-                    wanted = automations(key, rule, channel, UUID(before["channels"][channel]))
+                    markup = known(before.get("markup", {}).get(channel))
+                    wanted = automations(key, rule, channel, UUID(before["channels"][channel]), markup)
                     made += [await self.client.create_automation(one) for one in wanted]
                     silent[key][channel] = str(made[-1])  # the one on silence comes last
             added = {key: rule.model_dump(mode="json", exclude_unset=True) for key, rule in copies.items()}

@@ -8,6 +8,10 @@ from tasks.alerts.state import Kind, Standing
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 
+LONGEST, LONGEST_WHO = 500, 150  # characters: with subject and link no service takes less
+LINK = ("://", ": //")  # in the words of others: only our own link, to the run, works
+IN_OUR_LINK = str.maketrans({char: f"%{ord(char):02X}" for char in "\\*_~`|<>&@"})  # markup; the address is the same
+
 # For Prefect's templates, which see the last event that counted as good. `{within}` is filled in here.
 SILENT_SUBJECT = "[mail-loop] {{ event.payload.loop }}: silent"
 SILENT_BODY = (
@@ -26,18 +30,18 @@ def body(
     kind: Kind, result: LoopResult, standing: Standing, at: datetime, last_good: datetime | None, url: str | None
 ) -> str:
     """The text of a call: the verdict first. `standing` is that before a recovery, or with the check that calls."""
-    lines = [one_line(result.sentence, None)]
+    lines = [one_line(result.sentence.replace(*LINK), LONGEST)]
     if kind == "recovered":
         was = f"was {standing.outcome}" if standing.checks else "had no good check"
         lines.append(f"It {was} {_since(standing, at)}.")
     else:
         if result.who_acts:
-            lines.append(one_line(f"Who acts: {result.who_acts}.", None))
+            lines.append(one_line(f"Who acts: {result.who_acts.replace(*LINK)}.", LONGEST_WHO))
         good = f"{_minute(last_good)}" if last_good else "none on record"
         since = _since(standing, at)
         lines.append(f"{since[0].upper()}{since[1:]}. The last good check: {good}.")
     if url:
-        lines.append(f"The run: {url}")
+        lines.append(f"The run: {url.translate(IN_OUR_LINK)}")
     return "\n".join(lines)
 
 

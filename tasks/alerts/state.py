@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +14,9 @@ from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 
 Kind = Literal["failing", "degraded", "silent", "recovered"]
+
+MOST = 5000  # characters of JSON that a Prefect Variable holds
+CUTS = (None, 500, 200, 50, 20)
 
 
 class Pending(BaseModel):
@@ -93,3 +98,15 @@ def seen(rule: Rule, result: LoopResult) -> Literal["bad", "good"] | None:
     if result.status is Status.ERROR:
         return None
     return "good" if result.status is Status.OK else "bad"
+
+
+def storable(states: Mapping[str, Standing]) -> dict[str, Any]:
+    """As much as a Prefect Variable holds. What would be said again is cut first, and at last it is not said again."""
+    for cut in CUTS:
+        value = {rule: standing.model_dump(mode="json") for rule, standing in states.items()}
+        for standing in value.values():
+            for call in standing["pending"].values():
+                call["body"] = call["body"][:cut]
+        if len(json.dumps(value)) < MOST:
+            return value
+    return {rule: standing.model_dump(mode="json") | {"pending": {}} for rule, standing in states.items()}

@@ -8,7 +8,8 @@ from email.mime.text import MIMEText
 from email.parser import BytesHeaderParser
 from email.utils import formatdate, make_msgid
 
-REASON = "550 5.1.1 no such mailbox any more"
+# Words as servers have them, and what is markup somewhere: `mail-loop alerts test` shows what becomes of it in a chat.
+REASON = "550 5.1.1 <monitor@sandbox.localhost>: no such mailbox any more <@&>*_`"
 
 
 def bounce(raw: bytes, recipient: str, host: str) -> bytes:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect.client.schemas.actions import VariableCreate
 
 from tasks.alerts import message
 from tasks.alerts.rules import Rule
-from tasks.alerts.state import Kind, Pending, Standing, after
+from tasks.alerts.state import MOST, Kind, Pending, Standing, after, storable
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tests.support.mail.strategies import stable
@@ -89,6 +91,44 @@ def test_where_a_loop_stands_survives_as_json() -> None:
     pending = Pending(event="e", kind="failing", subject="s", body="b", at=START)
     standing = Standing(called=True, bad=2, checks=3, since=START, outcome="lost", pending={"pager": pending})
     assert Standing.model_validate(standing.model_dump(mode="json")) == standing
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 10, 30])
+@pytest.mark.parametrize("letter", ["x", "\u044f"])
+def test_an_outage_is_remembered_however_much_is_said_to_however_many(letter: str, channels: int) -> None:
+    """A Prefect Variable holds no more, and a call whose outage cannot be written down is not made."""
+    call = Pending(event="e" * 36, kind="failing", subject="s" * 99, body=letter * 900, at=START)
+    pending = {f"channel-{number}": call for number in range(channels)}
+    states = {"failing": Standing(called=True, bad=2, checks=3, since=START, outcome="lost", pending=pending)}
+    value = storable(states)
+    assert VariableCreate(name="x", value=value).value == value
+    assert len(json.dumps(value)) < MOST
+    read = Standing.model_validate(value["failing"])
+    assert read.model_copy(update={"pending": pending}) == states["failing"]
+    if channels <= 10:
+        assert read.pending.keys() == pending.keys()
+        assert all(one.body and call.body.startswith(one.body) for one in read.pending.values())
+    if channels == 1 and letter == "x":
+        assert read == states["failing"]
+
+
+@pytest.mark.parametrize("kind", ["failing", "recovered"])
+def test_the_longest_call_is_one_that_every_service_takes(kind: Kind) -> None:
+    """PagerDuty takes 1,024 characters."""
+    long = result("e").model_copy(update={"sentence": "*" * 9999, "who_acts": "_" * 9999, "loop": "x" * 63})
+    standing = Standing(called=True, bad=2, checks=99999, since=START, outcome="misconfigured")
+    url = f"https://prefect.operations.example.org/v2/runs/flow-run/{'0' * 36}"
+    text = message.body(kind, long, standing, START + timedelta(days=999, minutes=59), START, url)
+    assert len(message.subject(kind, long.loop, "misconfigured")) + len(text) < 1000
+    assert text.endswith(url)
+
+
+def test_links_in_the_words_of_others_do_not_work_and_ours_has_no_markup() -> None:
+    linked = result("e").model_copy(update={"sentence": "See tg://a", "who_acts": "http://evil.test"})
+    standing = Standing(bad=1, checks=1, since=START)
+    text = message.body("failing", linked, standing, START, None, "http://ui.test/a_b/*c~/&d")
+    assert text.count("://") == 1
+    assert text.endswith("The run: http://ui.test/a%5Fb/%2Ac%7E/%26d")
 
 
 def test_a_call_says_what_where_since_when_and_which_check_was_good_last() -> None:
