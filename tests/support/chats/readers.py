@@ -35,6 +35,7 @@ TELEGRAM_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);")
 TAG = re.compile(r"<(/?)([a-z-]+)((?: [a-z-]+=\"[^\"<>]*\")*)>")
 WORD_MENTION = re.compile(r"(?<![\w@])@[a-z][\w.-]*", re.IGNORECASE)
 MASKED = re.compile(r"(?<!\\)!?\[([^\]\n]*[^\\\]\n]|)\]\(([^)\n]*)\)")
+SHOWN = ("subject", "title", "text", "body", "message", "Body", "description")
 SLACK_CONTROL = re.compile(r"<([^<>\n]+)>")
 
 
@@ -102,7 +103,7 @@ def teams(call: Mapping[str, Any]) -> Seen:
 
 def anything(call: Mapping[str, Any]) -> Seen:
     """JSON for a program that may hand it to any of the others, or to a page."""
-    text = "\n".join(value for key, value in call.items() if key in ("text", "body", "message", "Body", "description"))
+    text = "\n".join(value for key, value in call.items() if key in SHOWN)
     live: list[str] = list(_Html.tags(text))
     for reader in (slack, discord, mattermost):
         live += reader({"text": text, "content": text, "mrkdwn": False}).live
@@ -111,8 +112,11 @@ def anything(call: Mapping[str, Any]) -> Seen:
 
 def plain(call: Mapping[str, Any]) -> Seen:
     """A service that shows text as it is: PagerDuty, ntfy without Markdown, mail that is text/plain."""
-    text = str(call.get("payload", {}).get("summary") or call.get("message"))
-    if "payload" in call and len(text) > 1024:
+    alert = call.get("payload", {})
+    summary = str(alert.get("summary", ""))
+    details = alert.get("custom_details", {})
+    text = "\n".join([summary, *map(str, details.values()), call.get("title", ""), call.get("message", "")])
+    if len(summary) > 1024:
         raise Refused("'payload.summary' must be at most 1024 characters")
     return Seen(text, ("Markdown",) if call.get("markdown") else ())
 
