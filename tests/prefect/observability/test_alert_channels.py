@@ -253,7 +253,9 @@ def mail_seen(raw: bytes) -> Seen:
     message = message_from_bytes(raw, policy=default)
     assert isinstance(message, EmailMessage)
     live = () if message.get_content_type() == "text/plain" else ("HTML",)
-    return Seen(f"{message['Subject']}\n{message.get_content()}", live)
+    body = message.get_body(("plain", "html"))
+    assert isinstance(body, EmailMessage)
+    return Seen(f"{message['Subject']}\n{body.get_content()}", live)
 
 
 @pytest.mark.parametrize("name", SENTENCES)
