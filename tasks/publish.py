@@ -18,6 +18,7 @@ from tasks.alerting import called, labels_of
 from tasks.history.record import embedded
 from tasks.mail.config.loop import Limits
 from tasks.mail.config.state_dir import make_private, state_home
+from tasks.mail.config.state_files import open_state_file
 from tasks.mail.model.errors import describe_os_error
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.report.report import line, markdown
@@ -39,7 +40,7 @@ def _keep(result: LoopResult) -> None:
     path = state_home() / UNPUBLISHED
     try:
         make_private(path.parent)
-        with path.open("a", encoding="utf-8") as file:
+        with open(path, "a", encoding="utf-8", opener=open_state_file) as file:
             file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line(result)}\n")
     except OSError as error:
         log.error("The verdict on %s could not be kept in %s: %s", result.loop, path, describe_os_error(error))

@@ -17,6 +17,7 @@ from flows.server import login as logins
 from flows.server import processes
 from flows.server.processes import Background
 from tasks.mail.config.state_dir import make_private
+from tasks.mail.config.state_files import open_state_file
 from tasks.mail.model.errors import MailLoopError
 
 SERVER = "server"
@@ -111,7 +112,7 @@ def private_server(home: Path) -> Iterator[str]:
     """The API of a server in `home`, started if it is not there, ended by the last one that uses it."""
     make_private(home)
     try:
-        with (home / "users.lock").open("ab") as in_use:
+        with open(home / "users.lock", "ab", opener=open_state_file) as in_use:
             yield _joined(home, in_use)
     finally:
         end_unused(home)
@@ -147,5 +148,5 @@ def end_unused(home: Path) -> bool:
     """End the private server in `home`, unless a check still uses it: that one will end it. False if nothing ended."""
     if processes.running(home, SERVER) is None:
         return False
-    with processes.locked(home / "start.lock"), (home / "users.lock").open("ab") as users:
+    with processes.locked(home / "start.lock"), open(home / "users.lock", "ab", opener=open_state_file) as users:
         return _alone(users) and processes.stop(home, SERVER)

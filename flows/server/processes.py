@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tasks.mail.config.state_dir import make_private
+from tasks.mail.config.state_files import open_state_file
 
 END_SECONDS = 10.0  # from SIGTERM to SIGKILL
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -40,13 +41,14 @@ def start(
 ) -> Background:
     """Start a process in a session of its own, its output in `home/<name>.log`, and put it on record."""
     make_private(home)
-    with (home / f"{name}.log").open("ab") as log, uninterrupted():
+    with open(home / f"{name}.log", "ab", opener=open_state_file) as log, uninterrupted():
         process = subprocess.Popen(  # noqa: S603  # our own programs, with arguments of our own
             argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
         process.returncode = 0  # it is meant to outlive this object, which would warn about it
         background = Background(name, process.pid, _start_time(process.pid) or 0, url)
-        _record(home, name).write_text(json.dumps(asdict(background)), encoding="utf-8")
+        with open(_record(home, name), "w", encoding="utf-8", opener=open_state_file) as record:
+            record.write(json.dumps(asdict(background)))
     return background
 
 
@@ -119,7 +121,7 @@ def uninterrupted() -> Iterator[None]:
 def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Hold a lock on `path` (fcntl.flock): processes take turns, and one that dies lets go of it."""
     make_private(path.parent)
-    with path.open("ab") as file:
+    with open(path, "ab", opener=open_state_file) as file:
         fcntl.flock(file, how)
         yield
 

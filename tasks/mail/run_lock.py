@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.state_dir import make_private, state_home
+from tasks.mail.config.state_files import open_state_file
 from tasks.mail.model.errors import CheckSkipped, describe_os_error
 from tasks.mail.send_budget import Allowance, used_within_hour, within_budget
 
@@ -57,7 +58,7 @@ def key(loop: LoopConfig) -> str:
 
 def _lock(held: ExitStack, path: Path) -> None:
     """Lock the file, or say who has it."""
-    file = held.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="ascii"))
+    file = held.enter_context(os.fdopen(open_state_file(path, os.O_RDWR | os.O_CREAT), "r+", encoding="ascii"))
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

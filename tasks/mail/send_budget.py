@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from tasks.mail.config.loop import LoopConfig
+from tasks.mail.config.state_files import open_state_file
 from tasks.mail.model.errors import CheckSkipped, describe_os_error
 
 HOUR = 3600.0
@@ -31,7 +32,7 @@ class Allowance:
         if self._sent is None:
             return
         try:
-            with self._sent.open("a", encoding="ascii") as file:
+            with open(self._sent, "a", encoding="ascii", opener=open_state_file) as file:
                 file.write(f"{time.time():.6f} {_since_boot()}\n")
         except OSError as error:
             log.warning("What was sent could not be put on record: %s", describe_os_error(error))
@@ -64,7 +65,10 @@ def used_within_hour(path: Path) -> int:
     new = path.with_suffix(".new")
     try:
         # Line by line: where a budget is large, most of what a check would hold in memory is this file.
-        with path.open(encoding="ascii", errors="replace") as lines, new.open("w", encoding="ascii") as recent:
+        with (
+            open(path, encoding="ascii", errors="replace", opener=open_state_file) as lines,
+            open(new, "w", encoding="ascii", opener=open_state_file) as recent,
+        ):
             for line in map(_not_in_future, lines):
                 if _age(line, here) < HOUR:
                     recent.write(f"{line}\n")

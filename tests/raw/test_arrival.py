@@ -12,7 +12,7 @@ from flows.direct import check
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.search.scan import OLD_REPORTS
+from tasks.mail.search.findings import OLD_REPORTS
 from tests.support.checks.rounds import (
     FAULTS,
     KINDS,

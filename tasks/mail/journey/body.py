@@ -22,7 +22,7 @@ class Body(StrEnum):
 
     INTACT = "intact"
     CHANGED = "changed"
-    UNKNOWN = "unknown"  # it carries no checksum
+    UNKNOWN = "unknown"  # it carries no checksum, or could not be read
 
 
 def body_of(message: Message, sent: bytes | None = None) -> Body:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import Message
 
@@ -19,8 +19,11 @@ from tasks.mail.journey.received.copies import Parting, parting
 from tasks.mail.journey.received.hops import Hop, hops
 from tasks.mail.model.observed import Signature
 from tasks.mail.probe.match import POLICY
+from tasks.mail.probe.octets import bounded, has_end
 
 OURS = ("X-Mail-Loop-Id", "X-Mail-Loop-Name")
+GRAIN = timedelta(seconds=1)
+LATEST = datetime.max.replace(tzinfo=UTC) - GRAIN  # a stranger may date a message so that nothing can be added
 MOST_HOPS = 60  # a message may claim to have had any number
 
 log = logging.getLogger(__name__)
@@ -78,12 +81,12 @@ def journey(
     Without `known` its own dates are all there is to go by: from the earliest to the latest of them.
     """
     try:
-        message = message_from_bytes(raw, policy=POLICY)
+        message = message_from_bytes(bounded(raw), policy=POLICY)
         fields = [(name, str(value)) for name, value in message.items()]
         sent = known.body if known else None
-        body = body_of(message, sent)
+        body = body_of(message, sent) if has_end(raw) else Body.UNKNOWN
         added = foreign(message, sent) if sent is not None and body is Body.CHANGED else ""
-        other = _hops(list(message_from_bytes(copy, policy=POLICY).items())) if copy else ()
+        other = _hops(list(message_from_bytes(bounded(copy), policy=POLICY).items())) if copy else ()
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A message could not be parsed: %s", type(error).__name__)
         return None
@@ -109,7 +112,7 @@ def _steps(way: Sequence[Hop], known: Known | None) -> tuple[Step, ...]:
         dates = [hop.at for hop in way if hop.at is not None]
         if not dates:
             return tuple(map(Step, way))
-        known = Known(min(dates), max(dates) + timedelta(seconds=1))
+        known = Known(min(dates), min(max(dates), LATEST) + GRAIN)
     return steps(
         way, sent=known.sent, detected=known.detected, accepted=known.accepted, internaldate=known.internaldate
     )

@@ -92,7 +92,7 @@ class Arrival:
     `delay` is the last notice that the probe is still being tried; it proves neither.
     `message` is the copy that decides, as it lies in the mailbox, its first octets at least; empty where it could not
     be read. `copy` is another, where there is one. `earlier`: what else was found, of earlier runs. `quotas`: what the
-    server says of the room in the mailbox, where nothing was found.
+    server says of the room in the mailbox, where nothing was found. `more`: copies still came as they were counted.
     `unread`: why the mailbox could not be read, where a bounce ended the wait all the same; `bounces_unread`: why the
     bounce mailbox could not.
     """
@@ -111,6 +111,7 @@ class Arrival:
     signatures: tuple[Signature, ...] = ()
     unread: ImapFailure | None = None
     bounces_unread: ImapFailure | None = None
+    more: bool = False
 
     @property
     def first(self) -> Hit:

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST_DATE = datetime(2200, 1, 1, tzinfo=UTC)  # what is later cannot be reckoned with everywhere, and is nobody's time
+
+
+def in_range(date: datetime) -> bool:
+    """Whether a date that a stranger wrote may be the time of some clock, however wrong, and can be reckoned with."""
+    return UNKNOWN_DATE < date < LATEST_DATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from tasks.mail.probe.match import (
     own_parts,
     text_of,
 )
+from tasks.mail.probe.octets import MOST_HEADER_LINES, bounded, mentions
 
 STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # the second is for SMTPUTF8 (RFC 6533)
 ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers"}
@@ -67,12 +68,26 @@ def bounce_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
     A report of a delay is none: the relay is still trying. `fresh`: it came after the probe was sent; else the address
     that it came to, six digits of the id, is not enough to make it the probe's.
     """
-    return _notice_of(raw, probe, FAILED, fresh)
+    return _notice_of(raw, probe, FAILED, fresh) if concerns(raw, probe, fresh) else None
 
 
 def delay_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
     """The notice in the message `raw` that `probe` is delayed; None if it says anything else."""
-    return _notice_of(raw, probe, DELAYED, fresh)
+    return _notice_of(raw, probe, DELAYED, fresh) if concerns(raw, probe, fresh) else None
+
+
+def notice_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
+    """The bounce of `probe`, or else the notice that it is delayed, in a message that concerns it."""
+    return _notice_of(raw, probe, FAILED, fresh) or _notice_of(raw, probe, DELAYED, fresh)
+
+
+def concerns(raw: bytes, probe: Probe, fresh: bool = True) -> bool:
+    """Whether the octets of a message have a word of `probe`: without one it is no notice, and is not parsed."""
+    if mentions(raw, probe.id):
+        return True
+    if not (fresh and probe.verp and probe.token.encode() in raw.lower()):
+        return False
+    return _came_to(HEADERS.parsebytes(bounded(raw, MOST_HEADER_LINES)), probe)
 
 
 def _notice_of(raw: bytes, probe: Probe, action: str, fresh: bool) -> Bounce | None:
@@ -86,7 +101,7 @@ def _notice_of(raw: bytes, probe: Probe, action: str, fresh: bool) -> Bounce | N
 @lru_cache(maxsize=4)
 def _parsed(raw: bytes) -> Message:
     """Each notice is read for a bounce and for a delay, by all who wait in the mailbox that it comes to."""
-    return message_from_bytes(raw, policy=POLICY)
+    return message_from_bytes(bounded(raw), policy=POLICY)
 
 
 def _notice_in(report: Message, probe: Probe, action: str, fresh: bool) -> Bounce | None:

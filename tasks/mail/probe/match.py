@@ -15,6 +15,7 @@ from enum import Enum, auto
 
 from tasks.mail.model.header import Row
 from tasks.mail.probe.compose import Probe
+from tasks.mail.probe.octets import bounded, mentions
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +67,10 @@ def match(headers: bytes, probe: Probe) -> Match:
     if not is_answer(message):
         if ids:
             return Match.OWN if _values(message, "X-Mail-Loop-Name") == {probe.loop} else Match.COPY
-        if has_ids(message, probe):
+        from_us = may_be_from(message, probe)
+        if from_us and has_ids(message, probe) and _may_be_about(message, probe):
             return Match.COPY
-        if _has_subject(message, probe) and may_be_from(message, probe):
+        if from_us and _has_subject(message, probe):
             return Match.PERHAPS
     return Match.REPORT if comes_as_bounce(message) else Match.NO
 
@@ -94,6 +96,12 @@ def _has_subject(message: Message, probe: Probe) -> bool:
     return bool(ours) and not rest and GATEWAY_TAGS.fullmatch(tags) is not None
 
 
+def _may_be_about(message: Message, probe: Probe) -> bool:
+    """Whether the subject is the probe's by its token. A quarantine's notice may have the Message-ID, but not that."""
+    subject = decoded(message.get("Subject"))
+    return not subject or probe.token in subject.split()
+
+
 def may_be_from(message: Message, probe: Probe) -> bool:
     """Whether the sender is the probe's, at least in words: a list may put `by way of` and its own address there."""
     sender = decoded(message.get("From")).casefold()
@@ -106,9 +114,11 @@ def body_has_id(raw: bytes, probe: Probe) -> bool:
     It says so once: what quotes the probe's header as well has the id more often.
     """
     number = probe.id.encode()
+    if not mentions(raw, probe.id):
+        return False
     line = re.compile(rb"^Probe: " + number + rb"[ \t\r]*$", re.MULTILINE)
     try:
-        parts = own_parts(message_from_bytes(raw, policy=POLICY))
+        parts = own_parts(message_from_bytes(bounded(raw), policy=POLICY))
         texts = (text_of(part) for part in parts if part.get_content_maintype() == "text")
         return any(line.search(text) and text.count(number) == 1 for text in texts)
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them

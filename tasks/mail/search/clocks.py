@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tasks.mail.model.facts import Arrival, Receipt
+from tasks.mail.model.header import in_range
 
 INTERNALDATE_GRAIN = timedelta(seconds=1)  # it is cut off to the whole second, so the truth lies up to one later
 CLOCK_SLACK = 2 * INTERNALDATE_GRAIN  # two clocks that are no further apart are not told to be
@@ -16,7 +17,7 @@ def delivery_seconds(sent: Receipt, found: Arrival) -> float:
     The mail server's clock is believed only within the time that passed here; otherwise detection is the bound.
     """
     elapsed = found.detected.since(sent.accepted)
-    if clock_skew(sent, found) or not found.hits:
+    if clock_skew(sent, found) or not (found.hits and in_range(found.first.internaldate)):
         return elapsed
     by_server = found.first.internaldate + INTERNALDATE_GRAIN - sent.started.utc_at(sent.accepted)
     return max(0.0, min(elapsed, by_server.total_seconds()))
@@ -24,7 +25,7 @@ def delivery_seconds(sent: Receipt, found: Arrival) -> float:
 
 def clock_skew(sent: Receipt, found: Arrival) -> float:
     """Seconds by which the mail server's clock is recognisably off: positive if it is fast; 0.0 if it may be right."""
-    if not found.hits:
+    if not (found.hits and in_range(found.first.internaldate)):
         return 0.0
     arrived = found.first.internaldate
     earliest, latest = sent.started.utc, sent.started.utc_at(found.detected)

@@ -15,7 +15,7 @@ from tasks.mail.model.header import Row
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.match import HEADERS, comes_as_bounce, decoded, is_answer
-from tasks.mail.search.scan import CLOCK_MARGIN
+from tasks.mail.search.findings import CLOCK_MARGIN
 
 # What mail programs put in front of the subject that they answer or forward, in the commonest languages.
 ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)

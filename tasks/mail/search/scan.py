@@ -1,59 +1,42 @@
-"""What a look into a mailbox takes: the copies of the probe, its bounce, and how far each folder has been seen."""
+"""What a look into a mailbox takes, and how far each folder has been seen."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass, field, replace
-from datetime import timedelta
+from dataclasses import KW_ONLY, dataclass, field
 
-from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
-from tasks.mail.mailboxes.imap.mailbox import MOST_WALKED, Mailbox
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.reading import BATCH, MOST_WALKED
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.facts import Bounce, Hit, Receipt
 from tasks.mail.model.header import Row
-from tasks.mail.model.moment import Moment
-from tasks.mail.model.outcome import FAILED, Placement
-from tasks.mail.probe.bounce import bounce_of, delay_of
-from tasks.mail.probe.compose import Probe
-from tasks.mail.probe.match import HEADERS, Match, body_has_id, match_row
+from tasks.mail.model.outcome import Placement
+from tasks.mail.probe.match import HEADERS, Match, match_row
+from tasks.mail.search.findings import Findings
+from tasks.mail.search.unread import Seen
 
-CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
 LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
 UNTOLD_SECONDS = 5.0  # after so long a look does not rely on a server to tell of new messages
-OLD_REPORTS = 20  # of those, what may be a bounce but is too old by its date, and is read all the same
-
-
-@dataclass(slots=True)
-class _Seen:
-    """How far a folder has been looked at: everything below `uidnext`."""
-
-    uidvalidity: int
-    uidnext: int
+LOOK_SECONDS = 1.0  # in which a look catches up on the headers of a folder
+ROWS_AT_ONCE = 20  # headers that are parsed before others have their turn
+ARRIVALS = {Match.OWN, Match.COPY, Match.PERHAPS}
 
 
 @dataclass
-class Looks:
+class Looks(Findings):
     """What is known of the mailbox so far; it outlives the connections it was learned on.
 
     With `reports_only` neither the probe nor other folders are looked for: it is the mailbox that bounces go to.
     """
 
-    probe: Probe
-    imap: ImapConfig
-    sent: Receipt
     _: KW_ONLY
     reports_only: bool = False
-    seen: dict[str, _Seen] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
     empty: set[str] = field(default_factory=set)  # folders that were looked at aside, and held nothing
-    hits: dict[tuple[str, int, int], Hit] = field(default_factory=dict)
-    bounce: Bounce | None = None
-    delay: Bounce | None = None  # the last one: it tells most of where the probe is now
-    detected: Moment | None = None
-    notes: list[str] = field(default_factory=list)
-    old_reports: int = 0  # read so far
 
     async def look_at_selected(self, box: Mailbox, place: Place) -> None:
         """Look at the expected folder, which stays selected between the looks."""
@@ -61,7 +44,8 @@ class Looks:
             if not box.news:
                 await box.noop()  # without it a server may answer from the view of the command before
             if box.news or box.unfetched >= UNTOLD_SECONDS:
-                await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
+                await self._take_new(box, place, seen)
+            await self._catch_up(box, place, seen)
         else:
             await self.examine(box, place)
 
@@ -70,10 +54,10 @@ class Looks:
         with self.tolerating_unreadable(box, place):
             status = await box.status(place.folder)
             self.empty = self.empty - {place.folder} | ({place.folder} if status.messages == 0 else set())
-            if not self.is_news(place, status):
+            if not (self.is_news(place, status) or self.is_behind(place.folder)):
                 return
             if status.messages == 0 and status.uidnext and status.uidvalidity:
-                self.seen[place.folder] = _Seen(status.uidvalidity, status.uidnext)
+                self.seen[place.folder] = Seen(status.uidvalidity, status.uidnext)
                 return
             await self.examine(box, place)
 
@@ -81,6 +65,11 @@ class Looks:
         """Whether there may be messages in a folder that have not been looked at."""
         seen = self.seen.get(place.folder)
         return not seen or (folder.uidvalidity, folder.uidnext) != (seen.uidvalidity, seen.uidnext)
+
+    def is_behind(self, folder: str) -> bool:
+        """Whether there was more in a folder than the looks so far had time for."""
+        seen = self.seen.get(folder)
+        return self.unread.count(folder) > 0 or (seen is not None and (bool(seen.rest) or seen.floor is not None))
 
     def is_as_seen(self, place: Place, folder: Selected) -> bool:
         """Whether messages have the numbers that they had when the folder was looked at."""
@@ -104,87 +93,97 @@ class Looks:
         """Look at what is not known of a folder that has just been opened."""
         seen = self.seen.get(place.folder)
         if seen is not None and seen.uidvalidity == selected.uidvalidity:
-            await self._take(box, place, seen, await box.fetch_new(seen.uidnext))
+            await self._take_new(box, place, seen)
+            await self._put_off(box, seen)  # what a lost connection has kept the first look from
+            await self._catch_up(box, place, seen)
             return
-        seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
+        self.unread.forget(place.folder, selected.uidvalidity)
+        seen = Seen(selected.uidvalidity, selected.uidnext or 1, first=selected.uidnext or 1)
         # What has just landed is the last message. Asked for alone it comes soonest; a copy of it may lie before it.
         newest = selected.exists
-        await self._take(box, place, seen, await box.fetch_range(newest, newest, flags=False))
+        seen.floor = await self._take(box, place, seen, await box.fetch_range(newest, newest, flags=False))
+        if seen.floor is not None:
+            self.seen[place.folder] = seen
+        await self.read_some(box, place, seen)
+        until = time.monotonic() + LOOK_SECONDS
         async for rows in box.newest_first(newest - 1, flags=False):
-            await self._take(box, place, seen, rows)
-            if self.detected or all(self._is_old(row) for row in rows):
+            known = len(self.hits)
+            seen.floor = await self._take(box, place, seen, rows)
+            await self.read_some(box, place, seen)
+            if (self.detected and len(self.hits) <= known + 1) or all(self.is_old(row) for row in rows):
+                break
+            if time.monotonic() >= until:
+                await self._put_off(box, seen)
                 break
         else:
             if selected.exists > MOST_WALKED:
                 self.note(f"Only the newest {MOST_WALKED} messages of {place.folder} were looked at.")
-        # Only now: a walk that a lost connection ends in the middle is begun again.
+        seen.floor = None
         self.seen[place.folder] = seen
+
+    async def _put_off(self, box: Mailbox, seen: Seen) -> None:
+        """Leave the rest of the first look to the next ones, which look at what is new before they go on with it."""
+        if seen.floor is not None:
+            seen.owes([uid for uid in await box.newest_uids() if uid < seen.floor])
+            seen.floor = None
 
     async def last_look(self, box: Mailbox, watched: list[Place]) -> None:
         """Before a probe is called lost, look at the newest messages whatever their dates: a clock may be far off."""
         for place in watched:
             with self.tolerating_unreadable(box, place):
                 selected = await box.examine(place.folder)
-                seen = _Seen(selected.uidvalidity, selected.uidnext or 1)
+                known = self.seen.get(place.folder)
+                while known and known.rest and not self.detected:
+                    await self._catch_up(box, place, known)
+                seen = Seen(selected.uidvalidity, selected.uidnext or 1, first=selected.uidnext or 1)
                 async for rows in box.newest_first(selected.exists, LAST_LOOK, flags=False):
-                    await self._take(box, place, seen, rows[::-1], final=True)
+                    await self._take(box, place, seen, rows, final=True)
                     if self.detected:
                         break
+                await self.read_some(box, place, seen, final=True)
+        if (left := self.unread.count()) and not self.detected:
+            self.note(f"{left} messages that come as bounces do were not read: there was no time for so many.")
 
-    async def _take(self, box: Mailbox, place: Place, seen: _Seen, rows: Sequence[Row], final: bool = False) -> None:
-        """Take from `rows` what concerns the probe, and remember how far they reach."""
-        for row in rows:
-            kind = match_row(row, self.probe)
+    async def _take_new(self, box: Mailbox, place: Place, seen: Seen) -> None:
+        """Look at what has come; of very much, at the newest first."""
+        rows = await box.fetch_new(seen.uidnext)
+        left, box.left = box.left, []
+        await self._take(box, place, seen, rows)
+        seen.owes(left)
+
+    async def _catch_up(self, box: Mailbox, place: Place, seen: Seen) -> None:
+        """Go on with what the looks before had no time for, the newest first."""
+        until = time.monotonic() + LOOK_SECONDS
+        while seen.rest:
+            uids, known = seen.rest[-BATCH:], len(self.hits)
+            rows = await box.fetch_uids(uids)
+            await self._take(box, place, seen, rows)
+            seen.done(uids, all_old=all(self.is_old(row) for row in rows))
+            if self.detected and len(self.hits) <= known + 1:  # where copies lie close together, all are counted
+                seen.rest.clear()
+            if time.monotonic() >= until:
+                break
+        await self.read_some(box, place, seen)
+
+    async def _take(
+        self, box: Mailbox, place: Place, seen: Seen, rows: Sequence[Row], final: bool = False
+    ) -> int | None:
+        """Take from `rows` what concerns the probe, and remember how far they reach; returns the lowest UID of them."""
+        for number, row in enumerate(rows):
+            if number % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
+                await asyncio.sleep(0)  # their headers may be long, and other checks want to go on
+            kind, old = match_row(row, self.probe), self.is_old(row)
             if self.reports_only and kind is not Match.REPORT:
                 kind = Match.NO
-            if kind is Match.PERHAPS and body_has_id(await self._body(box, place, row), self.probe):
-                kind = Match.COPY
-            if kind is Match.REPORT and self.bounce is None and self._is_worth_reading(row, final):
-                self._read_report(await self._body(box, place, row), place, row)
-            if kind in {Match.OWN, Match.COPY} and not _is_senders_copy(place, row):
-                own = kind is Match.OWN
-                hit = Hit(place.folder, place.placement, seen.uidvalidity, row.uid, row.internaldate, own)
-                self.hits[hit.folder, hit.uidvalidity, hit.uid] = hit
-            if (self.hits or self.bounce) and self.detected is None:
-                self.detected = Moment.now()
-            # Only now: a message whose body was not read before the connection was lost is looked at again.
+            if kind is Match.REPORT and self.bounce is None and (final or not old):
+                self.unread.add(place.folder, seen.uidvalidity, row, kind, old)
+            elif kind in ARRIVALS and not _is_senders_copy(place, row):
+                if kind is Match.PERHAPS:
+                    self.unread.add(place.folder, seen.uidvalidity, row, kind, old)
+                else:
+                    self.hit(place, seen.uidvalidity, row.uid, row.internaldate, own=kind is Match.OWN)
             seen.uidnext = max(seen.uidnext, row.uid + 1)
-
-    def _read_report(self, raw: bytes, place: Place, row: Row) -> None:
-        """Take the bounce of the probe, or the notice that it is delayed."""
-        fresh = not self._is_old(row)
-        if (notice := bounce_of(raw, self.probe, fresh) or delay_of(raw, self.probe, fresh)) is None:
-            return
-        mailbox = f"{self.imap.username} at {self.imap.host}"
-        notice = replace(notice, mailbox=mailbox, folder=place.folder, arrived=row.internaldate)
-        if notice.action == FAILED:
-            self.bounce = notice
-        elif self.delay is None or self.delay.arrived is None or self.delay.arrived <= row.internaldate:
-            self.delay = notice
-
-    async def _body(self, box: Mailbox, place: Place, row: Row) -> bytes:
-        """The body of a message; none where the server refuses it, for one bad message must not shut the mailbox."""
-        try:
-            return await box.fetch_body(row.uid)
-        except ImapFailure as failure:
-            if not box.alive:
-                raise
-            self.note(f"Message {row.uid} in {place.folder} could not be read: {failure}.")
-            return b""
-
-    def _is_worth_reading(self, report: Row, final: bool) -> bool:
-        """Whether to read what may be a bounce. Old ones only at the end: a clock may be far off."""
-        if not self._is_old(report):
-            return True
-        self.old_reports += final
-        return final and self.old_reports <= OLD_REPORTS
-
-    def _is_old(self, row: Row) -> bool:
-        return row.internaldate < self.sent.started.utc - CLOCK_MARGIN
-
-    def note(self, text: str) -> None:
-        """Each note once, however often its reason is met."""
-        self.notes += [text] if text not in self.notes else []
+        return min((row.uid for row in rows), default=None)
 
 
 def _is_senders_copy(place: Place, row: Row) -> bool:

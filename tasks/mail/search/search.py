@@ -16,6 +16,7 @@ from tasks.mail.mailboxes.folders import Place, Places, places
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.polling import Pace
 from tasks.mail.mailboxes.imap.pool.pool import opened
+from tasks.mail.mailboxes.imap.reading import BODY_OCTETS
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
@@ -62,6 +63,7 @@ class Search(Looks):
     unreadable: int = 0  # answers that could not be read, on connections that are over
     earlier: Earlier = field(default_factory=Earlier)
     read: dict[Hit, bytes] = field(default_factory=dict)  # copies, as they lie in the mailbox
+    more: bool = False  # copies were still coming when they were counted
     message: bytes = b""  # the copy that decides
     copy: bytes = b""  # and another
     quotas: tuple[Quota, ...] = ()
@@ -72,7 +74,8 @@ class Search(Looks):
             opened = time.monotonic()
             try:
                 found = await self._on_one_connection(deadline)
-                wanted = self.imap.verify_dkim and found.message
+                # What was cut off cannot be verified.
+                wanted = self.imap.verify_dkim and found.message and len(found.message) < BODY_OCTETS
                 return replace(found, signatures=await verified(found.message)) if wanted else found
             except ImapFailure as failure:
                 self.trouble = failure
@@ -115,6 +118,7 @@ class Search(Looks):
             delay=self.delay,
             earlier=tuple(self.earlier.told.values()),
             quotas=self.quotas,
+            more=self.more,
         )
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:
@@ -140,7 +144,7 @@ class Search(Looks):
             if not self.detected and box.selected != expected.folder:
                 # Back from a look aside: what came meanwhile is seen now, and what comes next wakes IDLE.
                 await self.examine(box, expected)
-            if not self.detected:
+            if not (self.detected or self.is_behind(expected.folder)):
                 await pace.pause(box)
         if self.hits:
             await self._settle(box, expected, junk)
@@ -162,8 +166,15 @@ class Search(Looks):
         await self._read(box)
         known = len(self.hits)
         await self._look_by_opening(box, expected)
-        if len(self.hits) > known:
+        while len(self.hits) > known:
+            known = len(self.hits)
             await self._read(box)
+            if self.more or known <= 1 + self.sent.earlier_copies:
+                break
+            # Where more come than were sent they may come by the hundred: what is told is how many there are.
+            await asyncio.sleep(SETTLE_SECONDS)
+            await self.look_at_selected(box, expected)
+            self.more = time.monotonic() >= until + COPY_SECONDS
 
     async def _read(self, box: Mailbox) -> None:
         self.message, self.copy = await read_copies(box, self.hits.values(), self.read, self.note)

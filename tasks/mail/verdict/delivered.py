@@ -41,7 +41,8 @@ def arrived(
     if len(found.hits) > 1:
         folders = ", ".join(sorted({copy.folder for copy in found.hits}))
         look = ways(journey.parting if journey else None, loop.smtp.host)
-        sentence = f"The message arrived {len(found.hits)} times ({folders}), first {after}: {look.words}."
+        times = f"{'at least ' if found.more else ''}{len(found.hits)} times ({folders})"
+        sentence = f"The message arrived {times}, first {after}: {look.words}."
         return Verdict(Status.WARNING, Outcome.DUPLICATED, sentence, who_acts=look.who)
     slow = slow_step(journey, retried=bool(errors))
     if loop.limits.warn_after is not None and seconds > loop.limits.warn_after:

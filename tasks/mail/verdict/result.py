@@ -12,6 +12,7 @@ from tasks.mail.journey.received.clocks import own_skew
 from tasks.mail.journey.record import journey_record, tls_records
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
+from tasks.mail.model.header import in_range
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.result import AttemptRecord, LoopResult
@@ -114,7 +115,7 @@ def _journey(
         sent=sent.started.utc,
         detected=sent.started.utc_at(found.detected),
         accepted=sent.started.utc_at(sent.accepted) if sent.certain else None,
-        internaldate=found.first.internaldate,
+        internaldate=date if in_range(date := found.first.internaldate) else None,
         body=probe.content.partition(b"\r\n\r\n")[2],
     )
     way = journey(found.message, known, loop.imap.authserv_id, found.copy)
@@ -200,13 +201,13 @@ def _found(sent: Receipt, found: Arrival) -> dict[str, object]:
     if found.hits:
         first = found.first
         facts |= {
-            "arrived_at": first.internaldate,
+            "arrived_at": first.internaldate if in_range(first.internaldate) else None,
             "delivery_seconds": delivery_seconds(sent, found),
             "folder": first.folder,
             "placement": first.placement,
             "copies": len(found.hits),
             "matched_uids": tuple(hit.uid for hit in found.hits),
-            "latest_internaldate": max(hit.internaldate for hit in found.hits),
+            "latest_internaldate": max(filter(in_range, (hit.internaldate for hit in found.hits)), default=None),
         }
     return facts
 
@@ -216,6 +217,9 @@ def _clock_note(sent: Receipt, found: Arrival, way: Journey | None) -> tuple[str
     if step := clock_step(sent, found):
         jump = f"{'forward' if step > 0 else 'back'} by {abs(step):.0f} s"
         return (f"This machine's clock jumped {jump} during the check; the times here do not follow it.",)
+    if found.hits and not in_range(found.first.internaldate):
+        said = "its INTERNALDATE cannot be read or is out of range"
+        return (f"The mail server has no date of the message ({said}), so times are measured by this machine's clock.",)
     if not (skew := clock_skew(sent, found)) or (way and own_skew(way.steps)):
         return ()
     off = "fast" if skew > 0 else "slow"

@@ -24,7 +24,8 @@ from pydantic import SecretStr
 
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.imap.folder import FolderStatus
-from tasks.mail.mailboxes.imap.mailbox import BATCH, MOST_WALKED, Mailbox
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.reading import BATCH, MOST_WALKED
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net import resolve

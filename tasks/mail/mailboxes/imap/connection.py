@@ -36,6 +36,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         self.host = host
         self.stage = "connect"
         self.exists = 0  # messages in the selected folder
+        self.came = 0  # messages of which the server has told, in whatever folder
         self.news = False  # the server has said how many there are since the owner last looked
         self.counted: Callable[[int, str], None] = lambda number, kind: None  # told of each EXISTS and EXPUNGE
         self.closed = asyncio.Event()
@@ -182,6 +183,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             self._bye = response[0][4:]
         elif (counted := count(response)) is not None:
             if counted[1] == "EXISTS":
+                self.came += max(0, counted[0] - self.exists)
                 self.exists = counted[0]
                 self.news = True
                 self._stirred.set()

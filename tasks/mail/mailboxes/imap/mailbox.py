@@ -1,41 +1,27 @@
-"""The IMAP leg's mailbox: list folders, read the newest messages, wait for more; see writes for the rest."""
+"""The IMAP leg's mailbox: list folders, open one, wait for news; see reading and writes for the rest."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap import search as imap_search
-from tasks.mail.mailboxes.imap.encoding import folder_name, quoted, uid_set
+from tasks.mail.mailboxes.imap.encoding import folder_name, quoted
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected, folder_status, opened
-from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.mailboxes.imap.quota import quotas
-from tasks.mail.mailboxes.imap.responses import Folder, Response
+from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.mailboxes.imap.writes import Changes
-from tasks.mail.model.header import Row
 from tasks.mail.model.observed import Quota, TlsSession
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
-
-Read = TypeVar("Read")
-
-BODY_OCTETS = 128 * 2**10
-FIRST_BATCH, BATCH = 10, 200  # messages a FETCH, when they are walked back
-MOST_WALKED = 20_000  # messages walked back in one look: what a server says to have may be anything
-HEADERS = (
-    b"(UID FLAGS INTERNALDATE BODY.PEEK[HEADER.FIELDS (X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN "
-    b"X-MAIL-LOOP-SIGNATURE MESSAGE-ID SUBJECT FROM DATE AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES "
-    b"X-FAILED-RECIPIENTS RETURN-PATH RECEIVED)]<0.65536>)"
-)
 
 
 class Mailbox(Changes):
@@ -49,11 +35,9 @@ class Mailbox(Changes):
         super().__init__(session)
         self._idle_refused = False
         self._wire_names: dict[str, bytes] = {}
-        self._fetched = time.monotonic()
         self.selected: str | None = None
         self._view: Selected | None = None  # of the folder that is open
         self._writable = False
-        self.unreadable = 0  # answers to FETCH that could not be read: what they spoke of has not been looked at
 
     @classmethod
     async def open(cls, config: ImapConfig, until: float = math.inf) -> Mailbox:
@@ -126,51 +110,11 @@ class Mailbox(Changes):
             return None
         return replace(self._view, exists=self.exists)
 
-    async def newest_first(
-        self, exists: int, most: int = MOST_WALKED, *, flags: bool = True
-    ) -> AsyncIterator[list[Row]]:
-        """The newest messages of the open folder in batches, from the last of `exists` back.
-
-        `most` counts the messages asked for: there may be fewer than the server says. `flags`: whether they matter, of
-        all that is fetched the one thing that changes.
-        """
-        last, end, size = exists, max(0, exists - most), FIRST_BATCH
-        while last > end:
-            first = max(end + 1, last - size + 1)
-            if rows := await self.fetch_range(first, last, flags=flags):  # all of a batch may be gone by now
-                yield rows
-            last, size = first - 1, BATCH
-
-    async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[Row]:
-        """The messages with these sequence numbers, as far as they exist, by ascending UID."""
-        if last >= self.exists:  # else there are new ones still to be fetched
-            self._fetching()
-        first, last = max(first, 1), min(last, self.exists)
-        return await self._fetch("FETCH", b"%d:%d" % (first, last)) if first <= last else []
-
-    async def fetch_new(self, uidnext: int) -> list[Row]:
-        """The messages with this UID or a higher one, by ascending UID."""
-        self._fetching()
-        if not self.exists:
-            return []
-        # n:* always includes the last message, whatever its UID.
-        return [row for row in await self._fetch("UID FETCH", b"%d:*" % uidnext) if row.uid >= uidnext]
-
-    async def fetch_uids(self, uids: Collection[int]) -> list[Row]:
-        """The messages with these UIDs, as far as they exist."""
-        return await self._fetch("UID FETCH", uid_set(uids)) if uids else []
-
     async def search(self, since: datetime | None, field: str, value: str, without: str | None = None) -> list[int]:
         """UIDs of messages by day, header field and keyword; servers differ in what they find: see criteria()."""
         arguments = imap_search.criteria(since, field, value, without)
         reply = await self._session.ask("search", "UID SEARCH", *arguments)
         return imap_search.found(reply.responses)
-
-    async def fetch_body(self, uid: int, limit: int = BODY_OCTETS) -> bytes:
-        """The first octets of a whole message; none when it is gone."""
-        reply = await self._session.ask("search", "UID FETCH", b"%d" % uid, b"(UID BODY.PEEK[]<0.%d>)" % limit)
-        bodies = self._read(reply, lambda response: responses.body(response, uid))
-        return next(iter(bodies), b"")[:limit]
 
     async def noop(self) -> None:
         """Bring the view of the open folder up to date."""
@@ -216,10 +160,6 @@ class Mailbox(Changes):
         wire = self._wire_names.get(folder)
         return quoted(folder_name(folder, self._utf8) if wire is None else wire)
 
-    def _fetching(self) -> None:
-        self._session.connection.news = False
-        self._fetched = time.monotonic()
-
     async def _select(self, stage: str, verb: str, folder: str) -> Selected:
         self.selected = self._view = None  # also after a refusal (RFC 9051, 6.3.2)
         self._session.connection.exists = 0
@@ -231,15 +171,5 @@ class Mailbox(Changes):
         if not self.exists:
             self._fetching()  # there is nothing to fetch, so all that is there is known
         self._view, self._writable = opened(reply.responses), verb == "SELECT"
+        self._opened(self._view)
         return self._view
-
-    async def _fetch(self, verb: str, messages: bytes) -> list[Row]:
-        reply = await self._session.ask("search", verb, messages, HEADERS)
-        rows = {row.uid: row for row in self._read(reply, responses.row)}
-        return [rows[uid] for uid in sorted(rows)]
-
-    def _read(self, reply: Reply, read: Callable[[Response], Read | None]) -> list[Read]:
-        """What can be read of the answers to a FETCH; the others are counted."""
-        found = [(response, read(response)) for response in reply.responses]
-        self.unreadable += sum(answer is None and responses.is_answer(response) for response, answer in found)
-        return [answer for _, answer in found if answer is not None]

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import islice
 
 from tasks.mail.mailboxes.imap.encoding import decode_name
-from tasks.mail.model.header import UNKNOWN_DATE, Row
+from tasks.mail.model.header import LATEST_DATE, UNKNOWN_DATE, Row, in_range
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 
 Response = tuple[bytes, ...]
@@ -167,19 +167,35 @@ def body(response: Response, uid: int) -> bytes | None:
     return octets if present else None
 
 
+def octets(response: Response) -> tuple[int | None, bytes]:
+    """The UID and the octets of BODY[...] in a FETCH response; None where it has not both."""
+    message = _message(response)
+    present, found = _body(message[2]) if message else (False, b"")
+    return (message[1] if message and present else None), found
+
+
+def uid(response: Response) -> int | None:
+    """The UID in a FETCH response."""
+    return message[1] if (message := _message(response)) else None
+
+
 def internaldate(value: bytes) -> datetime:
-    """An INTERNALDATE, or UNKNOWN_DATE: a message does not disappear because its server cannot say when it came."""
+    """An INTERNALDATE, or UNKNOWN_DATE: a message does not disappear because its server cannot say when it came.
+
+    One that is too late to be true is LATEST_DATE.
+    """
     if (match := _DATE.fullmatch(value)) is None or match[2].upper() not in _MONTHS:
         return UNKNOWN_DATE
     day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
     offset = timedelta(hours=int(match[8]), minutes=int(match[9])) * (-1 if match[7] == b"-" else 1)
     try:
         # A leap second is not a time in Python; a second less is near enough.
-        return datetime(
+        date = datetime(
             year, _MONTHS.index(match[2].upper()) + 1, day, hour, minute, min(second, 59), tzinfo=timezone(offset)
         )
     except ValueError:
         return UNKNOWN_DATE
+    return date if in_range(date) else UNKNOWN_DATE if date <= UNKNOWN_DATE else LATEST_DATE
 
 
 def count(response: Response) -> tuple[int, str] | None:

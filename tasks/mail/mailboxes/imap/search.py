@@ -9,7 +9,7 @@ from datetime import datetime
 from tasks.mail.mailboxes.imap.encoding import quoted
 from tasks.mail.mailboxes.imap.responses import Response, number
 
-MOST_FOUND = 1000  # UIDs taken of one answer, the lowest first
+MOST_FOUND = 5000  # UIDs taken of one answer, the lowest first
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # no locale's
 
 _SEARCH = re.compile(rb"SEARCH\b([ \d]*)", re.IGNORECASE)

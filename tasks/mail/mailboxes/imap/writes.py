@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from tasks.mail.mailboxes.imap.encoding import uid_set
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.protocol import Asking
+from tasks.mail.mailboxes.imap.reading import Reading
 from tasks.mail.model.header import Row
 
 
-class Changes(ABC):
+class Changes(Reading):
     """The changing half of a Mailbox."""
 
     def __init__(self, session: Asking) -> None:
-        self._session = session
+        super().__init__(session)
         self._spare_recent = session.config.spare_recent
         self._views: dict[str, Selected] = {}
         self.spared: set[str] = set()  # folders left unchanged for others' \\Recent
-
-    @abstractmethod
-    async def fetch_uids(self, uids: Collection[int]) -> list[Row]: ...
 
     @abstractmethod
     async def _select(self, stage: str, verb: str, folder: str) -> Selected: ...

@@ -23,7 +23,7 @@ from uuid import UUID
 
 from tasks.mail.config.loop import TOKEN_LENGTH
 from tasks.mail.model.durations import MINUTE, duration
-from tasks.mail.model.header import Row
+from tasks.mail.model.header import Row, in_range
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
 from tasks.mail.probe.match import HEADERS
@@ -60,12 +60,13 @@ class Terms:
 
 
 def sent_at(row: Row) -> datetime | None:
-    """The Date of a message, if it has one."""
+    """The Date of a message, if it has one that may be true."""
     dates = HEADERS.parsebytes(row.headers).get_all("Date", [])
     try:
         (date,) = dates
         moment = parsedate_to_datetime(str(date))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC) if in_range(moment) else None
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

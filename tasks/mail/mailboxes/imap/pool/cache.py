@@ -32,6 +32,7 @@ class View:
         self.changes = 0  # how often a message has gone
         self.bodies: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self.exists = 0
+        self.came = 0  # messages since it was opened
         self._uids: list[int] = []  # of the last so many sequence numbers; 0 is not known
         self._rows: dict[int, Row] = {}
         self._order: list[int] = []  # the UIDs of these, ascending
@@ -47,7 +48,7 @@ class View:
         same = opened.exists == self.exists and opened.uidnext is not None
         if not (same and (last + 1 == opened.uidnext or (not last and opened.uidnext == self.opened.uidnext))):
             self._renumber(opened.exists)
-        self.opened = opened
+        self.opened, self.came = opened, 0
         return self.next is None or opened.uidnext is None or opened.uidnext > self.next
 
     def count(self, number: int, kind: str) -> None:
@@ -59,8 +60,10 @@ class View:
             self.changes += 1
         elif kind == "EXISTS" and self.exists <= number < self.exists + MOST_NUMBERED:
             self._uids = (self._uids + [0] * (number - self.exists))[-MOST_NUMBERED:]
+            self.came += number - self.exists
             self.exists = number
         elif kind == "EXISTS":  # some have gone of which it has not told
+            self.came += max(0, number - self.exists)
             self._renumber(number)
 
     def learn(self, rows: Iterable[Row], changes: int) -> list[Row]:
@@ -92,6 +95,17 @@ class View:
         """All new messages were fetched, and these they are."""
         if self.next is not None:
             self.next = max([self.next, *(row.uid + 1 for row in rows)])
+
+    def skip(self, uidnext: int) -> None:
+        """The new messages below this UID are too many to be fetched for all: each waiter does it in his own time."""
+        self.next = self.whole_from = uidnext
+
+    def at_most(self, uidnext: int) -> int:
+        """How many messages there may be with this UID or a higher one."""
+        told = self.opened.uidnext
+        most = self.exists if told is None else min(self.exists, max(0, told - uidnext) + self.came)
+        known = (place for place, uid in enumerate(reversed(self._uids)) if 0 < uid < uidnext)
+        return min(most, next(known, most))
 
     def give_up(self) -> None:
         """The server does not let new messages be fetched for all: each waiter asks for himself."""

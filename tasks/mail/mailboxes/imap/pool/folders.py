@@ -110,7 +110,10 @@ class SharedFolders:
             return
         for waiter in self.waiters:
             waiter.unreadable += self.box.unreadable - before
-        self._hand_out(view, view.learn(rows, changes))
+        known = view.learn(rows, changes)
+        if self.box.left:
+            view.skip(max(self.box.left) + 1)
+        self._hand_out(view, None if self.box.left else known)
         view.reached(rows)
 
     async def fetch_range(self, view: View, first: int, last: int, flags: bool) -> tuple[list[Row], int]:

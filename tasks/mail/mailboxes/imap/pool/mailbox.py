@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
-from tasks.mail.mailboxes.imap.mailbox import BODY_OCTETS, Mailbox
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.polling import SLICE_SECONDS, SOON
 from tasks.mail.mailboxes.imap.pool.cache import View
 from tasks.mail.mailboxes.imap.pool.lease import Share
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
+from tasks.mail.mailboxes.imap.reading import BODY_OCTETS
 from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.model.header import Row
 
@@ -188,6 +189,10 @@ class SharedMailbox(Mailbox):
         place = self.place
         view = self._shared.views.get(place[0]) if place else None
         return view if view and place and view.opened.uidvalidity == place[1] else None
+
+    def _at_most(self, uidnext: int) -> int:
+        view = self._seen_by_all()
+        return view.at_most(uidnext) if view else 0
 
     def _fetching(self) -> None:
         self._told = False

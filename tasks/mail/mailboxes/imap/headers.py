@@ -1,0 +1,59 @@
+"""Which header fields are asked for, and how a header that is too long for one answer is read all the same: pure."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.mail.probe.octets import MOST_HEADER_LINES, bounded
+
+HEADER_OCTETS = 16 * 2**10  # of the fields below, in one message; what is left out of longer ones is asked for by name
+# What a message is known by, and is never long in honest mail.
+KNOWN_BY = (
+    b"X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN X-MAIL-LOOP-SIGNATURE MESSAGE-ID "
+    b"SUBJECT FROM DATE AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH"
+)
+HEADERS = b"(UID FLAGS INTERNALDATE BODY.PEEK[HEADER.FIELDS (%b RECEIVED)]<0.%d>)" % (KNOWN_BY, HEADER_OCTETS)
+OWN = (
+    b"X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN X-MAIL-LOOP-SIGNATURE MESSAGE-ID SUBJECT FROM DATE AUTO-SUBMITTED "
+    b"CONTENT-TYPE"
+)
+OWN_HEADERS = b"(UID BODY.PEEK[HEADER.FIELDS (%b X-FAILED-RECIPIENTS RETURN-PATH)]<0.%d>)" % (OWN, HEADER_OCTETS // 2)
+# All that anybody reads of a message, for one whose header is longer than what is fetched of it.
+READ = b" ".join(
+    [
+        KNOWN_BY,
+        b"RECEIVED X-MAIL-LOOP-BODY X-MAIL-LOOP-SIGNATURE MIME-VERSION CONTENT-TRANSFER-ENCODING PRECEDENCE TO",
+        b"DELIVERED-TO X-ORIGINAL-TO ENVELOPE-TO AUTHENTICATION-RESULTS RECEIVED-SPF X-GREYLIST X-RSPAMD-ACTION",
+        b"X-SPAMD-RESULT X-RSPAMD-SCORE X-RSPAMD-REPORT X-FOREFRONT-ANTISPAM-REPORT X-MS-EXCHANGE-ORGANIZATION-SCL",
+        b"X-MICROSOFT-ANTISPAM X-MICROSOFT-ANTISPAM-MAILBOX-DELIVERY X-BARRACUDA-SPAM-STATUS X-BARRACUDA-SPAM-REPORT",
+        b"X-BARRACUDA-SPAM-SCORE X-PROOFPOINT-SPAM-DETAILS X-SES-SPAM-VERDICT X-SPAM-STATUS X-SPAM-REPORT X-SPAM-HITS",
+        b"X-SPAM-SCORE X-SPAM-FLAG X-SPAM X-SPAMD-BAR X-RSPAMD-BAR X-SPAM-LEVEL X-SPAM-BAR",
+    ]
+)
+READ_HEADERS = b"(UID BODY.PEEK[HEADER.FIELDS (%b)]<0.65536>)" % READ
+
+FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
+
+
+def is_cut(headers: bytes) -> bool:
+    """Whether what is left of a header may lack fields."""
+    return len(headers) >= HEADER_OCTETS
+
+
+def completed(headers: bytes, own: bytes) -> bytes:
+    """A header that was cut off, with those of the fields `own` in front that it lost, or has the half of."""
+    fields = list(FIELD.finditer(own))
+    ends = [*(field.start() for field in fields[1:]), len(own)]
+    values = [
+        (field[1].lower(), own[field.start() : end].rstrip(b"\r\n")) for field, end in zip(fields, ends, strict=True)
+    ]
+    *_, last = [None, *FIELD.finditer(headers)]
+    if last is not None and last[1].lower() in dict(values):
+        headers = headers[: last.start()]
+    kept = {field[1].lower() for field in FIELD.finditer(headers)}
+    return b"".join(value + b"\r\n" for name, value in values if name not in kept) + headers
+
+
+def readable_part(headers: bytes) -> bytes:
+    """As much of a header as is parsed."""
+    return bounded(headers, MOST_HEADER_LINES)
