@@ -20,8 +20,8 @@ demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves
 test: $(VENV)/.ready ## all tests that can run here (REQUIRE_SERVERS=1: all, or fail)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too)
-	@FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
+faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too; MB=10: of bombs)
+	@MB=$(MB) FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
 
 bench: $(VENV)/.ready ## how soon and how cheap, beside others: forty minutes (ARGS=--write: into docs/performance.md)
 	@$(BIN)/python -W ignore -m bench $(ARGS)

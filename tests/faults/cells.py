@@ -73,6 +73,7 @@ class Ground:
         self.folder = folder
         self.seconds = 0.0  # that the last check took
         self.bound = SETUP_SECONDS
+        self.lines: list[str] = []  # what a cell says beside its row of the table, last of all
         self._tls: dict[str, ServerTls] = {}
 
     def tls(self, kind: str = "good") -> ServerTls:

@@ -12,12 +12,14 @@ from tests.faults import table
 from tests.faults.cells import Ground, Measured
 
 MEASURED = pytest.StashKey[list[Measured]]()
+LINES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """One for all cells: making certificates and starting servers is not what they measure."""
     ground = Ground(tmp_path_factory.mktemp("ground"))
+    request.config.stash[LINES] = ground.lines
     yield ground
     ground.close()
 
@@ -40,3 +42,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(table.placed(table.markdown(found), file), encoding="utf-8")
     terminalreporter.write_line(f"The same in Markdown: {file}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Behind all that pytest says itself."""
+    for line in config.stash.get(LINES, []):
+        print(line)

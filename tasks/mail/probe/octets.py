@@ -12,7 +12,7 @@ from itertools import islice
 # The parser of the standard library takes the time of all lines times all multiparts that are open: so many are a
 # tenth of a second. A notice of a probe comes to a few hundred lines and two or three multiparts.
 MOST_LINES, MOST_MULTIPARTS = 5000, 20
-MOST_HEADER_LINES = 500
+MOST_HEADER_LINES = 300
 
 HEADER_END = re.compile(rb"\n\r?\n")
 LINE = re.compile(rb"\r\n|\r|\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tests.faults.cells import Cell, Expected
-from tests.faults.imap import lab_cells, path_cells
+from tests.faults.imap import lab_cells, path_cells, stranger_cells
 from tests.faults.imap.scripted import BRIEF, OVER, Scripted
 from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered, in_order, lost, unread
 from tests.support.raw.server import CLOSE, DEFAULT, SILENCE, Action, Endless, Extra
@@ -70,7 +70,7 @@ def expected(stage: str, fault: str) -> Expected:
 def cells() -> list[Cell]:
     """All cells of the IMAP leg, in the order of the dialogue."""
     found = [*path_cells.cells(), *_shut(), *_passing(), *_junk(), *_waiting(), *_never(), *_after()]
-    return in_order([*found, *lab_cells.cells()], ORDER)
+    return in_order([*found, *lab_cells.cells(), *stranger_cells.cells()], ORDER)
 
 
 def _cell(stage: str, fault: str, expected: Expected, script: dict[str, Any], **options: Any) -> Cell:

@@ -136,3 +136,23 @@ async def test_each_attempt_counts_and_the_check_ends_where_the_budget_does() ->
     assert results[2].status is Status.WARNING
     assert results[2].exit_code == 1
     assert results[2].sentence.startswith("Nothing was sent: the loop has sent 4 messages within an hour")
+
+
+@pytest.mark.parametrize("suffix", [".lock", ".sent", ".new"])
+def test_a_symbolic_link_in_the_state_folder_is_not_followed(state: Path, tmp_path: Path, suffix: str) -> None:
+    """The mail is checked, a note says why no turns are kept, and what the link leads to is as it was."""
+    config, target = loop(budget=1), tmp_path / "precious"
+    target.write_text("precious")
+    spend(config, 1)
+    link = (state / key(config)).with_suffix(suffix)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+    with turn(config) as mine:
+        mine.spend()
+    (note,) = mine.notes
+    assert note == (
+        "The sending budget and the turns of this loop are not kept "
+        f"({link}: it is a symbolic link, which is not followed: remove it)."
+    )
+    assert target.read_text() == "precious"
+    assert link.is_symlink()

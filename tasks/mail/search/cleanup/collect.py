@@ -71,7 +71,7 @@ async def collect_earlier(
         async with asyncio.timeout(EARLIER_SECONDS):
             await look(box, [*looked_at, *others] if thorough else looked_at, owner, terms, thorough, found)
     except (ImapFailure, TimeoutError) as failure:
-        failed = [f"Whether earlier probes were left behind could not be seen: {failure or 'it took too long'}."]
+        failed = [f"Whether earlier probes were left behind could not be seen: {str(failure) or 'it took too long'}."]
     finally:
         box.unreadable = unreadable  # what concerns old messages only says nothing about this one
     return [*failed, *_removed(found), *_spared(box)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +19,7 @@ MOST_TOLD = 100  # in one run; the next one goes on
 WINDOW = timedelta(days=31)  # how far back an ordinary look goes, for a server's sake
 MOST_READ = 1000  # messages that the server's search has found and one run reads
 BATCH = 100
+READ_SECONDS = 4.0  # for them
 NEWEST = 1000  # messages that a thorough look reads itself, for servers whose search is not to be relied on
 
 
@@ -84,7 +86,10 @@ async def _candidates(box: Mailbox, owner: Owner, exists: int, thorough: bool, w
         if not box.alive:
             raise
     else:
+        until = time.monotonic() + READ_SECONDS
         for place in range(0, len(uids), BATCH):
+            if time.monotonic() >= until:  # another run begins elsewhere
+                break
             rows |= _sent(await box.fetch_uids(uids[place : place + BATCH]), owner)
     if thorough:
         async for batch in box.newest_first(exists, NEWEST):
@@ -94,7 +99,7 @@ async def _candidates(box: Mailbox, owner: Owner, exists: int, thorough: bool, w
 
 def _some(uids: Sequence[int], own_id: str) -> Sequence[int]:
     """As many as one run reads, by its random id others than the last one did: anybody may write our loop's name."""
-    start = int(own_id[:8] or "0", 16) % len(uids) if len(uids) > MOST_READ else 0
+    start = int(own_id[:8] or "0", 16) % len(uids) if len(uids) > BATCH else 0
     return [*uids[start:], *uids[:start]][:MOST_READ]
 
 
