@@ -169,7 +169,7 @@ class Search(Looks):
         while len(self.hits) > known:
             known = len(self.hits)
             await self._read(box)
-            if self.more or known <= 1 + self.sent.earlier_copies:
+            if self.more or known <= 2 + self.sent.earlier_copies:
                 break
             # Where more come than were sent they may come by the hundred: what is told is how many there are.
             await asyncio.sleep(SETTLE_SECONDS)

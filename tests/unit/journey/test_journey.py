@@ -21,6 +21,7 @@ from tasks.mail.report.svg.hops import hop_bars, hop_timeline
 from tasks.mail.verdict.judge import judge
 from tasks.mail.verdict.phrases import Verdict
 from tasks.mail.verdict.warnings import concerns
+from tests.support.mail.bombs import bombs
 
 START = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 FOUND_AFTER = 310.0  # seconds from the sending to the detection
@@ -224,3 +225,29 @@ def test_as_text_each_fact_is_a_line() -> None:
 def test_whatever_a_message_is_it_is_read_or_left(raw: bytes) -> None:
     found = journey(raw)
     assert found is None or journey_record(found).model_dump_json()
+
+
+def test_dates_that_nothing_can_be_added_to_are_told_all_the_same() -> None:
+    found = journey(b"Received: from a.test by b.test with SMTP id 7; Fri, 31 Dec 9999 23:59:59 +0000\r\n\r\nhello\r\n")
+    assert found is not None
+    assert [step.hop.by for step in found.steps] == ["b.test"]
+
+
+def test_the_way_of_a_bomb_is_told() -> None:
+    """Of which no more is parsed than a tenth of a second is enough for."""
+    head = b"Received: from a.test by b.test with SMTP id 7; Mon, 2 Mar 2026 00:00:00 +0000\r\n"
+    for bomb in bombs(2**20, "inbox@example.net"):
+        found = journey(head + bomb * 20)
+        assert found is not None
+        assert [step.hop.by for step in found.steps] == ["b.test"]
+
+
+def test_a_header_that_was_cut_off_says_nothing_of_the_body() -> None:
+    sent = compose("office", loop().smtp).content
+    head, _, body = sent.partition(b"\r\n\r\n")
+    known = Known(START, START + timedelta(seconds=1), body=body)
+    cut, whole = journey(head + b"\r\n", known), journey(sent, known)
+    assert cut is not None
+    assert whole is not None
+    assert (cut.body, cut.stripped) == (Body.UNKNOWN, ())
+    assert whole.body is Body.INTACT
