@@ -72,7 +72,7 @@ async def test_a_flood_hides_the_probe_from_none_of_those_who_share_a_session() 
 
         def come(sent: list[bytes]) -> None:
             for raw in sent:
-                for _ in range(80):
+                for _ in range(180):
                     way.mailbox.put(BIG)
                 way.mailbox.put(raw)
             way.mailbox.announce()

@@ -93,12 +93,14 @@ class Bombed:
         count = await in_own_thread(put)
         rest = asyncio.create_task(in_own_thread(put))
         elsewhere = asyncio.create_task(direct.check(loop(lab, lab.fresh_user(), name="elsewhere")))
-        result = await ground.check(loop(lab, user))
+        result = await ground.check(loop(lab, user, max_wait=60.0 + MB))
         other = await elsewhere
         count += await rest
+        arrived, seen = result.delivery_seconds or 0.0, result.total_seconds or 0.0
         ground.lines.append(
-            f"{MB} MB of bombs ({count} messages): {result.outcome} in {ground.seconds:.1f} s, without them "
-            f"{alone.outcome} in {seconds:.1f} s; in another mailbox meanwhile: {other.outcome}"
+            f"{MB} MB of bombs ({count} messages): {result.outcome} in {ground.seconds:.1f} s (it arrived after "
+            f"{arrived:.1f} s and was seen after {seen:.1f} s), without them {alone.outcome} in {seconds:.1f} s; "
+            f"in another mailbox meanwhile: {other.outcome}"
         )
         assert (alone.outcome, other.outcome) == (Outcome.DELIVERED, Outcome.DELIVERED), f"{alone} {other}"
         return result
