@@ -147,7 +147,7 @@ def test_a_symbolic_link_in_the_state_folder_is_not_followed(state: Path, tmp_pa
     link = (state / key(config)).with_suffix(suffix)
     link.unlink(missing_ok=True)
     link.symlink_to(target)
-    with turn(config) as mine:
+    with hold_run(config) as mine:
         mine.spend()
     (note,) = mine.notes
     assert note == (
