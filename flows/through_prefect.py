@@ -19,6 +19,7 @@ from flows.concurrency import PATIENCE, Gates, room_for
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import api, in_a_thread
+from tasks.credentials import of_the_user
 from tasks.finish import listener
 from tasks.mail.config.loading.environment import with_known_passwords
 from tasks.mail.config.loop import InboundConfig, LoopConfig
@@ -93,10 +94,11 @@ async def check(
 
 
 async def _flow_run(config: LoopConfig | InboundConfig) -> State[Any]:
-    if isinstance(config, InboundConfig):
-        return await inbound_check(config.imap, config.name, return_state=True)
-    sections = (config.smtp, config.imap, config.limits, config.bounce_mailbox)
-    return await mail_loop_check(config.name, *sections, return_state=True)
+    with of_the_user():
+        if isinstance(config, InboundConfig):
+            return await inbound_check(config.imap, config.name, return_state=True)
+        sections = (config.smtp, config.imap, config.limits, config.bounce_mailbox)
+        return await mail_loop_check(config.name, *sections, return_state=True)
 
 
 async def result_of(state: State[Any]) -> LoopResult:

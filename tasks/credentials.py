@@ -1,4 +1,4 @@
-"""Passwords by name: a Prefect Secret block, else an environment variable."""
+"""Passwords by name: a Prefect Secret block, else an environment variable; each for the hosts that may have it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from typing import Any
 from prefect.blocks.system import Secret
 
 from tasks.mail.config.loading.environment import Section, from_environment, missing, variable, with_password
+from tasks.mail.config.loading.secret_list import allowed_at, list_path
 from tasks.mail.config.loop import ImapConfig, LoopConfig
+from tasks.mail.config.secret_hosts import Use, allows, use_of
 from tasks.mail.model.errors import ConfigError
 
 BLOCK_SECONDS = 15.0  # Prefect's own client would try for minutes
 
 _asked: ContextVar[dict[str, asyncio.Future[tuple[str | None, str]]] | None] = ContextVar("asked", default=None)
+
+# Set by our own command line alone, in the process that runs the check: nothing that a run is given can set it.
+_of_the_user: ContextVar[bool] = ContextVar("of_the_user", default=False)
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +41,15 @@ async def resolve_imap(imap: ImapConfig) -> ImapConfig:
 
 
 async def resolve_section(section: Section, field: str) -> Section:
-    """One section with its password in place; `field` is what it is called in the error."""
+    """One section with its password in place; `field` is what it is called in the error.
+
+    Raises ConfigError where it is nowhere to be found, or not for this host. What is not on the list is not looked for:
+    whether there is such a secret concerns nobody.
+    """
     if (secret := section.password_secret) is None:
         return section
+    if (use := use_of(section)) is not None and not _of_the_user.get():
+        _need_allowed(use, field)
     block, why = await _from_block(secret)
     password = block or from_environment(secret)
     if password is None:
@@ -47,11 +58,21 @@ async def resolve_section(section: Section, field: str) -> Section:
 
 
 async def secret_value(secret: str, field: str) -> str:
-    """The value of a secret that `field` names. Raises ConfigError where it is nowhere to be found."""
+    """The value of a secret that `field` names, for a command. Raises ConfigError where it is nowhere to be found."""
     block, why = await _from_block(secret)
     if (value := block or from_environment(secret)) is None:
         raise ConfigError(f"{field}: there is {why} and no environment variable {variable(secret)}: create one of them")
     return value
+
+
+@contextmanager
+def of_the_user() -> Iterator[None]:
+    """Within it a check is one of who typed the command: the secrets are his own, and no list is asked."""
+    token = _of_the_user.set(True)
+    try:
+        yield
+    finally:
+        _of_the_user.reset(token)
 
 
 @contextmanager
@@ -62,6 +83,15 @@ def each_once() -> Iterator[None]:
         yield
     finally:
         _asked.reset(token)
+
+
+def _need_allowed(use: Use, field: str) -> None:
+    path = list_path()
+    if not allows(allowed_at(path), use):
+        raise ConfigError(
+            f"{field}.password_secret: this worker may not hand {use.told}: "
+            f"add the line {use.line} to {path} on its machine, if it should"
+        )
 
 
 async def _from_block(secret: str) -> tuple[str | None, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench.scale.postgres import Database
 from bench.scale.usage import tree
+from flows.cli.serve import WORKER_SETTINGS
 from flows.server.prefect import answers, settings
 from flows.setup.bootstrap import ROOT, equip
 from tests.support.servers import PROGRAM_PATH
@@ -59,6 +60,8 @@ class Site:
         self._env = os.environ | settings(folder / "server", self.port) | env_file(SCALE)
         self._env |= {"PREFECT_API_DATABASE_CONNECTION_URL": database.url, "MAIL_LOOP_HOME": str(ROOT)}
         self._env |= {"BENCH_PASSWORD": PASSWORD, "PREFECT_LOGGING_SERVER_LEVEL": "INFO"}  # which logs each request
+        (allowed := folder / "secrets.allow").write_text(f"bench-password@{HOST}\n", encoding="utf-8")
+        self._env |= WORKER_SETTINGS | {"MAIL_LOOP_SECRETS_ALLOW": str(allowed)}
         self.url = self._env["PREFECT_API_URL"]
         self.others = self._redis(ports.take()) if api > 1 else []
         many = ["--no-services", "--workers", str(api)] if api > 1 else []

@@ -28,11 +28,18 @@ def run_trace(arguments: argparse.Namespace) -> int:
 def run_validate(arguments: argparse.Namespace) -> int:
     """`mail-loop validate`: every file is read, and every problem said."""
     from flows.cli.check import say
-    from flows.cli.describe import route, weakness
+    from flows.cli.describe import route, secret_lines, weakness
     from tasks.mail.config.loading.files import loaded
     from tasks.mail.model.errors import ConfigError
     from tasks.mail.model.safe_text import one_line
 
+    if arguments.secrets:
+        lines, problems = secret_lines(arguments.files)
+        for text in lines:
+            say(text)
+        for text in problems:
+            print(text, file=sys.stderr)
+        return BROKEN if problems else 0
     worst = 0
     for file, found in loaded(arguments.files):
         if isinstance(found, ConfigError):

@@ -9,9 +9,11 @@ from prefect.settings import get_current_settings
 from flows.deploy.apply import Say, apply
 from flows.deploy.template import template
 from flows.prefect_api.connection import api, in_a_thread
+from flows.server.allow import allow_at
 from flows.server.prefect import ServerError
 from flows.setup.bootstrap import DEPLOYMENTS
 from tasks.mail.config.loading.files import all_planned
+from tasks.mail.config.secret_hosts import uses_of
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line
@@ -25,7 +27,7 @@ def run(
         raise ConfigError("--brief is for shards: give --shards, too")
     checks = all_planned(files)
     common = template(DEPLOYMENTS)
-    if not get_current_settings().api.url:
+    if not (url := get_current_settings().api.url):
         raise ServerError("deployments live on a Prefect server that stays: set PREFECT_API_URL")
 
     def shown(text: str) -> None:
@@ -33,4 +35,5 @@ def run(
 
     with api(state_home()):
         in_a_thread(lambda: apply(checks, every, fleet, common, shown, shards=shards, brief=brief, dry_run=dry_run))
+    allow_at(url, uses_of(check.config for check in checks), shown, dry_run=dry_run)
     return 0

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from tasks.mail.config.fleet import Fleet
 from tasks.mail.config.loading.environment import from_environment
-from tasks.mail.config.loading.files import Config
+from tasks.mail.config.loading.files import Config, loaded, planned
 from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.matrix import Matrix
+from tasks.mail.config.secret_hosts import uses_of
+from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import LEAST
 
+PREFECT = "prefect.yaml"
 NAMED = 5  # loops of a fleet in the line that tells of it, or passwords in a note
 SECTIONS = ("smtp", "imap", "bounce_mailbox")  # with a login
 
@@ -82,3 +86,28 @@ def route(config: Config) -> str:
     back = config.bounce_mailbox
     bounces = f", bounces to {back.username} at {back.host}:{back.port}" if back else ""
     return f"loop {config.name}: {config.smtp.host}:{config.smtp.port} -> {config.smtp.to_addr} -> {mailbox}{bounces}"
+
+
+def secret_lines(files: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What a worker needs in its list of secrets and hosts for these files, and what is wrong with them.
+
+    A file named prefect.yaml stands for its deployments.
+    """
+    checks: list[LoopConfig | InboundConfig] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            if Path(file).name == PREFECT:
+                from flows.deploy.prefect_yaml import all_checks  # it imports Prefect
+
+                checks += all_checks(Path(file))
+                continue
+        except ConfigError as error:
+            problems.append(str(error))
+            continue
+        for _, found in loaded([file]):
+            if isinstance(found, ConfigError):
+                problems.append(str(found))
+            else:
+                checks += [check.config for check in planned(found)]
+    return [use.line for use in uses_of(checks)], problems

@@ -78,9 +78,10 @@ Runs until it is told to end. docs/metrics.md has the metrics, rules and a dashb
 
 
 SETUP = """\
-Makes the work pool, the deployments of this folder's prefect.yaml and the automation for
-runs whose process was killed, on the Prefect server that is configured, as soon as it
-answers. For servers and workers that something else starts; serve does it by itself."""
+Makes the work pool (one that is there stays as it is), the deployments of this folder's
+prefect.yaml and the automation for runs whose process was killed, on the Prefect server
+that is configured, as soon as it answers. For servers and workers that something else
+starts; serve does it by itself."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -144,6 +145,11 @@ def parser() -> argparse.ArgumentParser:
 
     validate = commands.add_parser("validate", help="say whether FILE... are right; sends nothing")
     validate.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
+    validate.add_argument(
+        "--secrets",
+        action="store_true",
+        help="print what a worker needs in its list of secrets and hosts; prefect.yaml may be among the files",
+    )
     validate.set_defaults(run=run_validate)
 
     deploy = commands.add_parser("deploy", help="make deployments of the checks of FILE..., each with its schedule")

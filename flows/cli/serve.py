@@ -16,35 +16,48 @@ from flows.server import login as logins
 from flows.server import processes
 from flows.server.login import how_to_log_in
 from flows.server.prefect import SERVER, ServerError, answers, end_unused, guarded, settings, start_server
-from flows.setup.bootstrap import DEPLOYMENTS, POOL, ROOT, equip
+from flows.setup.bootstrap import DEPLOYMENTS, ROOT, equip
 from tasks.mail.config.state_dir import state_home
 
 WORKER = "worker"
+# As deploy/worker has it: a heartbeat often enough to see a run die, and what our own modules warn of with the run.
+WORKER_SETTINGS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks"}
 
 
 def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
-    from flows.deploy.prefect_yaml import deployed_checks  # not above: `stop` needs no Prefect
+    # Not above: `stop` needs no Prefect.
+    from flows.deploy.prefect_yaml import all_checks, deployed_checks
     from flows.prefect_api.secret_blocks import without_password
+    from flows.server.allow import allow
+    from flows.setup.pool import POOL
+    from tasks.mail.config.loading.secret_list import FILE, VARIABLE, missing_at
+    from tasks.mail.config.secret_hosts import uses_of
     from tasks.run_context import VANTAGE
 
     home = home.absolute()
     checks = deployed_checks(DEPLOYMENTS)
+    uses = uses_of(all_checks(DEPLOYMENTS))
+    missing_at(home / FILE, uses)  # a list that is wrong is told before anything is started
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
     worker, before = processes.running(home, WORKER), logins.known(home)
     inherited = processes.environment(worker) if worker else {}
     _server(home, port)
     env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
-    equip(env["PREFECT_API_URL"], env)
+    equip(env["PREFECT_API_URL"], env, ours=True)
+    allow(home, uses, print)
     if inherited.get(logins.OF_CLIENT) != env[logins.OF_CLIENT]:
         processes.stop(home, WORKER)  # the server lets it in no more
+    _end_former_worker(home)
     if processes.running(home, WORKER) is None:
         # One that had to be ended keeps the passwords that it was started with, but not where its program lay.
         env = {name: value for name, value in inherited.items() if not name.startswith("PYTHON")} | env
         queue = env.get(VANTAGE) or "default"  # without one it would take the checks of other places, too
         argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         argv += ["--work-queue", queue]
-        processes.start(home, WORKER, argv, env | {"PREFECT_WORKER_QUERY_SECONDS": "5"}, cwd=home)
+        own = {"PREFECT_WORKER_QUERY_SECONDS": "5", VARIABLE: str(home / FILE)}
+        worker_env = WORKER_SETTINGS | env | own
+        processes.start(home, WORKER, argv, worker_env, url=env["PREFECT_API_URL"], cwd=home)
         for sentence in asyncio.run(without_password(env["PREFECT_API_URL"], checks, env)):
             print(sentence)
     else:
@@ -63,6 +76,13 @@ def stop(homes: Iterable[Path]) -> int:
         ended += [name for name in (WORKER,) if processes.stop(home.absolute(), name)] + end_demo(home.absolute())
     print(f"ended: {', '.join(ended)}" if ended else "nothing of ours was running")
     return 0
+
+
+def _end_former_worker(home: Path) -> None:
+    """End one that was started by a former version: its environment does not say where its list is."""
+    former = processes.running(home, WORKER)
+    if former is not None and not former.url and processes.stop(home, WORKER):
+        print("The worker was one of a former version, without a list of secrets and hosts: it is started anew.")
 
 
 def _server(home: Path, port: int) -> None:

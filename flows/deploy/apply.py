@@ -20,6 +20,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from flows.deploy.desired import FLOWS, Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
 from flows.deploy.plan import plans
 from flows.deploy.template import Fields, Template
+from flows.setup.pool import TEMPLATE
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
@@ -86,8 +87,8 @@ async def _need_pool(client: PrefectClient, pool: str) -> None:
         await client.read_work_pool(pool)
     except ObjectNotFound:
         raise ConfigError(
-            f"there is no work pool {pool} on the server: mail-loop serve makes one, or "
-            f"prefect work-pool create {pool} --type process"
+            f"there is no work pool {pool} on the server: mail-loop setup makes one, or "
+            f"prefect work-pool create {pool} --type process --base-job-template {TEMPLATE}"
         ) from None
 
 

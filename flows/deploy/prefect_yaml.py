@@ -3,31 +3,58 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tasks.mail.config.fleet import fleet_config
+from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import passwords_of, refuse_clear_passwords
 
 Check = LoopConfig | InboundConfig
-FLOWS: Mapping[str, Callable[[dict[str, Any]], Check]] = {
-    "flows/mail_loop.py:mail_loop_check": loop_config,
-    "flows/inbound.py:inbound_check": inbound_config,
+FLEET = "flows/fleet.py:fleet_check"
+
+
+def _fleet_loops(parameters: dict[str, Any]) -> Sequence[Check]:
+    loops = parameters.get("loops")
+    return [member.config for member in fleet_config({"loops": loops}).members] if loops else []
+
+
+FLOWS: Mapping[str, Callable[[dict[str, Any]], Sequence[Check]]] = {
+    "flows/mail_loop.py:mail_loop_check": lambda parameters: [loop_config(parameters)],
+    "flows/inbound.py:inbound_check": lambda parameters: [inbound_config(parameters)],
+    "flows/loop_matrix.py:loop_matrix": lambda parameters: [*matrix_config(parameters).loops().values()],
+    FLEET: _fleet_loops,
 }
 
 
 def deployed_checks(path: Path) -> list[Check]:
     """The checks that prefect.yaml deploys, but for those that Prefect has yet to fill in. Raises ConfigError."""
+    return [check for one in _deployments(path) for check in _checks(path.name, one)]
+
+
+def all_checks(path: Path) -> list[Check]:
+    """The same, with those in the files of its fleets, as far as they can be read here: the worker has them."""
+    checks = deployed_checks(path)
+    for one in _deployments(path):
+        files = (one.get("parameters") or {}).get("files") if one["entrypoint"] == FLEET else None
+        if isinstance(files, list):
+            read = [found for _, found in loaded(path.parent / file for file in files if isinstance(file, str))]
+            checks += [two.config for found in read if not isinstance(found, ConfigError) for two in planned(found)]
+    return checks
+
+
+def _deployments(path: Path) -> Iterator[Mapping[str, Any]]:
     content = _content(path)
     deployments = content.get("deployments") if isinstance(content, dict) else None
     if not isinstance(deployments, list):
         raise ConfigError(f"{path.name}: deployments: must be a list")
-    found = [_check(path.name, one) for one in deployments if isinstance(one, dict) and one.get("entrypoint") in FLOWS]
-    return [check for check in found if check is not None]
+    return (one for one in deployments if isinstance(one, dict) and one.get("entrypoint") in FLOWS)
 
 
 def _content(path: Path) -> object:
@@ -44,16 +71,17 @@ def _content(path: Path) -> object:
         ) from None
 
 
-def _check(source: str, deployment: Mapping[str, Any]) -> Check | None:
+def _checks(source: str, deployment: Mapping[str, Any]) -> Sequence[Check]:
     parameters = deployment.get("parameters")
     where = f"{source}: {str(deployment['entrypoint']).partition(':')[2].replace('_', '-')}/{deployment.get('name')}"
     if not isinstance(parameters, dict):
         raise ConfigError(f"{where}: parameters: must have the fields of a check")
     if "{{" in json.dumps(parameters, default=str):  # a variable or a block of Prefect's
-        return None
+        return []
     try:
-        check = FLOWS[deployment["entrypoint"]](parameters)
-        refuse_clear_passwords(passwords_of(check))
+        checks = FLOWS[deployment["entrypoint"]](parameters)
+        for check in checks:
+            refuse_clear_passwords(passwords_of(check))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
-    return check
+    return checks

@@ -63,12 +63,18 @@ def remember(server: Background, home: Path) -> None:
 
 def login_for(url: str) -> str | None:
     """The login of the API at `url`, if a server of ours, and nothing else, listens there."""
+    home = home_of(url)
+    return None if home is None else known(home)
+
+
+def home_of(url: str) -> Path | None:
+    """The folder of the server at `url`, if one that this user has started, and nothing else, listens there."""
     with suppress(ValueError):  # no port
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname in LOOPBACK:
             entry: Any = _servers(state_home() / SERVERS).get(port := str(parts.port))
             if _runs(entry, port):
-                return known(Path(entry["home"]))
+                return Path(entry["home"])
     return None
 
 

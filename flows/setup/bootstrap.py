@@ -13,7 +13,6 @@ from pathlib import Path
 from flows.server.login import OF_CLIENT
 from flows.server.prefect import START_SECONDS, ServerError, answers
 
-POOL = "mail-loop"
 EXAMPLE = "relay.example.org"
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOYMENTS = ROOT / "prefect.yaml"
@@ -23,10 +22,13 @@ def setup(seconds: float = START_SECONDS) -> int:
     """Set up the configured server as soon as it answers, within `seconds`. Raises ServerError, ConfigError."""
     from prefect.settings import get_current_settings
 
-    from flows.deploy.prefect_yaml import deployed_checks
+    from flows.deploy.prefect_yaml import all_checks
     from flows.prefect_api.connection import found_login
+    from flows.server.allow import allow_at
+    from flows.setup.pool import POOL
+    from tasks.mail.config.secret_hosts import uses_of
 
-    deployed_checks(DEPLOYMENTS)
+    uses = uses_of(all_checks(DEPLOYMENTS))
     url = get_current_settings().api.url
     if not url:
         raise ServerError("no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api")
@@ -41,25 +43,33 @@ def setup(seconds: float = START_SECONDS) -> int:
     login = found_login()
     equip(url, os.environ | ({OF_CLIENT: login} if login else {}))
     print(f"{url} has the work pool {POOL}, the deployments of {DEPLOYMENTS}, and the automation")
+    allow_at(url, uses, print)
     return 0
 
 
-def equip(url: str, environment: Mapping[str, str]) -> None:
-    """Give the server at `url` work pool, deployments and automation, as often as you like. Raises ServerError."""
+def equip(url: str, environment: Mapping[str, str], *, ours: bool = False) -> None:
+    """Give the server at `url` work pool, deployments and automation, as often as you like. Raises ServerError.
+
+    `ours`: the server is one of `serve`, where an open pool is closed.
+    """
     import httpx  # not above: `stop` needs none of them
     import prefect
 
-    from flows.setup import crash_automation
+    from flows.setup import crash_automation, pool
 
     # MAIL_LOOP_HOME is for the worker: seen here, it would be frozen into the deployments.
     env = {name: value for name, value in environment.items() if name != "MAIL_LOOP_HOME"} | {"PREFECT_API_URL": url}
-    _prefect(env, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-    _prefect(env, "--no-prompt", "deploy", "--all")
+    made = "work pool"
     try:
-        asyncio.run(crash_automation.ensure(url, environment.get(OF_CLIENT)))
+        login = environment.get(OF_CLIENT)
+        if said := asyncio.run(pool.ensure(url, login, ours=ours)):
+            print(said)
+        made = "automation"
+        _prefect(env, "--no-prompt", "deploy", "--all")
+        asyncio.run(crash_automation.ensure(url, login))
     except httpx.HTTPError as error:
         raise ServerError(
-            f"the automation could not be made on the Prefect server at {url} ({type(error).__name__}): "
+            f"the {made} could not be made on the Prefect server at {url} ({type(error).__name__}): "
             f"see its log; it has to be as new as Prefect here, {prefect.__version__}"
         ) from None
     if EXAMPLE in DEPLOYMENTS.read_text(encoding="utf-8"):

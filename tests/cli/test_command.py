@@ -10,7 +10,7 @@ import pytest
 
 from flows.server import processes
 from tasks.sandbox import Sandbox, Script
-from tests.cli.conftest import Command, Ended, config, written
+from tests.cli.conftest import ROOT, Command, Ended, config, written
 
 
 async def test_help_teaches_a_configuration_and_the_exit_codes(mail_loop: Command) -> None:
@@ -69,6 +69,32 @@ async def test_validate_notes_a_password_that_is_too_short_to_be_hidden_everywhe
         f"{fleet}: note: loops.one.smtp.password_secret, loops.two.smtp.password_secret: {why}",
         f"{matrix}: note: senders.a.password_secret, receivers.b.password_secret: {why}",
     ]
+
+
+async def test_validate_prints_the_lines_that_a_worker_needs_and_nothing_else_on_stdout(
+    mail_loop: Command, tmp_path: Path
+) -> None:
+    """Of files of every kind and of prefect.yaml, each line once; what is wrong with one is told beside them."""
+    addresses = {"from_addr": "a@a.test", "to_addr": "b@b.test", "subject_prefix": "[x]"}
+    smtp = {"host": "R.test", "username": "u", "password_secret": "s", **addresses}
+    loop = written(tmp_path, "loop", {"smtp": smtp | {"tls": "none"}})
+    again = written(tmp_path, "again", {"smtp": smtp | {"verify": False}, "imap": {"host": "i.test", "username": "u"}})
+    fleet = written(tmp_path, "fleet", {"loops": {"a": {"smtp": smtp}, "b": {"smtp": smtp | {"host": "2001:DB8::1"}}}})
+    matrix = ROOT / "examples" / "matrix.yaml"
+    ended = await mail_loop("validate", "--secrets", loop, fleet, matrix, ROOT / "prefect.yaml", warnings="ignore")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == [
+        "mailbox-password@imap.example.net",
+        "outside-password@imap.example.net",
+        "own-password@imap.example.org",
+        "relay-password@relay.example.org",
+        "relay-password@relay2.example.org",
+        "s@2001:db8::1",
+        "s@r.test,clear",
+    ]
+    ended = await mail_loop("validate", "--secrets", again, loop)
+    assert (ended.code, ended.out) == (3, "s@r.test,clear\n")
+    assert ended.err.startswith(f"{again}: imap.username: needs a password")
 
 
 @pytest.mark.parametrize(

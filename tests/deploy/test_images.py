@@ -16,7 +16,8 @@ import yaml
 from packaging.requirements import Requirement
 
 from flows.cli.main import parser
-from flows.setup.bootstrap import POOL, ROOT
+from flows.setup.bootstrap import ROOT
+from flows.setup.pool import POOL
 from tests.support.servers import PROGRAM_PATH, require
 
 DEPLOY = ROOT / "deploy"

@@ -18,9 +18,10 @@ from flows.server import processes
 from flows.server.login import OF_CLIENT
 from flows.server.prefect import SERVER, free_port, settings, start_server
 from tasks.mail.config.addresses import slug
+from tasks.mail.config.state_dir import state_home
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import chromium, page, ui
-from tests.prefect.records import PASSWORD, USER, Records, forget_server, leave_connections
+from tests.prefect.records import ALLOWED, OTHER_TOKEN, PASSWORD, USER, Records, forget_server, leave_connections
 
 __all__ = ["chromium", "page", "ui"]
 
@@ -29,6 +30,13 @@ __all__ = ["chromium", "page", "ui"]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the Prefect server and its clients keep their files."""
     return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _allowed(_state: None) -> None:
+    """What flow runs of this process may do: they are of no command line, so they have a list."""
+    state_home().mkdir(parents=True, exist_ok=True)
+    (state_home() / "secrets.allow").write_text(ALLOWED, encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +73,8 @@ def deployed(server: str, home: Path) -> Iterator[str]:
     """The deployments on the server, and a worker in `home`; yields the API."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SANDBOX_PASSWORD", PASSWORD)
+        patch.setenv("OTHER_SERVICE_TOKEN", OTHER_TOKEN)
+        (home / "secrets.allow").write_text(ALLOWED, encoding="utf-8")
         serve(home, httpx.URL(server).port or 80)
     try:
         yield server

@@ -34,6 +34,15 @@ EVENTS_SECONDS = 20.0  # for the events that this process has still to send
 
 USER = "monitor"
 PASSWORD = "canary-Pa55-of-the-mailbox"
+OTHER_TOKEN = "canary-of-another-service"  # in the worker's environment, and none of its loops' business
+SECRETS = (
+    *("sandbox-password", "inbound-block", "bounce-block", "no-such-block", "not-there", "is-nowhere"),
+    *("no-such-secret", "block-first", "from-environment", "canary-block", "canary-variable"),
+    *("u0-password", "u1-password", "u2-password", "u3-password"),
+)
+ALLOWED = "".join(f"{secret}@{host},clear\n" for secret in SECRETS for host in ("localhost", "127.0.0.1"))
+"""The list of secrets and hosts that runs here have, in this process and by the worker."""
+
 PATIENCE = 30.0  # seconds until a record that the server writes in its own time must be there
 
 

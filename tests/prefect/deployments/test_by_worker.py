@@ -50,10 +50,9 @@ async def test_a_run_that_prefect_would_give_up_reaches_its_verdict_and_logs_it(
     Prefect then cancels the run when renewing the lease has failed three times; and nobody takes a record.
     """
     async with Api(deployed, dies_at=b"/renew") as api, Scene("leased", "waiting", api) as scene:
-        impatient = {"PREFECT_CLIENT_MAX_RETRIES": "1"}  # else Prefect takes minutes to give up
-        changes = {"stream_output": True, "env": impatient}
-        deployment = await deployment_on("leased", changes, concurrency_limit=1)
-        with worker(home, api.port, "leased"):
+        deployment = await deployment_on("leased", stream_output=True, concurrency_limit=1)
+        # Else Prefect takes minutes to give up.
+        with worker(home, api.port, "leased", PREFECT_CLIENT_MAX_RETRIES="1"):
             await scene.start(deployment)
             assert api.reached.is_set()
             await until(lambda: stands_in(home / "leased.log", GIVEN_UP), "Prefect does not give the run up")

@@ -13,7 +13,6 @@ import pytest
 from prefect import Flow
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
@@ -25,6 +24,7 @@ from flows.setup.bootstrap import ROOT
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import inbound_config, loop_config
 from tasks.sandbox import Sandbox
+from tests.prefect.deployments.runs import PATIENCE, create_run, ended
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, login, parameters, places_of
 from tests.support.checks.deployments import DEPLOYMENTS
 
@@ -33,24 +33,7 @@ pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 CHECKS = [one for one in DEPLOYMENTS if one["entrypoint"] != "flows/history.py:loop_history"]
 NAMES = ["mail-loop-check/production", "mail-loop-check/staging", "inbound-check/staging"]
 REASON = "a deployment never holds a password in clear: name a Prefect Secret block in password_secret"
-PATIENCE = 90.0  # seconds until a worker must have run a flow, on a busy machine
 CANARY = "canary-of-a-deployment"
-
-
-async def create_run(deployment: str, parameters: dict[str, Any]) -> FlowRun:
-    async with get_client() as client:
-        found = await client.read_deployment_by_name(deployment)
-        return await client.create_flow_run_from_deployment(found.id, parameters=parameters)
-
-
-async def ended(run: FlowRun) -> FlowRun:
-    """The run, once the worker has brought it to an end."""
-    until = time.monotonic() + PATIENCE
-    async with get_client() as client:
-        while not ((now := await client.read_flow_run(run.id)).state and now.state.is_final()):
-            assert time.monotonic() < until, f"the worker left {now.state}"
-            await asyncio.sleep(0.2)
-    return now
 
 
 @pytest.mark.parametrize("deployment", CHECKS, ids=NAMES)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from flows.setup.bootstrap import POOL
+from flows.setup.pool import POOL
 from tests.prefect.browser import SCREENSHOTS, logged_in, started
 from tests.prefect.records import SOCKETS_LEFT_OPEN, login
 

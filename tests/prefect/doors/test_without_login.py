@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from flows.setup.bootstrap import POOL, ROOT
+from flows.setup.pool import POOL, ROOT
 from tests.prefect.doors import upgrades
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, login
 

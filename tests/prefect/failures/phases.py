@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
+from flows.cli.serve import WORKER_SETTINGS
 from flows.server import processes
 from flows.server.prefect import settings
 from flows.setup.bootstrap import ROOT
@@ -217,21 +218,19 @@ async def find(scenes: Sequence[Scene]) -> None:
         raise
 
 
-async def deployment_on(pool: str, changes: Mapping[str, Any] | None = None, **options: Any) -> UUID:
-    """The staging deployment, once more, on a work pool of its own; with `changes` of its job variables."""
+async def deployment_on(pool: str, *, stream_output: bool = False, **options: Any) -> UUID:
+    """The staging deployment, once more, on a work pool of its own."""
     async with get_client() as client:
         known = await client.read_deployment_by_name("mail-loop-check/staging")
         mother = await client.read_work_pool(str(known.work_pool_name))
-        await client.create_work_pool(
-            WorkPoolCreate(name=pool, type=mother.type, base_job_template=mother.base_job_template)
-        )
+        template = mother.base_job_template | {"job_configuration": {"stream_output": stream_output}}
+        await client.create_work_pool(WorkPoolCreate(name=pool, type=mother.type, base_job_template=template))
         return await client.create_deployment(
             known.flow_id,
             name=pool,
             entrypoint=known.entrypoint,
             pull_steps=known.pull_steps,
             work_pool_name=pool,
-            job_variables=known.job_variables | dict(changes or {}),
             parameter_openapi_schema=known.parameter_openapi_schema,
             enforce_parameter_schema=True,
             **options,
@@ -259,10 +258,11 @@ async def command(folder: Path, scenes: Sequence[Scene], api: str) -> AsyncItera
 
 
 @contextmanager
-def worker(home: Path, port: int, pool: str) -> Iterator[processes.Background]:
-    """A worker of this pool, in the environment that `mail-loop serve` gives to its own."""
+def worker(home: Path, port: int, pool: str, **more: str) -> Iterator[processes.Background]:
+    """A worker of this pool, in the environment that `mail-loop serve` gives to its own, and `more`."""
     argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", pool]
     extra = {"MAIL_LOOP_HOME": str(ROOT), "SANDBOX_PASSWORD": PASSWORD, "PREFECT_WORKER_QUERY_SECONDS": "2"}
+    extra |= WORKER_SETTINGS | {"MAIL_LOOP_SECRETS_ALLOW": str(home / "secrets.allow")} | more
     started = processes.start(home, pool, argv, os.environ | settings(home, port) | extra, cwd=home)
     try:
         yield started

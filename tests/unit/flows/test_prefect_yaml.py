@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from flows.cli.program_name import program
-from flows.deploy.prefect_yaml import deployed_checks
+from flows.deploy.prefect_yaml import all_checks, deployed_checks
 from flows.setup.bootstrap import DEPLOYMENTS
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import CLEAR
@@ -35,6 +35,28 @@ def changed(tmp_path: Path, *at: str, **values: Any) -> Path:
 
 def test_the_projects_own_is_right_and_names_each_check() -> None:
     assert [check.name for check in deployed_checks(DEPLOYMENTS)] == ["production", "staging", "inbound"]
+
+
+def test_a_matrix_and_a_fleet_are_read_and_its_files_as_far_as_they_are_here(tmp_path: Path) -> None:
+    """Beside prefect.yaml, where the worker has them; a file that is elsewhere is not for us to miss."""
+    smtp = {"host": "a.test", "from_addr": "a@a.test", "subject_prefix": "[x]"}
+    box: dict[str, Any] = {"host": "m.test", "username": "u", "password_secret": "s"}
+    matrix = {"name": "m", "senders": {"a": smtp}, "receivers": {"b": box | {"address": "b@b.test"}}}
+    loop: dict[str, Any] = {"smtp": smtp | {"to_addr": "b@b.test"}, "imap": box}
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump({"loops": {"of-a-file": loop}}), encoding="utf-8")
+    fleet = {"name": "f", "loops": {"of-a-fleet": loop}, "files": ["more.yaml", "gone.yaml"]}
+    deployments = [
+        {"entrypoint": "flows/loop_matrix.py:loop_matrix", "name": "m", "parameters": matrix},
+        {"entrypoint": "flows/fleet.py:fleet_check", "name": "f", "parameters": fleet},
+    ]
+    path = tmp_path / "prefect.yaml"
+    path.write_text(yaml.safe_dump({"deployments": deployments}), encoding="utf-8")
+    assert [check.name for check in deployed_checks(path)] == ["m-a-b", "of-a-fleet"]
+    assert [check.name for check in all_checks(path)] == ["m-a-b", "of-a-fleet", "of-a-file"]
+    loop["imap"] = box | {"password_secret": None, "password": SECRET}
+    path.write_text(yaml.safe_dump({"deployments": deployments}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"^prefect.yaml: fleet-check/f: imap\.password: {CLEAR}$"):
+        deployed_checks(path)
 
 
 @pytest.mark.parametrize(
