@@ -50,6 +50,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         running.run("sed", "-i", f"s/admin:CHANGE-ME/{API}/", *files("prefect.env", "server.env"))
         running.run("sed", "-i", f"s/CHANGE-ME/{'A' * 43}=/", *files("server.env"))
         running.run("sh", "-c", f"echo SANDBOX_PASSWORD={MAIL_PASSWORD} >>/etc/mail-loop/worker.env")
+        running.run("sh", "-c", "echo sandbox-password@localhost >>/etc/mail-loop/secrets.allow")
         yield running
 
 
@@ -104,6 +105,8 @@ def test_a_check_runs_under_the_units_and_outlives_a_restart_of_its_worker(machi
         machine.run("python", "-c", HEALTHY, health)
     owners = machine.run("ps", "-eo", "user:32=,args=").splitlines()
     assert sorted(one.split()[0] for one in owners if f"{INSTALLED}/.venv/bin/" in one) == sorted(EXPOSURE)
+    allowed = machine.run("sed", "/^#/d", "/etc/mail-loop/secrets.allow").splitlines()
+    assert allowed[:2] == ["mailbox-password@imap.example.net", "relay-password@relay.example.org"]
     shown = machine.run("systemctl", "show", *EXPOSURE)
     shown += machine.run("journalctl", "--no-pager")
     assert "mail-loop" in shown

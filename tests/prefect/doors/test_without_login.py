@@ -14,7 +14,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from flows.setup.pool import POOL, ROOT
+from flows.setup.bootstrap import ROOT
+from flows.setup.pool import POOL
 from tests.prefect.doors import upgrades
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, login
 
