@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ssl
 import stat
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.mail.config.addresses import quoted, slug
 from tasks.mail.config.loading.formats import PARSERS, values
-from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig, validated
+from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig, validated
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.model.errors import ConfigError
 
 LARGEST = 64 * 1024
+
+# The fields that only one half of a loop has. tls_mode is NyxMon's name for tls, of mailboxes alone.
+OF_SMTP = SmtpConfig.model_fields.keys() - ImapConfig.model_fields.keys()
+OF_IMAP = ImapConfig.model_fields.keys() - SmtpConfig.model_fields.keys() | {"tls_mode"}
 
 
 def load(path: str | Path) -> LoopConfig | InboundConfig:
@@ -33,11 +38,12 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> LoopConf
     """The check that these fields describe; `path` gives it a name, and a folder to its relative paths."""
     inside = ""
     if not {"smtp", "imap"} & data.keys():
-        inside = "smtp" if "from_addr" in data else "imap" if "search_subject" in data else ""
+        inside = _half(data)
         if not inside and {"channels", "rules"} <= data.keys():
             raise ConfigError(f"{source}: describes no check but alerts: keep it elsewhere, for mail-loop alerts apply")
         if not inside:
-            near = [name for key in data for name in get_close_matches(str(key), ("smtp", "imap"), 1)]
+            names = ("smtp", "imap", *sorted(OF_SMTP | OF_IMAP))
+            near = [name for key in data for name in get_close_matches(str(key), names, 1)]
             raise ConfigError(
                 f"{source}: describes no check: give a section smtp or imap (or both), or the fields of one of them "
                 "with from_addr or search_subject" + (f"; did you mean {near[0]}?" if near else "")
@@ -55,6 +61,14 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> LoopConf
         config = validated(InboundConfig, data, source, inside)
     check_ca_files(config, source, inside)
     return config
+
+
+def _half(data: Mapping[str, object]) -> str:
+    """The half of a loop whose fields these are; empty where both could have them."""
+    of_smtp, of_imap = len(OF_SMTP & data.keys()), len(OF_IMAP & data.keys())
+    if not of_smtp and not of_imap:
+        return ""
+    return "smtp" if "from_addr" in data or of_smtp >= of_imap else "imap"
 
 
 def beside(path: str | Path, section: object) -> object:
