@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from typing import TextIO
 
@@ -94,14 +95,12 @@ def drawn_for(stream: TextIO, picture: Timeline) -> list[str]:
 
 
 def say(text: str, file: TextIO | None = None) -> None:
-    """Print a line. A reader that has seen enough (`| head -1`) does not end the checks that still run."""
-    try:
-        print(text, file=file, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
+    """Print a line, at once."""
+    print(text, file=file, flush=True)
 
 
 def quieten_prefect() -> None:
     """Keep the log of the runs off the terminal, where Prefect has it too; set before its import, which reads it."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")  # no command of ours needs it

@@ -28,7 +28,8 @@ from flows.cli.commands import (
     run_trace,
     run_validate,
 )
-from tasks.mail.config.state_dir import state_home
+from flows.cli.streams import make_lenient
+from tasks.mail.config.state_dir import state_home, unwritable
 
 EXIT_SECONDS = 10.0  # from the last word to the end of the process
 
@@ -204,6 +205,7 @@ def _alerts(alerts: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    make_lenient()
     code = _run(parser().parse_args(argv))
     if "prefect" in sys.modules:
         # What it still has to tell a server that is gone or locked would keep the process for minutes.
@@ -227,8 +229,11 @@ def _run(arguments: argparse.Namespace) -> int:
     except Exception as error:
         from tasks.mail.model.errors import MailLoopError
 
-        if isinstance(error, (MailLoopError, OSError)):
+        if isinstance(error, MailLoopError):
             print(f"mail-loop: {error}", file=sys.stderr)
+        elif isinstance(error, OSError):
+            home = getattr(arguments, "home", None)
+            print(f"mail-loop: {unwritable(error, home if isinstance(home, Path) else None)}", file=sys.stderr)
         else:
             # Python's own exit code would be 1, which says that mail is slow.
             traceback.print_exc()

@@ -9,14 +9,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from flows.server import login as logins
 from flows.server import processes
 from flows.server.processes import Background
-from tasks.mail.config.state_dir import make_private
+from tasks.mail.config.state_dir import make_private, unwritable
 from tasks.mail.config.state_files import open_state_file
 from tasks.mail.model.errors import MailLoopError
 
@@ -110,12 +110,17 @@ def answers(url: str) -> bool:
 @contextmanager
 def private_server(home: Path) -> Iterator[str]:
     """The API of a server in `home`, started if it is not there, ended by the last one that uses it."""
-    make_private(home)
     try:
-        with open(home / "users.lock", "ab", opener=open_state_file) as in_use:
-            yield _joined(home, in_use)
+        with ExitStack() as held:
+            try:
+                make_private(home)
+                url = _joined(home, held.enter_context(open(home / "users.lock", "ab", opener=open_state_file)))
+            except OSError as error:
+                raise ServerError(f"no private Prefect server: {unwritable(error)}") from None
+            yield url
     finally:
-        end_unused(home)
+        with suppress(OSError):  # what was done is done, and the next one that ends looks again
+            end_unused(home)
 
 
 def _joined(home: Path, in_use: BinaryIO) -> str:

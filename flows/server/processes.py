@@ -47,8 +47,12 @@ def start(
         )
         process.returncode = 0  # it is meant to outlive this object, which would warn about it
         background = Background(name, process.pid, _start_time(process.pid) or 0, url)
-        with open(_record(home, name), "w", encoding="utf-8", opener=open_state_file) as record:
-            record.write(json.dumps(asdict(background)))
+        try:
+            with open(_record(home, name), "w", encoding="utf-8", opener=open_state_file) as record:
+                record.write(json.dumps(asdict(background)))
+        except OSError:  # nobody would find it again
+            _end(background, END_SECONDS)
+            raise
     return background
 
 

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.config.state_dir import make_private, state_home
+from tasks.mail.config.state_dir import make_private, state_home, unwritable
 from tasks.mail.config.state_files import open_state_file
-from tasks.mail.model.errors import CheckSkipped, describe_os_error
+from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.send_budget import Allowance, used_within_hour, within_budget
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def hold_run(loop: LoopConfig) -> Iterator[Allowance]:
             sent = path.with_suffix(".sent")
             used = used_within_hour(sent)
         except OSError as error:
-            reason = f"{error.filename or state_home()}: {describe_os_error(error)}"
+            reason = unwritable(error)
             log.warning("The sending budget cannot be kept: %s", reason)
             allowance = Allowance(
                 loop, None, (f"The sending budget and the turns of this loop are not kept ({reason}).",)

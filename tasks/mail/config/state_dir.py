@@ -5,13 +5,51 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tasks.mail.model.errors import describe_os_error
+
+VARIABLE = "XDG_STATE_HOME"
+KEPT = "locks, the times of sending and a private Prefect server"
+
 
 def state_home() -> Path:
     """The folder of this user (XDG Base Directory: state)."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    base = os.environ.get(VARIABLE) or _home() / ".local" / "state"
     return Path(base) / "mail-loop"
+
+
+def _home() -> Path:
+    """Of this user; where neither HOME nor the system knows any, a folder that will be told to be the wrong one."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 def make_private(folder: Path) -> None:
     """Make a folder that only this user may look into: a Prefect database holds the key to its Secret blocks."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def unwritable(error: OSError, home: Path | None = None) -> str:
+    """What failed, in one sentence: of our folders the folder, what it is for, and how to have another.
+
+    `home` is the folder that --home names.
+    """
+    why = describe_os_error(error)
+    if not isinstance(error.filename, str | os.PathLike):
+        return why
+    path = Path(os.path.abspath(error.filename))
+    state, prefect = state_home().absolute(), Path(os.environ.get("PREFECT_HOME") or _home() / ".prefect")
+    if home is not None and _concerns(path, home.absolute()):
+        other = f"choose another with --home, or set {VARIABLE}" if state in home.parents else "choose another"
+        return f"the folder {home}, for the state of this command, cannot be written ({path}: {why}): {other}"
+    if _concerns(path, state):
+        return f"the folder {state}, for {KEPT}, cannot be written ({path}: {why}): set {VARIABLE} to one that can"
+    if _concerns(path, prefect.absolute()):
+        return f"the folder {prefect}, for Prefect's own files, cannot be written ({path}: {why}): set PREFECT_HOME"
+    return f"{path}: {why}"
+
+
+def _concerns(path: Path, folder: Path) -> bool:
+    """Whether the path is the folder, in it, or on the way to it."""
+    return path == folder or folder in path.parents or path in folder.parents
