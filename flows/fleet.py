@@ -12,7 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 from flows.concurrency import PATIENCE, Gates, room_for
 from flows.direct import inbound_steps, loop_steps
 from tasks import credentials
-from tasks.finish import ended, recorded
+from tasks.finish import ended, record, tell
 from tasks.groups.fleet import fleet_ended, fleet_name
 from tasks.groups.summary import Brief
 from tasks.mail.config.loop import InboundConfig, LoopConfig
@@ -61,7 +61,7 @@ async def fleet_check(
         key = await signing_key()
         briefly = Brief() if brief else None
         if briefly is not None:
-            await briefly.begin([check.config.name for check in checks])
+            briefly.begin([check.config.name for check in checks])
 
         async def one(check: Planned) -> LoopResult:
             case = Case(check.config, telling, key)
@@ -95,8 +95,9 @@ async def check_one(case: Case) -> State[object]:
     """Check one loop and record what came of it. Whatever that is, the others go on."""
     result = await _result(case.config, case.key)
     case.result = result
+    told_at = tell(result)  # before its turn to be recorded, which may be long in coming
     async with case.telling.one():
-        await recorded(result, case.config)
+        await record(result, case.config, told_at)
     return final_state(result)
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-import httpx
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
@@ -25,7 +24,6 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import Artifact, FlowRun, State
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
-from prefect.settings import get_current_settings
 from prefect.states import Completed, Failed
 from pydantic import Field
 
@@ -34,7 +32,7 @@ from flows.inbound import inbound_check
 from flows.loop_matrix import loop_matrix
 from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import api, in_a_thread
-from flows.server.prefect import ServerError
+from flows.prefect_api.probe import impatient_client
 from tasks.alerts.rules import TRIAL
 from tasks.groups.fleet import fleet_name
 from tasks.history import html as page
@@ -87,14 +85,7 @@ def history(home: Path, loop: str | None, since: str, html: Path | None, say: Ca
     """`mail-loop history`: as text through `say`, and as a page in the file `html`. Raises ServerError, ConfigError."""
     period = window(since, datetime.now(UTC))
     with api(home) as private:
-        url = get_current_settings().api.url
-        try:
-            found = in_a_thread(lambda: read(period, loop))
-        except httpx.HTTPError as error:
-            raise ServerError(
-                f"the runs could not be read from the Prefect server at {url} ({type(error).__name__}): "
-                "see its log, and try again"
-            ) from None
+        found = in_a_thread(lambda: read(period, loop))
     if private and not found:
         print(ELSEWHERE, file=sys.stderr)
     for line in text.lines(found, period):
@@ -111,7 +102,7 @@ async def read(period: Window, loop: str | None = None) -> list[Figures]:
     """The figures of each loop but that of `mail-loop alerts test`, or of one, from what the configured API holds."""
     checks: list[Check] = []
     results: list[tuple[LoopResult, datetime]] = []
-    async with get_client() as client:
+    async with impatient_client() as client:
         async for runs in _runs(client, period):
             wanted = {run.id: run for run in runs if _counts(run, period) and _may_be_of(run, loop)}
             if wanted:

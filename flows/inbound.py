@@ -13,7 +13,7 @@ from tasks.mail.verdict.inbound import conclude_inbound
 from tasks.mail.verdict.result import misconfigured
 from tasks.mail.verdict.unforeseen import unforeseen
 from tasks.parameters import check_flow, inbound_of
-from tasks.run_context import this_run, to_its_end
+from tasks.run_context import begin, this_run, to_its_end
 from tasks.search import look
 
 
@@ -30,6 +30,7 @@ async def inbound_check(imap: ImapConfig, name: str = "inbound") -> LoopResult |
             inbound = await inbound_of(name, imap)
         except ConfigError as error:
             return await ended(misconfigured(str(name), str(error), this_run()))
+        begin()
         try:
             with hiding(inbound):
                 result = conclude_inbound(inbound, await look(inbound), this_run())

@@ -19,7 +19,7 @@ from tasks.mail.senders.attempts import Attempts
 from tasks.mail.verdict.result import conclude, misconfigured, skipped
 from tasks.mail.verdict.unforeseen import unforeseen
 from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, loop_of
-from tasks.run_context import name_this_run, this_run, to_its_end
+from tasks.run_context import begin, this_run, to_its_end
 from tasks.search import search
 from tasks.send import send
 from tasks.signing_key import signing_key
@@ -52,31 +52,28 @@ async def mail_loop_check(
         except ConfigError as error:
             return await ended(misconfigured(str(name), str(error), this_run()))
 
+        key = await signing_key()
+        begin()
         try:
             with hold_run(loop) as mine:  # to the end: what was told is settled before another check looks
-                return await ended(await checked(mine, await signing_key(), named=True), loop)
+                return await ended(await checked(mine, key), loop)
         except CheckSkipped as reason:
             return await ended(skipped(loop.name, str(reason), this_run()), loop)
 
 
-async def checked(mine: Allowance, key: bytes, named: bool = False) -> LoopResult:
-    """Check one loop, within the flow run that we are in; `named`: which is then named after it.
-
-    `key` is what its probe is signed with.
-    """
+async def checked(mine: Allowance, key: bytes) -> LoopResult:
+    """Check one loop, within the flow run that we are in. `key` is what its probe is signed with."""
     try:
         with hiding(mine.loop):
-            return await _checked(mine, key, named)
+            return await _checked(mine, key)
     except Exception as error:  # Prefect would write it down as it is
         return unforeseen(mine.loop, error, this_run())
 
 
-async def _checked(mine: Allowance, key: bytes, named: bool) -> LoopResult:
+async def _checked(mine: Allowance, key: bytes) -> LoopResult:
     """Send a probe, look for it, and judge."""
     loop = mine.loop
     probe = compose(loop.name, loop.smtp, run=this_run(), key=key)
-    if named:
-        await name_this_run(f"{loop.name} {probe.token}")
     attempts = Attempts(mine.spend)
     sent = await send(probe, loop.smtp, attempts)
     found: Arrival | ImapFailure | None = None

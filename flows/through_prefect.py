@@ -1,24 +1,33 @@
-"""Checks as Prefect flow runs, on the server that is configured or on one of our own for as long as it takes."""
+"""Checks as Prefect flow runs, on the server that is configured or on one of our own for as long as it takes.
+
+Where Prefect does not let a check begin, the check is done without it: a verdict on the mail waits for no other server.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State
 from prefect.logging.handlers import APILogHandler
 
+from flows import direct
 from flows.concurrency import PATIENCE, Gates, room_for
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import api, in_a_thread
+from flows.prefect_api.probe import ApiError, api_error
+from flows.server.prefect import ServerError
 from tasks.credentials import of_the_user
 from tasks.finish import listener
 from tasks.mail.config.loading.environment import with_known_passwords
@@ -28,39 +37,92 @@ from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.result import LoopResult
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.result import broken
+from tasks.run_context import still_wanted
 
 AT_ONCE = 10  # flow runs that begin at once
 MOST_RUNS = 16  # that wait at once: SQLite took 24 loops with 16 well, stalls with 40 and answers 503 with 50
+BEGIN_SECONDS = 30.0  # for all that Prefect is asked before a check begins
 RECORD_SECONDS = 30.0  # how long to wait until the server has written what happened
+
+Show = Callable[[LoopResult], None]
 
 log = logging.getLogger(__name__)
 
 
-def check_all(
-    configs: Sequence[LoopConfig | InboundConfig], home: Path, show: Callable[[LoopResult], None]
-) -> list[LoopResult]:
-    """Run all checks concurrently; `show` gets each result as soon as it is there. Raises ServerError."""
-    with api(home, "start it, correct PREFECT_API_URL, or do without Prefect with --direct") as private:
-        return in_a_thread(lambda: _check_all(configs, private, show))
+class NotBegun(ServerError):
+    """Prefect has not let the check begin, so no mail was sent. The text says why; `silent`: it has not answered."""
+
+    def __init__(self, text: str, *, silent: bool = False) -> None:
+        super().__init__(text)
+        self.silent = silent
+
+
+class _Turn:
+    """Whose turn it is to send: that of the flow run from when it begins, ours if it has not until we ask."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.begun: asyncio.Future[None] = loop.create_future()
+        self.told: asyncio.Future[LoopResult] = loop.create_future()
+        self._ours = False
+
+    def begin(self) -> bool:
+        """The flow run's question whether it may. No other task runs between this and is_over()."""
+        if not self._ours and not self.begun.done():
+            self.begun.set_result(None)
+        return not self._ours
+
+    def is_over(self) -> bool:
+        """Whether the turn is ours; from then on the flow run may not begin."""
+        self._ours = not self.begun.done() and not self.told.done()
+        return self._ours
+
+
+def check_all(configs: Sequence[LoopConfig | InboundConfig], home: Path, show: Show) -> list[LoopResult]:
+    """Run all checks concurrently; `show` gets each result as soon as it is there."""
+    asked_at = time.monotonic()
+    with ExitStack() as held:
+        try:
+            private = held.enter_context(api(home))
+        except ServerError as error:
+            why = str(error)  # `error` is gone when this is run
+            results = in_a_thread(lambda: direct.check_all(configs, lambda result: show(_unrecorded(result, why))))
+            return [_unrecorded(result, why) for result in results]
+        left = BEGIN_SECONDS if private else BEGIN_SECONDS - (time.monotonic() - asked_at)
+        return in_a_thread(lambda: _check_all(configs, private, left, show))
+
+
+def _unrecorded(result: LoopResult, reason: str) -> LoopResult:
+    note = one_line(f"Checked without Prefect, so nothing was recorded: {reason}", None)
+    return result.model_copy(update={"notes": (*result.notes, note)})
 
 
 async def _check_all(
-    configs: Sequence[LoopConfig | InboundConfig], private: bool, show: Callable[[LoopResult], None]
+    configs: Sequence[LoopConfig | InboundConfig], private: bool, seconds: float, show: Show
 ) -> list[LoopResult]:
     gates = Gates(AT_ONCE, PATIENCE, min(MOST_RUNS, room_for(len(configs))))
+    silent = ""  # why Prefect is asked no more: each further check would wait for it as long again
 
     async def one(config: LoopConfig | InboundConfig) -> LoopResult:
+        nonlocal silent
         async with gates.passed(config):
             progress.follow(config.name)
+            reason = silent
             try:
-                return await check(config, show)
+                if not reason:
+                    return await check(config, show, seconds)
+            except NotBegun as error:
+                reason = str(error)
+                silent = silent or (reason if error.silent else "")
             except Exception as error:
                 redact = redactor_of(with_known_passwords(config))
                 print(redact.told(error), file=sys.stderr)
                 result = broken(config.name, error, redact)
-        show(result)
-        return result
+                show(result)
+                return result
+            return _unrecorded(await direct.check(config, lambda result: show(_unrecorded(result, reason))), reason)
 
     async with together(len(configs)):
         results = await asyncio.gather(*(one(config) for config in configs))
@@ -70,19 +132,22 @@ async def _check_all(
 
 
 async def check(
-    config: LoopConfig | InboundConfig, show: Callable[[LoopResult], None] = lambda result: None
+    config: LoopConfig | InboundConfig, show: Show = lambda result: None, seconds: float = BEGIN_SECONDS
 ) -> LoopResult:
-    """Run one check as a flow run.
+    """Run one check as a flow run. Raises NotBegun where Prefect does not let it begin within `seconds`.
 
     Its verdict counts, and goes to `show`, from the moment it is told, whatever becomes of Prefect then.
     """
-    told: asyncio.Future[LoopResult] = asyncio.get_running_loop().create_future()
-    listener.set(told.set_result)
+    turn = _Turn()
+    listener.set(turn.told.set_result)
+    still_wanted.set(turn.begin)
     run = asyncio.create_task(_flow_run(config))
-    first: tuple[asyncio.Future[Any], ...] = (run, told)
     try:
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        result = told.result() if told.done() else await result_of(await run)
+        await asyncio.wait((run, turn.begun, turn.told), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if turn.is_over():
+            raise _not_begun(run, seconds)
+        await asyncio.wait((run, turn.told), return_when=asyncio.FIRST_COMPLETED)
+        result = turn.told.result() if turn.told.done() else await result_of(await run)
         show(result)
         await asyncio.wait({run}, timeout=RECORD_SECONDS)
         if not run.done() or run.cancelled() or run.exception() is not None:
@@ -91,6 +156,18 @@ async def check(
         return result
     finally:
         run.cancel()
+
+
+def _not_begun(run: asyncio.Task[State[Any]], seconds: float) -> NotBegun:
+    """Why the flow run has not begun."""
+    if not run.done():
+        return NotBegun(f"Prefect has not let the check begin within {seconds:.0f} s", silent=True)
+    if run.cancelled() or (error := run.exception()) is None:
+        return NotBegun("Prefect has ended the flow run before it began")
+    cause = error.__cause__ if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception) else error
+    if isinstance(cause, (httpx.HTTPError, ApiError)):
+        return NotBegun(str(api_error(cause)))
+    return NotBegun(f"Prefect could not begin the flow run ({type(error).__name__})")
 
 
 async def _flow_run(config: LoopConfig | InboundConfig) -> State[Any]:

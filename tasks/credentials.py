@@ -17,9 +17,7 @@ from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.config.secret_hosts import Use, allows, use_of
 from tasks.mail.model.errors import ConfigError
 
-BLOCK_SECONDS = 15.0  # Prefect's own client would try for minutes
-
-_asked: ContextVar[dict[str, asyncio.Future[tuple[str | None, str]]] | None] = ContextVar("asked", default=None)
+BLOCK_SECONDS = 10.0  # Prefect's own client would try for minutes
 
 # Set by our own command line alone, in the process that runs the check: nothing that a run is given can set it.
 _of_the_user: ContextVar[bool] = ContextVar("of_the_user", default=False)
@@ -27,11 +25,23 @@ _of_the_user: ContextVar[bool] = ContextVar("of_the_user", default=False)
 log = logging.getLogger(__name__)
 
 
+class _Asked:
+    """What was asked for within one run. `silent`: a question has had no answer, so no other is put."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, asyncio.Future[tuple[str | None, str]]] = {}
+        self.silent = ""
+
+
+_asked: ContextVar[_Asked | None] = ContextVar("asked", default=None)
+
+
 async def resolve(loop: LoopConfig) -> LoopConfig:
     """The loop with all its passwords in place. Raises ConfigError where one is nowhere to be found."""
-    smtp = await resolve_section(loop.smtp, "smtp")
-    imap = await resolve_imap(loop.imap) if loop.imap else None
-    bounces = await resolve_section(loop.bounce_mailbox, "bounce_mailbox") if loop.bounce_mailbox else None
+    with each_once():
+        smtp = await resolve_section(loop.smtp, "smtp")
+        imap = await resolve_imap(loop.imap) if loop.imap else None
+        bounces = await resolve_section(loop.bounce_mailbox, "bounce_mailbox") if loop.bounce_mailbox else None
     return loop.model_copy(update={"smtp": smtp, "imap": imap, "bounce_mailbox": bounces})
 
 
@@ -77,8 +87,13 @@ def of_the_user() -> Iterator[None]:
 
 @contextmanager
 def each_once() -> Iterator[None]:
-    """Within it, Prefect is asked for each Secret block once: of hundreds of loops, many share one."""
-    token = _asked.set({})
+    """Within it, Prefect is asked for each Secret block once, for hundreds of loops share one, and not at all once it
+    was silent.
+    """
+    if _asked.get() is not None:
+        yield
+        return
+    token = _asked.set(_Asked())
     try:
         yield
     finally:
@@ -97,22 +112,25 @@ def _need_allowed(use: Use, field: str) -> None:
 async def _from_block(secret: str) -> tuple[str | None, str]:
     """The value of the Secret block, or None and why there is none."""
     if (asked := _asked.get()) is None:
-        return await _ask(secret)
-    if secret not in asked:
-        asked[secret] = asyncio.ensure_future(_ask(secret))
-    return await asyncio.shield(asked[secret])
+        return await _ask(secret, _Asked())
+    if secret not in asked.answers:
+        asked.answers[secret] = asyncio.ensure_future(_ask(secret, asked))
+    return await asyncio.shield(asked.answers[secret])
 
 
-async def _ask(secret: str) -> tuple[str | None, str]:
+async def _ask(secret: str, asked: _Asked) -> tuple[str | None, str]:
+    if asked.silent:
+        return None, f"no answer from Prefect about the Secret block {secret!r} ({asked.silent})"
     try:
         async with asyncio.timeout(BLOCK_SECONDS):
             block: Secret[Any] = await Secret.aload(secret)
     except ValueError:
         return None, f"no Prefect Secret block {secret!r}"
     except Exception as error:
+        asked.silent = type(error).__name__
         # The block may well be there; the environment may have the password all the same.
-        log.warning("Prefect could not be asked for the Secret block %r: %s", secret, type(error).__name__)
-        return None, f"no answer from Prefect about the Secret block {secret!r} ({type(error).__name__})"
+        log.warning("Prefect could not be asked for the Secret block %r: %s", secret, asked.silent)
+        return None, f"no answer from Prefect about the Secret block {secret!r} ({asked.silent})"
     value = block.get()
     return (
         (value, "") if isinstance(value, str) and value else (None, f"no text in the Prefect Secret block {secret!r}")

@@ -130,12 +130,10 @@ async def matrix_of(name: object, senders: object, receivers: object, limits: ob
     check_matrix_ca_files(matrix)
     _refuse_clear_passwords({where: section.password for where, section in matrix.sections().items()})
     resolve = credentials.resolve_section
-    return matrix.model_copy(
-        update={
-            "senders": {key: await resolve(sender, f"senders.{key}") for key, sender in matrix.senders.items()},
-            "receivers": {key: await resolve(mailbox, f"receivers.{key}") for key, mailbox in matrix.receivers.items()},
-        }
-    )
+    with credentials.each_once():
+        senders = {key: await resolve(sender, f"senders.{key}") for key, sender in matrix.senders.items()}
+        receivers = {key: await resolve(mailbox, f"receivers.{key}") for key, mailbox in matrix.receivers.items()}
+    return matrix.model_copy(update={"senders": senders, "receivers": receivers})
 
 
 def fleet_of(name: object, files: object, loops: object) -> Sequence[Planned]:

@@ -1,12 +1,13 @@
-"""The flow run that we are in, as Prefect knows it."""
+"""The flow run that we are in, as Prefect knows it, and who started it in this process."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from uuid import UUID
 
 import anyio
@@ -19,6 +20,9 @@ VANTAGE = "MAIL_LOOP_VANTAGE"  # says of a worker where it is
 FROM = "mail-loop-fleet-from:"  # the tag that says of a run where it must take place
 
 NAME_SECONDS = 5.0  # Prefect's own client would try for minutes
+
+# Whoever started the run in this process and may do without it: says whether the check is still this run's to do.
+still_wanted: ContextVar[Callable[[], bool] | None] = ContextVar("still_wanted", default=None)
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +76,19 @@ def to_its_end() -> Iterator[None]:
         yield
 
 
+class Overtaken(Exception):
+    """Who started this run does its check without Prefect by now: another message must not be sent."""
+
+
+def begin() -> None:
+    """Say that the check begins, for good: all that Prefect has to be asked for it has told. Raises Overtaken."""
+    wanted = still_wanted.get()
+    if wanted is not None and not wanted():
+        raise Overtaken("the check is done without Prefect, which has taken too long to let it begin")
+
+
 async def name_this_run(name: str) -> None:
-    """Name the flow run, now that its token is known. Only a name: a failure is logged, and that is all."""
+    """Name the flow run after its token. Only a name: a failure is logged, and that is all."""
     if (run_id := this_run()) is None:
         return
     try:

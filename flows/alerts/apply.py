@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.events import Event
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
 from flows.alerts import channels as blocks
 from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
 from flows.alerts.loops import known_loops
+from flows.prefect_api.probe import impatient_client
 from flows.setup import crash_automation as crash_rule
 from tasks.alert_store import ALIVE, CHECKED, RULES, WATCHED, resource, write
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
@@ -31,7 +32,7 @@ Say = Callable[[str], None]
 
 async def apply(alerts: Alerts, say: Say) -> None:
     """Make the server do what the file says. Raises ConfigError before anything is changed."""
-    async with get_client() as client:
+    async with impatient_client() as client:
         loops = await known_loops(client)
         urls = {name: await blocks.url_of(name, channel) for name, channel in alerts.channels.items()}
         for name, channel in alerts.channels.items():
@@ -142,7 +143,7 @@ async def _watch(client: PrefectClient, rule: Rule, loops: Iterable[str], *, ane
 
 async def show(say: Say) -> None:
     """Say which rules are in force on the server, and which calls are open."""
-    async with get_client() as client:
+    async with impatient_client() as client:
         rules = rules_of(await in_force(client))
         if not rules:
             say("no rules are in force: mail-loop alerts apply alerts.yaml")

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.events import Event
 from prefect.events.filters import (
     EventFilter,
@@ -24,6 +24,7 @@ from prefect.events.filters import (
 
 from flows.alerts.apply import Say, in_force, rules_of
 from flows.alerts.automations import automations
+from flows.prefect_api.probe import impatient_client
 from flows.server import processes
 from flows.server.prefect import free_port
 from flows.server.sandbox import SANDBOX, address, login, start_sandbox
@@ -62,7 +63,7 @@ SITUATIONS = {
 async def trial(names: Sequence[str], home: Path, say: Say) -> bool:
     """Play the situations, one after the other; returns whether every call was made, once, and taken."""
     heard = True
-    async with get_client() as client:
+    async with impatient_client() as client:
         rules = rules_of(await in_force(client))
         if not rules:
             raise ConfigError("no rules are in force on the server: mail-loop alerts apply alerts.yaml")

@@ -20,6 +20,7 @@ from prometheus_client import write_to_textfile
 
 from flows.prefect_api.check_runs import Sightings
 from flows.prefect_api.connection import own_login
+from flows.prefect_api.probe import api_error, probe, shown
 from flows.server.metrics_http import application, listening
 from tasks.mail.model.errors import ConfigError, describe_os_error
 from tasks.metrics.collector import Board
@@ -50,20 +51,24 @@ def exporter(
             "the exporter reads the Prefect server that is configured, and none is: "
             "set PREFECT_API_URL, such as http://127.0.0.1:4200/api"
         )
-    shown = str(httpx.URL(url).copy_with(userinfo=b""))
+    where = shown(url)
     board = Board(_now, timedelta(seconds=STALE_READS * interval + READ_SECONDS), most_loops, _version(), exclude)
     with ExitStack() as stack:
         if textfile is not None:
             os.umask(UMASK)
             _write_first(board, textfile)
             stack.callback(textfile.unlink, missing_ok=True)  # what it says would stay true for ever
-            say(f"metrics of {shown} in {textfile}")
+            say(f"metrics of {where} in {textfile}")
         if listen is not None:
-            where = stack.enter_context(listening(*listen, application(board.registry, lambda: board.reads), trusted))
-            say(f"metrics of {shown} at {where}/metrics")
+            at = stack.enter_context(listening(*listen, application(board.registry, lambda: board.reads), trusted))
+            say(f"metrics of {where} at {at}/metrics")
+        with own_login():
+            error = asyncio.run(probe())
+        if error is not None and error.final:
+            raise error
         # The next read is the one that tries again: the client's own would take a minute.
         stack.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
-        asyncio.run(_until_a_signal(_read_on(board, shown, textfile, interval)))
+        asyncio.run(_until_a_signal(_read_on(board, where, textfile, interval)))
     return 0
 
 
@@ -92,7 +97,8 @@ async def _read_on(board: Board, url: str, textfile: Path | None, interval: floa
                     found = await sightings.read()
         except Exception as error:
             board.failed()
-            trouble = f"the Prefect server at {url} cannot be read ({_why(error)})"
+            wants = isinstance(error, httpx.HTTPStatusError) and (refused := api_error(error)).final
+            trouble = str(refused) if wants else f"the Prefect server at {url} cannot be read ({_why(error)})"
         else:
             board.read(found.new, found.known, found.unreadable, time.monotonic() - begun)
             limit = READ_SECONDS

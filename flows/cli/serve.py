@@ -20,8 +20,12 @@ from flows.setup.bootstrap import DEPLOYMENTS, ROOT, equip
 from tasks.mail.config.state_dir import state_home
 
 WORKER = "worker"
-# As deploy/worker has it: a heartbeat often enough to see a run die, and what our own modules warn of with the run.
-WORKER_SETTINGS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks"}
+# As deploy/worker says; what its environment sets stays.
+WORKER_SETTINGS = {
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
+    "PREFECT_CLIENT_MAX_RETRIES": "3",
+}
 
 
 def serve(home: Path, port: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterName,
@@ -20,6 +20,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from flows.deploy.desired import FLOWS, Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
 from flows.deploy.plan import plans
 from flows.deploy.template import Fields, Template
+from flows.prefect_api.probe import impatient_client
 from flows.setup.pool import TEMPLATE
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.messages import listed
@@ -47,7 +48,7 @@ async def apply(
     if clear := clear_passwords(checks):
         raise ConfigError(listed(clear))
     new = {key_of(plan): wanted(plan, fleet, template) for plan in plans(checks, every, fleet, shards, brief=brief)}
-    async with get_client() as client:
+    async with impatient_client() as client:
         await _need_pool(client, template.pool)
         flows = {flow.id: flow.name for flow in await client.read_flows(flow_filter=_flows())}
         there = {(flows[one.flow_id], one.name): one for one in await _there(client, new) if one.flow_id in flows}

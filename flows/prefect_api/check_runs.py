@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     ArtifactCollectionFilter,
     ArtifactCollectionFilterKey,
@@ -23,6 +23,7 @@ from prefect.events.schemas.events import ReceivedEvent
 
 from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
 from flows.prefect_api.events import RESOURCE, checked, events
+from flows.prefect_api.probe import impatient_client
 from tasks.groups.matrix import matrix_name
 from tasks.history.record import extracted, read
 from tasks.mail.model.result import LoopResult
@@ -71,7 +72,7 @@ class Sightings:
     async def read(self) -> Found:
         """All that is new. Raises what Prefect's client raises; what was read until then is not lost."""
         now = self._clock()
-        async with get_client() as client:
+        async with impatient_client() as client:
             if self._read_at is None:
                 # In this order: a run that ends meanwhile is new, unless its event is known.
                 self._ended = await _newest_end(client) or OLDEST

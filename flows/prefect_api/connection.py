@@ -12,11 +12,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from prefect.client.orchestration import get_client
+import httpx
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, get_current_settings, temporary_settings
 
+from flows.prefect_api.probe import api_error, probe
 from flows.server.login import known, login_for
-from flows.server.prefect import ServerError, private_server
+from flows.server.prefect import private_server
 
 SLICE_SECONDS = 0.5  # after so long, at the latest, an interrupt is seen
 
@@ -24,12 +25,24 @@ T = TypeVar("T")
 
 
 @contextmanager
-def api(home: Path, remedy: str = "start it, or correct PREFECT_API_URL") -> Iterator[bool]:
-    """The configured API, else a private one; yields whether it is private. `remedy` ends the ServerError."""
-    if url := get_current_settings().api.url:
+def api(home: Path) -> Iterator[bool]:
+    """The configured API, else a private one; yields whether it is private.
+
+    Raises ServerError, also for what a request within has failed of and nobody has dealt with.
+    """
+    with _configured_or_private(home) as private:
+        try:
+            yield private
+        except httpx.HTTPError as error:
+            raise api_error(error) from None
+
+
+@contextmanager
+def _configured_or_private(home: Path) -> Iterator[bool]:
+    if get_current_settings().api.url:
         with own_login():
-            if error := asyncio.run(_health()):
-                raise ServerError(f"the Prefect server at {url} does not answer ({type(error).__name__}): {remedy}")
+            if error := asyncio.run(probe()):
+                raise error
             yield False
         return
     with private_server(home) as url, at(url, known(home)):
@@ -51,14 +64,6 @@ def found_login() -> str | None:
     """That login, if there is one to be found."""
     configured = get_current_settings().api
     return login_for(configured.url) if configured.url and not configured.auth_string else None
-
-
-async def _health() -> Exception | None:
-    try:
-        async with get_client() as client:
-            return await client.api_healthcheck()
-    except Exception as error:
-        return error
 
 
 def in_a_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

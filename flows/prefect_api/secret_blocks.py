@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_AUTH_STRING
 
 from flows.prefect_api.connection import at
+from flows.prefect_api.probe import impatient_client
 from tasks.mail.config.loading.environment import variable
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.parameters import logins_of
@@ -21,7 +21,7 @@ async def without_password(
     secrets = {login.password_secret for check in checks for login in logins_of(check).values()}
     named = {secret for secret in secrets if secret and not environment.get(variable(secret))}
     with at(url, environment.get(PREFECT_API_AUTH_STRING.name)):
-        async with get_client() as client:
+        async with impatient_client() as client:
             blocks = await client.read_block_documents_by_type("secret") if named else []
     return [
         f"No password {secret} is known: set {variable(secret)} and start the worker anew (make stop, make serve), "

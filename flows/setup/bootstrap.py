@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flows.server.login import OF_CLIENT
-from flows.server.prefect import START_SECONDS, ServerError, answers
+from flows.server.prefect import START_SECONDS, ServerError
 
 EXAMPLE = "relay.example.org"
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -19,11 +19,12 @@ DEPLOYMENTS = ROOT / "prefect.yaml"
 
 
 def setup(seconds: float = START_SECONDS) -> int:
-    """Set up the configured server as soon as it answers, within `seconds`. Raises ServerError, ConfigError."""
+    """Set up the configured server, which may take `seconds` to start. Raises ServerError, ConfigError."""
     from prefect.settings import get_current_settings
 
     from flows.deploy.prefect_yaml import all_checks
-    from flows.prefect_api.connection import found_login
+    from flows.prefect_api.connection import found_login, own_login
+    from flows.prefect_api.probe import shown
     from flows.server.allow import allow_at
     from flows.setup.pool import POOL
     from tasks.mail.config.secret_hosts import uses_of
@@ -32,19 +33,29 @@ def setup(seconds: float = START_SECONDS) -> int:
     url = get_current_settings().api.url
     if not url:
         raise ServerError("no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api")
-    until = time.monotonic() + seconds
-    while not answers(url):
-        if time.monotonic() > until:
-            raise ServerError(
-                f"the Prefect server at {url} has not answered for {seconds:.0f} s: "
-                "start it, or correct PREFECT_API_URL"
-            )
-        time.sleep(0.5)
+    with own_login():
+        _wait_for(shown(url), seconds)
     login = found_login()
     equip(url, os.environ | ({OF_CLIENT: login} if login else {}))
-    print(f"{url} has the work pool {POOL}, the deployments of {DEPLOYMENTS}, and the automation")
+    print(f"{shown(url)} has the work pool {POOL}, the deployments of {DEPLOYMENTS}, and the automation")
     allow_at(url, uses, print)
     return 0
+
+
+def _wait_for(url: str, seconds: float) -> None:
+    """Wait while nothing listens, as before a server has started. What else is the matter is raised at once."""
+    from flows.prefect_api.probe import START, probe
+
+    until, told = time.monotonic() + seconds, False
+    while (error := asyncio.run(probe())) is not None:
+        if not error.starting:
+            raise error
+        if time.monotonic() > until:
+            raise ServerError(f"the Prefect server at {url} has not answered for {seconds:.0f} s: {START}")
+        if not told:
+            print(f"waiting for the Prefect server at {url}, {seconds:.0f} s at the most ...", flush=True)
+            told = True
+        time.sleep(0.5)
 
 
 def equip(url: str, environment: Mapping[str, str], *, ours: bool = False) -> None:

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from prefect.automations import AutomationCore, ChangeFlowRunState, EventTrigger, Posture, ResourceSpecification
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 
 from flows.prefect_api.connection import at
+from flows.prefect_api.probe import impatient_client
 
 NAME = "mail-loop: crash runs whose heartbeat stopped"
 FLOWS = ["fleet-check", "inbound-check", "loop-matrix", "loop-vantage", "mail-loop-check"]
@@ -52,7 +52,7 @@ async def ensure(url: str, login: str | None = None) -> None:
 async def ensure_here() -> None:
     """The same for the server that is configured."""
     wanted = crash_silent_runs()
-    async with get_client() as client:
+    async with impatient_client() as client:
         found = await client.read_automations_by_name(NAME)
         if not found:
             await client.create_automation(wanted)

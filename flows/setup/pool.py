@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from flows.prefect_api.connection import at
+from flows.prefect_api.probe import impatient_client
 
 POOL = "mail-loop"
 TEMPLATE = Path(__file__).resolve().parents[2] / "deploy" / "pool.json"
@@ -26,7 +26,7 @@ async def ensure(url: str, login: str | None, *, ours: bool) -> str:
     """
     template: dict[str, Any] = json.loads(TEMPLATE.read_text(encoding="utf-8"))
     with at(url, login):
-        async with get_client() as client:
+        async with impatient_client() as client:
             try:
                 found = await client.read_work_pool(POOL)
             except ObjectNotFound:

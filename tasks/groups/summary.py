@@ -37,9 +37,14 @@ class Brief:
         self.plain: list[LoopResult] = []
         self._rules: list[Rule] | None = []
         self._remembered: set[str] = set()
+        self._asking: asyncio.Task[None] | None = None
 
-    async def begin(self, loops: Sequence[str]) -> None:
-        """Read once for all of them whether there is anybody to be called. Where that fails, each check asks."""
+    def begin(self, loops: Sequence[str]) -> None:
+        """Ask once for all of them whether there is anybody to be called, while the first are checked."""
+        self._asking = asyncio.create_task(self._ask(loops))
+
+    async def _ask(self, loops: Sequence[str]) -> None:
+        """Where that fails, each check asks."""
         try:
             async with asyncio.timeout(SECONDS), get_client() as client:
                 names = [RULES, *(STATE.format(loop=loop) for loop in loops)]
@@ -63,6 +68,8 @@ class Brief:
         log.info("%s", line(result))
         if (heard := listener.get()) is not None:
             heard(result)
+        if self._asking is not None:
+            await self._asking
         labels = labels_of(result) if self._concerns_nobody(result.loop) else await called(result)
         try:
             emit_event(CHECKED, resource=resource(result.loop) | labels, payload=result.model_dump(mode="json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -16,17 +17,34 @@ class Api:
     """Passes everything on to the API at `url`.
 
     Each request comes `delay` seconds late. One that contains `holds` waits until `go_on` is set; the server is gone
-    for good once one that contains `dies_at` has come for the `times`th time. `reached` tells that either has happened.
+    for good once one that contains `dies_at` has come for the `times`th time. From one that contains `turns_at` on,
+    each is answered with `answer`, byte by byte after a `pause` (seconds) each if there is one; where it is empty, with
+    silence. `reached` tells that one of these has happened. With `tls` it speaks that to its clients.
     """
 
     def __init__(
-        self, url: str, *, delay: float = 0.0, holds: bytes = b"", dies_at: bytes = b"", times: int = 1
+        self,
+        url: str,
+        *,
+        delay: float = 0.0,
+        holds: bytes = b"",
+        dies_at: bytes = b"",
+        times: int = 1,
+        turns_at: bytes = b"",
+        answer: bytes = b"",
+        pause: float = 0.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._target = httpx.URL(url)
         self._delay = delay
         self._holds = holds
         self._dies_at = dies_at
         self._times = times
+        self._turns_at = turns_at
+        self._answer = answer
+        self._pause = pause
+        self.turned = False
+        self._tls = tls
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.reached = asyncio.Event()
         self.go_on = asyncio.Event()
@@ -34,10 +52,10 @@ class Api:
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self.port}/api"
+        return f"http{'s' if self._tls else ''}://{HOST}:{self.port}/api"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, HOST, 0)
+        self._server = await asyncio.start_server(self._connected, HOST, 0, ssl=self._tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 
@@ -71,6 +89,9 @@ class Api:
             try:
                 while chunk := await reader.read(2**16):
                     await self._let_through(chunk)
+                    if self.turned:
+                        await self._refuse(writer)
+                        return
                     far.write(chunk)
                     await far.drain()
             finally:
@@ -80,6 +101,9 @@ class Api:
 
     async def _let_through(self, chunk: bytes) -> None:
         self.requests += 1
+        if self._turns_at and self._turns_at in chunk:
+            self.turned = True
+            self.reached.set()
         await asyncio.sleep(self._delay)
         if self._holds and self._holds in chunk:
             self.reached.set()
@@ -89,6 +113,17 @@ class Api:
             if self._times == 0:
                 self.reached.set()
                 self.die()
+
+    async def _refuse(self, writer: asyncio.StreamWriter) -> None:
+        if not self._answer:
+            await self.go_on.wait()
+        size = 1 if self._pause else len(self._answer)
+        for start in range(0, len(self._answer), size or 1):
+            writer.write(self._answer[start : start + size])
+            await writer.drain()
+            await asyncio.sleep(self._pause)
+        writer.close()
+        await writer.wait_closed()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,199 @@
+"""What keeps a command from the Prefect API that is configured, in one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import prefect
+from prefect.client.base import ServerType
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
+    PREFECT_API_SSL_CERT_FILE,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
+
+from flows.server.prefect import ServerError
+
+REQUEST_SECONDS = 10.0
+VERSION = re.compile(r"(\d+)\.(\d+)(\.|$)")
+LOGIN = (401, 403)
+BUSY = (429, 502, 503, 504)
+START = "start it, or correct PREFECT_API_URL"
+EXAMPLE = "http://127.0.0.1:4200/api"
+
+
+class ApiError(ServerError):
+    """The Prefect API cannot be used.
+
+    `starting`: nothing listens there, as before a server has started. `final`: a person has to change something first.
+    """
+
+    def __init__(self, text: str, *, starting: bool = False, final: bool = False) -> None:
+        super().__init__(text)
+        self.starting = starting
+        self.final = final
+
+
+async def probe() -> ApiError | None:
+    """Ask the configured API once, within REQUEST_SECONDS: does it answer, let us in, and is it new enough?"""
+    url = PREFECT_API_URL.value() or ""
+    try:
+        version = await _version()
+    except Exception as error:
+        if _may_lack_api(error) and await _is_prefect(f"{url.rstrip('/')}/api"):
+            with_api = f"{shown(url).rstrip('/')}/api"
+            return ApiError(f"{_the(url)} is reached with /api: set PREFECT_API_URL={with_api}", final=True)
+        return api_error(error)
+    needed, there = VERSION.match(prefect.__version__), VERSION.match(version)
+    if there and needed and _minor(there) < _minor(needed):
+        wanted = ".".join(needed.groups()[:2])
+        text = f"{_the(url)} is Prefect {version}, and {wanted} or newer is needed: upgrade the server"
+        return ApiError(text, final=True)
+    return None
+
+
+def _minor(version: re.Match[str]) -> tuple[int, int]:
+    return int(version[1]), int(version[2])
+
+
+def shown(url: str) -> str:
+    """A URL without the login that may be in it."""
+    try:
+        return str(httpx.URL(url).copy_with(userinfo=b""))
+    except httpx.InvalidURL:
+        return repr(url[:80])
+
+
+def api_error(error: Exception) -> ApiError:
+    """What one request has failed of, in one sentence."""
+    url = PREFECT_API_URL.value() or ""
+    the = _the(url)
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, httpx.HTTPStatusError):
+        status = error.response.status_code
+        return ApiError(_status(the, status), final=status in LOGIN)
+    if isinstance(error, _NoVersion):
+        text = f"what answers at {shown(url)} is no Prefect API: correct PREFECT_API_URL, such as {EXAMPLE}"
+        return ApiError(text, final=True)
+    if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
+        return ApiError(f"PREFECT_API_URL must be a URL such as {EXAMPLE}, not {shown(url)}", final=True)
+    if isinstance(error, (TimeoutError, httpx.TimeoutException)):
+        return ApiError(f"{the} has not answered for {REQUEST_SECONDS:.0f} s: see its log, or correct PREFECT_API_URL")
+    if (tls := next((one for one in _causes(error) if isinstance(one, ssl.SSLError)), None)) is not None:
+        return ApiError(_tls(the, tls), final=True)
+    if isinstance(error, OSError) and error.filename:  # made before anything is asked
+        text = f"PREFECT_API_SSL_CERT_FILE: cannot read {error.filename} ({error.strerror}): check the path"
+        return ApiError(text, final=True)
+    refused = any(isinstance(one, ConnectionRefusedError) for one in _causes(error))
+    return ApiError(f"{the} does not answer ({type(error).__name__}): {START}", starting=refused)
+
+
+class _NoVersion(Exception):
+    """The answer is not a version of Prefect."""
+
+
+async def _version() -> str:
+    """The server's version; that of Prefect Cloud, which has none, is empty."""
+    settings: dict[str, Any] = {"timeout": REQUEST_SECONDS, "event_hooks": {"response": [_refuse_at_once]}}
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        async with get_client(httpx_settings=settings) as client, asyncio.timeout(REQUEST_SECONDS):
+            if client.server_type is ServerType.CLOUD:
+                await client.request("GET", "/health")
+                return ""
+            answer = await client.request("GET", "/admin/version")
+    try:
+        version = answer.json()
+    except ValueError:
+        raise _NoVersion from None
+    if not isinstance(version, str) or len(version) > len("10.10.10.dev10+10.g0123456789.dirty"):
+        raise _NoVersion
+    return version
+
+
+def impatient_client() -> PrefectClient:
+    """Prefect's client, which asks again as its settings say, but does not wait for minutes as a server may say."""
+    return get_client(httpx_settings={"event_hooks": {"response": [_refuse_long_waits]}})
+
+
+async def _refuse_long_waits(response: httpx.Response) -> None:
+    wait = response.headers.get("Retry-After", "0")
+    if response.status_code in BUSY and not (wait.isascii() and wait.isdigit() and int(wait[:9]) <= REQUEST_SECONDS):
+        await _refuse_at_once(response)
+
+
+async def _refuse_at_once(response: httpx.Response) -> None:
+    """Prefect's client would wait for as long as the header Retry-After says, and only then tell."""
+    if response.status_code >= http.HTTPStatus.BAD_REQUEST:
+        raise httpx.HTTPStatusError("", request=response.request, response=response)
+
+
+def _may_lack_api(error: Exception) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code in (404, 405)
+    return isinstance(error, _NoVersion)
+
+
+async def _is_prefect(url: str) -> bool:
+    with temporary_settings({PREFECT_API_URL: url}):
+        try:
+            return VERSION.match(await _version()) is not None
+        except httpx.HTTPStatusError as error:
+            return error.response.status_code == http.HTTPStatus.UNAUTHORIZED
+        except Exception:
+            return False
+
+
+def _the(url: str) -> str:
+    return f"the Prefect server at {shown(url)}"
+
+
+def _status(the: str, status: int) -> str:
+    if status in LOGIN:
+        if PREFECT_API_AUTH_STRING.value():
+            return f"{the} refuses the login in PREFECT_API_AUTH_STRING ({status}): correct it"
+        if PREFECT_API_KEY.value():
+            return f"{the} refuses the key in PREFECT_API_KEY ({status}): correct it"
+        return f"{the} wants a login ({status}): set PREFECT_API_AUTH_STRING to its user:password"
+    try:
+        phrase = http.HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "unknown"
+    if status in BUSY:
+        return f"{the} takes no requests for now ({status} {phrase}): try again later, or see its log"
+    if status == http.HTTPStatus.NOT_FOUND:
+        return f"{the} has no such API (404 {phrase}): correct PREFECT_API_URL, such as {EXAMPLE}"
+    return f"{the} refuses a request ({status} {phrase}): see its log"
+
+
+def _tls(the: str, error: ssl.SSLError) -> str:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        if error.reason == "WRONG_VERSION_NUMBER":
+            return f"{the} does not speak TLS on this port: http:// in PREFECT_API_URL, or another port"
+        return f"no TLS connection to {the} ({error.reason or type(error).__name__}): see its log"
+    why = error.verify_message.rstrip(".")
+    if "issuer" in why or "self" in why:
+        trusted = PREFECT_API_SSL_CERT_FILE.value()
+        remedy = f"{trusted} does not hold its CA" if trusted else "set it to the file of its CA"
+        return f"{the} has a certificate that is not trusted here ({why}): PREFECT_API_SSL_CERT_FILE, {remedy}"
+    return f"{the} has a certificate that is not valid ({why}): renew it, or correct PREFECT_API_URL"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it."""
+    cause: BaseException | None = error
+    seen: list[BaseException] = []
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        yield cause
+        cause = cause.__cause__ or cause.__context__
