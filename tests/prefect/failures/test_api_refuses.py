@@ -34,6 +34,9 @@ AFTER_IT_HAS_BEGUN = {
 }
 
 
+sent_when_named: list[int] = []  # messages
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cases(server: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Apart]]:
     """A check for each moment."""
@@ -61,7 +64,14 @@ async def cases(server: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
             waiting.api.reached.set()
             waiting.deliver(waiting.smtp.messages[0])
 
-        await asyncio.gather(one_by_one([*every.values()], tmp_path_factory.mktemp("cases")), while_it_waits())
+        naming = await add("naming", b'"name":"naming ')
+
+        async def when_it_is_named() -> None:
+            await until(naming.api.reached.is_set, "it is not named")
+            sent_when_named.append(len(naming.smtp.messages))
+
+        starting = one_by_one([*every.values()], tmp_path_factory.mktemp("cases"))
+        await asyncio.gather(starting, while_it_waits(), when_it_is_named())
         yield every
 
 
@@ -78,6 +88,12 @@ async def test_a_check_that_prefect_does_not_let_begin_is_done_without_it(cases:
     assert note.startswith("Checked without Prefect, so nothing was recorded: "), note
     assert case.result["flow_run_id"] is None
     assert case.err == "", case
+
+
+async def test_the_mail_is_sent_before_prefect_is_asked_for_a_name(cases: dict[str, Apart]) -> None:
+    """What is not needed for the verdict is asked for after it."""
+    assert sent_when_named == [1]
+    assert cases["naming"].verdict == DELIVERED, cases["naming"]
 
 
 async def test_the_note_says_what_prefect_answered(cases: dict[str, Apart]) -> None:
