@@ -102,5 +102,6 @@ def say(text: str, file: TextIO | None = None) -> None:
 def quieten_prefect() -> None:
     """Keep the log of the runs off the terminal, where Prefect has it too; set before its import, which reads it."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")  # whole events that could not be sent
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")  # no command of ours needs it
