@@ -4,21 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
+from typing import Any
+from uuid import UUID
 
 import pytest
 from playwright.async_api import Page, expect
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 
 from flows.mail_loop import mail_loop_check
+from flows.server.prefect import free_port
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.model.result import LoopResult
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.browser import SCREENSHOTS
+from tests.prefect.failures.phases import until
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, imap, parameters, smtp
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
+
+
+async def like_staging(client: PrefectClient, name: str, given: dict[str, Any]) -> UUID:
+    """A deployment with parameters of its own, else that of prefect.yaml."""
+    staging = await client.read_deployment_by_name("mail-loop-check/staging")
+    return await client.create_deployment(
+        staging.flow_id,
+        name=name,
+        entrypoint=staging.entrypoint,
+        pull_steps=staging.pull_steps,
+        work_pool_name=staging.work_pool_name,
+        parameters=given,
+        parameter_openapi_schema=staging.parameter_openapi_schema,
+        enforce_parameter_schema=True,
+    )
+
+
+async def has_ended(client: PrefectClient, run: UUID) -> bool:
+    state = (await client.read_flow_run(run)).state
+    return state is not None and state.is_final()
 
 
 async def test_the_history_the_artifact_and_the_run_show_the_verdict(
@@ -68,23 +93,31 @@ async def test_the_form_explains_its_fields_and_has_no_password_box(ui: str, pag
     await page.screenshot(path=SCREENSHOTS / "form.png", full_page=True)
 
 
+async def test_the_page_of_a_deployment_lists_its_runs_by_what_became_of_the_message(
+    ui: str, page: Page, deployed: str, box: Sandbox
+) -> None:
+    """As it opens, with no filter touched, though these states have names of ours."""
+    delivered = parameters(box, "listed")
+    unsent = {**delivered, "smtp": {**delivered["smtp"], "port": free_port()}}
+    async with get_client() as client:
+        listed = await like_staging(client, "listed", delivered)
+        for given in (delivered, unsent):
+            run = await client.create_flow_run_from_deployment(listed, parameters=given)
+            await until(partial(has_ended, client, run.id), "a run does not end")
+    await page.goto(f"{ui}/deployments/deployment/{listed}")
+    runs = page.get_by_role("listitem").filter(has=page.get_by_role("link", name="listed"))
+    await expect(runs.filter(has_text="Delivered")).to_be_visible()
+    await expect(runs.filter(has_text="Unsent")).to_be_visible()
+    await page.screenshot(path=SCREENSHOTS / "deployment.png", full_page=True)
+
+
 async def test_the_form_of_a_loop_without_a_mailbox_can_be_submitted(
     ui: str, page: Page, deployed: str, box: Sandbox
 ) -> None:
     given = parameters(box, "outbound-by-form")
     given.pop("imap")
     async with get_client() as client:
-        staging = await client.read_deployment_by_name("mail-loop-check/staging")
-        outbound = await client.create_deployment(
-            staging.flow_id,
-            name="outbound",
-            entrypoint=staging.entrypoint,
-            pull_steps=staging.pull_steps,
-            work_pool_name=staging.work_pool_name,
-            parameters=given,
-            parameter_openapi_schema=staging.parameter_openapi_schema,
-            enforce_parameter_schema=True,
-        )
+        outbound = await like_staging(client, "outbound", given)
     await page.goto(f"{ui}/deployments/deployment/{outbound}/run")
     await expect(page.get_by_text("The relay that the message is handed to.")).to_be_visible()
     await page.get_by_role("button", name="Submit").click()
