@@ -224,6 +224,7 @@ CONTENTS: list[Content] = [
     ),
     _bad_json("not closed", '{"smtp": {', "line 1, column 11", "expecting property name enclosed in double quotes"),
     _bad_json("a comma too many", '{"a": 1,}', "line 1, column 9", "expecting property name enclosed in double quotes"),
+    _bad_json("a comma too many in a list", '{"a": [1,\n  2,\n ]}', "line 3, column 2", "expecting value"),
     _bad_json("a comma too few", '{"a": 1\n"b": 2}', "line 2, column 1", "expecting ',' delimiter"),
     _bad_json(
         "single quotes", f"{{'p': '{SECRET}'}}", "line 1, column 2", "expecting property name enclosed in double quotes"

@@ -60,6 +60,16 @@ def _too_long(source: str) -> ConfigError:
     return ConfigError(f"{source}: holds a number that is too long for any field: check its digits")
 
 
+def _json_error(error: json.JSONDecodeError) -> tuple[str, int, int]:
+    """What is wrong in which line and column, the same under every Python: 3.13 points to a comma too many."""
+    if error.msg.startswith("Illegal trailing comma"):
+        close = len(error.doc) - len(error.doc[error.pos + 1 :].lstrip(" \t\r\n"))
+        wanted = "Expecting property name enclosed in double quotes" if error.doc[close] == "}" else "Expecting value"
+        error = json.JSONDecodeError(wanted, error.doc, close)
+    reason = f"{error.msg[:1].lower()}{error.msg[1:]}".removesuffix(" at").removesuffix(" starting")
+    return reason, error.lineno, error.colno
+
+
 def _json(text: str, source: str) -> object:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         result: dict[str, object] = {}
@@ -72,9 +82,9 @@ def _json(text: str, source: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        reason = f"{error.msg[:1].lower()}{error.msg[1:]}".removesuffix(" at").removesuffix(" starting")
+        reason, line, column = _json_error(error)
         raise ConfigError(
-            f"{source}: is not valid JSON at line {error.lineno}, column {error.colno} ({reason}): "
+            f"{source}: is not valid JSON at line {line}, column {column} ({reason}): "
             "check the commas, brackets and double quotes there"
         ) from None
     except ValueError:
