@@ -105,6 +105,7 @@ def test_a_late_message_names_the_slow_hop_and_what_to_look_for() -> None:
         (BODY + b"\r\n-- \r\nScanned by a gateway\r\n", Body.CHANGED),
         (b"", Body.CHANGED),
     ],
+    ids=["as it was sent", "blanks behind it", "a footer", "nothing left"],
 )
 def test_a_body_that_was_added_to_is_recognised(body: bytes, state: Body) -> None:
     found = read(arrived(body=body))

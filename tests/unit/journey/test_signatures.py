@@ -92,6 +92,7 @@ def test_each_signature_is_told_but_not_any_number() -> None:
         ),
         ("dkim=fail", RECORD, "the receiver states that DKIM is fail, but the signature of example.org is valid here"),
     ],
+    ids=["pass", "fail", "spf alone", "pass, invalid here", "fail, valid here"],
 )
 def test_where_the_receiver_says_otherwise_both_are_told(stated: str, record: bytes | None, half: str | None) -> None:
     results = authentication([("Authentication-Results", f"mx.example.net; {stated}"), ("From", "a@example.org")])
