@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 HOME_DIR := .mail-loop
 PORT ?= 4200
 # Most tests wait for servers most of the time, so a few more than there are cores do well.
@@ -9,7 +10,7 @@ JOBS ?= 3
 TABLE ?= ci-output/faults.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench bench-fleet bench-short bench-scale bench-scale-short lint servers serve stop lock clean
+.PHONY: help demo test test-lowest faults bench bench-fleet bench-short bench-scale bench-scale-short lint servers serve stop lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 19
@@ -43,6 +44,9 @@ lint: $(VENV)/.ready ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+test-lowest: $(LOWEST)/.ready ## tests without servers, with the oldest versions that pyproject.toml allows
+	@$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/raw $(ARGS)
+
 servers: ## install Postfix, Dovecot, Postgrey, OpenDKIM, Chromium, Prometheus and a few more from Debian, for the tests
 	@.ci/servers
 
@@ -63,6 +67,17 @@ $(VENV)/.ready: pyproject.toml deploy/constraints.txt
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The oldest versions of what pyproject.toml names, and the newest that these allow of the rest.
+$(LOWEST)/.ready: pyproject.toml $(VENV)/.ready
+	@echo 'Installing into $(LOWEST), once ...'
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(BIN)/uv pip compile --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --all-extras \
+		--no-annotate --no-header pyproject.toml --output-file $(LOWEST)/requirements.txt
+	@echo 'hatchling>=1.27' | $(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python \
+		--requirement $(LOWEST)/requirements.txt --requirement -
+	@$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
 lock: $(VENV)/.ready ## make deploy/constraints.txt and runtime.txt anew from pyproject.toml (LOCK=--upgrade: the newest)
 	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
 		--no-annotate --no-header $(LOCK) pyproject.toml - --output-file deploy/constraints.txt
@@ -72,4 +87,4 @@ lock: $(VENV)/.ready ## make deploy/constraints.txt and runtime.txt anew from py
 		--output-file deploy/runtime.txt
 
 clean: stop ## remove what make made
-	@rm -rf $(VENV) $(HOME_DIR) ci-output .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(LOWEST) $(HOME_DIR) ci-output .hypothesis .mypy_cache .pytest_cache .ruff_cache
