@@ -10,7 +10,7 @@ JOBS ?= 3
 TABLE ?= ci-output/faults.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest faults bench bench-fleet bench-short bench-scale bench-scale-short lint servers serve stop lock clean
+.PHONY: help demo test test-trixie test-lowest faults bench bench-fleet bench-short bench-scale bench-scale-short lint servers serve stop lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 19
@@ -44,8 +44,16 @@ lint: $(VENV)/.ready ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+test-trixie: ## make test on Debian 13, with its Python 3.13, in a chroot; as root (its log: ci-output/trixie.log)
+	@+MAKEFLAGS= .ci/trixie
+
 test-lowest: $(LOWEST)/.ready ## tests without servers, with the oldest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/raw $(ARGS)
+
+# Where a recipe ends with 1 make itself ends with 2, unless it was asked a question.
+ifneq ($(filter $(MAKECMDGOALS),test-trixie),)
+MAKEFLAGS += --question
+endif
 
 servers: ## install Postfix, Dovecot, Postgrey, OpenDKIM, Chromium, Prometheus and a few more from Debian, for the tests
 	@.ci/servers
