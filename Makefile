@@ -10,7 +10,7 @@ JOBS ?= 3
 TABLE ?= ci-output/faults.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-trixie test-lowest faults bench bench-fleet bench-short bench-scale bench-scale-short lint servers serve stop lock clean
+.PHONY: help demo test test-trixie test-lowest audit faults bench bench-fleet bench-short bench-scale bench-scale-short lint servers serve stop lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 19
@@ -50,8 +50,11 @@ test-trixie: ## make test on Debian 13, with its Python 3.13, in a chroot; as ro
 test-lowest: $(LOWEST)/.ready ## tests without servers, with the oldest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/raw $(ARGS)
 
+audit: ## ask about known vulnerabilities of what operators install: 0 none, 1 some, 2 not all answered for
+	@+MAKEFLAGS= $(MAKE) --silent VENV=$(VENV) $(VENV)/.ready && $(BIN)/python deploy/audit.py $(ARGS)
+
 # Where a recipe ends with 1 make itself ends with 2, unless it was asked a question.
-ifneq ($(filter $(MAKECMDGOALS),test-trixie),)
+ifneq ($(filter $(MAKECMDGOALS),audit test-trixie),)
 MAKEFLAGS += --question
 endif
 
