@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.clock import Clock
 from tests.support.servers import LAB_NEEDS, SITUATIONS_NEED, require
+
+settings.register_profile("patient", deadline=None)  # a machine may be as slow as it is
+settings.load_profile("patient")
 
 # By fixture: the programs behind it, and how to get them.
 NEEDS = {
