@@ -17,8 +17,7 @@ from tasks.alert_store import CHECKED, resource
 from tasks.alerting import called, labels_of
 from tasks.history.record import embedded
 from tasks.mail.config.loop import Limits
-from tasks.mail.config.state_dir import make_private, state_home
-from tasks.mail.config.state_files import open_state_file
+from tasks.mail.config.state_dir import make_private, open_state_file, state_home
 from tasks.mail.model.errors import describe_os_error
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.report.report import line, markdown

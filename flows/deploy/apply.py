@@ -19,9 +19,9 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from flows.deploy.desired import FLOWS, Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
 from flows.deploy.plan import plans
+from flows.deploy.pool_template import TEMPLATE
 from flows.deploy.template import Fields, Template
 from flows.prefect_api.probe import impatient_client
-from flows.setup.pool import TEMPLATE
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned

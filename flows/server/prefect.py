@@ -16,8 +16,7 @@ from typing import BinaryIO
 from flows.server import login as logins
 from flows.server import processes
 from flows.server.processes import Background
-from tasks.mail.config.state_dir import make_private, unwritable
-from tasks.mail.config.state_files import open_state_file
+from tasks.mail.config.state_dir import make_private, open_state_file, unwritable
 from tasks.mail.model.errors import MailLoopError
 
 SERVER = "server"

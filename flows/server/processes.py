@@ -14,8 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tasks.mail.config.state_dir import make_private
-from tasks.mail.config.state_files import open_state_file
+from tasks.mail.config.state_dir import make_private, open_state_file
 
 END_SECONDS = 10.0  # from SIGTERM to SIGKILL
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

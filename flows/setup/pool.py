@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
+from flows.deploy.pool_template import CLOSED, TEMPLATE, is_open
 from flows.prefect_api.connection import at
 from flows.prefect_api.probe import impatient_client
 
 POOL = "mail-loop"
-TEMPLATE = Path(__file__).resolve().parents[2] / "deploy" / "pool.json"
-# By each of them a run would have the worker's secrets, or a list of secrets and hosts of its own.
-CLOSED = ("env", "command", "working_dir")
 
 
 async def ensure(url: str, login: str | None, *, ours: bool) -> str:
@@ -45,14 +42,3 @@ async def ensure(url: str, login: str | None, *, ours: bool) -> str:
                 )
             await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
             return f"The work pool {POOL} was open, and is closed now: no run can set {', '.join(CLOSED)} any more."
-
-
-def is_open(template: dict[str, Any]) -> bool:
-    """Whether a run may set one of CLOSED: by a variable, or by a value that is made of variables.
-
-    An `env` in the job configuration is enough: Prefect adds to it that of the run, whatever the variables are.
-    """
-    offered = (template.get("variables") or {}).get("properties") or {}
-    configured = template.get("job_configuration") or {}
-    made_of_variables = any("{{" in json.dumps(configured.get(name)) for name in CLOSED)
-    return "env" in configured or made_of_variables or not offered.keys().isdisjoint(CLOSED)

@@ -16,8 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.config.state_dir import make_private, state_home, unwritable
-from tasks.mail.config.state_files import open_state_file
+from tasks.mail.config.state_dir import make_private, open_state_file, state_home, unwritable
 from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.send_budget import Allowance, used_within_hour, within_budget
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.config.state_files import open_state_file
+from tasks.mail.config.state_dir import open_state_file
 from tasks.mail.model.errors import CheckSkipped, describe_os_error
 
 HOUR = 3600.0

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.serve import WORKER_ENV
+from flows.cli.serve import WORKER_SETTINGS
 
 NAME = "PREFECT_CLIENT_MAX_RETRIES"
 WORKER = Path(__file__).resolve().parents[2] / "deploy" / "worker"
 
 
-@pytest.mark.parametrize(("given", "found"), [({}, WORKER_ENV[NAME]), ({NAME: "5"}, "5")])
+@pytest.mark.parametrize(("given", "found"), [({}, WORKER_SETTINGS[NAME]), ({NAME: "5"}, "5")])
 def test_prefect_asks_again_a_few_times_only_unless_told_otherwise(
     given: dict[str, str], found: str, tmp_path: Path
 ) -> None:

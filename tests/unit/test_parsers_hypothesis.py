@@ -28,7 +28,7 @@ from tasks.mail.config.loop import ImapConfig, SmtpConfig
 from tasks.mail.mailboxes.folders import MOST_FOLDERS, places
 from tasks.mail.mailboxes.imap import responses as imap_rows
 from tasks.mail.mailboxes.imap import search
-from tasks.mail.mailboxes.imap.encoding import quoted
+from tasks.mail.mailboxes.imap.encoding import internaldate, quoted
 from tasks.mail.mailboxes.imap.framing import NotImapError, Reader
 from tasks.mail.mailboxes.imap.responses import Folder, Response
 from tasks.mail.model.errors import enhanced_code
@@ -244,7 +244,7 @@ def test_whatever_folders_there_are_the_expected_one_is_looked_at_and_none_twice
 @stable
 @given(st.binary(max_size=40) | st.from_regex(rb"[ 0-3]?[0-9]-(Jan|FEB|dec|xxx)-[0-9]{4} [0-9:]{8} [+-][0-9]{4}"))
 def test_every_date_is_a_date(value: bytes) -> None:
-    assert imap_rows.internaldate(value).utcoffset() is not None
+    assert internaldate(value).utcoffset() is not None
 
 
 @stable

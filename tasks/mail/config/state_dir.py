@@ -1,11 +1,10 @@
-"""Where the project keeps what has to outlive a process."""
+"""Where the project keeps what has to outlive a process, and how its files there are opened."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
-
-from tasks.mail.model.errors import describe_os_error
 
 VARIABLE = "XDG_STATE_HOME"
 KEPT = "locks, the times of sending and a private Prefect server"
@@ -30,11 +29,26 @@ def make_private(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
+def open_state_file(path: str | Path, flags: int) -> int:
+    """What open() takes as its opener: private, and never what a symbolic link leads to: it may be anybody's file.
+
+    Raises an OSError that says so where one lies there.
+    """
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(0, "it is a symbolic link, which is not followed: remove it", str(path)) from None
+        raise
+
+
 def unwritable(error: OSError, home: Path | None = None) -> str:
     """What failed, in one sentence: of our folders the folder, what it is for, and how to have another.
 
     `home` is the folder that --home names.
     """
+    from tasks.mail.model.errors import describe_os_error  # not above: `--help` loads nothing heavy
+
     why = describe_os_error(error)
     if not isinstance(error.filename, str | os.PathLike):
         return why

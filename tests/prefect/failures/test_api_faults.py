@@ -19,6 +19,7 @@ from flows.through_prefect import RECORD_SECONDS
 from tests.prefect.failures.apart import Apart
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import until
+from tests.prefect.failures.rounds import DELIVERED, REJECTED, one_by_one
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,25 +40,10 @@ OTHERWISE = ("sending", "waiting", "end", "locked")
 SLOW = 1.0  # seconds that each request comes late
 SOON = 25.0  # seconds within which a verdict that is known is said, on a busy machine
 MARGIN = 30.0  # seconds that a command may take to end, beyond those in which Prefect may still record
-STAGGER = 1.0  # seconds between the starts of two commands, each of which keeps a core busy for as long
-
-Check = tuple[int, str]
-DELIVERED: Check = (0, "delivered")
-REJECTED: Check = (2, "rejected")
 
 
 def named(moment: str, refused: bool) -> str:
     return f"{moment}-refused" if refused else moment
-
-
-async def one_by_one(cases: list[Apart], folder: Path) -> None:
-    """Start a check every few seconds, and wait until all have ended."""
-
-    async def later(number: int, case: Apart) -> None:
-        await asyncio.sleep(STAGGER * number)
-        await case.run(folder / case.name)
-
-    await asyncio.gather(*(later(number, case) for number, case in enumerate(cases)))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.prefect.failures.apart import Apart
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import until
-from tests.prefect.failures.test_api_faults import DELIVERED, REJECTED, one_by_one
+from tests.prefect.failures.rounds import DELIVERED, REJECTED, one_by_one
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from tasks.mail.mailboxes.imap import responses as imap_rows
-from tasks.mail.mailboxes.imap.encoding import folder_name, quoted, strings, uid_set
+from tasks.mail.mailboxes.imap.encoding import folder_name, internaldate, quoted, strings, uid_set
 from tasks.mail.mailboxes.imap.framing import (
     LARGEST_LITERAL,
     LONGEST_LINE,
@@ -163,7 +163,7 @@ class TestInternaldate:
         ],
     )
     def test_it_is_read_with_its_zone(self, text: bytes, expected: datetime) -> None:
-        assert imap_rows.internaldate(text) == expected
+        assert internaldate(text) == expected
 
     @pytest.mark.parametrize(
         "text",
@@ -179,7 +179,7 @@ class TestInternaldate:
         ],
     )
     def test_nonsense_is_an_unknown_date(self, text: bytes) -> None:
-        assert imap_rows.internaldate(text) == UNKNOWN_DATE
+        assert internaldate(text) == UNKNOWN_DATE
 
 
 class TestFolder:

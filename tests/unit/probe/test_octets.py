@@ -17,7 +17,7 @@ from tasks.mail.probe.octets import MOST_LINES, MOST_MULTIPARTS, bounded, has_en
 from tests.support.mail.bombs import bombs
 from tests.support.mail.notices import BOUNCES, DELAYS
 from tests.support.mail.strategies import few, stable
-from tests.unit.probe.test_verp import OTHER, OWN, PROBE, coming_to
+from tests.support.mail.verp import OTHER, OWN, PROBE, coming_to
 
 ID = "3a0df1c2" * 4
 TEXTS = st.binary(max_size=60)

@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
 
 import pytest
 
-from tasks.mail.config.loop import SmtpConfig, loop_config
+from tasks.mail.config.loop import loop_config
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.probe.bounce import bounce_of, delay_of
-from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import Match, match
 from tests.support.mail.lookalikes import LOOK_ALIKES
 from tests.support.mail.notices import BOUNCES, DELAYS, mail
+from tests.support.mail.verp import OTHER, OWN, PROBE, SMTP, coming_to, probe_of
 
-SMTP: dict[str, Any] = {
-    "host": "relay.test",
-    "from_addr": "monitor@example.org",
-    "to_addr": "nobody@example.net",
-    "subject_prefix": "[mail-loop]",
-}
-
-
-def probe_of(verp: bool = True, **changes: Any) -> Probe:
-    return compose("office", SmtpConfig(**SMTP | changes, verp=verp))
-
-
-PROBE = probe_of()
-OWN = PROBE.envelope_from.encode()
-OTHER = probe_of()
 NULL = b"Return-Path: <>\nFrom: postmaster@example.net\n"
 DAEMON = b"From: MAILER-DAEMON@example.net\n"
-
-
-def coming_to(address: bytes, raw: bytes, field: bytes = b"Delivered-To") -> bytes:
-    """A message as the server of `address` has it, which is not always in To."""
-    return b"%s: %s\r\n%s" % (field, address, raw)
 
 
 def letter(head: bytes, text: bytes, to: bytes = OWN) -> bytes:

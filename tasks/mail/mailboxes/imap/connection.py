@@ -108,14 +108,13 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
                 self.transport = await self.loop.start_tls(
                     self.transport, self, context, server_hostname=self.host, ssl_handshake_timeout=timeout + 1
                 )
-            except OSError as error:
+            except BaseException as error:
                 self.closed.set()  # asyncio has not told this protocol that it lost its transport
+                if not isinstance(error, OSError):
+                    raise
                 refused = isinstance(error, ssl.SSLCertVerificationError)
                 self.die(ErrorType.TLS, describe_tls_error(error, self.host), permanent=refused)
                 raise self.failure() from None
-            except BaseException:
-                self.closed.set()
-                raise
         self._deaf = False
         session: ssl.SSLObject = self.transport.get_extra_info("ssl_object")
         return session

@@ -1,10 +1,14 @@
-"""How the arguments of IMAP commands go on the wire, and how folder names come back: pure."""
+"""How the arguments of IMAP commands go on the wire, and how folder names and dates come back: pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
 
 from imapclient import imap_utf7
+
+from tasks.mail.model.header import LATEST_DATE, UNKNOWN_DATE, in_range
 
 
 def folder_name(name: str, utf8: bool) -> bytes:
@@ -48,3 +52,26 @@ def strings(*values: bytes) -> list[bytes]:
             lines[-1] += b"{%d}" % len(value)
             lines.append(value)
     return lines
+
+
+_DATE = re.compile(rb" ?(\d{1,2})-([A-Z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.IGNORECASE)
+_MONTHS = (b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP", b"OCT", b"NOV", b"DEC")
+
+
+def internaldate(value: bytes) -> datetime:
+    """An INTERNALDATE, or UNKNOWN_DATE: a message does not disappear because its server cannot say when it came.
+
+    One that is too late to be true is LATEST_DATE.
+    """
+    if (match := _DATE.fullmatch(value)) is None or match[2].upper() not in _MONTHS:
+        return UNKNOWN_DATE
+    day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
+    offset = timedelta(hours=int(match[8]), minutes=int(match[9])) * (-1 if match[7] == b"-" else 1)
+    try:
+        # A leap second is not a time in Python; a second less is near enough.
+        date = datetime(
+            year, _MONTHS.index(match[2].upper()) + 1, day, hour, minute, min(second, 59), tzinfo=timezone(offset)
+        )
+    except ValueError:
+        return UNKNOWN_DATE
+    return date if in_range(date) else UNKNOWN_DATE if date <= UNKNOWN_DATE else LATEST_DATE

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from itertools import islice
 
-from tasks.mail.mailboxes.imap.encoding import decode_name
-from tasks.mail.model.header import LATEST_DATE, UNKNOWN_DATE, Row, in_range
+from tasks.mail.mailboxes.imap.encoding import decode_name, internaldate
+from tasks.mail.model.header import Row
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 
 Response = tuple[bytes, ...]
@@ -38,8 +37,6 @@ _FETCH = re.compile(rb"(\d{1,10}) FETCH \(", re.IGNORECASE)
 _FETCHED = re.compile(rb"\d+ +FETCH\b", re.IGNORECASE)
 _COUNT = re.compile(rb"(\d{1,10}) ([A-Z]+)\s*$", re.IGNORECASE)
 _CODE = re.compile(rb"\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?(.*)", re.DOTALL)
-_DATE = re.compile(rb" ?(\d{1,2})-([A-Z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.IGNORECASE)
-_MONTHS = (b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP", b"OCT", b"NOV", b"DEC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,25 +174,6 @@ def octets(response: Response) -> tuple[int | None, bytes]:
 def uid(response: Response) -> int | None:
     """The UID in a FETCH response."""
     return message[1] if (message := _message(response)) else None
-
-
-def internaldate(value: bytes) -> datetime:
-    """An INTERNALDATE, or UNKNOWN_DATE: a message does not disappear because its server cannot say when it came.
-
-    One that is too late to be true is LATEST_DATE.
-    """
-    if (match := _DATE.fullmatch(value)) is None or match[2].upper() not in _MONTHS:
-        return UNKNOWN_DATE
-    day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
-    offset = timedelta(hours=int(match[8]), minutes=int(match[9])) * (-1 if match[7] == b"-" else 1)
-    try:
-        # A leap second is not a time in Python; a second less is near enough.
-        date = datetime(
-            year, _MONTHS.index(match[2].upper()) + 1, day, hour, minute, min(second, 59), tzinfo=timezone(offset)
-        )
-    except ValueError:
-        return UNKNOWN_DATE
-    return date if in_range(date) else UNKNOWN_DATE if date <= UNKNOWN_DATE else LATEST_DATE
 
 
 def count(response: Response) -> tuple[int, str] | None:

@@ -12,6 +12,7 @@ import pytest
 
 from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import MOST_SECONDS, PASSWORD, ROOT, Ended, config, written
+from tests.cli.trouble.shell import shell
 
 REDIRECTED = {
     "stdout on a full disk": ">/dev/full",
@@ -24,23 +25,6 @@ REDIRECTED = {
     "stderr a closed pipe": "2> >(exec true)",
     "a reader that has seen enough": "| head -1; exit ${PIPESTATUS[0]}",
 }
-
-
-async def shell(folder: Path, arguments: str, redirection: str, first: str = "", **env: str) -> Ended:
-    """The command in bash after `first`, its streams as `redirection` says."""
-    own = {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), "CHECK_PASSWORD": PASSWORD}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    process = await asyncio.create_subprocess_exec(
-        *("bash", "-c", f'{first} "{sys.executable}" -m flows.cli.main {arguments} {redirection}'),
-        cwd=folder,
-        env=inherited | own | {"PYTHONPATH": str(ROOT)} | env,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(MOST_SECONDS):
-        out, err = await process.communicate()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
 async def checked(box: Sandbox, folder: Path, arguments: str, redirection: str, **env: str) -> Ended:

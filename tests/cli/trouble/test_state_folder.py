@@ -11,7 +11,7 @@ import pytest
 
 from tasks.sandbox import Sandbox
 from tests.cli.conftest import Command, config, written
-from tests.cli.test_output import shell
+from tests.cli.trouble.shell import shell
 
 NOWHERE = "/dev/null"  # a folder below it cannot even root make
 FOLDER = f"the folder {NOWHERE}/.local/state/mail-loop"
