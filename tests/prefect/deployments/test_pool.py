@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,12 +18,13 @@ import httpx
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolUpdate
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun, WorkPool
 from prefect.workers.process import ProcessWorker
 
 from flows.cli.serve import serve
 from flows.setup.bootstrap import setup
-from tests.prefect.deployments.runs import create_run, ended
+from tests.prefect.deployments.runs import PATIENCE, create_run, ended
 from tests.prefect.records import SOCKETS_LEFT_OPEN
 from tests.support.raw.smtp import RawSmtp
 
@@ -131,10 +133,12 @@ async def test_a_run_of_a_deployment_of_the_former_version_has_the_settings_of_t
     run: FlowRun = await ended(await create_run(await deployment_with(FORMER), {"name": "former", "smtp": 1}))
     assert run.state is not None
     assert run.state.name == "Misconfigured", run.state
+    of_it = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+    until = time.monotonic() + PATIENCE
     async with get_client() as client:
-        logs = await client.read_logs()
-    ours = [log for log in logs if log.flow_run_id == run.id and log.name.startswith("tasks")]
-    assert ours, "what our own modules warn of is not shown with the run"
+        while not any(log.name.startswith("tasks") for log in await client.read_logs(log_filter=of_it)):
+            assert time.monotonic() < until, "what our own modules warn of is not shown with the run"
+            await asyncio.sleep(0.2)
 
 
 async def test_setup_leaves_a_pool_as_it_is_and_says_what_closes_an_open_one(
