@@ -53,6 +53,8 @@ def unwritable(error: OSError, home: Path | None = None) -> str:
     if not isinstance(error.filename, str | os.PathLike):
         return why
     path = Path(os.path.abspath(error.filename))
+    if not error.errno:  # open_state_file() has said already what to do
+        return f"{path}: {why}"
     state, prefect = state_home().absolute(), Path(os.environ.get("PREFECT_HOME") or _home() / ".prefect")
     if home is not None and _concerns(path, home.absolute()):
         other = f"choose another with --home, or set {VARIABLE}" if state in home.parents else "choose another"
