@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 
@@ -102,7 +103,7 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=2) as response:  # noqa: S310  # http, on loopback
             return bool(response.status == 200)
-    except OSError:
+    except (OSError, HTTPException):  # the latter where something else listens there
         return False
 
 
