@@ -19,10 +19,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
+from flows.deploy.pool_template import is_open
 from flows.server import processes
 from flows.server.login import FILE
 from flows.server.prefect import SERVER, free_port
 from flows.setup.bootstrap import ROOT
+from flows.setup.pool import POOL
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import started
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, count, parameters
@@ -31,6 +33,7 @@ pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.asyncio
 
 BEFORE = "1ff1ee9"  # the last version whose servers asked for no login
 NAME = "kept"
+THEIRS = {"description": "ours to change", "concurrency_limit": 7, "is_paused": False}  # of the work pool
 PATIENCE = 180.0  # seconds until a worker must have run a flow, on a busy machine
 
 
@@ -98,7 +101,11 @@ async def upgraded(tmp_path_factory: pytest.TempPathFactory, box: Sandbox) -> As
         async with httpx.AsyncClient(base_url=url, timeout=60) as nobody:
             assert (await nobody.get("/version")).status_code == 200
             (kept,) = [one for one in await everything(nobody) if one["parameters"].get("name") == NAME]
+            (await nobody.patch(f"/work_pools/{POOL}", json=THEIRS)).raise_for_status()
         said = await told(ROOT, "flows.cli.main", *served)
+        needed = await told(ROOT, "flows.cli.main", "validate", "--secrets", str(folder / "loop.json"))
+        with (home / "secrets.allow").open("a", encoding="utf-8") as allowed:  # as docs/operations.md says
+            allowed.write(needed)
         again = await told(ROOT, "flows.cli.main", *served)
         yield Upgraded(url, home, str(kept["id"]), worker, said, again)
     finally:
@@ -127,6 +134,15 @@ async def test_it_is_said_once_that_what_ran_was_ended_and_what_to_type(upgraded
         assert f"export PREFECT_API_URL={upgraded.url} PREFECT_API_AUTH_STRING=" in said
     assert not upgraded.worker_before.alive
     assert "The worker was running already" in upgraded.again
+
+
+async def test_the_pool_is_closed_and_all_else_of_it_stays(upgraded: Upgraded) -> None:
+    closed = f"The work pool {POOL} was open, and is closed now"
+    assert (upgraded.said.count(closed), upgraded.again.count(closed)) == (1, 0)
+    async with upgraded.client() as client:
+        pool = (await client.get(f"/work_pools/{POOL}")).raise_for_status().json()
+    assert not is_open(pool["base_job_template"])
+    assert {name: pool[name] for name in THEIRS} == THEIRS
 
 
 async def test_what_was_deployed_before_runs_with_its_parameters(upgraded: Upgraded, box: Sandbox) -> None:
