@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
@@ -51,11 +51,11 @@ def as_text(channel: Channel, url: str) -> tuple[str, Markup]:
     if channel.apprise is None:
         plain = channel.block is not None and channel.block.partition("/")[0] in PLAIN_BLOCKS
         return url, "plain" if plain else "any"
-    from apprise import Apprise, NotifyFormat
+    from apprise import Apprise
 
     told = f"{url}{'&' if '?' in url else '?'}format=text"  # the last one counts
     services = Apprise(told)
-    if len(services) != 1 or services[0].notify_format != NotifyFormat.TEXT:
+    if len(services) != 1 or parse_qs(urlsplit(services[0].url()).query).get("format") != ["text"]:
         return url, "any"
     markup = MARKUP.get(type(services[0]).__name__)
     return (told, markup) if markup else (url, "any")

@@ -16,7 +16,6 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
-    PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     temporary_settings,
@@ -183,9 +182,9 @@ def _tls(the: str, error: ssl.SSLError) -> str:
         return f"no TLS connection to {the} ({error.reason or type(error).__name__}): see its log"
     why = error.verify_message.rstrip(".")
     if "issuer" in why or "self" in why:
-        trusted = PREFECT_API_SSL_CERT_FILE.value()
-        remedy = f"{trusted} does not hold its CA" if trusted else "set it to the file of its CA"
-        return f"{the} has a certificate that is not trusted here ({why}): PREFECT_API_SSL_CERT_FILE, {remedy}"
+        return (
+            f"{the} has a certificate that is not trusted here ({why}): set PREFECT_API_SSL_CERT_FILE to its CA's file"
+        )
     return f"{the} has a certificate that is not valid ({why}): renew it, or correct PREFECT_API_URL"
 
 

@@ -105,7 +105,7 @@ async def test_a_ca_that_is_not_trusted(locked: str, mail_loop: Command, box: Sa
     async with Api(locked, tls=server_tls.context) as api:
         why = "unable to get local issuer certificate"
         sentence = f"the Prefect server at {api.url} has a certificate that is not trusted here ({why}): "
-        sentence += "PREFECT_API_SSL_CERT_FILE, set it to the file of its CA"
+        sentence += "set PREFECT_API_SSL_CERT_FILE to its CA's file"
         await said_by_each(mail_loop, box, tmp_path, sentence, PREFECT_API_URL=api.url)
         right = {"PREFECT_API_SSL_CERT_FILE": server_tls.ca_file, "PREFECT_API_AUTH_STRING": LOGIN}
         right |= {"PREFECT_API_URL": api.url, "warnings": "ignore"}

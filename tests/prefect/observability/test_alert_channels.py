@@ -29,11 +29,13 @@ from prefect.blocks.notifications import (
 )
 from prefect.client.orchestration import get_client
 from prefect.server.utilities.user_templates import render_user_template
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import PREFECT_HOME, temporary_settings
 from pydantic import SecretStr
 
 from flows.alerts import apply as applying
+from flows.prefect_api.connection import at
 from flows.server import processes
+from flows.server.login import known
 from flows.server.prefect import SERVER, free_port, start_server
 from tasks.alert_store import RULES
 from tasks.alerts import message
@@ -170,8 +172,7 @@ def api(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory, pytestconf
         try:
             url = start_server(home, free_port())
             leave_connections(pytestconfig, url)
-            here = {PREFECT_API_URL: url, PREFECT_HOME: home}
-            with temporary_settings(here):
+            with at(url, known(home)), temporary_settings({PREFECT_HOME: home}):
                 yield url
                 forget_server()
         finally:

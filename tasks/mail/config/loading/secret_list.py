@@ -84,7 +84,7 @@ def _text(path: Path) -> str:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ConfigError(f"{path}: is no regular file: put the list of secrets and hosts there")
             content = file.read(LARGEST + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
         raise ConfigError(f"{path}: the list of secrets and hosts cannot be read ({error.strerror})") from None
