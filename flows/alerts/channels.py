@@ -55,7 +55,10 @@ def as_text(channel: Channel, url: str) -> tuple[str, Markup]:
 
     told = f"{url}{'&' if '?' in url else '?'}format=text"  # the last one counts
     services = Apprise(told)
-    if len(services) != 1 or parse_qs(urlsplit(services[0].url()).query).get("format") != ["text"]:
+    if len(services) != 1:
+        return url, "any"
+    understood: str = services[0].url()  # type: ignore[no-untyped-call]  # Apprise gives it no types
+    if parse_qs(urlsplit(understood).query).get("format") != ["text"]:
         return url, "any"
     markup = MARKUP.get(type(services[0]).__name__)
     return (told, markup) if markup else (url, "any")
