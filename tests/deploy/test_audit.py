@@ -43,6 +43,9 @@ def audit(tmp_path: Path, known: Source) -> Audit:
     (venv / "bin" / "python").chmod(0o755)
     (venv / ".ready").touch()
 
+    # The tests may have been started by make, which tells each make below it.
+    alone = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+
     def run(lock: str | None, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         given = list(arguments)
         if lock is not None:
@@ -51,7 +54,7 @@ def audit(tmp_path: Path, known: Source) -> Audit:
         return subprocess.run(
             ["make", "audit", f"VENV={venv}", f"ARGS={' '.join(given)}"],
             cwd=ROOT,
-            env={**os.environ, **known.env, **env},
+            env={**alone, **known.env, **env},
             capture_output=True,
             text=True,
             timeout=300,
