@@ -9,7 +9,7 @@ from typing import Any
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 
-PATIENCE = 90.0  # seconds until a worker must have run a flow, on a busy machine
+PATIENCE = 240.0
 
 
 async def create_run(deployment: str, parameters: dict[str, Any], **options: Any) -> FlowRun:
