@@ -284,3 +284,22 @@ def test_each_run_that_is_long_enough_is_hidden(password: str, data: st.DataObje
     start = data.draw(st.integers(0, len(password) - length))
     run = password[start : start + length]
     assert run not in Redactor([("x", password)]).text(f"so: {run}")
+
+
+@pytest.mark.parametrize("password", [" ", "  ", " \t ", "\u3000", " " * 30])
+def test_a_password_of_white_space_alone_hides_nothing_and_breaks_nothing(password: str) -> None:
+    """It stands between all words; its base64, which stands nowhere by chance, is hidden."""
+    redact = Redactor([("bert", password)], ["bert"])
+    text = f"250 2.0.0 Ok: queued as  4XyZ12{password * 2}!"
+    assert redact.text(text) == text
+    encoded = base64.b64encode(f"\0bert\0{password}".encode()).decode()
+    assert encoded not in redact.text(f"501 <{encoded}>")
+
+
+@given(password=st.text(min_size=1, max_size=40), text=st.text(max_size=80))
+@stable
+def test_no_password_and_no_text_breaks_it(password: str, text: str) -> None:
+    redact = Redactor([("bert", password)], ["bert"])
+    assert redact.text("") == ""
+    assert isinstance(redact.text(text + password + text), str)
+    assert isinstance(redact.line(text + password + text), str)

@@ -23,7 +23,8 @@ def written(password: str) -> Iterator[str]:
             for other in (one for one in _octets(spelt) if one != octets):
                 read += [other.decode("utf-8", errors) for errors in ("replace", "surrogateescape")]
         for text in read:
-            yield from (text, " ".join(text.split()), unlinked(text))
+            # Of white space alone nothing is hidden: it stands between all words.
+            yield from (one for one in (text, " ".join(text.split()), unlinked(text)) if one.strip())
 
 
 def in_hex(password: str) -> Iterator[str]:
