@@ -22,6 +22,7 @@ def own_words() -> str:
 def _modules() -> Iterator[CodeType]:
     for module in pkgutil.walk_packages([str(ROOT)], f"{PACKAGE}."):
         spec = module.module_finder.find_spec(module.name, None)
+        # What was found has a loader of source, which typeshed does not know.
         if isinstance(spec, ModuleSpec) and (code := spec.loader.get_code(module.name)):  # type: ignore[union-attr]
             yield code
 

@@ -84,7 +84,7 @@ class Redactor:
             case Enum():
                 return value
             case str():
-                return self.text(value, field in MIXED)  # type: ignore[return-value]
+                return self.text(value, field in MIXED)  # type: ignore[return-value]  # a T that is a str
             case BaseModel():
                 fields = {name: getattr(value, name) for name in type(value).model_fields}
                 changed = self._changed(fields)
@@ -92,6 +92,7 @@ class Redactor:
             case tuple() | list() | frozenset():
                 return type(value)(self.whole(one, field) for one in value)
             case dict():
+                # A T that is a dict.
                 return {self.whole(key): self.whole(one) for key, one in value.items()}  # type: ignore[return-value]
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
