@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.journey_record import JourneyRecord, Text, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
 from tasks.mail.model.safe_text import unlinked
@@ -90,6 +91,9 @@ class LoopResult(BaseModel):
     stage: str | None = Field(None, description="The stage of that leg.")
     error_type: ErrorType | None = None
     error_msg: Text | None = None
+    cause: Annotated[Cause | None, BeforeValidator(Cause.known)] = Field(
+        None, description="Why, from a closed list; None where the outcome says all that is known."
+    )
     attempts: int = Field(0, description="Attempts to hand the message to the relay.")
     attempt_errors: tuple[AttemptRecord, ...] = ()
     response_code: int | None = Field(None, description="The last reply code of the relay.")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure, SmtpFailure, enhanced_code
 from tasks.mail.model.facts import AttemptError, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
@@ -27,6 +28,7 @@ class Verdict:
     error_msg: str | None = None
     notes: tuple[str, ...] = ()
     who_acts: str | None = None
+    cause: Cause | None = None
 
 
 def said(failure: SmtpFailure | ImapFailure) -> str:

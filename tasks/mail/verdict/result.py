@@ -78,6 +78,7 @@ def conclude(
         stage=verdict.stage,
         error_type=verdict.error_type,
         error_msg=verdict.error_msg,
+        cause=verdict.cause,
         attempts=attempts.count,
         attempt_errors=tuple(AttemptRecord(**asdict(error)) for error in attempts.errors),
         token=probe.token,
