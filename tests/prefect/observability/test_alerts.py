@@ -41,7 +41,7 @@ from tasks.publish import publish
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import Scene, deployment_on, until, worker
 from tests.prefect.observability.pager import Pager
-from tests.prefect.records import SOCKETS_LEFT_OPEN, forget_server, leave_connections, places_of
+from tests.prefect.records import ALLOWED, SOCKETS_LEFT_OPEN, forget_server, leave_connections, places_of
 
 # Apprise reads pictures with what Python is about to lose.
 pytestmark = [
@@ -368,6 +368,8 @@ async def test_a_worker_that_dies_is_called_for_once_and_its_return_too(ground: 
         patch.setenv("SANDBOX_PASSWORD", "canary")
         await asyncio.to_thread(serve, ground.home, ground.port)
         processes.stop(ground.home, WORKER)
+        with (ground.home / "secrets.allow").open("a", encoding="utf-8") as allowed:
+            allowed.write(ALLOWED)
         async with Api(ground.url) as api, Scene("deserted", "none", api) as scene:
             await deployment_on("deserted", schedules=schedules, parameters=scene.parameters())
             with worker(ground.home, ground.port, "deserted") as running:

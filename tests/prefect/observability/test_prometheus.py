@@ -182,8 +182,8 @@ async def test_nothing_stays_green_when_prefect_is_gone(prometheus: Watched) -> 
     prometheus.api.die()
     await prometheus.exporter.until(503)
     await ask.until("mail_loop_exporter_up == 0")
-    await ask.until("mail_loop_up", empty=True)
-    assert await ask.query(f'mail_loop_last_success_timestamp_seconds{{loop="{GOOD}"}}')
-    assert await ask.query('up{job="mail-loop"} == 1')
+    # Of one scrape: one that took too long on a busy machine has neither.
+    await ask.until(f'mail_loop_last_success_timestamp_seconds{{loop="{GOOD}"}} unless on (loop) mail_loop_up')
+    await ask.until('up{job="mail-loop"} == 1')
     pending = await ask.until('ALERTS{alertname="MailLoopPrefectUnreadable"}')
     assert len(pending) == 1
