@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,12 @@ NEEDS = {
     "prometheus": (["prometheus", "promtool"], "Prometheus is needed: make servers"),
     "chromium": (["chromium"], "Chromium is needed: make servers"),
 }
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by now stays: no later look for garbage, and tests ask for many, has to go through it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
