@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.clock import Clock
+from tests.support.first_start import FirstStart
 from tests.support.servers import LAB_NEEDS, SITUATIONS_NEED, require
 
 settings.register_profile("patient", deadline=None)  # a machine may be as slow as it is
@@ -45,6 +47,13 @@ def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(scope="session")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> FirstStart:
+    """Makes a home one in which a Prefect server has been started before."""
+    own = tmp_path_factory.getbasetemp()
+    return FirstStart((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "first-start")
 
 
 @pytest.fixture

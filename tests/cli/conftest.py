@@ -56,6 +56,7 @@ def mail_loop(tmp_path: Path) -> Command:
         then: Callable[[], bool] | None = None,
         number: signal.Signals = signal.SIGTERM,
         closed_stdout: bool = False,
+        module: str = "flows.cli.main",
         warnings: str = "error",
         **env: str,
     ) -> Ended:
@@ -71,7 +72,7 @@ def mail_loop(tmp_path: Path) -> Command:
             "-W",
             warnings,
             "-m",
-            "flows.cli.main",
+            module,
             *map(str, arguments),
             cwd=tmp_path,
             env=inherited | own | env,

@@ -12,6 +12,7 @@ from flows.server import processes
 from flows.server.prefect import SERVER, free_port, start_server
 from tests.cli.conftest import Command
 from tests.prefect.observability.pager import Pager
+from tests.support.first_start import FirstStart
 
 ALERTS = """\
 channels: {pager: {webhook: pager-url}}
@@ -22,10 +23,10 @@ rules:
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def api(first_start: FirstStart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("server")
     try:
-        yield start_server(home, free_port())
+        yield start_server(first_start(home), free_port())
     finally:
         processes.stop(home, SERVER)
 

@@ -22,6 +22,7 @@ from tasks.mail.config.state_dir import state_home
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import chromium, page, ui
 from tests.prefect.records import ALLOWED, OTHER_TOKEN, PASSWORD, USER, Records, forget_server, leave_connections
+from tests.support.first_start import FirstStart
 
 __all__ = ["chromium", "page", "ui"]
 
@@ -47,13 +48,13 @@ def _prefects_garbage() -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
+def server(home: Path, first_start: FirstStart, pytestconfig: pytest.Config) -> Iterator[str]:
     """The API of the server."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DO_NOT_TRACK", "1")
         patch.setenv("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL", "0.5")  # seconds that tests wait for one
         port = free_port()
-        url = start_server(home, port)
+        url = start_server(first_start(home), port)
         leave_connections(pytestconfig, url)
         here = settings(home, port)
         try:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -18,9 +19,10 @@ import pytest
 from flows.server import processes
 from flows.server.prefect import SERVER, free_port, start_server
 from tasks.sandbox import Sandbox
-from tests.cli.conftest import ROOT, Command, config, written
+from tests.cli.conftest import ROOT, Command, Ended, config, written
 from tests.prefect.failures.api import Api
 from tests.support import certificates
+from tests.support.first_start import FirstStart
 
 LOGIN = "admin:s3cret-login"
 MINOR = ".".join(prefect.__version__.split(".")[:2])
@@ -32,18 +34,17 @@ COMMANDS = (
     ("alerts", "apply"),
     ("alerts", "test", "lost"),
     ("exporter", "--textfile", "mail-loop.prom"),
-    ("setup",),
 )
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def locked(first_start: FirstStart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prefect server that wants a login: its API."""
     home = tmp_path_factory.mktemp("server")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_SERVER_API_AUTH_STRING", LOGIN)
         try:
-            yield start_server(home, free_port())
+            yield start_server(first_start(home), free_port())
         finally:
             processes.stop(home, SERVER)
 
@@ -67,11 +68,14 @@ async def said_by_each(mail_loop: Command, box: Sandbox, folder: Path, sentence:
     """Each command ends with 3 and this sentence; a check with 0, one message, and the sentence in a note."""
     written(folder, "office", config(box))
     (folder / "alerts.yaml").write_text(ALERTS, encoding="utf-8")
-    env |= {"warnings": "ignore", "PAGER_URL": "http://127.0.0.1:9/"}
-    *ended, checked = await asyncio.gather(
-        *(mail_loop(*command, **env) for command in COMMANDS), mail_loop("check", "--json", "office.json", **env)
+    env |= {"warnings": "ignore", "PAGER_URL": "http://127.0.0.1:9/", "PYTHONPATH": str(ROOT)}
+    forked = json.dumps([*COMMANDS, ("check", "--json", "office.json")])
+    forks, setup = await asyncio.gather(
+        mail_loop(forked, module="tests.cli.trouble.forks", **env), mail_loop("setup", **env)
     )
-    for command, one in zip(COMMANDS, ended, strict=True):
+    assert forks.code == 0, forks
+    *ended, checked = [Ended(*one) for one in json.loads(forks.out)]
+    for command, one in zip([*COMMANDS, "setup"], [*ended, setup], strict=True):
         assert (one.code, one.err) == (3, f"mail-loop: {sentence}\n"), (command, one)
     assert checked.code == 0, checked
     (result,) = checked.results

@@ -27,6 +27,7 @@ from flows.server.login import OF_CLIENT, known
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.setup.bootstrap import ROOT
 from tests.prefect.records import SOCKETS_LEFT_OPEN, leave_connections
+from tests.support.first_start import FirstStart
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -48,14 +49,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
+def server(home: Path, first_start: FirstStart, pytestconfig: pytest.Config) -> Iterator[str]:
     """A server of its own, which looks every few seconds for what may go; an hour would be the default."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DO_NOT_TRACK", "1")
         patch.setenv("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL", "0.5")
         for service in ("LOOP_SECONDS", "ORPHAN_CLEANUP_LOOP_SECONDS"):
             patch.setenv(f"PREFECT_SERVER_SERVICES_DB_VACUUM_{service}", "3")
-        url = start_server(home, free_port())
+        url = start_server(first_start(home), free_port())
         leave_connections(pytestconfig, url)
         try:
             patch.setenv(OF_CLIENT, str(known(home)))

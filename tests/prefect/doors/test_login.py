@@ -21,6 +21,7 @@ from flows.server.prefect import SERVER, free_port, private_server, start_server
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of
+from tests.support.first_start import FirstStart
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -94,15 +95,15 @@ def test_it_is_given_to_the_server_itself_and_to_nobody_else(deployed: str, home
         assert login_for(url) is None, url
 
 
-def test_what_listens_there_once_the_server_has_ended_gets_nothing(tmp_path: Path) -> None:
+def test_what_listens_there_once_the_server_has_ended_gets_nothing(own: Path) -> None:
     """Whoever takes its port is not it."""
     port = free_port()
-    url = start_server(tmp_path / "home", port)
+    url = start_server(own, port)
     try:
-        login = (tmp_path / "home" / FILE).read_text(encoding="utf-8")
+        login = (own / FILE).read_text(encoding="utf-8")
         assert login_for(url) == login
     finally:
-        processes.stop(tmp_path / "home", SERVER)
+        processes.stop(own, SERVER)
     assert login_for(url) is None
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -120,9 +121,9 @@ def test_a_damaged_list_of_servers_is_none(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Path]:
+def own(first_start: FirstStart, tmp_path: Path) -> Iterator[Path]:
     """A home for servers of the test's own."""
-    home = tmp_path / "own"
+    home = first_start(tmp_path / "own")
     yield home
     processes.stop(home, SERVER)
 
@@ -158,7 +159,6 @@ def test_hosts_and_origins_of_the_environment_are_let_in_too(own: Path, monkeypa
 
 
 def test_a_private_server_has_one_too_and_a_file_that_lies_there_is_not_followed(own: Path, tmp_path: Path) -> None:
-    own.mkdir()
     (tmp_path / "elsewhere").touch()
     (own / FILE).symlink_to(tmp_path / "elsewhere")
     with private_server(own) as url:

@@ -28,6 +28,7 @@ from flows.setup.pool import POOL
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import started
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, count, parameters
+from tests.support.first_start import FirstStart
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.asyncio(loop_scope="module")]
 
@@ -87,9 +88,11 @@ async def box() -> AsyncIterator[Sandbox]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def upgraded(tmp_path_factory: pytest.TempPathFactory, box: Sandbox) -> AsyncIterator[Upgraded]:
+async def upgraded(
+    first_start: FirstStart, tmp_path_factory: pytest.TempPathFactory, box: Sandbox
+) -> AsyncIterator[Upgraded]:
     folder = tmp_path_factory.mktemp("upgrade")
-    tree, home, port = checked_out(folder / "before"), folder / "home", free_port()
+    tree, home, port = checked_out(folder / "before"), first_start(folder / "home"), free_port()
     url, served = f"http://127.0.0.1:{port}/api", ("serve", "--home", str(home), "--port", str(port))
     (folder / "loop.json").write_text(json.dumps(parameters(box, NAME)), encoding="utf-8")
     try:

@@ -20,6 +20,7 @@ from tests.prefect.failures.apart import Apart
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import until
 from tests.prefect.failures.rounds import DELIVERED, REJECTED, one_by_one
+from tests.support.first_start import FirstStart
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -47,13 +48,15 @@ def named(moment: str, refused: bool) -> str:
 
 
 @pytest.fixture(scope="module")
-def private(server: str, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def private(
+    server: str, home: Path, first_start: FirstStart, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
     """A Prefect server whose database nobody else uses, with the login of the other one: its API, and the file."""
     own = tmp_path_factory.mktemp("private")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OF_SERVER, str(known(home)))
         try:
-            yield start_server(own, free_port()), own / "prefect.db"
+            yield start_server(first_start(own), free_port()), own / "prefect.db"
         finally:
             processes.stop(own, SERVER)
 
