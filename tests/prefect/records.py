@@ -7,6 +7,7 @@ import base64
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,7 +196,7 @@ def _base64(secret: bytes) -> Iterator[bytes]:
 
 def columns(database: Path) -> Iterator[tuple[str, bytes]]:
     """Every value in the database, with its table and column."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
             rows = connection.execute(f'SELECT * FROM "{table}"')

@@ -35,8 +35,9 @@ def commands(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
 def offered(action: argparse.Action) -> dict[str, Any]:
     """An option, an argument, or the choice of a verb, of which each has its line of help."""
     choices = action._choices_actions if isinstance(action, argparse._SubParsersAction) else []
-    facts = {name: getattr(action, name) for name in ("help", "metavar", "nargs", "required")}
+    facts = {name: getattr(action, name) for name in ("help", "metavar", "nargs")}
     return facts | {
+        "required": bool(action.option_strings) and action.required,  # of an argument nargs says it
         "default": str(action.default),
         "type": getattr(action.type, "__name__", None),
         "verbs": {one.dest: one.help for one in choices},
