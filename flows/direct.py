@@ -22,6 +22,7 @@ from tasks.mail.run_lock import hold_run
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.search.in_doubt import proved, to_look_for
 from tasks.mail.search.inbound import Recent, find_recent
+from tasks.mail.search.tries import Tries
 from tasks.mail.search.watch import watch
 from tasks.mail.send_budget import Allowance
 from tasks.mail.senders.attempts import Attempts
@@ -109,9 +110,10 @@ async def inbound_steps(inbound: InboundConfig, run: str | None = None) -> LoopR
 
 async def _inbound_steps(inbound: InboundConfig, run: str | None) -> LoopResult:
     found: Recent | ImapFailure
+    tries = Tries()
     try:
         found = await _retrying(
-            lambda: _look(inbound),
+            lambda: _look(inbound, tries),
             lambda error: isinstance(error, ImapFailure) and not error.permanent,
             [inbound.imap.retry_delay] * inbound.imap.retries,
         )
@@ -120,9 +122,9 @@ async def _inbound_steps(inbound: InboundConfig, run: str | None) -> LoopResult:
     return conclude_inbound(inbound, found, run)
 
 
-async def _look(inbound: InboundConfig) -> Recent:
+async def _look(inbound: InboundConfig, tries: Tries) -> Recent:
     with as_imap_failure(redactor(inbound.imap)):
-        return await find_recent(inbound)
+        return await find_recent(inbound, tries)
 
 
 async def _retrying(

@@ -15,6 +15,7 @@ from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.safe_text import unlinked
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.inbound import Recent, find_recent
+from tasks.mail.search.tries import Tries
 from tasks.mail.search.watch import watch
 from tasks.states import finding
 
@@ -51,7 +52,7 @@ async def search(
 
 
 def may_change(task: Task[..., object], task_run: TaskRun, state: State[object]) -> bool:
-    """Retry an empty look and a failed connection, not a refused login or a bad certificate."""
+    """Retry an empty look and a failed connection, not a refused login, nor what a second look has settled."""
     return isinstance(state.data, ImapFailure) and not state.data.permanent
 
 
@@ -61,11 +62,11 @@ def may_change(task: Task[..., object], task_run: TaskRun, state: State[object])
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-async def look_for_recent(inbound: InboundConfig) -> Recent | State[object]:
+async def look_for_recent(inbound: InboundConfig, tries: Tries) -> Recent | State[object]:
     """Look once for a fresh message; each run of the task is one look."""
     try:
         with as_imap_failure(redactor(inbound.imap)):
-            return await find_recent(inbound)
+            return await find_recent(inbound, tries)
     except ImapFailure as failure:
         return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
 
@@ -75,5 +76,5 @@ async def look(inbound: InboundConfig) -> Recent | ImapFailure:
     configured = look_for_recent.with_options(
         retries=inbound.imap.retries, retry_delay_seconds=inbound.imap.retry_delay
     )
-    state = await configured(inbound, return_state=True)  # type: ignore[misc]  # see send()
+    state = await configured(inbound, Tries(), return_state=True)  # type: ignore[misc]  # see send()
     return await finding(state, Recent, ImapFailure)

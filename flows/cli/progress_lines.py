@@ -21,13 +21,19 @@ class Line:
         self.show = show
         self.limit = limit
         self.attempt = 0
+        self.reason = ""  # why the mailbox could not be read, until it is looked into
 
     def __call__(self, step: Progress) -> None:
         if (step.leg, step.stage, step.text) == ("smtp", "dns", ""):  # each attempt begins with it
             self.attempt += 1
-        words = [f"{LEGS.get(step.leg, step.leg)}: {step.stage} {one_line(step.text, LONGEST)}".rstrip()]
+        said = one_line(step.text, LONGEST)
+        words = [f"{LEGS.get(step.leg, step.leg)}: {step.stage} {said}".rstrip()]
         if self.attempt > 1:
             words.append(f"attempt {self.attempt}")
+        if step.leg == "imap" and (said or step.stage == "search"):
+            self.reason = said
+        if step.leg == "imap" and self.reason:  # on a narrow terminal it is what there must be room for
+            words = [self.reason, *words[1:]] if said else [*words, f"last try: {self.reason}"]
         if step.leg == "imap" and self.limit is not None:
             words.append(f"lost after {self.limit:g} s")
         self.show(" \u00b7 ".join(words))
@@ -43,12 +49,14 @@ def live(limits: Mapping[str, float | None]) -> Iterator[Callable[[str], None]]:
     from rich.markup import escape
     from rich.progress import Progress as Bar
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     # What is printed meanwhile goes above the lines; were stdout no terminal, it would go astray.
     console = Console(stderr=True, highlight=False, emoji=False)
-    name, doing = TextColumn("{task.fields[loop]}"), TextColumn("{task.description}")
-    columns = (SpinnerColumn(), name, TimeElapsedColumn(), doing)
-    with Bar(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+    # What it is doing takes the room that is left, so that a long reason leaves name and time as they are.
+    doing = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True))
+    columns = (SpinnerColumn(), TextColumn("{task.fields[loop]}"), TimeElapsedColumn(), doing)
+    with Bar(*columns, console=console, transient=True, expand=True, redirect_stdout=sys.stdout.isatty()) as bar:
         lines = {loop: bar.add_task("waiting for its turn", total=None, loop=escape(loop)) for loop in limits}
 
         def follower(loop: str) -> Callable[[Progress], None]:

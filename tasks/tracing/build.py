@@ -11,34 +11,26 @@ from tasks.tracing.legs import delivery, searching, sending
 from tasks.tracing.spans import Event, Span, Trace, Value, known, within
 
 LONGEST = 1e8  # seconds: longer than any check may take
-GRACE = 60.0  # seconds that a check may go on after max_wait: the last look has to end
 
 
 def trace_of(result: LoopResult, config: LoopConfig | InboundConfig | None, ended: datetime) -> Trace:
     """The trace of a check that `ended` by this machine's clock; `config` says whom it talked to.
 
     It begins with the first attempt, and ends when the message was seen, or when it was given up. All that is known is
-    laid from its beginning on, by the lengths that were measured: only `ended` is a time of day, and serves where a
-    result does not say how long the check took.
+    laid from its beginning on, by the lengths that were measured: only `ended` is a time of day, and serves where
+    nothing was sent.
     """
     loop = config if isinstance(config, LoopConfig) else None
     opened = sum(result.imap_stages.values())
     sent = result.send_seconds or 0.0
     send = sending(result, loop.smtp if loop else None)
     way = delivery(result, sent)
-    happened = max([sent, *(span.end for span in (send, way) if span), result.total_seconds or 0.0])
+    happened = max([sent + opened, *(span.end for span in (send, way) if span)])
     if result.sent_at is not None:
         began = result.sent_at
     else:
         began = ended - timedelta(seconds=_bounded(result.total_seconds or opened))
-    if result.total_seconds is not None:
-        end = result.total_seconds
-    elif result.imap_stages or result.leg == "imap":
-        patience = loop.limits.max_wait + GRACE if loop else GRACE
-        end = max(sent + opened, min((ended - began).total_seconds(), sent + patience))
-    else:
-        end = happened
-    end = _bounded(end)
+    end = _bounded(happened if result.total_seconds is None else result.total_seconds)
     search = searching(result, config.imap if config else None, sent, end)
     root = Span(
         f"check {result.loop}",
@@ -86,9 +78,11 @@ def _moments(result: LoopResult, sent: float) -> list[Event]:
         moments.append(Event("accepted", sent, known({"mail_loop.queue_id": result.queue_id})))
     if result.delivery_seconds is not None:
         moments.append(Event("arrived", sent + result.delivery_seconds, known({"mail_loop.folder": result.folder})))
-    if result.total_seconds is not None and result.outcome is not Outcome.BOUNCED:
+    if result.detected_at is None or result.total_seconds is None:
+        return moments
+    if result.outcome is not Outcome.BOUNCED:
         moments.append(Event("detected", result.total_seconds))
-    if result.total_seconds is not None and result.outcome is Outcome.BOUNCED and (bounce := result.bounce):
+    elif bounce := result.bounce:
         said = {
             "mail_loop.bounce.status": bounce.status,
             "mail_loop.bounce.diagnostic": bounce.diagnostic,

@@ -13,8 +13,8 @@ from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.model.journey_record import HopRecord, TlsRecord
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
+from tasks.mail.report.svg.bars import OPENING, earlier_tries, looking
 from tasks.mail.report.svg.hops import hop_bars
-from tasks.mail.report.svg.timeline import OPENING
 from tasks.tracing.spans import Span, Value, known
 
 MOST_HOPS = 50  # a message may claim to have had any number
@@ -91,12 +91,14 @@ def searching(result: LoopResult, server: MailboxConfig | None, sent: float, end
     if not result.imap_stages and not broken:
         return None
     stages = {stage: seconds for stage, seconds in result.imap_stages.items() if stage in OPENING}
-    opened = min(sent + sum(stages.values()), end)
+    began, last = looking(result, sent)
+    spans = [Span(bar.label, bar.start, bar.end) for bar in earlier_tries(result)]
     if broken and result.stage is not None:
         stages[result.stage] = result.imap_stages.get(result.stage, 0.0)
-        spans = list(_chain("imap", stages, sent, sent + sum(stages.values()), _failure(result)))
+        spans += _chain("imap", stages, began, last, _failure(result))
     else:
-        spans = list(_chain("imap", stages, sent, opened, None))
+        opened = min(began + sum(stages.values()), end)
+        spans += _chain("imap", stages, began, opened, None)
         arrived = sent + result.delivery_seconds if result.delivery_seconds is not None else end
         if result.sent_at is None:  # an inbound check waits for nothing
             arrived = opened
@@ -109,6 +111,7 @@ def searching(result: LoopResult, server: MailboxConfig | None, sent: float, end
     facts = {
         "error.type": result.error_type if failed else None,
         **{f"mail_loop.imap.{stage}_seconds": seconds for stage, seconds in result.imap_stages.items()},
+        "mail_loop.imap.tries": result.imap_tries or None,
         "mail_loop.folder": result.folder,
         "mail_loop.placement": result.placement,
         "mail_loop.copies": result.copies,

@@ -10,6 +10,7 @@ from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, AttemptError, Hit, Receipt
 from tasks.mail.model.header import Row
+from tasks.mail.model.moment import Tried
 from tasks.mail.model.observed import Quota, Signature, TlsSession
 from tasks.mail.model.outcome import DELAYED, ErrorType, Reported
 from tasks.mail.model.result import EarlierProbe, LoopResult
@@ -98,12 +99,14 @@ def refused(kind: ErrorType, stage: str, text: str, code: int | None = None) -> 
 def newest(age: float) -> Recent:
     head = b"Subject: =?utf-8?q?News_of_today?=\r\nMessage-ID: <n@example.org>\r\nFrom: n@example.org\r\n\r\n"
     row = Row(1, 7, START - timedelta(seconds=age), head)
-    return Recent((row, replace(row, uid=5)), moment(0), moment(0.5), {"login": 0.03, "search": 0.1})
+    once = Tried(1, moment(0), moment(0), moment(0.5))
+    return Recent((row, replace(row, uid=5)), moment(0), moment(0.5), {"login": 0.03, "search": 0.1}, once)
 
 
 NO_NEWS = ImapFailure(
     ErrorType.NO_MESSAGE, "search", "no message with 'News' in its subject, not older than 60 minutes"
 )
+NO_NEWS.tried = Tried(3, moment(0), moment(20.25), moment(20.5))
 LOOSE = loop({"verify": False}, smtp={"tls": "none", "username": "a", "password": "z"})
 DELAYED_THERE = replace(BOUNCE, action=DELAYED, status="4.7.1", diagnostic="451 4.7.1 Greylisted.")
 

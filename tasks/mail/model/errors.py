@@ -19,11 +19,15 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
 
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import unlinked
+
+if TYPE_CHECKING:
+    from tasks.mail.model.moment import Tried
 
 ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 
@@ -98,15 +102,32 @@ class SmtpFailure(MailLoopError):
         return self.text
 
 
+class Lasting(StrEnum):
+    """What a mailbox may say that waiting does not change: a second look, a little later, settles it."""
+
+    NO_TLS = "no TLS on this port"
+    NO_SUCH_NAME = "no such name"
+    CERTIFICATE = "certificate refused"
+    LOGIN_DISABLED = "login disabled"
+
+
 class ImapFailure(MailLoopError):
     """The IMAP leg failed in `stage`.
 
     `code` is the response code of the server (RFC 5530), such as UNAVAILABLE, where it gave one. `permanent` means that
-    another connection would end the same way: a refused login, a bad certificate, a folder that does not exist.
+    another connection would end the same way: a refused login, a folder that does not exist. `lasting` is what most
+    likely would be met again, so that a second look is enough. `tried`: when the mailbox was looked into.
     """
 
     def __init__(
-        self, error_type: ErrorType, stage: str, text: str, *, code: str | None = None, permanent: bool = False
+        self,
+        error_type: ErrorType,
+        stage: str,
+        text: str,
+        *,
+        code: str | None = None,
+        permanent: bool = False,
+        lasting: Lasting | None = None,
     ) -> None:
         super().__init__(error_type, stage, text)
         self.error_type = error_type
@@ -114,10 +135,23 @@ class ImapFailure(MailLoopError):
         self.text = text
         self.code = code
         self.permanent = permanent
+        self.lasting = lasting
         self.stages: dict[str, float] = {}
+        self.tried: Tried | None = None
 
     def __str__(self) -> str:
         return self.text
+
+    def again(self, stage: str | None = None) -> ImapFailure:
+        """The same failure for who meets it as well, in this `stage`; he notes what he knows on his own."""
+        return ImapFailure(
+            self.error_type,
+            stage or self.stage,
+            self.text,
+            code=self.code,
+            permanent=self.permanent,
+            lasting=self.lasting,
+        )
 
     def hide(self, redact: Redactor) -> None:
         """Hide the passwords in its words: who shares a session with other checks hears what theirs say."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tasks.mail.model.moment import Moment
+from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import FAILED, ErrorType, Placement
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Arrival:
     be read. `copy` is another, where there is one. `earlier`: what else was found, of earlier runs. `quotas`: what the
     server says of the room in the mailbox, where nothing was found. `more`: copies still came as they were counted.
     `unread`: why the mailbox could not be read, where a bounce ended the wait all the same; `bounces_unread`: why the
-    bounce mailbox could not.
+    bounce mailbox could not. `tried`: when the mailbox was looked into.
     """
 
     hits: tuple[Hit, ...]
@@ -112,6 +112,7 @@ class Arrival:
     unread: ImapFailure | None = None
     bounces_unread: ImapFailure | None = None
     more: bool = False
+    tried: Tried | None = None
 
     @property
     def first(self) -> Hit:

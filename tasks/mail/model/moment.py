@@ -1,4 +1,4 @@
-"""One instant on two clocks."""
+"""One instant on two clocks, and the instants of tries."""
 
 from __future__ import annotations
 
@@ -25,3 +25,13 @@ class Moment:
     def utc_at(self, later: Moment) -> datetime:
         """When `later` was, by the clock as it went at this moment: had it been set in between, it would mislead."""
         return self.utc + timedelta(seconds=later.since(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """When a mailbox was tried, so many times: the first try began, the last one did, and all was over."""
+
+    count: int
+    first: Moment
+    last: Moment
+    ended: Moment

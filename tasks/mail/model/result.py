@@ -114,7 +114,9 @@ class LoopResult(BaseModel):
     detected_at: Timestamp | None = Field(None, description="When the check saw the message.")
     send_seconds: Seconds | None = Field(None, description="From the first attempt to the acceptance.")
     delivery_seconds: Seconds | None = Field(None, description="From the acceptance to the mailbox, at the most.")
-    total_seconds: Seconds | None = Field(None, description="From the first attempt to the detection.")
+    total_seconds: Seconds | None = Field(
+        None, description="From the first attempt to the detection, or to the end of the check; pauses count."
+    )
     smtp_stages: dict[str, Seconds] = Field(default_factory=dict)
     imap_stages: dict[str, Seconds] = Field(default_factory=dict)
     folder: Text | None = None
@@ -127,6 +129,12 @@ class LoopResult(BaseModel):
     tls: dict[str, TlsRecord] = Field(default_factory=dict, description="What was agreed, by leg.")
     attempt_times: tuple[tuple[Seconds, Seconds], ...] = Field(
         (), description="When each attempt began and ended, in seconds since the first one began."
+    )
+    imap_tries: int = Field(0, description="Tries to read the mailbox, each over a connection of its own.")
+    imap_times: tuple[tuple[Seconds, Seconds], ...] = Field(
+        (),
+        description="When these tries began and ended, in seconds since the first attempt began: those before the last "
+        "together, with the pauses after them, then the last.",
     )
     earlier_probes: tuple[EarlierProbe, ...] = Field(
         (), description="Probes of earlier runs that nobody had collected, each told once."

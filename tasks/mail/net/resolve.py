@@ -9,7 +9,11 @@ from functools import partial
 
 from aiohappyeyeballs import AddrInfoType
 
+from tasks.mail.model.errors import Lasting
 from tasks.mail.net.threads import in_own_thread
+
+# The name does not exist, or has no address. EAI_AGAIN is something else: the resolver could not tell.
+NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
 def own_name() -> str:
@@ -24,3 +28,9 @@ async def resolve(host: str, port: int) -> Sequence[AddrInfoType]:
         return await in_own_thread(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     except UnicodeError:  # a label that is empty or too long
         raise socket.gaierror(socket.EAI_NONAME, "Not a host name") from None
+
+
+def lasting_trouble(error: OSError) -> Lasting | None:
+    """What of a failed look-up waiting does not change."""
+    unknown = isinstance(error, socket.gaierror) and error.errno in NO_SUCH_NAME
+    return Lasting.NO_SUCH_NAME if unknown else None

@@ -8,8 +8,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from tasks.mail.model.errors import Lasting
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.safe_text import one_line
+
+# The reasons of OpenSSL where what comes is no TLS at all.
+NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
 
 
 @lru_cache(maxsize=64)
@@ -53,10 +57,17 @@ def describe_tls_error(error: Exception, host: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of {host} is not accepted: {error.verify_message.rstrip('.')}"
     reason = getattr(error, "reason", None) or ""
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
+    if reason in NO_TLS:
         return f"{host} does not speak TLS on this port"
     if reason in ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"):
         return f"{host} does not offer TLS 1.2 or newer"
     if reason:
         return f"the TLS handshake with {host} failed: {reason.lower().replace('_', ' ')}"
     return f"the connection was lost in the TLS handshake with {host}"
+
+
+def lasting_trouble(error: Exception) -> Lasting | None:
+    """What of a failed handshake waiting does not change."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Lasting.CERTIFICATE
+    return Lasting.NO_TLS if getattr(error, "reason", None) in NO_TLS else None

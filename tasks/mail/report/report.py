@@ -78,10 +78,8 @@ def markdown(
 
 
 def timeline(result: LoopResult, limits: Limits | None = None) -> Timeline:
-    """What the pictures of a result show."""
-    return of_result(
-        result, limits or Limits(), hop_bars(result.journey, result.send_seconds or 0.0), result.attempt_times
-    )
+    """What the pictures of a result show; without `limits` none is drawn."""
+    return of_result(result, limits, hop_bars(result.journey, result.send_seconds or 0.0), result.attempt_times)
 
 
 def _picture(result: LoopResult, limits: Limits | None) -> list[str]:

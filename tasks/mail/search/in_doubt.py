@@ -40,8 +40,8 @@ def to_look_for(
 
 def proved(
     sent: Receipt | SmtpFailure, looked_for: Receipt, found: Arrival | ImapFailure
-) -> tuple[Receipt | SmtpFailure, Arrival | ImapFailure | None]:
+) -> tuple[Receipt | SmtpFailure, Arrival | ImapFailure]:
     """What is known of both legs: only a message that is there outweighs the word of the relay."""
     if isinstance(sent, Receipt) or (isinstance(found, Arrival) and found.hits):
         return looked_for, found
-    return sent, found if isinstance(found, Arrival) else None
+    return sent, found

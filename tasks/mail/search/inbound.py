@@ -12,10 +12,11 @@ from tasks.mail.config.loop import InboundConfig
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
-from tasks.mail.model.moment import Moment
+from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.match import HEADERS, comes_as_bounce, decoded, is_answer
 from tasks.mail.search.findings import CLOCK_MARGIN
+from tasks.mail.search.tries import Tries
 
 # What mail programs put in front of the subject that they answer or forward, in the commonest languages.
 ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
@@ -29,11 +30,21 @@ class Recent:
     begun: Moment
     detected: Moment
     stages: Mapping[str, float]
+    tried: Tried
     notes: tuple[str, ...] = ()
 
 
-async def find_recent(inbound: InboundConfig) -> Recent:
-    """Look once. Raises ImapFailure, with error type no_recent_message where there is none."""
+async def find_recent(inbound: InboundConfig, tries: Tries) -> Recent:
+    """Look once more. Raises ImapFailure, with error type no_recent_message where there is none."""
+    tries.begin()
+    try:
+        return await _look(inbound, tries)
+    except ImapFailure as failure:
+        tries.failed(failure)
+        raise
+
+
+async def _look(inbound: InboundConfig, tries: Tries) -> Recent:
     imap, begun = inbound.imap, Moment.now()
     oldest, latest = begun.utc - timedelta(minutes=imap.max_age_minutes), begun.utc + CLOCK_MARGIN
     box = await Mailbox.open(imap, until=begun.monotonic + 2 * imap.timeout)
@@ -55,14 +66,15 @@ async def find_recent(inbound: InboundConfig) -> Recent:
             if matching:
                 text += f" ({len(matching)} with a date in the future)"
             raise ImapFailure(ErrorType.NO_MESSAGE, "search", text)
-        detected, notes = Moment.now(), await _delete_own(box, inbound, selected.uidvalidity, found)
+        detected, tried = Moment.now(), tries.so_far()
+        notes = await _delete_own(box, inbound, selected.uidvalidity, found)
     except ImapFailure as failure:
         failure.stages = dict(box.stages)
         raise
     finally:
         await box.close()
     newest = sorted(found, key=lambda row: (row.internaldate, row.uid), reverse=True)
-    return Recent(tuple(newest), begun, detected, dict(box.stages), notes)
+    return Recent(tuple(newest), begun, detected, dict(box.stages), tried, notes)
 
 
 def carries(row: Row, text: str) -> bool:

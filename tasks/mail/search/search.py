@@ -28,6 +28,7 @@ from tasks.mail.search.cleanup.collect import collect, collect_earlier, terms_of
 from tasks.mail.search.cleanup.stale import Earlier
 from tasks.mail.search.copies import read_copies, room, verified
 from tasks.mail.search.scan import Looks
+from tasks.mail.search.tries import SECOND_LOOK, Tries
 
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
@@ -36,19 +37,23 @@ SHORTEST_PAUSE = 0.2  # between two connections, whatever retry_delay says
 
 
 async def find(
-    probe: Probe, imap: ImapConfig, sent: Receipt, max_wait: float, lost_after: float | None = None
+    probe: Probe,
+    imap: ImapConfig,
+    sent: Receipt,
+    max_wait: float,
+    lost_after: float | None = None,
+    second_look: float = SECOND_LOOK,
 ) -> Arrival:
     """Look for the probe until it, or its bounce, is found, or `max_wait` seconds after the acceptance.
 
     Then account for the probes of earlier runs, which were waited for `lost_after` seconds, `max_wait` if left out.
 
-    Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, else
-    when the time is over, and a last connection, begun only then, has failed as well. An Arrival without hits means
-    that a complete look at the end of the time found nothing.
+    Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, after a
+    second look where waiting most likely changes nothing, else when the time is over, and a last connection, begun only
+    then, has failed as well. An Arrival without hits means that a complete look at the end of the time found nothing.
     """
-    return await Search(probe, imap, sent, timedelta(seconds=max_wait if lost_after is None else lost_after)).run(
-        sent.accepted.monotonic + max_wait
-    )
+    lost = timedelta(seconds=max_wait if lost_after is None else lost_after)
+    return await Search(probe, imap, sent, lost, tries=Tries(second_look)).run(sent.accepted.monotonic + max_wait)
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Search(Looks):
 
     lost_after: timedelta
     _: KW_ONLY
+    tries: Tries = field(default_factory=Tries)
     looked: asyncio.Event = field(default_factory=asyncio.Event)  # set once all that was there has been looked at
     trouble: ImapFailure | None = None  # of the last connection, as long as no other has done better
     failed: bool = False  # whether a connection has
@@ -71,7 +77,7 @@ class Search(Looks):
     async def run(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed: see find()."""
         while True:
-            opened = time.monotonic()
+            opened = self.tries.begin()
             try:
                 found = await self._on_one_connection(deadline)
                 # What was cut off cannot be verified.
@@ -79,12 +85,13 @@ class Search(Looks):
                 return replace(found, signatures=await verified(found.message)) if wanted else found
             except ImapFailure as failure:
                 self.trouble = failure
+                self.tries.failed(failure)
                 # One that fails as the time ends may have been dead for long: another has to see what there is by then.
                 if failure.permanent or opened >= deadline:
                     raise
                 progress.tell("imap", failure.stage, f"{failure}; trying again")
                 self.interrupted(failure)
-            pause = max(self.imap.retry_delay - (time.monotonic() - opened), SHORTEST_PAUSE)
+            pause = max(self.tries.pause(self.imap.retry_delay) - (time.monotonic() - opened), SHORTEST_PAUSE)
             await asyncio.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
     async def _on_one_connection(self, deadline: float) -> Arrival:
@@ -119,6 +126,7 @@ class Search(Looks):
             earlier=tuple(self.earlier.told.values()),
             quotas=self.quotas,
             more=self.more,
+            tried=self.tries.so_far(),
         )
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:

@@ -22,6 +22,7 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.search import Search, find
+from tasks.mail.search.tries import SECOND_LOOK, Tries
 
 FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
 LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was not found
@@ -35,6 +36,7 @@ async def watch(
     sent: Receipt,
     max_wait: float,
     lost_after: float | None = None,
+    second_look: float = SECOND_LOOK,
 ) -> Arrival:
     """Look for the probe in `imap` as find() does, and for its bounce in `bounce_mailbox`; one of them may be missing.
 
@@ -44,12 +46,13 @@ async def watch(
     if bounce_mailbox is None:
         if imap is None:
             raise ValueError("there is no mailbox to look into")
-        return await find(probe, imap, sent, max_wait, lost_after)
+        return await find(probe, imap, sent, max_wait, lost_after, second_look)
     lost = timedelta(seconds=max_wait if lost_after is None else lost_after)
-    bounces = Search(probe, _searched(bounce_mailbox), sent, lost, reports_only=True)
+    bounces = Search(probe, _searched(bounce_mailbox), sent, lost, reports_only=True, tries=Tries(second_look))
     if imap is None:
         return await bounces.run(deadline)
-    return await _Watch(Search(probe, imap, sent, lost), bounces, bounce_mailbox).run(deadline)
+    search = Search(probe, imap, sent, lost, tries=Tries(second_look))
+    return await _Watch(search, bounces, bounce_mailbox).run(deadline)
 
 
 def _searched(mailbox: BounceMailbox) -> ImapConfig:
@@ -109,7 +112,7 @@ class _Watch:
         failure = _failure(main)
         if failure is not None and not self._has_bounced():
             raise failure
-        found = Arrival((), None, Moment.now(), stages=failure.stages) if failure else main.result()
+        found = main.result() if failure is None else Arrival((), None, Moment.now(), stages=failure.stages)
         trouble = _failure(beside) or self.bounces.trouble
         return replace(
             found,
@@ -119,6 +122,7 @@ class _Watch:
             notes=(*found.notes, *(() if self._has_bounced() or trouble else self._notes())),
             unread=failure,
             bounces_unread=None if self._has_bounced() else trouble,
+            tried=found.tried or self.search.tries.so_far(),
         )
 
     def _notes(self) -> Iterator[str]:

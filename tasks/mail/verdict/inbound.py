@@ -11,6 +11,7 @@ from tasks.mail.probe.match import HEADERS, decoded
 from tasks.mail.search.inbound import Recent
 from tasks.mail.verdict.phrases import severity, unreadable
 from tasks.mail.verdict.result import configuration_notes
+from tasks.mail.verdict.times import looked
 
 
 def conclude_inbound(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None) -> LoopResult:
@@ -35,7 +36,6 @@ def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id:
         message_id=decoded(message.get("Message-ID")) or None,
         arrived_at=newest.internaldate,
         detected_at=found.detected.utc,
-        total_seconds=found.detected.since(found.begun),
         imap_stages=dict(found.stages),
         folder=imap.folder,
         placement=Placement.EXPECTED,
@@ -44,6 +44,7 @@ def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id:
         latest_internaldate=newest.internaldate,
         notes=notes + found.notes,
         flow_run_id=flow_run_id,
+        **looked(found.tried, found.tried.first, found.detected),
     )
 
 
@@ -72,4 +73,5 @@ def _failed(
         imap_stages=failure.stages,
         notes=notes,
         flow_run_id=flow_run_id,
+        **(looked(failure.tried, failure.tried.first) if failure.tried else {}),
     )

@@ -26,6 +26,7 @@ from tasks.mail.verdict.journey import clock_notes, signature_notes, wrong_clock
 from tasks.mail.verdict.judge import judge
 from tasks.mail.verdict.phrases import refusal_notes
 from tasks.mail.verdict.remedies import YOU, whoever_runs
+from tasks.mail.verdict.times import times
 
 
 def conclude(
@@ -42,7 +43,7 @@ def conclude(
     found = redact.whole(found)  # before sentences are made of it, in which it is among words of ours
     way = redact.whole(_journey(loop, probe, sent, found))
     verdict = judge(loop, sent, found, attempts.errors, way)
-    facts: dict[str, object] = {}
+    facts = times(attempts, sent, found)
     notes = configuration_notes(loop.smtp, loop.imap, loop.bounce_mailbox) + notes
     if isinstance(sent, Receipt):
         facts |= _sent(sent)
@@ -55,8 +56,8 @@ def conclude(
             "enhanced_code": sent.enhanced_code,
             "smtp_stages": sent.stages,
         }
-    if isinstance(found, ImapFailure):
-        facts |= {"imap_stages": found.stages}
+    if found is not None:
+        facts |= {"imap_stages": dict(found.stages)}
     if isinstance(found, Arrival):
         facts |= {"earlier_probes": found.earlier}
         notes += tuple(lines(found.earlier))
@@ -192,13 +193,9 @@ def _sent(sent: Receipt) -> dict[str, object]:
 
 
 def _found(sent: Receipt, found: Arrival) -> dict[str, object]:
-    facts: dict[str, object] = {"imap_stages": dict(found.stages)}
     if not found.hits and found.bounce is None:
-        return facts
-    facts |= {
-        "detected_at": sent.started.utc_at(found.detected),
-        "total_seconds": found.detected.since(sent.started),
-    }
+        return {}
+    facts: dict[str, object] = {"detected_at": sent.started.utc_at(found.detected)}
     if found.hits:
         first = found.first
         facts |= {

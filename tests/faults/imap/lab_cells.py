@@ -129,7 +129,7 @@ def _no_tls() -> Iterator[Cell]:
     yield _cell("STARTTLS", "bytes pipelined behind it", refused, behind)
     for flaw in ("expired", "wrong_name"):
         for mode, server in (("starttls", f"{flaw}_imap"), ("implicit", f"{flaw}_imaps")):
-            bad = Proxied(tls=mode, server=server)
+            bad = Proxied(tls=mode, server=server, max_wait=BRIEF)
             yield _cell(f"TLS handshake ({mode})", flaw.replace("_", " "), refused, bad)
 
 

@@ -22,8 +22,8 @@ def cells() -> list[Cell]:
 
 
 def _unread(script: Script, timeout: float, certificate: str, tls: str) -> Scripted:
-    # A certificate that is refused once would be refused again: no second connection.
-    connections = 1 if certificate in certificates.BAD else None
+    # A certificate that is refused has a second look, here at the end of the time, and no third.
+    connections = 2 if certificate in certificates.BAD else None
     max_wait = OVER if timeout == SHORT else BRIEF
     return Scripted(script, timeout, max_wait, certificate=certificate, tls=tls, connections=connections)
 

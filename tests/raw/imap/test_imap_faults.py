@@ -26,7 +26,7 @@ from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.imap.folder import FolderStatus
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.reading import BATCH, MOST_WALKED
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import ImapFailure, Lasting
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net import resolve
 from tasks.mail.net.connect import STAGGER, connect
@@ -244,11 +244,11 @@ class TestTls:
 
     @pytest.mark.parametrize("implicit", [False, True])
     @pytest.mark.parametrize("fault", certificates.BAD)
-    async def test_a_bad_certificate_is_refused_for_good(self, tmp_path: Any, fault: str, implicit: bool) -> None:
+    async def test_a_bad_certificate_is_refused_and_lasting(self, tmp_path: Any, fault: str, implicit: bool) -> None:
         bad = certificates.BAD[fault](tmp_path)
         async with server_of(tls=bad.context, implicit=implicit) as server:
             failure = await failure_of(server, tls="implicit" if implicit else "starttls", ca_file=bad.ca_file)
-        assert (failure.stage, failure.error_type, failure.permanent) == ("tls", ErrorType.TLS, True)
+        assert (failure.stage, failure.error_type, failure.lasting) == ("tls", ErrorType.TLS, Lasting.CERTIFICATE)
         assert "the certificate of 127.0.0.1 is not accepted: " in failure.text
         assert server.credentials == []
 
@@ -292,7 +292,7 @@ class TestTls:
     async def test_a_server_in_clear_on_a_tls_port_is_called_that(self) -> None:
         async with server_of() as server:
             failure = await failure_of(server, tls="implicit")
-        assert (failure.stage, failure.error_type) == ("tls", ErrorType.TLS)
+        assert (failure.stage, failure.error_type, failure.lasting) == ("tls", ErrorType.TLS, Lasting.NO_TLS)
         assert server.credentials == []
 
     async def test_a_silent_handshake_ends_in_a_timeout(self) -> None:
@@ -366,7 +366,11 @@ class TestLogin:
     async def test_a_login_that_is_disabled_is_not_tried(self) -> None:
         async with server_of(capabilities="IMAP4rev1 LOGINDISABLED AUTH=GSSAPI") as server:
             failure = await failure_of(server)
-        assert (failure.stage, failure.error_type, failure.permanent) == ("login", ErrorType.AUTH, True)
+        assert (failure.stage, failure.error_type, failure.lasting) == (
+            "login",
+            ErrorType.AUTH,
+            Lasting.LOGIN_DISABLED,
+        )
         assert server.credentials == []
 
     async def test_a_challenge_that_nobody_expects_is_cancelled(self) -> None:

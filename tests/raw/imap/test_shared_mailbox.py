@@ -249,7 +249,7 @@ async def test_a_certificate_that_has_expired_is_refused_for_all(tmp_path: Path)
     tls = certificates.expired(tmp_path)
     async with around(tls=tls.context, implicit=True) as way:
         results = await checked(loops(way, 5, SHORT, tls="implicit", ca_file=tls.ca_file))
-        assert way.mailbox.connections == 1
+        assert way.mailbox.connections < 5
         assert way.mailbox.credentials == []
     assert {(one.outcome, one.error_type, one.stage) for one in results} == {(Outcome.UNVERIFIED, ErrorType.TLS, "tls")}
     assert all({"dns", "connect", "tls"} <= one.imap_stages.keys() for one in results)

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, AttemptError, Bounce, Hit, Receipt
-from tasks.mail.model.moment import Moment
+from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import ErrorType, Placement
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
@@ -62,7 +62,7 @@ def hit(placement: Placement = Placement.EXPECTED, at: float = 2.0, folder: str 
 
 
 def arrival(*hits: Hit, seen: float = 2.5, bounce: Bounce | None = None) -> Arrival:
-    return Arrival(hits, bounce, moment(seen))
+    return Arrival(hits, bounce, moment(seen), tried=Tried(1, moment(1.0), moment(1.0), moment(seen)))
 
 
 BOUNCE = Bounce("5.1.1", "550 5.1.1 user unknown", "b@example.net", "relay.example.org", "mx.example.net")
@@ -70,7 +70,9 @@ JUNK = hit(Placement.JUNK, folder="Junk")
 OTHER = hit(Placement.OTHER, folder="Lists")
 DOUBT = SmtpFailure(ErrorType.TIMEOUT, "data", "no answer within 30 s")
 LOST = ImapFailure(ErrorType.CONNECTION, "connect", "connection refused")
+LOST.tried = Tried(4, moment(1.0), moment(301.0), moment(301.25))
 REFUSED = ImapFailure(ErrorType.AUTH, "login", "NO", permanent=True)
+REFUSED.tried = Tried(1, moment(1.0), moment(1.0), moment(1.25))
 
 
 def probe(config: LoopConfig) -> Probe:

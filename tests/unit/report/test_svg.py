@@ -11,10 +11,11 @@ from tasks.mail.config.loop import Limits
 from tasks.mail.model.durations import duration
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
+from tasks.mail.report.svg.bars import Bar
 from tasks.mail.report.svg.layout import alternative
 from tasks.mail.report.svg.scale import Scale, tick, ticks
 from tasks.mail.report.svg.text import text
-from tasks.mail.report.svg.timeline import MOST_HOPS, Bar, Mark, Timeline, of_result
+from tasks.mail.report.svg.timeline import MOST_HOPS, Mark, Timeline, of_result
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LIMITS = Limits(warn_after=60, max_wait=300)
@@ -31,6 +32,7 @@ def result(**facts: object) -> LoopResult:
         "sentence": "",
         "attempts": 1,
         "accepted_at": AT,
+        "detected_at": AT,
         "send_seconds": 0.1,
         "delivery_seconds": 0.2,
         "total_seconds": 0.4,
@@ -49,6 +51,7 @@ def refused(attempt: int, stage: str = "rcpt") -> AttemptRecord:
 NOT_SENT: dict[str, object] = {
     "status": Status.ERROR,
     "accepted_at": None,
+    "detected_at": None,
     "send_seconds": None,
     "delivery_seconds": None,
     "total_seconds": None,
@@ -173,9 +176,23 @@ def test_of_a_deferred_message_without_times_of_attempts_the_last_one_is_shown_a
     ]
 
 
-def test_a_lost_message_was_waited_for_until_the_limit() -> None:
-    timeline = of_result(result(outcome=Outcome.LOST, delivery_seconds=None, total_seconds=None), LIMITS)
-    assert lane(timeline, "imap")[-1] == ("waiting, not found", 0.161, 300.1, "waiting")
+LOST: dict[str, object] = {
+    "status": Status.ERROR,
+    "outcome": Outcome.LOST,
+    "leg": "imap",
+    "stage": "search",
+    "error_type": ErrorType.NO_MESSAGE,
+    "detected_at": None,
+    "delivery_seconds": None,
+    "total_seconds": 300.15,
+    "imap_tries": 1,
+    "imap_times": ((0.1, 300.15),),
+}
+
+
+def test_a_lost_message_was_waited_for_until_the_end_of_the_check() -> None:
+    timeline = of_result(result(**LOST), LIMITS)
+    assert lane(timeline, "imap")[-1] == ("waiting, not found", 0.161, 300.15, "waiting")
     assert [mark.label for mark in timeline.inside] == ["accepted", "late after 1 min", "lost after 5 min"]
     assert timeline.beyond == []
     assert timeline.headline == "5 min in all; longest: waiting, not found 5 min"
@@ -194,12 +211,78 @@ def test_a_mailbox_that_cannot_be_read_fails_in_its_stage() -> None:
         "stage": "login",
         "error_type": ErrorType.AUTH,
         "imap_stages": {"dns": 0.001, "connect": 0.01, "login": 0.03},
+        "detected_at": None,
         "delivery_seconds": None,
-        "total_seconds": None,
+        "total_seconds": 0.141,
+        "imap_tries": 1,
+        "imap_times": ((0.1, 0.141),),
     }
     timeline = of_result(result(**facts), LIMITS)
     assert lane(timeline, "imap")[-1] == ("login", 0.111, 0.141, "failed")
     assert timeline.headline == "141 ms in all; failed: IMAP login, auth_error after 30 ms"
+
+
+def test_a_mailbox_that_was_tried_again_and_again_took_all_that_time_pauses_included() -> None:
+    facts: dict[str, object] = {
+        "outcome": Outcome.UNVERIFIED,
+        "stage": "connect",
+        "error_type": ErrorType.CONNECTION,
+        "imap_stages": {"dns": 0.001, "connect": 0.002},
+        "total_seconds": 30.603,
+        "imap_tries": 4,
+        "imap_times": ((0.1, 30.6), (30.6, 30.603)),
+    }
+    timeline = of_result(result(**LOST | facts), Limits(max_wait=30))
+    assert lane(timeline, "imap") == [
+        ("tries 1 to 3 and pauses", 0.1, 30.6, "waiting"),
+        ("dns", 30.6, 30.601, "step"),
+        ("connect", 30.601, 30.603, "failed"),
+    ]
+    assert timeline.headline == "30.6 s in all; failed: IMAP connect, connection_error after 2 ms"
+
+
+INBOUND: dict[str, object] = NOT_SENT | {
+    "attempts": 0,
+    "smtp_stages": {},
+    "imap_stages": IMAP,
+    "imap_tries": 3,
+    "imap_times": ((0.0, 20.2), (20.2, 20.5)),
+    "total_seconds": 20.5,
+}
+
+
+def test_an_inbound_check_that_finds_nothing_took_its_looks_and_the_pauses_between_them() -> None:
+    facts = INBOUND | {"outcome": Outcome.LOST, "leg": "imap", "stage": "search"}
+    timeline = of_result(result(**facts), None)
+    bars = lane(timeline, "imap")
+    assert bars[0] == ("tries 1 to 2 and pauses", 0.0, 20.2, "waiting")
+    assert bars[-1] == ("search, nothing found", 20.261, 20.5, "step")
+    assert timeline.marks == ()
+    assert timeline.headline == "20.5 s in all; longest: tries 1 to 2 and pauses 20.2 s"
+
+
+def test_an_inbound_check_that_finds_a_message_looked_for_it_and_waited_for_nothing() -> None:
+    timeline = of_result(result(**INBOUND | {"status": Status.OK, "detected_at": AT}), None)
+    assert lane(timeline, "imap")[-1] == ("search", 20.261, 20.5, "step")
+    assert marks(timeline) == [(20.5, "detected", "moment")]
+
+
+def test_a_refused_message_that_was_looked_for_all_the_same_failed_in_the_smtp_leg() -> None:
+    facts = NOT_SENT | {"outcome": Outcome.REJECTED, "leg": "smtp", "attempt_errors": (refused(1, "data"),)}
+    looked = {"imap_stages": IMAP, "imap_tries": 1, "imap_times": ((0.1, 5.2),), "total_seconds": 5.2}
+    timeline = of_result(result(**facts | looked), LIMITS)
+    assert timeline.headline == "5.2 s in all; failed: SMTP data, 450 after 60 ms"
+    assert lane(timeline, "imap")[-1] == ("waiting, not found", 0.161, 5.2, "waiting")
+
+
+@pytest.mark.parametrize("facts", [{}, LOST, INBOUND, {"imap_times": ((0.1, 0.25), (0.25, 0.4)), "imap_tries": 2}])
+def test_the_numbers_of_a_picture_add_up(facts: dict[str, object]) -> None:
+    """Of each lane the bars follow one another without a hole, and the last ends with the check."""
+    timeline = of_result(result(**facts), LIMITS)
+    for name in ("smtp", "imap"):
+        bars = [bar for bar in timeline.bars if bar.lane == name]
+        assert all(before.end == after.start for before, after in pairwise(bars))
+    assert max(bar.end for bar in timeline.bars) == timeline.total
 
 
 def test_a_doubt_that_the_mailbox_settled_is_no_failure_of_the_run() -> None:

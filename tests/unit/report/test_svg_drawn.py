@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tasks.mail.report.svg import draw as drawing
+from tasks.mail.report.svg.bars import LANES, Bar, Kind
 from tasks.mail.report.svg.draw import alt, data_uri, svg
 from tasks.mail.report.svg.labels import ems, fit, fit_columns, shown
 from tasks.mail.report.svg.text import text
-from tasks.mail.report.svg.timeline import LANES, Bar, Kind, Mark, Timeline
+from tasks.mail.report.svg.timeline import Mark, Timeline
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 

@@ -18,10 +18,10 @@ from aioimaplib.aioimaplib import IMAP4ClientProtocol
 from tasks.mail.mailboxes.imap.command import Command
 from tasks.mail.mailboxes.imap.framing import NotImapError, Reader, Reply
 from tasks.mail.mailboxes.imap.responses import Response, code, count, readable
-from tasks.mail.model.errors import ImapFailure, describe_os_error
+from tasks.mail.model.errors import ImapFailure, Lasting, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING
-from tasks.mail.net.tls import describe_tls_error
+from tasks.mail.net.tls import describe_tls_error, lasting_trouble
 
 
 class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
@@ -112,18 +112,17 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
                 self.closed.set()  # asyncio has not told this protocol that it lost its transport
                 if not isinstance(error, OSError):
                     raise
-                refused = isinstance(error, ssl.SSLCertVerificationError)
-                self.die(ErrorType.TLS, describe_tls_error(error, self.host), permanent=refused)
+                self.die(ErrorType.TLS, describe_tls_error(error, self.host), lasting=lasting_trouble(error))
                 raise self.failure() from None
         self._deaf = False
         session: ssl.SSLObject = self.transport.get_extra_info("ssl_object")
         return session
 
-    def die(self, error_type: ErrorType, text: str, code: str | None = None, permanent: bool = False) -> None:
+    def die(self, error_type: ErrorType, text: str, code: str | None = None, lasting: Lasting | None = None) -> None:
         """End the connection now, and fail the command that waits."""
         if self._end is not None:
             return
-        self._end = ImapFailure(error_type, self.stage, text, code=code, permanent=permanent)
+        self._end = ImapFailure(error_type, self.stage, text, code=code, lasting=lasting)
         command, self.pending_sync_command = self.pending_sync_command, None
         if command is not None:
             command.fail(self.failure())
@@ -136,7 +135,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
     def failure(self) -> ImapFailure:
         """Why the connection is over, as an error of the present stage."""
         end = self._end or ImapFailure(ErrorType.CONNECTION, self.stage, "the connection is closed")
-        return ImapFailure(end.error_type, self.stage, end.text, code=end.code, permanent=end.permanent)
+        return end.again(self.stage)
 
     def words(self, text: bytes) -> str:
         """A server's words for people, without the password, should the server echo it."""
@@ -149,7 +148,8 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         if self._end is not None:
             return
         if self._deaf:
-            self.die(ErrorType.TLS, f"{self.host} sent data in clear where the TLS handshake should begin")
+            text = f"{self.host} sent data in clear where the TLS handshake should begin"
+            self.die(ErrorType.TLS, text, lasting=Lasting.NO_TLS)
             return
         try:
             self._reader.feed(data)
@@ -169,7 +169,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         """Upstream lets commands wait for a connection that is gone."""
         self.closed.set()
         if isinstance(error, ssl.SSLError):
-            self.die(ErrorType.TLS, describe_tls_error(error, self.host))
+            self.die(ErrorType.TLS, describe_tls_error(error, self.host), lasting=lasting_trouble(error))
         elif error is not None:
             words = describe_os_error(error) if isinstance(error, OSError) else self.redact.line(str(error))
             self.die(ErrorType.CONNECTION, f"the connection was lost: {words}")

@@ -16,7 +16,7 @@ from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap.connection import Connection
 from tasks.mail.mailboxes.imap.encoding import strings
 from tasks.mail.mailboxes.imap.framing import Reply
-from tasks.mail.model.errors import ImapFailure, describe_os_error
+from tasks.mail.model.errors import ImapFailure, Lasting, describe_os_error
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net import resolve
@@ -193,7 +193,8 @@ class Session:
             line, *answers = strings(user, secret)
             reply = await self._reply_to("login", "LOGIN", line, answers=answers)
         else:
-            raise _failure(ErrorType.AUTH, "login", "the server offers neither AUTH=PLAIN nor LOGIN on this connection")
+            text = "the server offers neither AUTH=PLAIN nor LOGIN on this connection"
+            raise ImapFailure(ErrorType.AUTH, "login", text, lasting=Lasting.LOGIN_DISABLED)
         if reply.status != "OK":
             temporary = responses.code(reply.text)[0] in responses.TEMPORARY_CODES
             kind = ErrorType.IMAP if temporary else ErrorType.AUTH
@@ -241,7 +242,7 @@ class Session:
             raise ImapFailure(ErrorType.TIMEOUT, stage, f"no {awaited} {time_given}") from None
         except OSError as error:
             text = f"no {awaited}: {describe_os_error(error)}"
-            raise ImapFailure(ErrorType.CONNECTION, stage, text) from None
+            raise ImapFailure(ErrorType.CONNECTION, stage, text, lasting=resolve.lasting_trouble(error)) from None
 
 
 def _failure(error_type: ErrorType, stage: str, text: str) -> ImapFailure:

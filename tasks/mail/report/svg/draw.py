@@ -11,6 +11,7 @@ from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from tasks.mail.model.durations import clamp
+from tasks.mail.report.svg.bars import LANES
 from tasks.mail.report.svg.labels import ems, fit, is_plain, shown
 from tasks.mail.report.svg.layout import (
     BETWEEN,
@@ -25,7 +26,7 @@ from tasks.mail.report.svg.layout import (
     marks,
 )
 from tasks.mail.report.svg.scale import Scale, tick, ticks
-from tasks.mail.report.svg.timeline import LANES, Timeline
+from tasks.mail.report.svg.timeline import Timeline
 
 WIDTH, PAD, COLUMN = 860.0, 20.0, 52.0
 LEFT, RIGHT = PAD + COLUMN, WIDTH - PAD

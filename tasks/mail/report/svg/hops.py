@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from tasks.mail.model.durations import duration
 from tasks.mail.model.journey_record import HopRecord, JourneyRecord
-from tasks.mail.report.svg.timeline import Bar, Timeline
+from tasks.mail.report.svg.bars import Bar
+from tasks.mail.report.svg.timeline import Timeline
 
 
 def hop_bars(journey: JourneyRecord | None, start: float) -> list[tuple[str, float, float]]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tasks.mail.model.durations import clamp, duration
+from tasks.mail.report.svg.bars import LANES, Bar
 from tasks.mail.report.svg.labels import ems, fit, shown
 from tasks.mail.report.svg.scale import Scale
-from tasks.mail.report.svg.timeline import LANES, Bar, Timeline
+from tasks.mail.report.svg.timeline import Timeline
 
 LEAST = 3.0  # pixels of the shortest bar
 SMALL = 12.0  # font size of all but the title

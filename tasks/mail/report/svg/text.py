@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.mail.model.durations import SHORTEST, clamp, duration
+from tasks.mail.report.svg.bars import LANES, Bar
 from tasks.mail.report.svg.labels import ELLIPSIS, columns, fit_columns, shown
 from tasks.mail.report.svg.scale import tick, ticks
-from tasks.mail.report.svg.timeline import LANES, Bar, Timeline
+from tasks.mail.report.svg.timeline import Timeline
 
 WIDEST = 120  # columns: on more, eyes lose the line
 LANE, GAP = 6, 2  # columns of the lane's name, and before the words behind a bar

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
 
 
-REMEMBERED = 60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out
-
-
 class Sessions:
     """The sessions that are open, each for as long as somebody waits on it."""
 
@@ -36,7 +33,7 @@ class Sessions:
         """The mailbox of `config` for who looks for that probe; fails as Mailbox.open() does."""
         key = _key(config)
         shared = self._open.get(key)
-        if shared is None or not (shared.alive or shared.refused(time.monotonic() - REMEMBERED)):
+        if shared is None or not (shared.alive or shared.refused(time.monotonic())):
             shared = self._open[key] = SharedSession(config, self._places.of(config.host, config.username))
             self._tasks.add(shared.task)
             shared.task.add_done_callback(self._tasks.discard)

@@ -108,9 +108,9 @@ class Jobs:
 
 
 def again(error: Exception) -> Exception:
-    """The same failure for another waiter, who notes what he knows on his own."""
+    """The same failure for another waiter."""
     if not isinstance(error, ImapFailure):
         return error
-    copy = ImapFailure(error.error_type, error.stage, error.text, code=error.code, permanent=error.permanent)
+    copy = error.again()
     copy.stages = dict(error.stages)
     return copy

@@ -21,6 +21,8 @@ from tasks.mail.net.limits import Place
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
 
+REMEMBERED = 60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out
+SHARED = 1.0  # seconds in which those who come with the first hear the same of what a second look may settle
 BEAT = 0.05  # seconds between two looks for all that are in their tight phase: a message is seen after half of it
 LINGER = 0.1  # seconds for another question before IDLE begins
 IDLE_SECONDS = 300.0  # of one IDLE, where nobody asks for anything: each waiter does every few seconds
@@ -49,10 +51,12 @@ class SharedSession(SharedFolders):
     def alive(self) -> bool:
         return self.jobs.over is None
 
-    def refused(self, since: float) -> bool:
-        """Whether it has been refused since that time (monotonic seconds) in a way that another one would be, too."""
+    def refused(self, now: float) -> bool:
+        """Whether another one would, at that time (monotonic seconds), be refused the same way."""
         over = self.jobs.over
-        return isinstance(over, ImapFailure) and over.permanent and not self._was_open and self._ended >= since
+        if self._was_open or not isinstance(over, ImapFailure) or not (over.permanent or over.lasting):
+            return False
+        return now <= self._ended + (REMEMBERED if over.permanent else SHARED)
 
     def leave(self, waiter: Waiter) -> bool:
         """Whether he was the last one, and the session ends with him."""
