@@ -37,6 +37,7 @@ PLACES = {
     "journey": 2.0,
     "probe": 1.5,
     "net": 0.0,
+    "causes": 1.0,
     "config": 3.0,
     "model": 1.5,
     "sandbox": 5.0,

@@ -57,6 +57,7 @@ ROOMS = (
         "email_validator idna pydantic pydantic_core yaml",
         "loading",
     ),
+    Room(1, "tasks.mail.causes", "why a server refuses, by stage, words and codes", "model"),
     Room(1, "tasks.mail.net", "names, connections, TLS, times of stages, limits", "model", "aiohappyeyeballs"),
     Room(2, "tasks.mail.probe", "the message: composed, recognised, bounced, whose it is", "config model"),
     Room(

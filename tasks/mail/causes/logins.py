@@ -1,0 +1,238 @@
+"""What servers say where a login is concerned, and where a mailbox is opened. The first row that fits counts."""
+
+from __future__ import annotations
+
+from tasks.mail.causes.phrases import ALL, AUTH, BOX, LOGIN, LOGINS, Row
+from tasks.mail.model.cause import Cause
+
+ENCRYPTION = (
+    Row(
+        Cause.TLS_REQUIRED,
+        ALL,
+        (
+            "issue/use .. starttls/tls/ssl",
+            "need/require* .. starttls/tls/ssl",
+            "starttls/tls .. required/first/needed",
+            "ssl .. required/first/needed",
+            "encrypt* is? required/needed/mandatory",
+            "require* a/an? secure/encrypted",
+            "require* a/an? encryption",
+            "plaintext/cleartext auth*/login* .. dis*",
+            "plaintext/cleartext auth*/login* .. not",
+            "not .. encrypted/tls connection",
+            "not .. ssl/secured connection",
+            "non secure ssl/tls? connection*",
+            "connection is not tls/encrypted/secure",
+            "without tls/ssl/encryption",
+        ),
+    ),
+    Row(
+        Cause.CLIENT_CERTIFICATE,
+        ALL,
+        (
+            "client certificate*/cert",
+            "no certificate presented/given/sent",
+            "certificate required",
+        ),
+    ),
+)
+
+AT_LOGIN = (
+    Row(
+        Cause.PASSWORD_EXPIRED,
+        LOGINS,
+        (
+            "password .. expired/expiry/transition",
+            "credential* .. expired",
+            "expired password/credential*",
+            "must/need to? change/reset .. password",
+            "please to? change/reset .. password",
+            "password must be changed/reset",
+        ),
+    ),
+    Row(
+        Cause.LOGIN_METHOD,
+        LOGINS,
+        (
+            "application/app specific? password*",
+            "parol* prilo*",  # the same, as Mail.ru writes it
+            "authorization/authorisation code",
+            "basic/legacy auth*",
+            "auth* is? disabled/blocked",
+            "smtpclientauth* is? disabled/blocked",
+            "auth* .. not enabled/supported/available",
+            "auth* not allowed/permitted/advertised",
+            "auth* .. mechanism*",
+            "mechanism .. not/weak",
+            "mechanism .. disabled/unsupported",
+            "unrecogni* auth*/command",
+            "unknown/unsupported auth*/command",
+            "unknown/unsupported mechanism",
+            "command not is? implemented/recogni*",
+            "command is? not implemented/recogni*",
+            "command is? not known",
+            "command is? disabled/unavailable",
+            "web browser/login",
+            "your browser",
+            "unsafe login",
+            "second/two/multi/2 factor/step*",
+            "2fa/mfa/eula",
+            "security defaults",
+            "conditional access",
+            "meet the criteria",
+            "less secure",
+            "not enabled/allowed for imap/smtp*",
+            "not active for imap/smtp*",
+            "imap/smtp/pop3 .. disabled",
+            "imap/smtp .. not enabled/activated",
+            "service .. not enabled/activated",
+            "imap/smtp/service .. turned off",
+            "access right/rights to this service",
+            "user has no permission",
+        ),
+    ),
+    Row(
+        Cause.WRONG_PASSWORD,
+        LOGINS,
+        (
+            "password is/was? incorrect/wrong/invalid",
+            "credentials were/are? incorrect/wrong",
+            "credentials were/are? invalid",
+            "username/user and/or password",
+        ),
+    ),
+    Row(
+        Cause.LOGIN_THROTTLED,
+        LOGINS,
+        (
+            "too many .. login*/logon*/auth*/attempt*",
+            "too many .. failed/failures/bad/wrong",
+            "too many .. invalid/incorrect/password*",
+            "login*/auth*/attempt* .. rate/frequen*",
+            "rate/frequency .. login*/auth*",
+            "login*/auth* .. limit*/throttl*",
+            "login* temporarily .. blocked/locked",
+            "auth* temporarily .. blocked/locked",
+            "brute force",
+            "try again in/after",
+        ),
+    ),
+    Row(
+        Cause.ACCOUNT_DISABLED,
+        LOGINS,
+        (
+            "account/user/mailbox/domain .. disabled",
+            "account/user/mailbox/domain .. suspend*",
+            "account/user .. inactiv*/deactiv*",
+            "mailbox .. inactiv*/deactiv*",
+            "account/user/mailbox .. locked/blocked",
+            "account/user/mailbox .. closed/expired",
+            "account .. abnormal/hold/frozen/verif*",
+            "disabled/suspended/blocked account/user",
+            "locked/inactive account/user",
+            "verify/activate/unblock your account",
+            "mailbox logon failure",  # Exchange Online: there is no mailbox behind the login, or no right to it
+            "sending suspended",
+        ),
+    ),
+    Row(
+        Cause.ACCOUNT_LIMIT,
+        AUTH,
+        (
+            "credit/credits .. exceeded/exhausted",
+            "credit/credits .. left",
+            "out of credit/credits",
+            "sending/daily/monthly .. limit/quota",
+        ),
+    ),
+    Row(Cause.MAILBOX_FULL, LOGIN, ("over .. quota", "overquota/quota exceeded?", "mailbox .. full")),
+    Row(
+        Cause.RATE_LIMIT,
+        LOGINS | BOX,
+        (
+            "simultaneous/concurrent/open connection*",
+            "simultaneous/concurrent/open session*",
+            "too many .. connection*/session*",
+            "too many .. request*",
+            "connection*/session* .. limit/exceeded",
+            "maximum .. connection*/session*",
+            "bandwidth",
+            "throttl*",
+            "rate/account? limit* hit/reached?",
+            "rate/account? limit* exceeded?",
+            "exceeded .. limit/limits",
+        ),
+    ),
+    Row(Cause.REPUTATION, AUTH, ("blacklist*/blocklist*/rbl/dnsbl", "ip .. blocked/locked/rejected/banned")),
+    Row(
+        Cause.LOGIN_UNAVAILABLE,
+        LOGINS,
+        (
+            "temporar*",
+            "unavailable",
+            "not available",
+            "at present",
+            "internal",
+            "server/system/lookup error/failure",
+            "try again/later",
+            "busy/overload*",
+            "unable/cannot/can to? verify/check/auth*",
+            "lost/no connection",
+            "connection lost",
+            "not connected",
+            "backend/database/ldap/radius",
+            "generic failure",
+        ),
+    ),
+)
+
+IN_THE_MAILBOX = (
+    Row(
+        Cause.FOLDER_NOT_FOUND,
+        BOX,
+        (
+            "folder/mailbox .. not exist/found",
+            "folder/mailbox .. doesnt/cannot exist/be",
+            "does not exist",
+            "doesnt exist",
+            "no such folder/mailbox",
+            "unknown/invalid folder/mailbox",
+            "nonexistent folder/mailbox",
+            "folder/mailbox unknown/invalid",
+            "folder/mailbox nonexistent",
+        ),
+    ),
+    Row(
+        Cause.SERVER_TROUBLE,
+        BOX,
+        (
+            "not connected",
+            "unavailable",
+            "not available",
+            "temporar*",
+            "internal",
+            "server/system error/bug",
+            "try again/later",
+            "busy/overload*/backend",
+            "shutting down",
+        ),
+    ),
+)
+
+VAGUE_LOGIN = (
+    Row(
+        Cause.WRONG_PASSWORD,
+        LOGINS,
+        (
+            "invalid/incorrect/wrong/bad/mismatch",
+            "auth*/login/logon/sasl .. fail*/denied",
+            "auth*/login/logon .. rejected/refused",
+            "auth*/login/logon unsuccessful/error",
+            "credential*/password .. not accepted",
+            "user/account unknown",
+            "user/account .. not found",
+            "unknown user",
+            "no match",
+        ),
+    ),
+)

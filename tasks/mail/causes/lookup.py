@@ -1,0 +1,103 @@
+"""From what a server said to its cause: pure.
+
+By the stage and the words, then by the enhanced code, then by the code; what says least counts last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from tasks.mail.causes.codes import (
+    CODES,
+    CODES_LOGIN,
+    ENHANCED,
+    ENHANCED_LOGIN,
+    FINAL_RESPONSES,
+    PUT_OFF,
+    PUT_OFF_RESPONSES,
+    RESPONSES,
+    RESPONSES_LOGIN,
+)
+from tasks.mail.causes.limits import LIMITS, ON_THE_WAY
+from tasks.mail.causes.logins import AT_LOGIN, ENCRYPTION, IN_THE_MAILBOX, VAGUE_LOGIN
+from tasks.mail.causes.phrases import LOGINS, Row, compiled
+from tasks.mail.causes.refusals import RECIPIENT, VAGUE_MAIL, VERDICTS
+from tasks.mail.causes.submission import SENDER, WAY_IN
+from tasks.mail.model.cause import Cause
+
+SPECIAL = (
+    *ENCRYPTION,
+    *AT_LOGIN,
+    *IN_THE_MAILBOX,
+    *ON_THE_WAY,
+    *LIMITS,
+    *SENDER,
+    *WAY_IN,
+    *RECIPIENT,
+    *VERDICTS,
+)
+VAGUE = (*VAGUE_LOGIN, *VAGUE_MAIL)
+FINDERS = {row.phrases: compiled(row.phrases) for row in (*SPECIAL, *VAGUE)}
+
+CODE = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?=[\s-]|$)[\s-]?", re.IGNORECASE)
+ENHANCED_CODE = re.compile(r"^\W{0,3}([245]\.\d{1,3}\.\d{1,3})(?![\d.])|\(#([245]\.\d{1,3}\.\d{1,3})\)")
+MOST_READ = 1000  # characters of a text: what it is about stands at its beginning
+APOSTROPHE = re.compile("['\u2019]")
+# What differs from host to host and from ticket to ticket: it says nothing, and may look like words that do.
+NOISE = re.compile(
+    r"""https?:\s?//\S* | <[^<>]*> | \[[^][]*\] | \S+@\S+ | \b\d{1,3}(?:\.\d{1,3}){3}\b | [0-9a-f:]*::[0-9a-f:]*
+      | \#?\b[245]\.\d{1,3}\.\d{1,3}\b | \b(?:[a-z0-9_-]+\.)+[a-z]{2,}\b""",
+    re.VERBOSE,
+)
+
+
+def of_reply(stage: str, text: str) -> Cause | None:
+    """Why a relay refused at this stage with this reply, its code in front; or another server, in a bounce."""
+    match = CODE.match(text)
+    code = int(match[1]) if match else 0
+    found = ENHANCED_CODE.search(text[match.end() :] if match else text)
+    enhanced = (found[1] or found[2]) if found else ""
+    by_enhanced, by_code = (ENHANCED_LOGIN, CODES_LOGIN) if stage in LOGINS else (ENHANCED, CODES)
+    said = f"{code} {enhanced} {words(text)}"  # some are known by both
+    return (
+        _by_words(SPECIAL, stage, said)
+        or _by_enhanced(by_enhanced, enhanced)
+        or by_code.get(code)
+        or _by_words(VAGUE, stage, said)
+    )
+
+
+def of_mailbox(stage: str, response: str | None, text: str) -> Cause | None:
+    """Why a mailbox server refused at this stage: by the words, unless its response code (RFC 5530) is the last one."""
+    said = words(text)
+    by_response = RESPONSES_LOGIN if stage in LOGINS else RESPONSES
+    final = by_response.get(response or "") if response in FINAL_RESPONSES else None
+    return (
+        (final if final is not Cause.WRONG_PASSWORD else None)
+        or _by_words(SPECIAL, stage, said)
+        or by_response.get(response or "")
+        or _by_words(VAGUE, stage, said)
+    )
+
+
+def is_put_off(response: str | None, text: str) -> bool:
+    """Whether a login at a mailbox server was put off, not refused."""
+    if response in FINAL_RESPONSES:
+        return False
+    return response in PUT_OFF_RESPONSES or of_mailbox("login", response, text) in PUT_OFF
+
+
+def words(text: str) -> str:
+    """The words of a reply, without what differs from server to server."""
+    match = CODE.match(text)
+    rest = text[match.end() : MOST_READ] if match else text[:MOST_READ]
+    return " ".join(NOISE.sub(" ", APOSTROPHE.sub("", rest)).split())
+
+
+def _by_words(rows: Iterable[Row], stage: str, said: str) -> Cause | None:
+    return next((row.cause for row in rows if stage in row.at and FINDERS[row.phrases].search(said)), None)
+
+
+def _by_enhanced(table: Mapping[str, Cause], enhanced: str) -> Cause | None:
+    return table.get(enhanced) or table.get(enhanced.partition(".")[2])

@@ -1,0 +1,232 @@
+"""What servers say of a recipient, of what they think of the sender's machine and message, and of themselves.
+
+The first row that fits counts.
+"""
+
+from __future__ import annotations
+
+from tasks.mail.causes.phrases import BEFORE_DATA, HELLO, MAIL, RETURNED, Row
+from tasks.mail.model.cause import Cause
+
+RECIPIENT = (
+    Row(
+        Cause.RECIPIENT_DOMAIN,
+        MAIL,
+        (
+            "recipient .. domain .. not found/exist",
+            "recipient/destination domain",
+            "domain name? not found",
+            "domain .. does not exist",
+            "domain .. doesnt exist",
+            "no such domain",
+            "unknown/invalid/bad/nonexistent domain",
+            "host/hostname .. not found",
+            "unknown host",
+            "host unknown",
+            "name service error",
+            "null mx",
+            "nullmx/nxdomain",
+            "no mx",
+            "not accept any? mail",
+            "unroutable/unrouteable mail? domain",
+            "bad destination",
+        ),
+    ),
+    Row(
+        Cause.MAILBOX_FULL,
+        MAIL,
+        (
+            "mailbox/inbox/box .. full",
+            "user/recipient/account .. full",
+            "over .. quota",
+            "overquota",
+            "quota .. exceeded/full/over/reached",
+            "exceed* .. quota/storage",
+            "out of storage",
+            "not enough space/storage/room",
+            "storage .. exceeded/full/reached",
+            "insufficient space/quota",
+            "*quotaexceeded*",
+        ),
+    ),
+    Row(
+        Cause.RECIPIENT_DISABLED,
+        MAIL,
+        (
+            "mailbox/account .. disabled",
+            "recipient/user .. disabled",
+            "mailbox/account/user .. suspend*/locked",
+            "mailbox/account .. inactiv*/deactiv*",
+            "user .. inactiv*/deactiv*",
+            "recipient .. inactive/suspended",
+            "mailbox/account .. closed/terminated",
+            "user .. closed/terminated",
+            "no longer active/valid/accept*/available",
+            "inactive/disabled user/email/recipient",
+            "marked as inactive",
+        ),
+    ),
+    Row(
+        Cause.RECIPIENT_UNKNOWN,
+        MAIL,
+        (
+            "unknown local? user/recipient/mailbox",
+            "unknown address/addressee",
+            "user/recipient/mailbox unknown",
+            "alias/address unknown",
+            "addressee unknown",
+            "no such local? user/mailbox/recipient",
+            "no such address/person/account/email",
+            "does not exist",
+            "doesnt exist",
+            "not/dont/didnt exist",
+            "user/recipient/mailbox .. not found",
+            "account/address .. not found",
+            "user/recipient .. invalid",
+            "mailbox/address .. invalid",
+            "invalid recipient/mailbox/user/rcpt",
+            "non existent",
+            "nonexistent/recipientnotfound",
+            "recipient address rejected access",
+            "recipient address rejected un*",
+            "not/isnt a valid/known user/mailbox",
+            "not/isnt a valid/known address",
+            "doesnt/dont have .. account",
+            "not have .. account",
+            "no mailbox/account here/by/for",
+            "no user/person here/by/for",
+            "unroutable/unrouteable address",
+            "undeliverable address",
+            "user lookup",
+            "no user record",
+            "not listed in",
+        ),
+    ),
+)
+
+VERDICTS = (
+    Row(
+        Cause.REPUTATION,
+        MAIL,
+        (
+            "reputation",
+            "blacklist*/blocklist*/denylist*",
+            "dnsbl/rbl/bl",
+            "black/block/deny list/listed",
+            "spamhaus*/spamcop/sorbs/senderbase",
+            "blocked using",
+            "banned sender/sending/ip",
+            "spam abuse/source",
+            "ip/host/client/server .. blocked/listed",
+            "ip .. rejected/refused/banned",
+            "ip .. not authori*/accepted/allowed",
+            "permanently deferred",
+            "bad outbound sender",
+            "connection .. not be accepted",
+            "connections .. not be accepted",
+            "traffic/mail not accepted from",
+            "spam ip",
+            "HL REP",
+            "open proxy/relay",
+            "dynamic ip/address",
+            "IP .. problem occurred",  # T-Online's
+            "rejected .. listing",
+        ),
+    ),
+    Row(Cause.REPUTATION, BEFORE_DATA, ("antispam/spam/spammer",)),
+    Row(Cause.REPUTATION, HELLO, ("blocked/banned",)),
+    Row(
+        Cause.GREYLISTED,
+        MAIL,
+        (
+            "greylist*/graylist*/postgrey",
+            "grey/gray list/listed/listing",
+            "internal resource are? temporarily",  # Mimecast's
+            "internal resources are? temporarily",  # Mimecast's
+            "temporary failure please try again",  # OpenBSD's spamd
+            "451 4.7.1 please? try again later",  # Rspamd's
+            "450 4.7.1 please? try again later",
+            "policy rejection please try",  # policyd's
+            "come back in/after/later/again",
+            "try/retry/resend again? in/after #",
+            "first contact/time",
+        ),
+    ),
+    Row(
+        Cause.CONTENT_REFUSED,
+        MAIL,
+        (
+            "spam/junk/uce/antispam/unsolicited",
+            "DT SPM/SUM",
+            "virus*/malware/phish*/infected/trojan",
+            "security issue/threat",
+            "suspicious/unacceptable/objectionable",
+            "content/attachment* .. rejected/refused",
+            "content/attachment* .. denied/blocked",
+            "content .. not wanted/accepted/allowed",
+            "banned/blocked/prohibited content",
+            "blocked/prohibited attachment*",
+            "url/link .. rejected/blocked/listed",
+            "rfc 822/2822/5322",
+            "rfc822/rfc2822/rfc5322/rfc",
+            "not compliant",
+            "malformed",
+            "bad/missing/invalid/duplicate .. header*",
+            "multiple from",
+            "bare lf/newline/cr",
+            "line/lines .. too long",
+        ),
+    ),
+)
+
+# What says little: it counts only where the codes say nothing.
+VAGUE_MAIL = (
+    Row(
+        Cause.SERVER_TROUBLE,
+        MAIL,
+        (
+            "insufficient system? storage/resource*",
+            "insufficient server? storage/resource*",
+            "local/system/internal error",
+            "server/config* error",
+            "local/system/internal/config* problem",
+            "temporary lookup/local? problem/failure",
+            "temporary system? error/problem",
+            "queue file",
+            "disk full/error/space",
+            "out of memory",
+            "resources .. not available",
+            "busy/overload*",
+            "shutting down",
+            "not accepting",
+            "service .. unavailable",
+            "service .. not available",
+            "temporarily/currently unavailable",
+            "tls not available",
+        ),
+    ),
+    Row(
+        Cause.RECIPIENT_UNKNOWN,
+        frozenset({"rcpt", RETURNED}),
+        (
+            "mailbox name? unavailable",
+            "mailbox name? not available/allowed",
+            "recipient rejected",
+            "address rejected",
+        ),
+    ),
+    Row(
+        Cause.POLICY,
+        MAIL,
+        (
+            "policy/policies",
+            "prohibit*/forbidden/restricted",
+            "rule/rules",
+            "access denied",
+            "administrativ*",
+            "not permitted/allowed/authori*/accepted",
+            "rejected/refused/blocked by",
+        ),
+    ),
+    Row(Cause.SERVER_TROUBLE, MAIL, ("try again/later", "retry later")),
+)
