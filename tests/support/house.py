@@ -59,7 +59,13 @@ ROOMS = (
     ),
     Room(1, "tasks.mail.causes", "why a server refuses, by stage, words and codes", "model"),
     Room(1, "tasks.mail.net", "names, connections, TLS, times of stages, limits", "model", "aiohappyeyeballs"),
-    Room(2, "tasks.mail.probe", "the message: composed, recognised, bounced, whose it is", "config model"),
+    Room(
+        2,
+        "tasks.mail.probe",
+        "the message: composed, recognised, whose it is; `bounces/`: what notices on it say",
+        "config model",
+        folders="bounces",
+    ),
     Room(
         3,
         "tasks.mail.senders",

@@ -261,6 +261,7 @@ DELAYS: dict[str, Notice] = {
     ),
     "gmail, text only": lambda message: mail(GMAIL_HEAD + PLAIN + GMAIL_DELAY + received(message)),
     "qmail's words, nothing said of the end": lambda message: mail(
-        QMAIL_HEAD + b"I could not reach the server of nobody@example.net.\n" + BELOW + received(message)
+        QMAIL_HEAD.replace(b"failure notice", b"notice"),
+        b"I could not reach the server of nobody@example.net.\n" + BELOW + received(message),
     ),
 }

@@ -33,10 +33,9 @@ def taken_for(raw: bytes, probe: Probe = PROBE) -> Match | Bounce:
 
 
 GMAIL_SAID = "550-5.1.1 The email account that you tried to reach does not exist. 550 5.1.1 Please check the address."
-GMAIL_REMOTE = "mail.example.net. (192.0.2.1, the server for the domain example.net.)"
 WHO = NOBODY.decode()
 POSTFIX = Bounce("5.1.1", SAID.decode(), WHO, "mx.example.org", "mail.example.net")
-EXIM = Bounce("5.0.0", "550 5.1.1 No such user here", WHO, "exim.example.org", "mail.example.net")
+EXIM = Bounce("5.1.1", "550 5.1.1 No such user here", WHO, "exim.example.org", "mail.example.net")
 EXCHANGE = Bounce(
     "5.1.10", "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found", WHO, "EX1.example.org", ""
 )
@@ -46,18 +45,20 @@ TOLD: dict[str, Bounce] = {
     "postfix, header only": POSTFIX,
     "exim": EXIM,
     "exim, header only": EXIM,
-    "exim, text only": Bounce("5.1.1", "550 5.1.1 No such user here", WHO, "", ""),
+    "exim, text only": EXIM,
     "exchange": EXCHANGE,
     "exchange, header only": EXCHANGE,
     "exchange, text only": EXCHANGE,
-    "gmail": Bounce("5.1.1", GMAIL_SAID, WHO, "googlemail.example", GMAIL_REMOTE),
-    "gmail, text only": Bounce("5.1.1", "550 5.1.1 No such user", WHO, "", ""),
+    "gmail": Bounce("5.1.1", GMAIL_SAID, WHO, "googlemail.example", "mail.example.net"),
+    "gmail, text only": Bounce("5.1.1", "550 5.1.1 No such user", WHO, "googlemail.example", ""),
     "sendmail": SENDMAIL,
     "sendmail, header only": SENDMAIL,
-    "qmail": Bounce("5.1.1", "550 5.1.1 No such user", "", "", ""),
-    "qmail, local": Bounce("5.1.1", "", "", "", ""),
-    "qmail, no reason": Bounce("", "", "", "", ""),
-    "another, text only": Bounce("", "550 no such user", "", "", ""),
+    "qmail": Bounce("5.1.1", "550 5.1.1 No such user", "", "qmail.example.org", "192.0.2.1"),
+    "qmail, local": Bounce("5.1.1", "Sorry, no mailbox here by that name. (#5.1.1)", "", "qmail.example.org", ""),
+    "qmail, no reason": Bounce(
+        "", "This message is looping: it already has my Delivered-To line", "", "qmail.example.org", ""
+    ),
+    "another, text only": Bounce("", "550 no such user", "", "example.net", ""),
 }
 
 # Nothing but the sender tells it from a probe that a gateway has stripped.

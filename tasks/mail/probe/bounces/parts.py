@@ -1,0 +1,176 @@
+"""What a notice is made of: its text, the fields of its status part, and what it returns. Pure."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import a2b_qp
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from email.message import Message
+from html import unescape
+
+from tasks.mail.probe.bounces import fields
+from tasks.mail.probe.bounces.fields import Group
+from tasks.mail.probe.match import HEADERS, decoded, own_parts, text_of
+
+STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # the second is for SMTPUTF8 (RFC 6533)
+DISPOSITION_TYPES = {"message/disposition-notification", "message/global-disposition-notification"}  # RFC 8098
+FEEDBACK_TYPES = {"message/feedback-report"}  # RFC 5965
+HEADER_TYPES = {"text/rfc822-headers", "text/rfc822", "text/rfc822-header"}
+ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers"}
+
+# A header quoted in a text: three fields or more, one of them telling it from what a notice says of itself.
+FIELDS = re.compile(r"^(?:[A-Za-z][A-Za-z0-9-]*:.*\n(?:[ \t].*\n)*+){3,}+", re.MULTILINE)
+TELLING = ("Received", "Message-ID", "X-Mail-Loop-Id")
+OWN_ID = re.compile(r"^[ \t]{0,8}Message-ID:[ \t]{0,8}(<[^<>\s]{1,250}>)[ \t]*$", re.MULTILINE | re.IGNORECASE)
+MOST_TEXT, MOST_LINES = 16_384, 400  # characters and lines of a text that are read; honest notices have a tenth of it
+# What stands before a message that a server returns: an empty line, or the line that begins it in a mailbox file.
+BEFORE = re.compile(rb"(?:[ \t]*\r?\n|>?From .*\n)*+")
+MARKUP = re.compile(r"<(style|script)\b.{0,20000}?</\1>|<[^<>]{0,2000}>", re.DOTALL | re.IGNORECASE)
+BREAK = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li)\b[^<>]{0,200}>", re.IGNORECASE)
+# Codecs that are what they say, and take time linear in the text.
+CHARSETS = re.compile(
+    r"utf-?8|us-ascii|iso-?8859-\d+|(?:windows-|cp)\d+|koi8-[ru]|iso-2022-\w+|shift.?jis|euc-?\w+|gb\w+|big5\w*"
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A message that may report on another one."""
+
+    message: Message
+    text: str  # in plain words, up to the header that it quotes
+    groups: Sequence[Group]  # of the status part, or those that stand in the text
+    dispositions: Sequence[Group]  # of a receipt (RFC 8098)
+    originals: Sequence[Message]  # what is returned, or the header that is quoted
+    named: frozenset[str]  # the Message-ID that it says it is about
+    has_status: bool
+    is_feedback: bool
+
+    @property
+    def subject(self) -> str:
+        """Its subject, without that of the message it returns: a user chose the words of that."""
+        subject = decoded(self.message.get("Subject"))
+        returned = (decoded(original.get("Subject")) for original in self.originals)
+        return next((subject.replace(other, "") for other in returned if other and other in subject), subject)
+
+
+def read(message: Message) -> Notice:
+    """Only a notice's own parts: a returned message may itself have the probe, or a report on it, attached."""
+    parts = list(own_parts(message))
+    text, quoted = _quoting(_text(parts))
+    status = [
+        group for part in parts if part.get_content_type() in STATUS_TYPES for group in fields.groups(_inner(part))
+    ]
+    inline = list(fields.groups(text))
+    if not any(map(fields.is_about_recipient, status)) and any(map(fields.is_about_recipient, inline)):
+        status = [*status, *inline]
+    receipts = [part for part in parts if part.get_content_type() in DISPOSITION_TYPES]
+    dispositions = [group for part in receipts for group in fields.groups(_inner(part))]
+    originals = [original for part in parts for original in _originals(part)] or quoted
+    return Notice(
+        message,
+        text,
+        status,
+        dispositions,
+        originals,
+        _named(message, [*status, *dispositions], text),
+        has_status=any(part.get_content_type() in STATUS_TYPES for part in parts),
+        is_feedback=any(part.get_content_type() in FEEDBACK_TYPES for part in parts)
+        or message.get_param("report-type") == "feedback-report",
+    )
+
+
+def _named(message: Message, told: Sequence[Group], text: str) -> frozenset[str]:
+    """The message that it is about, where it is not returned: by the fields that say so, each of them."""
+    names = ("In-Reply-To", "References", "X-Original-Message-ID", "Original-Message-ID")
+    values = [" ".join(str(value).split()) for name in names for value in message.get_all(name, [])]
+    values += [
+        group[name] for group in told for name in ("x-original-message-id", "original-message-id") if name in group
+    ]
+    return frozenset(value for value in values if value) or frozenset(OWN_ID.findall(text))
+
+
+def _text(parts: Sequence[Message]) -> str:
+    """What stands there in plain words; a multipart that came apart has some as well."""
+    texts = [_words(part) for part in parts if part.get_content_type() == "text/plain" or _came_apart(part)]
+    if not any(text.strip() for text in texts):
+        marked = (_words(part)[: 2 * MOST_TEXT] for part in parts if part.get_content_type() == "text/html")
+        texts = [unescape(MARKUP.sub(" ", BREAK.sub("\n", text))) for text in marked]
+    return "\n".join(texts) + "\n"
+
+
+def _came_apart(part: Message) -> bool:
+    return part.get_content_maintype() == "multipart" and not part.is_multipart()
+
+
+def _words(part: Message) -> str:
+    """The text of a part, whose line ends may be any, in the characters that it says, or else may have."""
+    octets = text_of(part).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not octets and isinstance(payload := part.get_payload(), str):  # a multipart is never decoded
+        octets = payload.encode("utf-8", "surrogateescape").replace(b"\r\n", b"\n")
+    charset = part.get_content_charset("") or ""
+    if b"\x1b$" in octets:
+        charset = "iso-2022-jp"
+    tried = [charset, "utf-8"] if CHARSETS.fullmatch(charset) else ["utf-8"]
+    for name in tried:
+        try:
+            return octets.decode(name)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return octets.decode("cp1252" if not charset else "utf-8", "replace")
+
+
+def _quoting(text: str) -> tuple[str, list[Message]]:
+    """What is said before a header is quoted, and that header."""
+    for block in FIELDS.finditer(text):
+        header = HEADERS.parsebytes(block[0].encode("utf-8", "surrogateescape"))
+        if any(name in header for name in TELLING):
+            return _beginning(text[: block.start()]), [header]
+    return _beginning(text), []
+
+
+def _beginning(text: str) -> str:
+    return "\n".join(text[:MOST_TEXT].split("\n", MOST_LINES)[:MOST_LINES])
+
+
+def _inner(part: Message) -> str:
+    """What a message/* part holds, as it stands: the parser takes it for messages, and ends them at any odd line."""
+    return _octets(part).decode("utf-8", "replace")
+
+
+def _octets(part: Message) -> bytes:
+    payload = part.get_payload()
+    if not isinstance(payload, list):
+        return text_of(part)
+    octets = b"\n\n".join(_source(inner) for inner in payload if isinstance(inner, Message))
+    way = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    if way == "quoted-printable":
+        return a2b_qp(octets)
+    try:
+        return b64decode(b"".join(octets.split()), validate=True) if way == "base64" else octets
+    except ValueError:
+        return octets
+
+
+def _source(inner: Message) -> bytes:
+    header = "".join(f"{name}: {value}\n" for name, value in inner.raw_items())
+    return header.encode("utf-8", "surrogateescape") + b"\n" + text_of(inner)
+
+
+def _originals(part: Message) -> Iterator[Message]:
+    """The returned message or its header, as the report has it."""
+    kind = part.get_content_type()
+    if kind in HEADER_TYPES:
+        yield HEADERS.parsebytes(BEFORE.sub(b"", text_of(part), count=1))
+    elif kind in ORIGINAL_TYPES:
+        payload = part.get_payload()
+        for inner in payload if isinstance(payload, list) else []:
+            if isinstance(inner, Message):
+                # Behind an empty line, or encoded, the header is where the parser looks for a body.
+                yield inner if inner.keys() else HEADERS.parsebytes(_headed(part, inner))
+
+
+def _headed(part: Message, inner: Message) -> bytes:
+    return BEFORE.sub(b"", _octets(part), count=1)

@@ -1,0 +1,145 @@
+"""Why a server gave up, from what a notice says in plain text: the first of several signs that is there. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from tasks.mail.model.safe_text import one_line
+from tasks.mail.probe.bounces.replies import IN_MARKS, Lines, code_in, code_near, continued, is_permanent, replies
+from tasks.mail.probe.bounces.words import (
+    ADDRESS,
+    COMES,
+    FRAME,
+    GREETING,
+    KNOWN,
+    LABEL,
+    SAYS_GIVEN_UP,
+    SAYS_TRYING,
+    SENTENCE_END,
+)
+
+LONGEST_LINE = 1000
+LETTERS = re.compile(r"[^\W\d_]{3}|[^\x00-\x7f]{2}")  # what a reason has, whatever its language
+
+
+class Reason(NamedTuple):
+    """Why, in the words of the notice, and the enhanced code that belongs to it; empty where it says neither."""
+
+    words: str
+    code: str
+
+
+def in_text(text: str, subject: str, permanent: bool) -> Reason:
+    lines = [line[:LONGEST_LINE].rstrip() for line in text.split("\n")]
+    for find in (_reply(permanent), _marked, _labelled, _behind_address, _known, _titled(subject), _below, _sentence):
+        for found in find(lines):
+            if LETTERS.search(ADDRESS.sub("", found)):
+                return Reason(one_line(_trimmed(found)), code_in(found) or code_near(text))
+    return Reason("", code_near(text))
+
+
+def _trimmed(reason: str) -> str:
+    """Without what enclosed it."""
+    text = reason.strip().strip("\"'*= ")
+    closing = next((pair for pair in ("()", "[]") if text.count(pair[1]) > text.count(pair[0])), None)
+    return text.removesuffix(closing[1]) if closing else text
+
+
+def _reply(permanent: bool) -> Callable[[Lines], Iterator[str]]:
+    """A reply of the server; where a message was given up a permanent one before another."""
+    return lambda lines: iter(
+        sorted(replies(lines), key=lambda reply: (is_permanent(reply) is not permanent, reply[1] == "."))
+    )
+
+
+def _marked(lines: Lines) -> Iterator[str]:
+    """The sentence around `(#5.1.1)`, or before it."""
+    for number, line in enumerate(lines):
+        if found := IN_MARKS.search(line):
+            before = f"{line[: found.start()]} {found[0]}" if LETTERS.search(line[: found.start()]) else ""
+            yield before or " ".join([*_paragraph_before(lines, number), found[0]])
+
+
+def _paragraph_before(lines: Lines, number: int) -> list[str]:
+    words: list[str] = []
+    for line in reversed(lines[max(number - 4, 0) : number]):
+        if not line.strip() or ADDRESS.search(line):
+            break
+        words.insert(0, line.strip())
+    return words
+
+
+def _labelled(lines: Lines) -> Iterator[str]:
+    """What follows `Reason:` or the like."""
+    for number, line in enumerate(lines):
+        if found := LABEL.match(line):
+            yield continued(lines, number, found[1])
+        elif COMES.search(line.rstrip()):
+            yield from (text for text in _next(lines, number) if not ADDRESS.match(text))
+
+
+def _next(lines: Lines, number: int) -> list[str]:
+    """The next line that says something, with those that it goes on in."""
+    rest = [line.strip() for line in lines[number + 1 : number + 8]]
+    begun = next((place for place, line in enumerate(rest) if LETTERS.search(line) and not FRAME.search(line)), None)
+    if begun is None:
+        return []
+    words = []
+    for line in rest[begun : begun + 3]:
+        if not line:
+            break
+        words.append(line)
+    return [" ".join(words)]
+
+
+def _behind_address(lines: Lines) -> Iterator[str]:
+    """What stands beside or below the address of the recipient."""
+    for number, line in enumerate(lines):
+        found = ADDRESS.search(line)
+        if found is None or FRAME.search(line):
+            continue
+        for beside in (continued(lines, number, line[found.end() :]), line[: found.start()]):
+            text = beside.strip(" \t:;,.-*[]<>\"'=")
+            if len(text.split()) > 1 and LETTERS.search(text) and not _is_frame(text):
+                yield text.partition("because ")[2] or text
+        if lines[number + 1 : number + 2] and lines[number + 1].strip():
+            yield from (text for text in _next(lines, number) if not ADDRESS.match(text))
+
+
+def _below(lines: Lines) -> Iterator[str]:
+    """What comes next after the sentence with the address."""
+    for number, line in enumerate(lines):
+        if ADDRESS.search(line) and (SAYS_GIVEN_UP.search(line) or not FRAME.search(line)):
+            yield from (
+                text for text in _next(lines, number) if not ADDRESS.match(text) and not SAYS_TRYING.search(text)
+            )
+
+
+def _is_frame(text: str) -> bool:
+    """Whether it says that the message failed, and not why."""
+    fails = SAYS_GIVEN_UP.search(text) or SAYS_TRYING.search(text)
+    return FRAME.search(text) is not None or (fails is not None and not KNOWN.search(text))
+
+
+def _known(lines: Lines) -> Iterator[str]:
+    yield from (line for line in lines if KNOWN.search(ADDRESS.sub("", line)) and not FRAME.search(line))
+
+
+def _titled(subject: str) -> Callable[[Lines], Iterator[str]]:
+    def find(lines: Lines) -> Iterator[str]:
+        _, colon, rest = subject.partition(":")
+        if colon and KNOWN.search(rest):
+            yield rest
+
+    return find
+
+
+def _sentence(lines: Lines) -> Iterator[str]:
+    """The first sentences that say more than a greeting and the failure: in whatever language the notice is."""
+    for paragraph in "\n".join(line.strip() for line in lines).split("\n\n"):
+        sentences = SENTENCE_END.split(" ".join(paragraph.split()))
+        telling = [text for text in sentences if not _is_frame(text) and (len(text.split()) > 3 or not text.isascii())]
+        if telling and not GREETING.search(telling[0]):
+            yield " ".join(telling[:2])

@@ -1,0 +1,106 @@
+"""What a notice says: that a message bounced or is delayed, why, and which server says so. Pure.
+
+A status part (RFC 3464) comes first; what it does not say, the text may.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tasks.mail.model.facts import Bounce
+from tasks.mail.model.outcome import DELAYED, FAILED
+from tasks.mail.model.safe_text import one_line
+from tasks.mail.probe.bounces import fields, reason, servers
+from tasks.mail.probe.bounces.fields import Group
+from tasks.mail.probe.bounces.parts import Notice
+from tasks.mail.probe.bounces.replies import code_in, is_permanent, is_vague, refuses, replies
+from tasks.mail.probe.bounces.words import REJECTS, SAYS_TRYING, TITLE_GIVEN_UP, TITLE_TRYING, UNREAD
+from tasks.mail.probe.match import decoded, is_autoreply
+
+ACTIONS = {"failed": FAILED, "failure": FAILED, "delayed": DELAYED}
+NEITHER = {"delivered", "deliverable", "relayed", "expanded"}
+# A receipt that a filter of the mailbox wrote (RFC 5429) says that it rejects. That somebody threw a message away,
+# unread, is said in the same fields.
+REFUSAL = re.compile(r"automatic-action */[^;]*; *(?:deleted|rejected|denied|failed|processed)", re.IGNORECASE)
+
+# Who writes notices, and marks some of them as answers. A person's autoresponder has a person's name.
+SYSTEM = re.compile(
+    r"\bmailer-?daemon\b|\bpost_?master\b|\bmdaemon\b|\bsystem administrator\b|\bdelivery (?:sub)?system\b"
+    r"|\bmail(?:er)?[ .-]?(?:delivery|admin|daemon|system)",
+    re.IGNORECASE,
+)
+
+
+def recognise(notice: Notice) -> Bounce | None:
+    """The bounce or the delay that a notice tells of, whatever message it is about; None where it tells of neither."""
+    action, told = _action(notice)
+    if action is None:
+        return None
+    message, in_text = notice.message, reason.in_text(notice.text, notice.subject, action == FAILED)
+    said = fields.typed(told.get("diagnostic-code", ""))
+    if len(said) < 4 or not reason.LETTERS.search(said):
+        said = in_text.words or fields.comment(told.get("status", "")) or said
+    status = fields.plain(told.get("status", ""))
+    if is_vague(status):
+        status = code_in(said) or in_text.code or (status if fields.STATUS.fullmatch(status) else "")
+    return Bounce(
+        status=one_line(status),
+        diagnostic=said,
+        recipient=fields.typed(told.get("final-recipient", ""))
+        or one_line(decoded(message.get("X-Failed-Recipients"))),
+        reporting_mta=_reporting(notice),
+        remote_mta=fields.server(told.get("remote-mta", "")) or servers.remote(f"{said}\n{notice.text}"),
+        action=action,
+    )
+
+
+def _reporting(notice: Notice) -> str:
+    named = (
+        fields.first(notice.groups, "reporting-mta")
+        or fields.first(notice.dispositions, "reporting-ua").partition(";")[0]
+    )
+    return fields.server(named) or servers.reporting(notice.text, notice.message)
+
+
+def _action(notice: Notice) -> tuple[str | None, Group]:
+    """Whether the message failed or is delayed, and the fields that say so."""
+    if notice.is_feedback:
+        return None, {}
+    if notice.dispositions:
+        return (FAILED if _rejects(notice) else None), {**notice.dispositions[0], "status": ""}
+    about = [group for group in notice.groups if not group.keys().isdisjoint(fields.PER_RECIPIENT)]
+    for action in (FAILED, DELAYED):
+        if told := next((group for group in about if ACTIONS.get(_done(group)) == action), None):
+            return action, told
+    unclear = [group for group in about if _done(group) not in NEITHER]
+    if about and not unclear:
+        return None, {}
+    told = unclear[0] if unclear else {}
+    match told.get("status", "")[:1]:
+        case "5":
+            return FAILED, told
+        case "2":
+            return None, told
+    return _in_words(notice), told
+
+
+def _done(group: Group) -> str:
+    return fields.plain(group.get("action", "")).lower()
+
+
+def _rejects(notice: Notice) -> bool:
+    refused = any(REFUSAL.match(group.get("disposition", "")) for group in notice.dispositions)
+    return refused and bool(REJECTS.search(notice.text)) and not UNREAD.search(notice.text)
+
+
+def _in_words(notice: Notice) -> str | None:
+    """What the text says; where it says both, the message is still tried, for that is what a delay has to say."""
+    message, lines = notice.message, notice.text.split("\n")
+    if not notice.groups and is_autoreply(message) and not SYSTEM.search(decoded(message.get("From"))):
+        return None
+    own = (line for line in lines if not any(map(is_permanent, replies([line]))))  # what no other server said
+    words = " ".join(" ".join(own).split())
+    titled = TITLE_GIVEN_UP.search(notice.subject) is not None
+    if SAYS_TRYING.search(words) or (TITLE_TRYING.search(notice.subject) and not titled):
+        return DELAYED
+    return FAILED if titled or refuses(notice.text) or "X-Failed-Recipients" in message else None
