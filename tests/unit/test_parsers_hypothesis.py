@@ -43,6 +43,7 @@ from tasks.mail.probe.ownership import Owner
 from tasks.mail.report import markdown
 from tasks.mail.search.inbound import carries
 from tasks.mail.senders.smtp import replies
+from tasks.mail.senders.smtp.queue_id import queue_id
 from tests.support.mail.lookalikes import LOOK_ALIKES
 from tests.support.mail.notices import BOUNCES, DELAYS
 from tests.support.mail.strategies import TEXT, few, stable
@@ -395,9 +396,9 @@ REPLIES = pieces(
 @stable
 @given(REPLIES | TEXT)
 def test_codes_and_queue_ids_hold_nothing_strange(text: str) -> None:
-    code, queue_id = enhanced_code(text), replies.queue_id(text)
+    code, name = enhanced_code(text), queue_id(text)
     assert code is None or (re.fullmatch(r"[245]\.\d+\.\d+", code) and text.startswith(code))
-    assert queue_id is None or (re.fullmatch(r"[\w.@$+=-]{1,250}", queue_id, re.ASCII) and queue_id in text)
+    assert name is None or (re.fullmatch(r"[\w.,@$+=/-]{1,250}", name, re.ASCII) and name in text)
 
 
 # -- what people see ----------------------------------------------------------------------------------------------

@@ -20,69 +20,13 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
-from tasks.mail.model.errors import enhanced_code
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.senders.smtp.connection import OutOfStep
-from tasks.mail.senders.smtp.replies import failure, queue_id, reply
+from tasks.mail.senders.smtp.replies import failure, reply
 
 CLOSED = "the relay closed the connection"
-
-
-@pytest.mark.parametrize(
-    ("text", "code", "queued"),
-    [
-        ("2.0.0 Ok: queued as 4XyZ1b2c3dz9rWk", "2.0.0", "4XyZ1b2c3dz9rWk"),  # Postfix, long ids
-        ("2.0.0 Ok: queued as 7F3A21C0E5", "2.0.0", "7F3A21C0E5"),
-        ("2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 9B1C2D", "2.0.0", "9B1C2D"),  # amavis
-        ("OK id=1tABcD-0002xy-5Z", None, "1tABcD-0002xy-5Z"),  # Exim up to 4.96
-        ("OK id=1uVwXy-00000004abC-1dEf", None, "1uVwXy-00000004abC-1dEf"),  # Exim from 4.97
-        (
-            "2.6.0 <0af1@example.org> [InternalId=12345678, Hostname=EX1.example.org] 9821 bytes in 0.141, "
-            "67.9 KB/sec Queued mail for delivery",
-            "2.6.0",
-            "0af1@example.org",
-        ),
-        (
-            "2.0.0 OK  1700000000 d9443c01a7336-1ce5e3b7a1asm123.45 - gsmtp",
-            "2.0.0",
-            "d9443c01a7336-1ce5e3b7a1asm123.45",
-        ),
-        ("2.0.0 OK DMARC:Quarantine 1700000000 a1b2.34 - gsmtp", "2.0.0", "a1b2.34"),
-        ("2.0.0 47G8a1bc012345 Message accepted for delivery", "2.0.0", "47G8a1bc012345"),  # Sendmail
-        ("2.0.0 6e1f0a2b Message accepted for delivery", "2.0.0", "6e1f0a2b"),  # OpenSMTPD
-        ("Ok", None, None),
-        ("", None, None),
-        ("4.7.1 Greylisted", "4.7.1", None),
-        ("2.0.0", "2.0.0", None),
-        ("5.7.1234 no", None, None),
-        ("see 2.0.0", None, None),
-        ("3.0.0 no class", None, None),
-    ],
-)
-def test_queue_id_and_enhanced_code_are_found_in_the_words_of_every_server(
-    text: str, code: str | None, queued: str | None
-) -> None:
-    assert (enhanced_code(text), queue_id(text)) == (code, queued)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "queued as \x1b[2J",
-        "queued as <script>alert(1)</script>",
-        "queued as [link](http://example.org)",
-        "queued as " + "A" * 10_000,
-        "OK id=" + "a" * 10_000,
-        "OK id=`rm`",
-        "<" + "a" * 10_000 + "> [InternalId=1",
-        "queued as \udcff\udcfe",
-        " 1700000000 " + "x" * 10_000 + " - gsmtp",
-    ],
-)
-def test_what_no_server_calls_a_message_is_no_queue_id(text: str) -> None:
-    assert queue_id(text) is None
 
 
 @pytest.mark.parametrize(

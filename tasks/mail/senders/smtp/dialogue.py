@@ -25,7 +25,8 @@ from tasks.mail.net.tls import ssl_context
 from tasks.mail.probe.compose import Probe
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.connection import Connection
-from tasks.mail.senders.smtp.replies import failure, queue_id
+from tasks.mail.senders.smtp.queue_id import queue_id
+from tasks.mail.senders.smtp.replies import failure
 
 QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 

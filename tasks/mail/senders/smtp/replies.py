@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -24,20 +23,7 @@ from tasks.mail.senders.smtp.connection import OutOfStep
 
 E = TypeVar("E", bound=BaseException)
 
-# Postfix, Exim, Exchange, Sendmail (and OpenSMTPD), Gmail. A queue id is shown as it is, so what it may hold is narrow.
-QUEUE_ID = (
-    re.compile(r"\bqueued as ([\w.-]{1,64})(?![\w.-])", re.IGNORECASE | re.ASCII),
-    re.compile(r"\bid=([0-9A-Za-z-]{6,64})(?![\w-])", re.ASCII),
-    re.compile(r"<([\w.@$+=-]{1,250})> \[InternalId", re.ASCII),
-    re.compile(r"\b([0-9A-Za-z]{8,64}) Message accepted for delivery", re.ASCII),
-    re.compile(r" \d{6,12} ([\w.-]{1,64}) - gsmtp", re.ASCII),
-)
 MALFORMED = "Malformed SMTP response line: "  # aiosmtplib's words
-
-
-def queue_id(text: str) -> str | None:
-    """The relay's own name for the message, taken from the reply to the final dot."""
-    return next((match[1] for pattern in QUEUE_ID if (match := pattern.search(text))), None)
 
 
 def reply(error: BaseException) -> tuple[int | None, str]:
