@@ -6,13 +6,25 @@ import re
 
 LONGEST = 300
 LINK = re.compile(r"(https?):(?=//)", re.IGNORECASE)
+OCTETS = re.compile("[\udc80-\udcff]+")  # what is not ASCII, or not UTF-8, as Python keeps it in a text
+
+
+def as_text(octets: bytes) -> str:
+    """Octets of which nobody says what they are: UTF-8, and what is none is Latin-1."""
+    text = octets.decode("utf-8", "surrogateescape")
+    return OCTETS.sub(lambda run: run[0].encode("ascii", "surrogateescape").decode("latin-1"), text)
+
+
+def legible(text: str) -> str:
+    """The same of octets that stand in a text already, as lone surrogates."""
+    return OCTETS.sub(lambda run: as_text(run[0].encode("ascii", "surrogateescape")), text)
 
 
 def printable(text: str) -> str:
-    """The text with what is not printable (control characters, direction marks, lone surrogates) shown as escapes."""
+    """The text with what is not printable (control characters, direction marks, halves of characters) as escapes."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in legible(text))
 
 
 def one_line(text: str, limit: int | None = LONGEST) -> str:

@@ -363,6 +363,12 @@ class TestLogin:
         assert (failure.error_type, failure.permanent, failure.code) == (ErrorType.AUTH, True, "AUTHENTICATIONFAILED")
         assert (server.connections, len(server.credentials)) == (1, 1)
 
+    @pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+    async def test_a_refusal_that_is_not_ascii_is_shown_as_it_was_meant(self, charset: str) -> None:
+        async with server_of({"authenticate": "{tag} NO Zugang für Sie gesperrt\r\n".encode(charset)}) as server:
+            failure = await failure_of(server)
+        assert failure.text.endswith(": Zugang für Sie gesperrt")
+
     async def test_a_login_that_is_disabled_is_not_tried(self) -> None:
         async with server_of(capabilities="IMAP4rev1 LOGINDISABLED AUTH=GSSAPI") as server:
             failure = await failure_of(server)

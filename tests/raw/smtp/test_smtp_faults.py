@@ -666,8 +666,16 @@ async def test_hostile_text_of_a_relay_is_shown_in_one_printable_line() -> None:
     shown = result.error_msg or ""
     assert (result.smtp_code, result.error_type) == (550, ErrorType.RECIPIENT)
     assert shown.isprintable()
-    assert shown.startswith(r"550 \x1b[2J\x1b]0;owned\x07 \udcff\udcfe\u202eabc <script>")
+    assert shown.startswith(r"550 \x1b[2J\x1b]0;owned\x07 ÿþ\u202eabc <script>")
     assert len(shown) <= 310
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+async def test_a_reply_that_is_not_ascii_is_shown_as_it_was_meant(charset: str) -> None:
+    async with RawSmtp({"rcpt": "550 5.1.1 Empfänger für diese Größe unbekannt\r\n".encode(charset)}) as server:
+        result = await run(server)
+    assert result.response_message == "5.1.1 Empfänger für diese Größe unbekannt"
+    assert "Empfänger für diese Größe unbekannt" in result.sentence
 
 
 @pytest.mark.parametrize("phase", ["banner", "ehlo", "rcpt", "eod"])

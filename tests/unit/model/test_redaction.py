@@ -56,6 +56,7 @@ WRITTEN = {
     "in hex": UTF8.hex(),
     "as UTF-8 that was taken for Latin-1": UTF8.decode("latin-1"),
     "as octets that are not UTF-8": PASSWORD.replace("€", "").encode("latin-1").decode("utf-8", "surrogateescape"),
+    "as octets of Windows that were taken for Latin-1": PASSWORD.encode("cp1252").decode("latin-1"),
     "in base64 for addresses": base64.urlsafe_b64encode(UTF8).decode(),
     "in base64, in lower case": base64.b64encode(UTF8).decode().lower(),
     **{f"in base64, {shift} octets in": base64.b64encode(b"x" * shift + UTF8).decode() for shift in range(6)},

@@ -14,6 +14,7 @@ from itertools import islice
 from tasks.mail.mailboxes.imap.encoding import decode_name, internaldate
 from tasks.mail.model.header import Row
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
+from tasks.mail.model.safe_text import as_text
 
 Response = tuple[bytes, ...]
 
@@ -230,4 +231,4 @@ def code(text: bytes) -> tuple[str | None, bytes, bytes]:
 
 def readable(text: bytes, limit: int = 200, redact: Redactor = NOTHING) -> str:
     """A server's words for people, with passwords hidden."""
-    return redact.line(text[:MOST_TOLD].decode("utf-8", "replace"), limit)
+    return redact.line(as_text(text[:MOST_TOLD]), limit)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from unicodedata import normalize
 
-from tasks.mail.model.safe_text import unlinked
+from tasks.mail.model.safe_text import as_text, unlinked
 
 LATIN = ("latin-1", "cp1252")
 
@@ -21,7 +21,7 @@ def written(password: str) -> Iterator[str]:
             read += [octets.decode(charset, "replace") for charset in (*LATIN, "ascii")]
             read += [octets.decode("ascii", "surrogateescape"), spelt.encode("ascii", "replace").decode()]
             for other in (one for one in _octets(spelt) if one != octets):
-                read += [other.decode("utf-8", errors) for errors in ("replace", "surrogateescape")]
+                read += [as_text(other), *(other.decode("utf-8", errors) for errors in ("replace", "surrogateescape"))]
         for text in read:
             # Of white space alone nothing is hidden: it stands between all words.
             yield from (one for one in (text, " ".join(text.split()), unlinked(text)) if one.strip())
