@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.fleet import Fleet
 from tasks.mail.config.loading.environment import from_environment
 from tasks.mail.config.loading.files import Config, loaded, planned
@@ -78,14 +79,14 @@ def route(config: Config) -> str:
         loops = len(config.pairs())
         ends = f"{', '.join(config.senders)} -> {', '.join(config.receivers)}"
         return f"matrix {config.name}: {ends} ({loops} {'loops' if loops > 1 else 'loop'})"
-    mailbox = (
-        f"{config.imap.username} at {config.imap.host}:{config.imap.port}" if config.imap else "nowhere looked for"
-    )
+    imap = config.imap
+    mailbox = f"{imap.username} at {endpoint(imap.host, imap.port)}" if imap else "nowhere looked for"
     if isinstance(config, InboundConfig):
         return f"inbound check {config.name}: {mailbox}, {config.imap.folder}"
     back = config.bounce_mailbox
-    bounces = f", bounces to {back.username} at {back.host}:{back.port}" if back else ""
-    return f"loop {config.name}: {config.smtp.host}:{config.smtp.port} -> {config.smtp.to_addr} -> {mailbox}{bounces}"
+    bounces = f", bounces to {back.username} at {endpoint(back.host, back.port)}" if back else ""
+    relay = endpoint(config.smtp.host, config.smtp.port)
+    return f"loop {config.name}: {relay} -> {config.smtp.to_addr} -> {mailbox}{bounces}"
 
 
 def secret_lines(files: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -15,6 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from tasks.mail.config.addresses import endpoint
 from tasks.mail.model.errors import ConfigError, describe_os_error
 
 CLIENT_SECONDS = 30.0  # that a client may keep a connection waiting
@@ -121,8 +122,7 @@ def listening(address: str, port: int, app: App, trusted: Collection[str] = ()) 
     thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:
-        host = f"[{address}]" if ":" in address else address
-        yield f"http://{host}:{http.server_port}"
+        yield f"http://{endpoint(address, http.server_port)}"
     finally:
         http.shutdown()
         thread.join()

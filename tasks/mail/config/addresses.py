@@ -51,6 +51,11 @@ def host_name(value: str) -> str:
     return value
 
 
+def endpoint(host: str, port: int) -> str:
+    """Host and port as sentences name them: an IPv6 address stands in brackets (RFC 3986)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def ehlo_name(value: str) -> str:
     """What a client may call itself: a host name in A-labels, or an address literal (RFC 5321, 4.1.3)."""
     literal = re.fullmatch(r"\[(?:(IPv6:)(.+)|(.+))\]", value, re.IGNORECASE)

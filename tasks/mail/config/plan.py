@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 
 Identity = tuple[object, ...]
@@ -58,8 +59,8 @@ def _account_names(loop: LoopConfig) -> list[str]:
         smtp.host,
         smtp.from_addr,
         f"{account}{smtp.host}",
-        f"{smtp.host}:{smtp.port}",
-        f"{account}{smtp.host}:{smtp.port}",
+        endpoint(smtp.host, smtp.port),
+        f"{account}{endpoint(smtp.host, smtp.port)}",
     ]
 
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 
+from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.folders import Place, Places, places
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
@@ -216,8 +217,9 @@ class Search(Looks):
         """A connection has failed, and another one follows; the first failure is told."""
         if not self.failed:
             self.failed = True
+            server = endpoint(self.imap.host, self.imap.port)
             self.note(
-                f"The mailbox server {self.imap.host}:{self.imap.port} failed while the message was looked for "
+                f"The mailbox server {server} failed while the message was looked for "
                 f"(at {failure.stage}: {str(failure).rstrip('.')}), and was tried again: see its log."
             )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
+from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.config.secrets import redactor
@@ -126,7 +127,7 @@ class _Watch:
         )
 
     def _notes(self) -> Iterator[str]:
-        where = f"The bounce mailbox of {self.mailbox.username} at {self.mailbox.host}:{self.mailbox.port}"
+        where = f"The bounce mailbox of {self.mailbox.username} at {endpoint(self.mailbox.host, self.mailbox.port)}"
         if not self.bounces.looked.is_set():
             yield f"{where} did not answer in the meantime, so no bounce would have been seen."
         else:

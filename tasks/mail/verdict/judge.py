@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.journey.journey import Journey
@@ -47,7 +48,7 @@ def judge(
 
 
 def _not_sent(smtp: SmtpConfig, failure: SmtpFailure, attempts: int) -> Verdict:
-    relay, words = f"{smtp.host}:{smtp.port}", said(failure)
+    relay, words = endpoint(smtp.host, smtp.port), said(failure)
     runs = whoever_runs(smtp.host)
     remedy = advice(failure.enhanced_code, smtp.to_addr, smtp.host)
     outcome = Outcome.UNSENT
@@ -107,7 +108,7 @@ def _outbound_only(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Ve
     if sent.doubt is not None:
         rest = "and no mailbox is configured that could tell whether it was accepted"
         return _in_doubt(loop.smtp, sent.doubt, rest + (f" ({within})" if within else ""))
-    accepted = f"The relay {loop.smtp.host}:{loop.smtp.port} accepted the message{queued(sent)}"
+    accepted = f"The relay {endpoint(loop.smtp.host, loop.smtp.port)} accepted the message{queued(sent)}"
     sentence = f"{accepted}{f', and {within}' if within else ''}; whether it arrives was not looked at."
     listed = concerns(loop, sent, None, None)
     if found is not None and found.delay is not None:
@@ -118,7 +119,7 @@ def _outbound_only(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Ve
 
 def _in_doubt(smtp: SmtpConfig, doubt: SmtpFailure, rest: str) -> Verdict:
     sentence = (
-        f"The relay {smtp.host}:{smtp.port} took the message but never confirmed it ({doubt.text}), {rest}: "
+        f"The relay {endpoint(smtp.host, smtp.port)} took the message but never confirmed it ({doubt.text}), {rest}: "
         "see its log around the time of sending."
     )
     return Verdict(
@@ -134,9 +135,10 @@ def _in_doubt(smtp: SmtpConfig, doubt: SmtpFailure, rest: str) -> Verdict:
 
 
 def _unreadable(smtp: SmtpConfig, mailbox: MailboxConfig, sent: Receipt, failure: ImapFailure) -> Verdict:
-    accepted = f"The relay {smtp.host}:{smtp.port} accepted the message{queued(sent)}"
+    relay = endpoint(smtp.host, smtp.port)
+    accepted = f"The relay {relay} accepted the message{queued(sent)}"
     if sent.doubt is not None:
-        accepted = f"The relay {smtp.host}:{smtp.port} took the message but never confirmed it ({sent.doubt.text})"
+        accepted = f"The relay {relay} took the message but never confirmed it ({sent.doubt.text})"
     why = unreadable(mailbox, failure)
     return Verdict(
         Status.ERROR,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.cause import Cause
@@ -61,7 +62,7 @@ def refusal_notes(smtp: SmtpConfig, sent: Receipt, errors: Sequence[AttemptError
     """How a relay that took the message in the end had refused it before."""
     if not errors or not sent.certain:
         return ()
-    first, relay = errors[0], f"{smtp.host}:{smtp.port}"
+    first, relay = errors[0], endpoint(smtp.host, smtp.port)
     times = "once" if len(errors) == 1 else f"{len(errors)} times"
     what = f"at {first.stage}: {first.error_msg}"
     taken = f"and took it {took(sent.accepted.since(sent.started))} after the first attempt"
@@ -95,7 +96,7 @@ def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> Remedy:
     }.get(failure.error_type, reachable(section, mailbox.host, failure))
     so = "so no bounce would have been seen" if bounces else "so whether the mail arrived is not known"
     words = (
-        f"the {'bounce ' if bounces else ''}mailbox of {mailbox.username} at {mailbox.host}:{mailbox.port} "
+        f"the {'bounce ' if bounces else ''}mailbox of {mailbox.username} at {endpoint(mailbox.host, mailbox.port)} "
         f"could not be read ({said(failure)}), {so}: {remedy.words}."
     )
     return Remedy(words, remedy.who)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.journey.authentication.believed import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body
@@ -72,7 +73,7 @@ def _certificates(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Ite
         legs.append((loop.imap.host, loop.imap.port, found.tls))
     for host, port, tls in legs:
         if tls is not None and tls.not_after is not None and tls.not_after - now < timedelta(days=days):
-            ends = f"the certificate of {host}:{port} expires {_in(tls.not_after, now)}"
+            ends = f"the certificate of {endpoint(host, port)} expires {_in(tls.not_after, now)}"
             yield Concern(f"{ends}: renew it", whoever_runs(host))
 
 
