@@ -12,12 +12,13 @@ from tasks.mail.config.extras import can_verify
 from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.journey.journey import journey
 from tasks.mail.journey.record import journey_record
+from tasks.mail.journey.saved import LARGEST, as_received, is_message
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.report.journey_text import lines
 from tasks.mail.report.svg.hops import hop_timeline
 
-LARGEST = 64 * 2**20  # bytes: providers take no more
+WHOLE = "save it as it is, with all its header fields"
 
 
 def run_trace(arguments: argparse.Namespace) -> int:
@@ -37,11 +38,17 @@ def traced(raw: bytes, authserv_id: str | None = None, *, verify_dkim: bool = Fa
     """What the message tells of its way. Raises ConfigError where it is none, or cannot be verified as wanted."""
     if verify_dkim and not can_verify():
         raise ConfigError("--dkim needs the package dkimpy: install mail-loop-check[dkim]")
+    raw = as_received(raw)
     if not raw.strip():
         raise ConfigError("the file is empty: save the message as it is, with all its header fields")
     found = journey(raw, authserv_id=authserv_id)
-    if found is None:
-        raise ConfigError("the file holds no message that can be read: save it as it is, with all its header fields")
+    if found is None or not (found.steps or is_message(raw)):
+        raise ConfigError(f"the file holds no message that can be read: {WHOLE}")
+    if not found.steps:
+        raise ConfigError(
+            "the message has no Received field, so no server has told of it: "
+            "save it in the mailbox that it arrived in, with all its header fields"
+        )
     return journey_record(replace(found, signatures=signatures(raw)) if verify_dkim else found)
 
 

@@ -8,22 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-
-SAVED = b"""\
-Received: from mx.example.net (mx.example.net [192.0.2.2]) by store.example.net (Dovecot) with LMTP id abc;
-\tTue, 24 Nov 2026 10:05:01 +0000
-Authentication-Results: mx.example.net; dkim=pass header.d=example.org; spf=fail smtp.mailfrom=example.org
-Received: from relay.example.org (relay.example.org [192.0.2.1]) by mx.example.net (Postfix) with ESMTPS id 4XX
-\tfor <x@example.net>; Tue, 24 Nov 2026 10:05:00 +0000
-X-Spam-Status: No, score=4.2 required=5.0 tests=[A=2,B=2.2]
-Received: by \x1b[31m aliens \xff
-Received: from pc (pc [10.0.0.1]) by relay.example.org (Postfix) with ESMTPSA id 4YY;
-\tTue, 24 Nov 2026 10:00:01 +0000
-From: a@example.org
-Subject: hello
-
-hello
-"""
+from tests.support.mail.saved import SAVED
 
 
 @pytest.fixture
@@ -61,6 +46,12 @@ async def test_programs_get_it_as_json_and_another_name_is_believed_where_it_is_
     ("name", "content", "said"),
     [
         ("none.eml", None, "none.eml: cannot be read (No such file or directory): check the path"),
+        (
+            "outlook.msg",
+            bytes.fromhex("d0cf11e0a1b11ae1") + bytes(512),
+            "the file is a .msg file of Outlook, which is no mail any more: save the message as it was received "
+            "(.eml, 'original' or 'source' in most mail programs)",
+        ),
         ("empty.eml", b" \n", "the file is empty: save the message as it is, with all its header fields"),
     ],
 )

@@ -12,8 +12,6 @@ from tasks.mail.report.journey_tables import clock
 
 def lines(journey: JourneyRecord) -> Iterator[str]:
     """Hops oldest first, then what the receiver and its filters thought, then what a gateway changed."""
-    if not journey.hops:
-        yield "no hops: no Received field is in the header"
     for number, hop in enumerate(journey.hops, start=1):
         yield one_line(f"hop {number}: {_hop(hop)}", None)
     if (found := journey.authentication) is not None:
