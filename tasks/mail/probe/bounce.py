@@ -11,7 +11,7 @@ from functools import lru_cache
 from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.probe.bounces.parts import Notice, read
-from tasks.mail.probe.bounces.recognise import recognise
+from tasks.mail.probe.bounces.recognise import is_autoresponse, recognise
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import HEADERS, POLICY, comes_as_bounce, has_ids, is_autoreply, may_be_from
 from tasks.mail.probe.octets import MOST_HEADER_LINES, bounded, mentions
@@ -80,9 +80,9 @@ def is_about(notice: Notice, probe: Probe, fresh: bool = True) -> bool:
         return True
     if any(_is_another(original, probe) for original in notice.originals):
         return False
-    if not notice.has_status and is_autoreply(notice.message):
-        return False
-    return notice.named == {probe.message_id} or (fresh and _came_to(notice.message, probe))
+    if notice.named == {probe.message_id} and (notice.has_status or not is_autoresponse(notice.message)):
+        return True
+    return fresh and _came_to(notice.message, probe) and (notice.has_status or not is_autoreply(notice.message))
 
 
 def _came_to(report: Message, probe: Probe) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.bounces.replies import IN_MARKS, Lines, code_in, code_near, continued, is_permanent, replies
 from tasks.mail.probe.bounces.words import (
     ADDRESS,
+    BECAUSE,
     COMES,
     FRAME,
     GREETING,
@@ -33,7 +35,17 @@ class Reason(NamedTuple):
 
 def in_text(text: str, subject: str, permanent: bool) -> Reason:
     lines = [line[:LONGEST_LINE].rstrip() for line in text.split("\n")]
-    for find in (_reply(permanent), _marked, _labelled, _behind_address, _known, _titled(subject), _below, _sentence):
+    for find in (
+        _reply(permanent),
+        _marked,
+        _labelled,
+        _behind_address,
+        _known,
+        _because,
+        _titled(subject),
+        _below,
+        _sentence,
+    ):
         for found in find(lines):
             if LETTERS.search(ADDRESS.sub("", found)):
                 return Reason(one_line(_trimmed(found)), code_in(found) or code_near(text))
@@ -125,6 +137,18 @@ def _is_frame(text: str) -> bool:
 
 def _known(lines: Lines) -> Iterator[str]:
     yield from (line for line in lines if KNOWN.search(ADDRESS.sub("", line)) and not FRAME.search(line))
+
+
+def _because(lines: Lines) -> Iterator[str]:
+    """The half of a sentence that says why."""
+    for number, line in enumerate(lines):
+        if found := BECAUSE.search(line):
+            yield " ".join([found[1], *_rest_of_paragraph(lines, number)])
+
+
+def _rest_of_paragraph(lines: Lines, number: int) -> Iterator[str]:
+    rest = (line.strip() for line in lines[number + 1 : number + 3])
+    yield from takewhile(bool, rest)
 
 
 def _titled(subject: str) -> Callable[[Lines], Iterator[str]]:

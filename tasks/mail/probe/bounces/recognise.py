@@ -6,6 +6,7 @@ A status part (RFC 3464) comes first; what it does not say, the text may.
 from __future__ import annotations
 
 import re
+from email.message import Message
 
 from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED, FAILED
@@ -30,6 +31,14 @@ SYSTEM = re.compile(
     re.IGNORECASE,
 )
 
+VACATION = re.compile(r"\bvacation\b", re.IGNORECASE)
+
+
+def is_autoresponse(message: Message) -> bool:
+    """Whether somebody's autoresponder sent it: servers may mark what they write in the same way."""
+    system = SYSTEM.search(decoded(message.get("From"))) and not VACATION.search(str(message.get("Auto-Submitted", "")))
+    return is_autoreply(message) and not system
+
 
 def recognise(notice: Notice) -> Bounce | None:
     """The bounce or the delay that a notice tells of, whatever message it is about; None where it tells of neither."""
@@ -39,7 +48,8 @@ def recognise(notice: Notice) -> Bounce | None:
     message, in_text = notice.message, reason.in_text(notice.text, notice.subject, action == FAILED)
     said = fields.typed(told.get("diagnostic-code", ""))
     if len(said) < 4 or not reason.LETTERS.search(said):
-        said = in_text.words or fields.comment(told.get("status", "")) or said
+        comments = (fields.comment(told.get(name, "")) for name in ("status", "action"))
+        said = in_text.words or next(filter(None, comments), "") or said
     status = fields.plain(told.get("status", ""))
     if is_vague(status):
         status = code_in(said) or in_text.code or (status if fields.STATUS.fullmatch(status) else "")
@@ -96,7 +106,7 @@ def _rejects(notice: Notice) -> bool:
 def _in_words(notice: Notice) -> str | None:
     """What the text says; where it says both, the message is still tried, for that is what a delay has to say."""
     message, lines = notice.message, notice.text.split("\n")
-    if not notice.groups and is_autoreply(message) and not SYSTEM.search(decoded(message.get("From"))):
+    if not notice.groups and is_autoresponse(message):
         return None
     own = (line for line in lines if not any(map(is_permanent, replies([line]))))  # what no other server said
     words = " ".join(" ".join(own).split())

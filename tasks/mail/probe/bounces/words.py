@@ -105,12 +105,13 @@ UNREAD = re.compile(r"\bwithout being (?:read|displayed|opened)\b|\bunread\b|\bu
 
 # A line that begins so says the reason, and a line that ends so is followed by it.
 LABEL = re.compile(
-    r"^\W{0,20}(?:(?:the|for the following|smtp|remote host|remote server|delay|bounce|failure|error) )?"
+    r"^\W{0,20}(?:[\w/'-]{1,30} ){0,4}"
     r"(?:reasons?|because|cause|explanation|said|responded|diagnosis|error|problem|response|grund|fehler(?:meldung)?"
     r"|raison|erreur|motivo|causa|причина|ошибка|理由|原因)"
     r"(?: (?:of the failure|for the problem|given|was|is|message|text|details|reported))*[ \t]*[:：][ \t]*(\S.*)$",
     re.IGNORECASE,
 )
+BECAUSE = re.compile(r"\b(?:because|due to) (?!of the following)(.{8,})", re.IGNORECASE)
 COMES = re.compile(
     r"\b(?:reasons?|because|explanation|said|responded|rejected|returned|refused|was|were|follows?|error|errors"
     r"|problem|response"
@@ -132,7 +133,7 @@ FRAME = re.compile(
     r"|\bthe original message was received\b|^\W*>>>|\btranscript of session\b|\bhad (?:\w+ ){0,4}errors?\b"
     r"|\bpipe to\b|^\W*save to\b"
     r"|^\W*(?:on )?(?:mon|tue|wed|thu|fri|sat|sun)\w*,? {1,2}\d{1,2} \w{3,9} \d{4}|^\W*[A-Z]+(?::[A-Z ]+){2,}$"
-    r"|^\W*reason: ?\W*$"
+    r"|^\W*reason: ?\W*$|\baddress(?:es)?\W*$"
     r"|^\W*(?:final-recipient|original-recipient|status|action|arrival-date|last-attempt-date|remote-mta"
     r"|reporting-mta)\b"
     r"|\bcopy of (?:the|your)\b|\bfirst part of\b|\battached\b.{0,20}$|^\W+\w{1,8}\W*$|連絡|\bnext line\b"
