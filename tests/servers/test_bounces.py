@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import smtplib
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,12 +12,15 @@ from typing import Any
 import pytest
 
 from flows.direct import check
-from tasks.mail.config.loop import LoopConfig, loop_config
+from tasks.mail.config.loop import LoopConfig, SmtpConfig, loop_config
+from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
+from tasks.mail.probe.bounce import notice_of
+from tasks.mail.probe.compose import compose
 from tests.support.servers.lab import Lab, User
 from tests.support.servers.loops import NAME, at, contents, fields
-from tests.support.servers.processes import Endpoint
+from tests.support.servers.processes import Endpoint, until
 
 LONG = 120.0  # seconds that a check might wait, if it did not know better
 SOON = 60.0  # seconds within which it does
@@ -82,6 +86,37 @@ async def test_a_bounce_to_another_sender_ends_the_wait_and_is_on_record(
     expected = f"{sender.username}+{result.token}@inbox.test" if verp else sender.address
     assert (bounce["To"], result.envelope_from) == (expected, expected)
     assert lab.mailbox(user) == []
+
+
+def test_what_sieve_rejects_is_a_bounce_with_its_reason(lab: Lab, sender: User, user: User) -> None:
+    """A receipt of an automatic action, with an explanation and the original, as Dovecot writes it (RFC 5429).
+
+    It does so for what is not marked as automatic; other servers look at the null sender alone.
+    """
+    to = user.plus("rejected")
+    probe = compose(
+        NAME, SmtpConfig(host="relay.test", from_addr=sender.address, to_addr=to, subject_prefix="[mail-loop]")
+    )
+    unmarked = probe.content.replace(b"Auto-Submitted: auto-generated\r\n", b"")
+    with smtplib.SMTP(*lab.relay.submission, local_hostname="client.test", timeout=20) as client:
+        client.starttls(context=lab.ssl_context())
+        client.login(sender.username, sender.password)
+        client.sendmail(sender.address, [probe.to_addr], unmarked)
+    (receipt,) = until(lambda: lab.mailbox(sender) or None, lambda: f"nothing came:\n{lab.dovecot.log()[-4000:]}")
+    assert receipt.get_param("report-type") == "disposition-notification"
+    found = notice_of(receipt.as_bytes(), probe)
+    assert found == Bounce("", "No mail from monitors, please.", probe.to_addr, "mail.test", "")
+    assert lab.mailbox(user) == []
+
+
+async def test_what_dovecots_sieve_rejects_of_automatic_mail_is_lost_without_a_word(
+    lab: Lab, sender: User, user: User
+) -> None:
+    """It writes nothing to the sender of what is marked as automatic, as docs/diagnosis.md says."""
+    result = await checked(loop(lab, sender, user, user.plus("rejected"), max_wait=SHORT))
+    assert (result.status, result.outcome) == (Status.ERROR, Outcome.LOST), result.sentence
+    assert lab.mailbox(sender) == lab.mailbox(user) == []
+    assert "Auto-submitted message discarded" in lab.dovecot.log()
 
 
 async def test_a_bounce_is_left_where_it_is_with_all_else_in_the_senders_mailbox(

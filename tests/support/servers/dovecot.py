@@ -35,6 +35,7 @@ class Dovecot(Server):
         self.wrong_name_imap = Endpoint(WRONG_NAME_HOST, self.imap.port)
         self.wrong_name_imaps = Endpoint(WRONG_NAME_HOST, self.imaps.port)
         self.expiring_imaps = Endpoint(EXPIRING_HOST, self.imaps.port)
+        self.outbox = Endpoint(HOST, ports.take())  # where Sieve hands in what it sends: the edge listens there
         self.lmtp = home / "run" / "lmtp"
         self.sasl = home / "run" / "auth-postfix"
         self.quota_policy = f"check_policy_service unix:{home}/run/quota"
@@ -56,6 +57,7 @@ class Dovecot(Server):
             gid=self.owner.gid,
             imap=self.imap.port,
             imaps=self.imaps.port,
+            outbox=self.outbox.port,
         )
         if not IS_ROOT:
             extra = render("dovecot-rootless.conf", home / "rootless", user=self.owner.user, group=self.owner.group)

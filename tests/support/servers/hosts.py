@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from tests.support.clock import library
@@ -103,7 +104,7 @@ class Edge(Postfix):
                     "smtpd_milters": f"unix:{lab}/verifier/socket, unix:{lab}/dmarc/socket",
                 },
             },
-            ports=iter(ports.take, None),
+            ports=chain([dovecot.outbox.port], iter(ports.take, None)),
             master="edge-services.cf",
             lmtp=dovecot.lmtp,
             unwanted="ugly",

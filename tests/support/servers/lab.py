@@ -17,6 +17,7 @@ Every test takes a fresh user with an empty mailbox of its own. What happens to 
 | user.plus("junk-copy")         | one copy in Junk, one in INBOX                                             |
 | user.plus("misfiled")          | Sieve files it into MISFILED, a name with a blank and a non-ASCII letter   |
 | user.plus("discard")           | accepted, then gone                                                        |
+| user.plus("rejected")          | Sieve rejects it: a receipt that says so to the envelope sender (RFC 5429) |
 | user.plus("spam")              | edge: X-Spam-Status added, and Sieve files it into Junk for that           |
 | user.plus("forward")           | two copies in INBOX, the second by way of another server                   |
 | user.greylisted                | edge: greylisted, so the relay tries again; delivered to INBOX             |
@@ -81,6 +82,7 @@ Situation = Literal[
     "junk-copy",
     "misfiled",
     "discard",
+    "rejected",
     "spam",
     "forward",
 ]

@@ -287,6 +287,51 @@ def test_an_answer_that_names_the_probe_and_tells_of_failures_is_no_bounce(field
     assert bounce_of(mail(marked, text + PROBE.content), PROBE) is None
 
 
+DISPOSED = "automatic-action/MDN-sent-automatically; deleted"
+SIEVE = {
+    "dovecot": b"Your message to <nobody@example.net> was automatically rejected:\nNo robots, please.\n",
+    "cyrus": b"Your message was automatically rejected by Sieve, a mail\nfiltering language.\n\n"
+    b"The following reason was given:\nNo robots, please.\n",
+    "rfc 5429": b"The message was refused by the recipient's mail filtering program.\nThe reason given was as follows:"
+    b"\n\nNo robots, please.\n",
+}
+
+
+def receipt(text: bytes, disposition: str = DISPOSED, kind: str = "disposition-notification") -> bytes:
+    status = "Reporting-UA: mail.example.net; Sieve\nFinal-Recipient: rfc822; nobody@example.net\n"
+    status += f"Disposition: {disposition}\n"
+    raw = report(status, PROBE.content, status_type=f"message/{kind}", text=text)
+    return raw.replace(b"report-type=delivery-status", b"report-type=" + kind.encode())
+
+
+@pytest.mark.parametrize("name", SIEVE)
+def test_what_a_filter_of_the_mailbox_rejects_is_a_bounce_with_its_reason(name: str) -> None:
+    """RFC 5429 has it written as a receipt, with an explanation and the original."""
+    found = bounce_of(receipt(SIEVE[name]), PROBE)
+    assert found == Bounce("", "No robots, please.", "nobody@example.net", "mail.example.net", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "disposition"),
+    [
+        (b"Your message was deleted without being read.\n", DISPOSED),
+        (b"Your message was rejected: deleted unread.\n", DISPOSED),
+        (
+            b"Your message was displayed. This does not mean that it was not rejected.\n",
+            "manual-action/MDN-sent-manually; displayed",
+        ),
+        (b"Ihre Nachricht wurde ungelesen gel\xc3\xb6scht.\n", DISPOSED),
+        (b"Your message was rejected.\n", "manual-action/MDN-sent-manually; deleted"),
+        (b"Your message was read; nothing was rejected.\n", "automatic-action/MDN-sent-automatically; displayed"),
+        (b"The message was dispatched.\n", "automatic-action/MDN-sent-automatically; dispatched"),
+    ],
+    ids=range(7),
+)
+def test_a_receipt_that_rejects_nothing_is_no_bounce(text: bytes, disposition: str) -> None:
+    assert bounce_of(receipt(text, disposition), PROBE) is None
+    assert delay_of(receipt(text, disposition), PROBE) is None
+
+
 def test_a_bounce_that_is_cut_off_is_still_read_if_it_names_the_probe() -> None:
     raw = report(POSTFIX_STATUS)
     assert bounce_of(raw[: raw.index(b"X-Mail-Loop-Name")], PROBE) is not None

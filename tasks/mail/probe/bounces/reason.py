@@ -54,7 +54,7 @@ def in_text(text: str, subject: str, permanent: bool) -> Reason:
 
 def _trimmed(reason: str) -> str:
     """Without what enclosed it."""
-    text = reason.strip().strip("\"'*= ")
+    text = reason.strip().strip("\"'*=# ")
     closing = next((pair for pair in ("()", "[]") if text.count(pair[1]) > text.count(pair[0])), None)
     return text.removesuffix(closing[1]) if closing else text
 

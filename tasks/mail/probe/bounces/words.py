@@ -113,7 +113,7 @@ LABEL = re.compile(
 )
 BECAUSE = re.compile(r"\b(?:because|due to) (?!of the following)(.{8,})", re.IGNORECASE)
 COMES = re.compile(
-    r"\b(?:reasons?|because|explanation|said|responded|rejected|returned|refused|was|were|follows?|error|errors"
+    r"\b(?:reasons?|because|explanation|given|said|responded|rejected|returned|refused|was|were|follows?|error|errors"
     r"|problem|response"
     r"|details?|below|(?:permanent|temporary) failure|server message|log|grund|raison|motivo|причина)[\W]{0,8}[:：]$"
     r"|^-{3,}.{0,30}(?:reasons?|server message|log|details?)\b.{0,20}$|理由により.{0,20}$",

@@ -1,4 +1,4 @@
-require ["envelope", "subaddress", "fileinto", "copy"];
+require ["envelope", "subaddress", "fileinto", "copy", "reject"];
 
 # What stands behind the plus in the address decides, so that every user meets every situation without a reload.
 if header :matches "X-Spam-Status" "Yes,*" {
@@ -11,4 +11,6 @@ if header :matches "X-Spam-Status" "Yes,*" {
   fileinto "Archive 2026/Büro";
 } elsif envelope :detail "to" "discard" {
   discard;
+} elsif envelope :detail "to" "rejected" {
+  reject "No mail from monitors, please.";
 }
