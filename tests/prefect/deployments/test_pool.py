@@ -65,8 +65,12 @@ async def as_former() -> AsyncIterator[None]:
             await client.update_work_pool(POOL, WorkPoolUpdate(**fields))
 
 
-def by_variables(how: str, theirs: Path) -> dict[str, Any]:
-    """Job variables by which a run would have a list of its own, or a program; that leaves the file `ran`."""
+def by_variables(theirs: Path, prefix: str) -> dict[str, Any]:
+    """Job variables by which a run would have a list of its own, or a program; that leaves the file `ran`.
+
+    All at once, for none hides what another does: with a program of theirs there is `ran`, with a list of theirs the
+    token is handed out. `prefix` is what the names of variables begin with where they are not nested.
+    """
     allowed = "other-service-token@127.0.0.1,clear\n"
     program = f"open({str(theirs / 'ran')!r}, 'w')"
     for file, content in {
@@ -77,16 +81,11 @@ def by_variables(how: str, theirs: Path) -> dict[str, Any]:
         (theirs / file).parent.mkdir(parents=True, exist_ok=True)
         (theirs / file).write_text(content, encoding="utf-8")
     env = {"MAIL_LOOP_SECRETS_ALLOW": str(theirs / "secrets.allow"), "XDG_STATE_HOME": str(theirs)}
-    ways: dict[str, dict[str, Any]] = {
-        "env": {"env": env},
-        "env, with dots": {f"env.{name}": value for name, value in env.items()},
-        "command": {"command": shlex.join([sys.executable, "-c", program])},
-        "working_dir": {"working_dir": str(theirs)},
+    return {
+        "command": shlex.join([sys.executable, "-c", program]),
+        "working_dir": str(theirs),
+        **({f"{prefix}{name}": value for name, value in env.items()} if prefix else {"env": env}),
     }
-    return ways[how]
-
-
-WAYS = ("env", "env, with dots", "command", "working_dir")
 
 
 async def test_a_run_sets_neither_env_nor_command_nor_working_dir(deployed: str, tmp_path: Path) -> None:
@@ -96,10 +95,10 @@ async def test_a_run_sets_neither_env_nor_command_nor_working_dir(deployed: str,
     async with RawSmtp(extensions=["8BITMIME", "AUTH PLAIN"]) as relay:
         smtp = {"host": relay.host, "port": relay.port, "tls": "none", **login, **addresses}
 
-        async def attempt(how: str, *, by_deployment: bool) -> tuple[str, bool]:
+        async def attempt(prefix: str, *, by_deployment: bool) -> tuple[str, bool]:
             """The state that it ends in, and whether a program of the attacker's ran."""
-            theirs = tmp_path / f"{how}-{by_deployment}"
-            variables = by_variables(how, theirs)
+            theirs = tmp_path / f"{prefix}-{by_deployment}"
+            variables = by_variables(theirs, prefix)
             given = {"name": "variables", "smtp": smtp, "imap": None}
             if by_deployment:
                 run = await create_run(await deployment_with(variables), given)
@@ -108,7 +107,7 @@ async def test_a_run_sets_neither_env_nor_command_nor_working_dir(deployed: str,
             state = (await ended(run)).state
             return str(state.name if state else None), (theirs / "ran").exists()
 
-        attempts = [attempt(how, by_deployment=where) for how in WAYS for where in (False, True)]
+        attempts = [attempt(prefix, by_deployment=where) for prefix in ("", "env.") for where in (False, True)]
         assert await asyncio.gather(*attempts) == [("Misconfigured", False)] * len(attempts)
         assert relay.credentials == []
 

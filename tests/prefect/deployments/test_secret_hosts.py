@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import State
 from prefect.blocks.system import Secret
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from pydantic import SecretStr
 
 from flows.cli.serve import WORKER
+from flows.fleet import fleet_check
+from flows.inbound import inbound_check
+from flows.mail_loop import mail_loop_check
 from flows.server import processes
 from tasks.credentials import of_the_user, resolve_section
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.errors import ConfigError
 from tasks.sandbox import Sandbox
 from tests.prefect.deployments.runs import create_run, ended
-from tests.prefect.records import OTHER_TOKEN, SOCKETS_LEFT_OPEN, parameters
+from tests.prefect.records import OTHER_TOKEN, PASSWORD, SOCKETS_LEFT_OPEN, parameters
 from tests.support.raw.imap import RawImap
 from tests.support.raw.smtp import RawSmtp
 
@@ -54,24 +57,42 @@ def write(path: Path, content: str | None) -> None:
         path.write_text(content, encoding="utf-8")
 
 
-async def staging(name: str, smtp: dict[str, Any], **sections: Any) -> FlowRun:
+@pytest.fixture
+def my_list(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A list that is in force for flow runs of this process, which has the secrets of the worker."""
+    monkeypatch.setenv("MAIL_LOOP_SECRETS_ALLOW", str(tmp_path / "mine"))
+    monkeypatch.setenv("OTHER_SERVICE_TOKEN", OTHER_TOKEN)
+    monkeypatch.setenv("SANDBOX_PASSWORD", PASSWORD)
+    return tmp_path / "mine"
+
+
+async def staging(name: str, smtp: dict[str, Any]) -> FlowRun:
     """A run of the shipped deployment by the worker, to its end."""
-    given = {"name": name, "smtp": ADDRESSES | smtp, "imap": None} | sections
-    return await ended(await create_run("mail-loop-check/staging", given))
+    return await ended(await create_run("mail-loop-check/staging", {"name": name, "smtp": ADDRESSES | smtp}))
+
+
+async def here(name: str, smtp: dict[str, Any], **sections: Any) -> State[Any]:
+    """How a run ends in this process."""
+    state: State[Any] = await mail_loop_check(name, ADDRESSES | smtp, **sections, return_state=True)
+    return state
 
 
 def login(server: RawSmtp | RawImap, secret: str) -> dict[str, Any]:
     return {"host": server.host, "port": server.port, "tls": "none", "username": "u", "password_secret": secret}
 
 
-def name_of(run: FlowRun) -> str:
-    assert run.state is not None
-    return str(run.state.name)
+def end_of(run: FlowRun | State[Any]) -> State[Any]:
+    state = run.state if isinstance(run, FlowRun) else run
+    assert state is not None
+    return state
 
 
-def message(run: FlowRun) -> str:
-    assert run.state is not None
-    return str(run.state.message)
+def name_of(run: FlowRun | State[Any]) -> str:
+    return str(end_of(run).name)
+
+
+def message(run: FlowRun | State[Any]) -> str:
+    return str(end_of(run).message)
 
 
 async def test_the_form_of_a_shipped_deployment_takes_no_variable_and_no_block_elsewhere(
@@ -92,36 +113,26 @@ async def test_the_form_of_a_shipped_deployment_takes_no_variable_and_no_block_e
 
 
 async def test_nor_do_a_mailbox_a_bounce_mailbox_an_inbound_check_a_fleet_and_its_file(
-    deployed: str, home: Path, relay: RawSmtp, tmp_path: Path
+    my_list: Path, relay: RawSmtp, tmp_path: Path
 ) -> None:
     """A loop of a fleet beside it that may have its secret is checked."""
+    await asyncio.to_thread(write, my_list, "")
     async with RawImap() as mailbox:
         taken = login(mailbox, "other-service-token")
         plain = {"host": relay.host, "port": relay.port, "tls": "none", **ADDRESSES}
         loops = {"taken": {"smtp": plain, "imap": taken}, "fine": {"smtp": plain | {"subject_prefix": "[fine]"}}}
         file = tmp_path / "loops.json"
         file.write_text(json.dumps({"loops": {"from-a-file": loops["taken"]}}), encoding="utf-8")
-        async with get_client() as client:
-            staged = await client.read_deployment_by_name("mail-loop-check/staging")
-            await client.create_deployment(
-                await client.create_flow_from_name("fleet-check"),
-                name="attacked",
-                entrypoint="flows/fleet.py:fleet_check",
-                pull_steps=staged.pull_steps,
-                work_pool_name=staged.work_pool_name,
-            )
-        fleet = {"name": "attacked", "loops": loops, "files": [str(file)]}
-        inbound = {"name": "in", "imap": taken | {"search_subject": "[x]"}}
-        runs = await asyncio.gather(
-            staging("mailbox", plain, imap=taken),
-            staging("bounces", plain, bounce_mailbox=taken),
-            ended(await create_run("inbound-check/staging", inbound)),
-            ended(await create_run("fleet-check/attacked", fleet)),
-        )
-        assert [name_of(run) for run in runs] == ["Misconfigured"] * 4
+        ends = [
+            await here("mailbox", plain, imap=taken),
+            await here("bounces", plain, bounce_mailbox=taken),
+            await inbound_check(taken | {"search_subject": "[x]"}, "in", return_state=True),
+            await fleet_check(name="attacked", loops=loops, files=[str(file)], return_state=True),
+        ]
+        assert [name_of(end) for end in ends] == ["Misconfigured"] * 4
         assert mailbox.log == []
     where = [f"{field}.password_secret: this worker may not hand" for field in ("imap", "bounce_mailbox", "imap")]
-    assert [told in message(run) for told, run in zip(where, runs, strict=False)] == [True] * 3
+    assert [told in message(end) for told, end in zip(where, ends, strict=False)] == [True] * 3
     assert [b"[fine]" in mail for mail in relay.messages] == [True]
 
 
@@ -145,22 +156,22 @@ async def test_the_list_is_read_by_each_run_and_a_line_that_is_none_is_told(
 
 
 async def test_what_is_weak_on_the_way_needs_its_word_and_hosts_are_compared_as_names(
-    worker_list: Path, box: Sandbox, relay: RawSmtp
+    my_list: Path, box: Sandbox, relay: RawSmtp
 ) -> None:
     lines = ["sandbox-password@127.0.0.1,clear", "sandbox-password@Localhost,unverified", "relay@Bücher.test"]
-    await asyncio.to_thread(write, worker_list, "\n".join(lines))
+    await asyncio.to_thread(write, my_list, "\n".join(lines))
     form = parameters(box, "")["smtp"]
     unverified = form | {"verify": False}
     del unverified["ca_file"]
     idn = ADDRESSES | {"host": "xn--bcher-kva.test", "username": "u", "password_secret": "relay", "retries": 0}
-    runs = await asyncio.gather(
-        staging("clear", login(relay, "sandbox-password")),
-        staging("verified", form),
-        staging("unverified-elsewhere", unverified | {"host": "127.0.0.1"}),
-        staging("unverified", unverified | {"host": "LOCALHOST"}),
-        staging("clear-elsewhere", login(relay, "sandbox-password") | {"host": "localhost"}),
-        staging("idn", idn),
-    )
+    runs = [
+        await here("clear", login(relay, "sandbox-password")),
+        await here("verified", form),
+        await here("unverified-elsewhere", unverified | {"host": "127.0.0.1"}),
+        await here("unverified", unverified | {"host": "LOCALHOST"}),
+        await here("clear-elsewhere", login(relay, "sandbox-password") | {"host": "localhost"}),
+        await here("idn", idn),
+    ]
     assert [name_of(run) for run in runs] == [
         "Delivered",
         "Delivered",
@@ -175,15 +186,11 @@ async def test_what_is_weak_on_the_way_needs_its_word_and_hosts_are_compared_as_
     assert len(relay.credentials) == 1
 
 
-async def test_only_our_own_command_line_needs_no_list(
-    server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_only_our_own_command_line_needs_no_list(my_list: Path) -> None:
     """It says so itself, in its own process: what the environment says makes no run one of the user's."""
-    monkeypatch.setenv("MAIL_LOOP_SECRETS_ALLOW", str(tmp_path / "mine"))
-    monkeypatch.setenv("OTHER_SERVICE_TOKEN", OTHER_TOKEN)
     smtp = ADDRESSES | {"host": "relay.test", "username": "u", "password_secret": "other-service-token"}
     section = SmtpConfig.model_validate(smtp)
-    refused = f"hand other-service-token to relay.test: add the line other-service-token@relay.test to {tmp_path}/mine"
+    refused = f"hand other-service-token to relay.test: add the line other-service-token@relay.test to {my_list}"
     with pytest.raises(ConfigError, match=refused):
         await resolve_section(section, "smtp")
     with of_the_user():
@@ -191,5 +198,5 @@ async def test_only_our_own_command_line_needs_no_list(
     assert found.password == SecretStr(OTHER_TOKEN)
     with pytest.raises(ConfigError, match=refused):
         await resolve_section(section, "smtp")
-    await asyncio.to_thread(write, tmp_path / "mine", "other-service-token@relay.test")
+    await asyncio.to_thread(write, my_list, "other-service-token@relay.test")
     assert await resolve_section(section, "smtp") == found
