@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,12 +18,14 @@ from prefect.events.filters import (
     EventResourceFilter,
 )
 
+from tasks.alerts.message import UNSCHEDULED
 from tasks.alerts.rules import Rule
 from tasks.alerts.state import Pending, Standing
 
 RULES = "mail-loop-alerts"
 STATE = "mail-loop-alert-state-{loop}"
 CHECKED, WATCHED = "mail-loop.checked", "mail-loop.watched"
+EVERY_SPAN = f"{WATCHED}.*"
 CALL = "mail-loop.{kind}"
 ALIVE, STATUS, OUTCOME, RULE, CHANNEL = (
     f"mail-loop.{label}" for label in ("alive", "status", "outcome", "rule", "channel")
@@ -36,12 +38,22 @@ class InForce:
     """The rules on the server. `automations`: the ids of those on silence, by rule and channel."""
 
     rules: Mapping[str, Rule]
-    automations: Mapping[str, Mapping[str, str]]
+    automations: Mapping[str, Mapping[str, Sequence[str]]]
 
 
 def resource(loop: str) -> dict[str, str]:
     """A loop, as events name it."""
     return {"prefect.resource.id": f"mail-loop.loop.{loop}", "prefect.resource.name": loop}
+
+
+def watched(span: str) -> str:
+    """The event that says: from now on the loop may be silent for so long."""
+    return f"{WATCHED}.{span}"
+
+
+def ids_of(automations: str | Sequence[str]) -> Sequence[str]:
+    """The automations of a rule and a channel; a former version had one."""
+    return [automations] if isinstance(automations, str) else automations
 
 
 async def write(client: PrefectClient, name: str, value: dict[str, Any]) -> None:
@@ -61,7 +73,11 @@ async def read(client: PrefectClient, loop: str) -> tuple[InForce | None, dict[s
         return None, {}
     rules = {name: Rule.model_validate(rule) for name, rule in found[RULES]["rules"].items()}
     states = {name: Standing.model_validate(one) for name, one in found.get(state, {}).items()}
-    return InForce(rules, found[RULES].get("automations", {})), states
+    automations = {
+        rule: {channel: ids_of(ids) for channel, ids in channels.items()}
+        for rule, channels in found[RULES].get("automations", {}).items()
+    }
+    return InForce(rules, automations), states
 
 
 async def post(client: PrefectClient, loop: str, rule: str, channel: str, call: Pending) -> None:
@@ -84,25 +100,53 @@ async def was_taken(client: PrefectClient, event: str) -> bool:
     return bool((await client.read_events(executed, limit=1)).events)
 
 
+async def was_refused(client: PrefectClient, event: str) -> bool:
+    """Whether it tried, and the channel did not take the call; not where there was no call to be made."""
+    failed = EventFilter(
+        event=EventNameFilter(name=["prefect.automation.action.failed"]),
+        related=EventRelatedFilter(id=[f"prefect.event.{event}"]),
+    )
+    found = (await client.read_events(failed, limit=MOST_EVENTS)).events
+    return any(UNSCHEDULED not in str(one.payload.get("reason")) for one in found)
+
+
 async def last_check(client: PrefectClient, loop: str, labels: Mapping[str, Any]) -> datetime | None:
     """When the last check with these labels was told."""
-    checks = EventFilter(
-        event=EventNameFilter(name=[CHECKED, WATCHED]),
+    return await _last(client, loop, EventNameFilter(name=[CHECKED]), labels)
+
+
+async def last_watched(client: PrefectClient, loop: str, rule: str) -> datetime | None:
+    """Since when a loop may have been silent to a rule: since its last good check, or since the rule began to hold."""
+    return await _last(client, loop, EventNameFilter(prefix=[watched("")]), {RULE: rule})
+
+
+async def _last(client: PrefectClient, loop: str, names: EventNameFilter, labels: Mapping[str, Any]) -> datetime | None:
+    events = EventFilter(
+        event=names,
         resource=EventResourceFilter(id=[resource(loop)["prefect.resource.id"]], labels=ResourceSpecification(labels)),
     )
-    found = (await client.read_events(checks, limit=1)).events
+    found = (await client.read_events(events, limit=1)).events
     return datetime.fromtimestamp(found[0].occurred.timestamp(), UTC) if found else None
 
 
-async def told_silent(client: PrefectClient, loop: str, automation: str, since: datetime) -> str | None:
-    """The id of the event with which an automation told that the loop is silent; None where it did not."""
-    triggered = EventFilter(
+def told_by(automations: Iterable[str], since: datetime | None = None) -> EventFilter:
+    """What these automations on silence have told, or tried to."""
+    return EventFilter(
         event=EventNameFilter(name=["prefect.automation.triggered"]),
-        resource=EventResourceFilter(id=[f"prefect.automation.{automation}"]),
-        occurred=EventOccurredFilter(since=since),
+        resource=EventResourceFilter(id=[f"prefect.automation.{one}" for one in automations]),
+        **({"occurred": EventOccurredFilter(since=since)} if since else {}),
     )
-    for event in (await client.read_events(triggered, limit=MOST_EVENTS)).events:
-        labels = event.payload.get("triggering_labels", {})
-        if labels.get("prefect.resource.id") == resource(loop)["prefect.resource.id"]:
+
+
+def silent_in(event: Event) -> str:
+    """The loop that was silent, in what an automation has told."""
+    found = event.payload.get("triggering_labels", {}).get("prefect.resource.id", "")
+    return str(found).removeprefix(resource("")["prefect.resource.id"])
+
+
+async def told_silent(client: PrefectClient, loop: str, automations: Iterable[str], since: datetime) -> str | None:
+    """The id of the event with which an automation told that the loop is silent; None where nobody was told."""
+    for event in (await client.read_events(told_by(automations, since), limit=MOST_EVENTS)).events:
+        if silent_in(event) == loop and await was_taken(client, str(event.id)):
             return str(event.id)
     return None

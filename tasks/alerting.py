@@ -24,6 +24,7 @@ from tasks.alert_store import (
     STATUS,
     InForce,
     last_check,
+    last_watched,
     post,
     read,
     told_silent,
@@ -32,9 +33,11 @@ from tasks.alert_store import (
 )
 from tasks.alerts import message
 from tasks.alerts.rules import TRIAL, Rule
+from tasks.alerts.silence import UNWATCHED, span_for
 from tasks.alerts.state import Kind, Pending, Standing, after, storable
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
+from tasks.schedules import of_this_run, silence
 
 SECONDS = 20.0  # for all of it
 SETTLED = timedelta(seconds=60)  # a server writes down within seconds what became of a call
@@ -50,23 +53,30 @@ def labels_of(result: LoopResult, *, known: bool = False) -> dict[str, str]:
 
 
 def sign(loop: str) -> str:
-    """The sign of life of a loop. That of the trial is another, since no rule shall miss it afterwards."""
+    """The sign of life of a loop; that of the trial is another, for automations of the operator's own."""
     return "trial" if loop == TRIAL else "yes"
 
 
-async def called(result: LoopResult) -> dict[str, str]:
-    """Call who must be called; returns the labels of the check's own event. What goes wrong here is logged, no more."""
+async def called(result: LoopResult) -> tuple[dict[str, str], dict[str, str]]:
+    """Call who must be called. What goes wrong here is logged, no more.
+
+    Returns the labels of the check's own event, and, by the rules that would miss the loop, for how long it may be
+    silent from now on.
+    """
     known = False
+    spans: dict[str, str] = {}
     try:
         async with asyncio.timeout(SECONDS), get_client() as client:
             rules, states = await read(client, result.loop)
             if rules is not None:
                 known = await _Calls(client, result, rules, states).make()
-                if labels_of(result, known=known)[ALIVE] != "no":
-                    await _end_silence(client, result, rules)
+                silent = {name: rule for name, rule in rules.rules.items() if rule.misses(result.loop)}
+                if silent and labels_of(result, known=known)[ALIVE] != "no":
+                    spans = await _spans(client, result.loop, silent)
+                    await _end_silence(client, result, {name: silent[name] for name in spans}, rules)
     except Exception as error:
         log.error("Whether somebody must be called for %s is not known: %s", result.loop, type(error).__name__)
-    return labels_of(result, known=known)
+    return labels_of(result, known=known), spans
 
 
 class _Calls:
@@ -146,7 +156,7 @@ class _Calls:
         where = f"{call.kind} of {self.result.loop} by rule {rule}"
         if call.tries >= MOST_TRIES:
             log.error("The channel %s has not taken the call about %s in %d tries.", channel, where, call.tries)
-            return {}
+            return {channel: call} if self._called(rule) else {}  # mail-loop alerts show says that nobody was told
         log.warning("The channel %s has not taken the call about %s: it is made again.", channel, where)
         tries = call.tries + 1
         event = _id(self.result.loop, rule, channel, call.kind, call.at, tries)
@@ -167,16 +177,26 @@ class _Calls:
         self.before = now
 
 
-async def _end_silence(client: PrefectClient, result: LoopResult, rules: InForce) -> None:
+async def _spans(client: PrefectClient, loop: str, silent: Mapping[str, Rule]) -> dict[str, str]:
+    """For how long the loop may be silent from now on, by rule. Nothing where no schedule has started this check."""
+    if loop == TRIAL:
+        return {name: rule.within or "" for name, rule in silent.items()}
+    if (schedules := await of_this_run(client)) is None:
+        return {}
+    at_least = await silence(schedules, datetime.now(UTC))
+    return {name: span_for(rule.within or "", at_least) or UNWATCHED for name, rule in silent.items()}
+
+
+async def _end_silence(client: PrefectClient, result: LoopResult, silent: Mapping[str, Rule], rules: InForce) -> None:
     """Tell of a recovery where a silence was told: the server knows whether it was."""
-    silent = {name: rule for name, rule in rules.rules.items() if rule.when == "silent" and rule.holds_for(result.loop)}
-    if not silent or (last := await last_check(client, result.loop, {ALIVE: sign(result.loop)})) is None:
-        return
     now = datetime.now(UTC)
-    standing = Standing(since=last)
     for name, rule in silent.items():
-        for channel, automation in rules.automations.get(name, {}).items():
-            if now - last < rule.silence or (told := await told_silent(client, result.loop, automation, last)) is None:
+        last = await last_watched(client, result.loop, name)
+        if last is None or now - last < rule.silence:
+            continue
+        standing = Standing(since=last)
+        for channel, automations in rules.automations.get(name, {}).items():
+            if (told := await told_silent(client, result.loop, automations, last)) is None:
                 continue
             run = result.flow_run_id
             call = Pending(

@@ -13,7 +13,7 @@ import anyio
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
 
-from tasks.alert_store import CHECKED, resource
+from tasks.alert_store import CHECKED, RULE, resource, watched
 from tasks.alerting import called, labels_of
 from tasks.history.record import embedded
 from tasks.mail.config.loop import Limits
@@ -66,9 +66,15 @@ async def publish(
         log.error("The artifact of %s could not be written: %s", result.loop, type(error).__name__)
         _keep(result)
     loop = resource(result.loop)
-    labels = await called(result) if written else labels_of(result)
+    labels, spans = await called(result) if written else (labels_of(result), {})
     try:
         emit_event(CHECKED, resource=loop | labels, payload=result.model_dump(mode="json"))
+        for rule, span in spans.items():
+            emit_event(
+                watched(span),
+                resource=loop | {RULE: rule},
+                payload={"loop": result.loop, "sentence": result.sentence},
+            )
         for probe in result.counted_probes:
             emit_event(
                 ARRIVED,

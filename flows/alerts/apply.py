@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.events import Event
-from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
 from flows.alerts import channels as blocks
 from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
-from flows.alerts.loops import known_loops
+from flows.alerts.loops import deployed, parameters_of, schedules_of
+from flows.alerts.watch import doubts, silences, watch
 from flows.prefect_api.probe import impatient_client
 from flows.setup import crash_automation as crash_rule
-from tasks.alert_store import ALIVE, CHECKED, RULES, WATCHED, resource, write
+from tasks.alert_store import RULES, was_taken, write
+from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
 from tasks.alerts.markup import Markup
 from tasks.alerts.rules import Alerts, Rule
-from tasks.alerts.state import Standing
+from tasks.alerts.state import Pending, Standing
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line
 
@@ -33,7 +33,8 @@ Say = Callable[[str], None]
 async def apply(alerts: Alerts, say: Say) -> None:
     """Make the server do what the file says. Raises ConfigError before anything is changed."""
     async with impatient_client() as client:
-        loops = await known_loops(client)
+        deployments = await deployed(client)
+        loops, schedules = parameters_of(deployments), schedules_of(deployments)
         urls = {name: await blocks.url_of(name, channel) for name, channel in alerts.channels.items()}
         for name, channel in alerts.channels.items():
             if (way := way_of(channel, urls[name])) is not None:
@@ -45,10 +46,11 @@ async def apply(alerts: Alerts, say: Say) -> None:
             url, markup[name] = blocks.as_text(channel, urls[name])
             made[name] = await blocks.make(client, name, channel, url)
         ids, fresh = await _automations(client, alerts, made, markup, say)
-        silent: dict[str, dict[str, str]] = {}
+        silent: dict[str, dict[str, list[str]]] = {}
         for name, _, target in alerts.pairs():
-            if (found := ids.get(f"{PREFIX}{name} to {target}{SILENCE}")) is not None:
-                silent.setdefault(name, {})[target] = str(found)
+            begin = f"{PREFIX}{name} to {target}{SILENCE}"
+            if found := [str(id_) for one, id_ in ids.items() if one.startswith(begin)]:
+                silent.setdefault(name, {})[target] = found
         rules = {name: rule.model_dump(mode="json", exclude_unset=True) for name, rule in alerts.rules.items()}
         channels = {name: str(block) for name, block in made.items()}
         told = {name: one for name, one in markup.items() if one != "any"}
@@ -59,9 +61,11 @@ async def apply(alerts: Alerts, say: Say) -> None:
             kept = made.get(gone)
             if await blocks.remove(client, gone, kept):
                 say(f"removed: channel {gone}")
-        for rule in alerts.rules.values():
+        for name, rule in alerts.rules.items():
             if rule.when == "silent":
-                await _watch(client, rule, loops, anew=fresh)
+                await watch(client, name, rule, schedules, anew=fresh)
+                for doubt in await doubts(name, rule, schedules, all_known=all(one.complete for one in deployments)):
+                    say(doubt)
     await crash_rule.ensure_here()
     say(f"in force: {_count(alerts.rules, 'rule')}, {_count(alerts.channels, 'channel')}")
 
@@ -115,7 +119,7 @@ async def _automations(
                 continue
             await client.update_automation(twins[0].id, one.model_copy(update={"enabled": twins[0].enabled}))
             say(f"changed: {one.name.removeprefix(PREFIX)}")
-        fresh = fresh or one.name.endswith(SILENCE)
+        fresh = fresh or SILENCE in one.name
     names = {one.name for one in wanted}
     for other in found:
         if other.name not in names:
@@ -124,27 +128,11 @@ async def _automations(
     return ids, fresh
 
 
-async def _watch(client: PrefectClient, rule: Rule, loops: Iterable[str], *, anew: bool) -> None:
-    """Start the clock of loops that have not been checked yet: a schedule that never began is silence, too."""
-    for loop in rule.loops or loops:
-        seen = EventFilter(
-            event=EventNameFilter(name=[CHECKED, WATCHED]),
-            resource=EventResourceFilter(id=[resource(loop)["prefect.resource.id"]]),
-        )
-        if anew or not (await client.read_events(seen, limit=1)).events:
-            event = Event(
-                event=WATCHED,
-                resource=resource(loop) | {ALIVE: "yes"},
-                payload={"loop": loop, "sentence": "It was then that the rule began to hold."},
-                occurred=datetime.now(UTC),
-            )
-            await client.request("POST", "/events", json=[event.model_dump(mode="json")])
-
-
 async def show(say: Say) -> None:
     """Say which rules are in force on the server, and which calls are open."""
     async with impatient_client() as client:
-        rules = rules_of(await in_force(client))
+        value = await in_force(client)
+        rules = rules_of(value)
         if not rules:
             say("no rules are in force: mail-loop alerts apply alerts.yaml")
             return
@@ -155,18 +143,35 @@ async def show(say: Say) -> None:
         off = [one.name for one in await client.read_automations() if is_ours(one) and not one.enabled]
         for paused in off:
             say(f"switched off in Prefect: {paused.removeprefix(PREFIX)}")
-        open_calls = 0
-        for variable in await client.read_variables(limit=PAGE):
-            if variable.name.startswith(STATES) and isinstance(variable.value, dict):
-                for rule_name, fields in variable.value.items():
-                    standing = Standing.model_validate(fields)
-                    if standing.called:
-                        open_calls += 1
-                        since = f"{standing.since:%Y-%m-%d %H:%M} UTC" if standing.since else "some time"
-                        loop = variable.name.removeprefix(STATES)
-                        say(one_line(f"called: {loop} is {standing.outcome} since {since} (rule {rule_name})"))
-        if not open_calls:
+        lines = [*await _outages(client), *await silences(client, rules, value.get("automations", {}))]
+        for line in lines:
+            say(line)
+        if not any(line.startswith("called: ") for line in lines):
             say("nobody has been called for anything that goes on")
+
+
+async def _outages(client: PrefectClient) -> list[str]:
+    """A sentence for each outage, whether somebody has been called for it or the channels have yet to take the call."""
+    found = []
+    offset, page = 0, PAGE
+    while page == PAGE:
+        where = {"variables": {"name": {"like_": STATES}}, "limit": PAGE, "offset": offset}
+        variables = (await client.request("POST", "/variables/filter", json=where)).json()
+        page, offset = len(variables), offset + PAGE
+        for variable in variables:
+            for rule, fields in variable["value"].items():
+                standing = Standing.model_validate(fields)
+                if standing.called:
+                    untaken = [channel for channel, call in standing.pending.items() if await _is_untaken(client, call)]
+                    since = f"{standing.since:%Y-%m-%d %H:%M} UTC" if standing.since else "some time"
+                    loop = variable["name"].removeprefix(STATES)
+                    called = f"not called yet, for {', '.join(untaken)} has not taken it" if untaken else "called"
+                    found.append(one_line(f"{called}: {loop} is {standing.outcome} since {since} (rule {rule})"))
+    return found
+
+
+async def _is_untaken(client: PrefectClient, call: Pending) -> bool:
+    return datetime.now(UTC) - call.at >= SETTLED and not await was_taken(client, call.event)
 
 
 async def in_force(client: PrefectClient) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from prefect.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification, SendNotification
 
-from tasks.alert_store import ALIVE, CALL, CHANNEL, CHECKED, RULE, WATCHED
-from tasks.alerting import sign
+from tasks.alert_store import CALL, CHANNEL, EVERY_SPAN, RULE, watched
 from tasks.alerts import message
 from tasks.alerts.markup import Markup, shown
-from tasks.alerts.rules import Rule
+from tasks.alerts.rules import TRIAL, Rule
+from tasks.alerts.silence import spans
+from tasks.mail.model.intervals import span as length_of
 
 PREFIX = "mail-loop alert: "
 DESCRIPTION = "Written by mail-loop alerts apply, which puts it back to what its file says."
@@ -20,7 +21,7 @@ EVERY_LOOP = "mail-loop.loop.*"
 
 
 def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup) -> list[AutomationCore]:
-    """What a rule is for one channel: one that calls and tells of the recovery, and for silence one more."""
+    """What a rule is for one channel: one that calls and tells of the recovery, and for silence one for each span."""
     told = SendNotification(
         block_document_id=block,
         subject=shown("{{ event.payload.subject }}", markup),
@@ -40,25 +41,30 @@ def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup
     )
     if rule.when != "silent":
         return [calling]
-    return [calling, silence(name, rule, channel, block, markup)]
+    return [calling, *(silence(name, rule, channel, block, markup, span) for span in spans(rule.within or ""))]
 
 
-def silence(name: str, rule: Rule, channel: str, block: UUID, markup: Markup) -> AutomationCore:
-    """Calls once when a loop has had no good check for so long."""
+def silence(name: str, rule: Rule, channel: str, block: UUID, markup: Markup, span: str) -> AutomationCore:
+    """Calls once when a loop that may be silent for so long, which its last good check has said, has been.
+
+    The event that says so counts for the automations of all spans, and starts the clock of one anew.
+    """
     loops = [f"mail-loop.loop.{loop}" for loop in rule.loops] if rule.loops else EVERY_LOOP
-    templates = message.silent(rule.within or "")
-    subject, body = (shown(one, markup, message.LONGEST, (message.LINK,)) for one in templates)
+    longer = "" if span == rule.within else f" within {span}"
+    subject, body = (shown(one, markup, message.LONGEST, (message.LINK,)) for one in message.silent(span))
+    if rule.loops != (TRIAL,):  # which has no schedule
+        body = message.ONLY_IF_SCHEDULED + body
     return AutomationCore(
-        name=f"{PREFIX}{name} to {channel}{SILENCE}",
+        name=f"{PREFIX}{name} to {channel}{SILENCE}{longer}",
         description=DESCRIPTION,
         trigger=EventTrigger(
             posture=Posture.Proactive,
-            match=ResourceSpecification({"prefect.resource.id": loops, ALIVE: sign((rule.loops or ("",))[0])}),
-            after={CHECKED, WATCHED},
-            expect={CHECKED},
+            match=ResourceSpecification({"prefect.resource.id": loops, RULE: name}),
+            after={watched(span)},
+            expect={EVERY_SPAN},
             for_each={"prefect.resource.id"},
             threshold=1,
-            within=rule.silence,
+            within=length_of(span) or rule.silence,
         ),
         actions=[SendNotification(block_document_id=block, subject=subject, body=body)],
     )

@@ -138,8 +138,9 @@ class _Play:
                 for channel in rule.channels:
                     markup = known(before.get("markup", {}).get(channel))
                     wanted = automations(key, rule, channel, UUID(before["channels"][channel]), markup)
-                    made += [await self.client.create_automation(one) for one in wanted]
-                    silent[key][channel] = str(made[-1])  # the one on silence comes last
+                    ids = [await self.client.create_automation(one) for one in wanted]
+                    made += ids
+                    silent[key][channel] = str(ids[1])  # the one on silence of the rule's own length comes second
             added = {key: rule.model_dump(mode="json", exclude_unset=True) for key, rule in copies.items()}
             changes = {"rules": before["rules"] | added, "automations": before["automations"] | silent}
             await write(self.client, RULES, before | changes)

@@ -1,8 +1,11 @@
-"""The loops that the server knows: those that have a deployment of their own, and those within a fleet or a matrix."""
+"""The loops that the server knows, and what starts their checks: of deployments of their own, and within others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient
@@ -14,51 +17,116 @@ from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.errors import ConfigError
+from tasks.metrics.loop import Intervals
+from tasks.schedules import Schedule, active, interval
 
 SINGLE = ("mail-loop-check", "inbound-check")
 FLEET, MATRIX = "fleet-check", "loop-matrix"
 MOST_DEPLOYMENTS = 10_000
 PAGE = 200
 
+Loops = dict[str, Mapping[str, Any]]
 
-async def known_loops(client: PrefectClient) -> dict[str, Mapping[str, Any]]:
-    """The loops that the server has deployments of, with what their parameters say of them.
 
-    The files of a fleet are on the machine of its worker: the loops in them are known where that is this one.
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployment of checks. `complete`: whether all its loops are known; files may be on the machine of the worker.
+
+    `loops`: what its parameters say of each. `starts`: the schedules that are active, with the loops of each.
     """
-    single: dict[str, Mapping[str, Any]] = {}
-    inside: dict[str, Mapping[str, Any]] = {}
+
+    id: str
+    loops: Loops
+    starts: tuple[tuple[Schedule, Loops], ...]
+    complete: bool
+    single: bool
+
+
+async def deployed(client: PrefectClient) -> list[Deployed]:
+    """All deployments of checks that the server has."""
+    found = []
     for name in (*SINGLE, FLEET, MATRIX):
         for offset in range(0, MOST_DEPLOYMENTS, PAGE):
             flows = FlowFilter(name=FlowFilterName(any_=[name]))
             page = await client.read_deployments(flow_filter=flows, limit=PAGE, offset=offset)
-            for one in page:
-                if name in SINGLE:
-                    single |= {str(one.parameters["name"]): one.parameters} if "name" in one.parameters else {}
-                else:
-                    inside |= _inside(name, one)
+            found += [deployed_as(name, one) for one in page]
             if len(page) < PAGE:
                 break
-    return inside | single
+    return found
 
 
-def _inside(flow: str, deployment: DeploymentResponse) -> dict[str, Mapping[str, Any]]:
-    """The loops of a fleet or a matrix; of one that is wrong none, for nothing of it is checked either."""
-    given = deployment.parameters
+async def known_loops(client: PrefectClient) -> Loops:
+    """The loops that the server has deployments of, with what their parameters say of them."""
+    return parameters_of(await deployed(client))
+
+
+def parameters_of(deployments: Iterable[Deployed]) -> Loops:
+    """What is said of each loop: by a deployment of its own, else by one of many."""
+    found: Loops = {}
+    for one in sorted(deployments, key=lambda one: one.single):
+        found |= one.loops
+    return found
+
+
+def schedules_of(deployments: Iterable[Deployed]) -> dict[str, list[tuple[str, Schedule]]]:
+    """What starts the checks of each loop, with the id of the deployment: only loops that something starts."""
+    found: defaultdict[str, list[tuple[str, Schedule]]] = defaultdict(list)
+    for one in deployments:
+        for schedule, loops in one.starts:
+            for loop in loops:
+                found[loop].append((one.id, schedule))
+    return dict(found)
+
+
+async def intervals(client: PrefectClient, now: datetime) -> Intervals:
+    """How often the checks of each loop are due at present."""
+    deployments = await deployed(client)
+    known: dict[str, timedelta | None] = {}  # many loops have the same schedule
+
+    async def often(schedules: Sequence[Schedule]) -> timedelta | None:
+        if (key := repr(schedules)) not in known:
+            known[key] = await interval(schedules, now)
+        return known[key]
+
+    loops = {loop: await often([one for _, one in starts]) for loop, starts in schedules_of(deployments).items()}
+    groups = {one.id: await often([start for start, _ in one.starts]) for one in deployments if not one.complete}
+    return Intervals(*({name: time for name, time in found.items() if time} for found in (loops, groups)))
+
+
+def deployed_as(flow: str, deployment: DeploymentResponse) -> Deployed:
+    loops, complete = _loops(flow, deployment.parameters)
+    starts = []
+    for one in active(deployment):
+        own = one.parameters != deployment.parameters
+        started, all_known = _loops(flow, one.parameters) if own else (loops, True)
+        starts.append((one.schedule, started))
+        complete = complete and all_known
+    return Deployed(str(deployment.id), loops, tuple(starts), complete, flow in SINGLE)
+
+
+def _loops(flow: str, given: Mapping[str, Any]) -> tuple[Loops, bool]:
+    """The loops of these parameters, and whether they are all; where they are wrong none, for nothing is checked."""
+    if flow in SINGLE:
+        # An inbound check may leave its name out.
+        name = given.get("name", "inbound" if flow == SINGLE[1] else None)
+        return ({} if name is None else {str(name): given}), True
+    missing: list[ConfigError] = []
     try:
-        configs = [*(_of_fleet(given) if flow == FLEET else _of_matrix(given))]
+        configs = [*(_of_fleet(given, missing) if flow == FLEET else _of_matrix(given))]
     except ConfigError:
-        return {}
-    return {config.name: config.model_dump(mode="json", exclude_unset=True) for config in configs}
+        return {}, True
+    return {one.name: one.model_dump(mode="json", exclude_unset=True) for one in configs}, not missing
 
 
-def _of_fleet(given: Mapping[str, Any]) -> Iterator[LoopConfig | InboundConfig]:
+def _of_fleet(given: Mapping[str, Any], missing: list[ConfigError]) -> Iterator[LoopConfig | InboundConfig]:
     if isinstance(loops := given.get("loops"), Mapping) and loops:
         yield from (one.config for one in planned(fleet_config({"loops": loops})))
     files = given.get("files")
     paths = [file for file in files if isinstance(file, str)] if isinstance(files, list) else []
     for _, found in loaded(paths):
-        if not isinstance(found, ConfigError):
+        if isinstance(found, ConfigError):
+            missing.append(found)
+        else:
             yield from (one.config for one in planned(found))
 
 

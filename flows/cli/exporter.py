@@ -18,15 +18,17 @@ import httpx
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 from prometheus_client import write_to_textfile
 
+from flows.alerts.loops import intervals
 from flows.prefect_api.check_runs import Sightings
 from flows.prefect_api.connection import own_login
-from flows.prefect_api.probe import api_error, probe, shown
+from flows.prefect_api.probe import api_error, impatient_client, probe, shown
 from flows.server.metrics_http import application, listening
 from tasks.mail.model.errors import ConfigError, describe_os_error
 from tasks.metrics.collector import Board
 
 FIRST_SECONDS = 600.0  # that the first read may take: it asks for each loop
 READ_SECONDS = 60.0
+SCHEDULES_SECONDS, SCHEDULES_REST = 30.0, 50  # between two reads of the schedules, and so many times what one took
 STALE_READS = 3
 UMASK = 0o022  # the node exporter runs as somebody else
 
@@ -89,11 +91,17 @@ async def _until_a_signal(work: Coroutine[Any, Any, None]) -> None:
 async def _read_on(board: Board, url: str, textfile: Path | None, interval: float) -> None:
     """Read Prefect again and again, and say when that no longer works, and when it does again."""
     sightings, limit, trouble = Sightings(_now), FIRST_SECONDS, ""
+    schedules_due = 0.0
     while True:
         begun, before, trouble = time.monotonic(), trouble, ""
         try:
             with own_login():  # each time anew: a server of ours that is started later has one, too
                 async with asyncio.timeout(limit):
+                    if begun >= schedules_due:
+                        async with impatient_client() as client:
+                            board.scheduled(await intervals(client, _now()))
+                        took = time.monotonic() - begun
+                        schedules_due = begun + max(SCHEDULES_SECONDS, SCHEDULES_REST * took)
                     found = await sightings.read()
         except Exception as error:
             board.failed()

@@ -27,7 +27,6 @@ from flows.prefect_api.probe import impatient_client
 from tasks.groups.matrix import matrix_name
 from tasks.history.record import extracted, read
 from tasks.mail.model.result import LoopResult
-from tasks.metrics.loop import KEPT, LONGEST, REMEMBERED
 from tasks.metrics.recent import Seen
 from tasks.metrics.run import Sighting, identity, of_a_result, of_a_state
 from tasks.publish import artifact_key
@@ -37,6 +36,9 @@ APART = timedelta(seconds=30)  # between the order in which runs end and that in
 REMEMBER = timedelta(hours=2)
 GRACE = timedelta(seconds=30)  # after the end of a run, in which its event may still come: it is stored with others
 AHEAD = timedelta(days=1)  # the clock of a worker may be: its events are read all the same
+NEWEST = 11  # checks of a loop that are looked at to know how it stands: the last success may be one of them
+KNOWN = timedelta(days=70)  # since when a loop must have been checked to be known
+AUTO_SCHEDULED = "prefect.tag.auto-scheduled"  # a run that a schedule has started, among what an event is related to
 OLDEST = datetime(2020, 1, 1, tzinfo=UTC)  # before any run
 
 
@@ -90,9 +92,9 @@ class Sightings:
 
     async def _begin(self, client: PrefectClient, now: datetime) -> None:
         """How each loop stands that was not given up long ago: its newest checks."""
-        async for loop, at, result in _newest_of_each_loop(client, now - KEPT * LONGEST):
+        async for loop, at, result in _newest_of_each_loop(client, now - KNOWN):
             where = checked(OLDEST, now + AHEAD, EventOrder.DESC, [loop])
-            page = await client.read_events(where, limit=REMEMBERED)
+            page = await client.read_events(where, limit=NEWEST)
             for event in page.events:
                 self._take_event(event, now)
             if not page.events:
@@ -106,15 +108,15 @@ class Sightings:
             self._found.unreadable += 1
             return
         # A clock that runs ahead would keep a loop from ever being stale.
-        self._take(result, min(_plain(event.occurred), now), now)
+        self._take(result, min(_plain(event.occurred), now), now, _scheduled_by(event))
 
-    def _take(self, result: LoopResult, at: datetime, now: datetime) -> None:
+    def _take(self, result: LoopResult, at: datetime, now: datetime, deployment: str | None = None) -> None:
         run = result.flow_run_id or ""
         if not self._results.add(identity(result), now) or run in self._by_state:
             return
         if run:
             self._told.add(run, now)
-        (self._found.known if self._read_at is None else self._found.new).append(of_a_result(result, at))
+        (self._found.known if self._read_at is None else self._found.new).append(of_a_result(result, at, deployment))
 
     async def _read_runs(self, client: PrefectClient, now: datetime) -> None:
         """Take note of runs that have ended, and settle those of which no event has come."""
@@ -136,17 +138,27 @@ class Sightings:
 
     def _settle(self, run: FlowRun, results: list[LoopResult], now: datetime) -> None:
         at = min(_plain(run.end_time or now), now)
+        deployment = str(run.deployment_id) if run.auto_scheduled else None
         for result in results:
-            self._take(result, at, now)
+            self._take(result, at, now, deployment)
         if results or run.state is None:
             return
         # The state of a matrix is named after the worst of its loops, and is no verdict on any of them.
         matrix = "senders" in run.parameters
         loop, name = loop_named_in(run), run.state.name or ""
-        told = of_a_state(matrix_name(loop) if matrix else loop, at, run.state.type.value, "" if matrix else name)
+        told = of_a_state(
+            matrix_name(loop) if matrix else loop, at, run.state.type.value, "" if matrix else name, deployment
+        )
         if told.verdict is not None:
             self._by_state.add(str(run.id), now)
         self._found.new.append(told)
+
+
+def _scheduled_by(event: ReceivedEvent) -> str | None:
+    """The id of the deployment whose schedule has started the run that sent this; None where somebody has."""
+    related = {one.role: one.id for one in event.related if one.id != AUTO_SCHEDULED}
+    started = any(one.id == AUTO_SCHEDULED for one in event.related)
+    return related.get("deployment", "").removeprefix("prefect.deployment.") or None if started else None
 
 
 def _plain(moment: datetime) -> datetime:

@@ -12,12 +12,20 @@ LONGEST, LONGEST_WHO = 500, 150  # characters: with subject and link no service 
 LINK = ("://", ": //")  # in the words of others: only our own link, to the run, works
 IN_OUR_LINK = str.maketrans({char: f"%{ord(char):02X}" for char in "\\*_~`|<>&@"})  # markup; the address is the same
 
-# For Prefect's templates, which see the last event that counted as good. `{within}` is filled in here.
+# For Prefect's templates, which see the event from which on the loop was silent. WITHIN is filled in here.
 SILENT_SUBJECT = "[mail-loop] {{ event.payload.loop }}: silent"
 SILENT_BODY = (
     "No good check of {{ event.payload.loop }} has come within WITHIN, which is no verdict on the mail: see whether "
     "worker, schedule and machine are up.\n"
     "The last one: {{ (event.occurred | string)[:16] }} UTC: {{ event.payload.sentence }}"
+)
+
+# An action has no condition of its own: a call whose text cannot be made is not made. While a schedule is switched off,
+# nothing is due.
+UNSCHEDULED = "nobody_is_called_for_a_loop_without_an_active_schedule"
+ONLY_IF_SCHEDULED = (
+    "{% if not (deployment and not deployment.paused and deployment.schedules | selectattr('active') | list) %}"
+    f"{{{{ {UNSCHEDULED}() }}}}{{% endif %}}"
 )
 
 

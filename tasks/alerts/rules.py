@@ -63,7 +63,8 @@ class Rule(Strict):
     """When somebody is called, and through which channels.
 
     A failing loop has had `checks` errors in a row, a degraded one so many warnings; `recovered_after` good checks in a
-    row end that. A silent one has had no good check within so long, nor an error that a failing rule has called for.
+    row end that. A silent one has a schedule, but has had no good check within so long although one was due, nor an
+    error that a failing rule has called for.
     """
 
     when: Literal["failing", "degraded", "silent"] = Field(description="What calls: failing, degraded or silent")
@@ -92,6 +93,12 @@ class Rule(Strict):
     def holds_for(self, loop: str) -> bool:
         """Whether the loop is one of its."""
         return self.loops is None or loop in self.loops or loop == TRIAL
+
+    def misses(self, loop: str) -> bool:
+        """Whether it is about silence, and that of this loop; that of the trial is missed by copies made for it."""
+        if self.when != "silent":
+            return False
+        return self.loops == (TRIAL,) if loop == TRIAL else self.holds_for(loop)
 
 
 class Alerts(Strict):

@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tasks.metrics.counters import Counters
-from tasks.metrics.loop import Loop
+from tasks.metrics.loop import Intervals, Loop
 from tasks.metrics.run import Sighting, is_loop_name
 
 AT_NOUGHT = 4  # reads for which a new loop is shown with nought: a scrape should fall between
@@ -38,6 +38,7 @@ class Board(Collector):
         self._clock, self._patience, self._most_loops, self._exclude = clock, patience, most_loops, tuple(exclude)
         self._lock = Lock()
         self._loops: dict[str, Loop] = {}
+        self._intervals = Intervals()
         self._held: dict[str, tuple[int, list[Sighting]]] = {}
         self._read_at: datetime | None = None
         self._resumed: datetime | None = None  # when Prefect could be read again
@@ -93,6 +94,11 @@ class Board(Collector):
                 for sighting in sightings:
                     self._counters.count(sighting)
 
+    def scheduled(self, intervals: Intervals) -> None:
+        """Take how often loops are due."""
+        with self._lock:
+            self._intervals = intervals
+
     def failed(self) -> None:
         """Prefect could not be read."""
         with self._lock:
@@ -124,7 +130,11 @@ class Board(Collector):
 
     def _forget(self, now: datetime) -> None:
         """Drop loops that are gone: while Prefect cannot be read, none is known to be."""
-        gone = [name for name, loop in self._loops.items() if loop.gone(now, self._resumed)]
+        gone = [
+            name
+            for name, loop in self._loops.items()
+            if loop.gone(now, loop.interval(name, self._intervals), self._resumed)
+        ]
         for name in gone:
             del self._loops[name]
             self._held.pop(name, None)
@@ -162,7 +172,9 @@ class Board(Collector):
             "mail_loop_last_check_timestamp_seconds", "When a check last ended, whatever it found.", labels=["loop"]
         )
         interval = GaugeMetricFamily(
-            "mail_loop_check_interval_seconds", "Usual time between two checks, as observed.", labels=["loop"]
+            "mail_loop_check_interval_seconds",
+            "Time between two checks, by the schedule; none without one.",
+            labels=["loop"],
         )
         expiry = GaugeMetricFamily(
             "mail_loop_certificate_expiry_timestamp_seconds",
@@ -171,11 +183,13 @@ class Board(Collector):
         )
         blind = self._failures >= FAILURES or not self._is_recent()
         for name, loop in self._loops.items():
-            if not blind and (is_up := loop.up(now)) is not None:
+            due = loop.interval(name, self._intervals)
+            if not blind and (is_up := loop.up(now, due)) is not None:
                 up.add_metric([name], float(is_up))
             success.add_metric([name], loop.success.timestamp() if loop.success else 0.0)
             last.add_metric([name], loop.last.timestamp())
-            interval.add_metric([name], loop.interval.total_seconds())
+            if due is not None:
+                interval.add_metric([name], due.total_seconds())
             for leg, (_, not_after) in loop.certificates.items():
                 expiry.add_metric([name, leg], not_after.timestamp())
         return [up, success, last, interval, expiry]

@@ -2,75 +2,66 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime, timedelta
 
 from tasks.metrics.run import LEGS, Sighting
 
-REMEMBERED = 11  # runs, for the ten gaps between them
-MANY = 4  # gaps, of which one may be an outage
 FRESH = 3  # intervals for which a verdict is taken for the present
 KEPT = 10  # intervals without any run after which a loop is gone, but
 KEPT_AT_LEAST = timedelta(days=1)
-ASSUMED = timedelta(minutes=15)  # between the checks of a loop of which only one is known
-SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
+ASSUMED = timedelta(minutes=15)  # in place of the interval of a loop that has no schedule
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """How often checks are due, by the schedules of Prefect: of loops, and of deployments whose loops are not known."""
+
+    loops: Mapping[str, timedelta] = field(default_factory=dict)
+    groups: Mapping[str, timedelta] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Loop:
-    """Moments are UTC, and of the end of a run."""
+    """Moments are UTC, and of the end of a run. `last`: of the newest, whatever it found."""
 
-    ends: deque[datetime] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    last: datetime = NEVER
     judged: datetime | None = None
     good: bool = False
     success: datetime | None = None
+    scheduled: tuple[datetime, str] = (NEVER, "")  # the newest run that a schedule has started, and its deployment
     certificates: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
 
     def see(self, sighting: Sighting) -> None:
         """Learn from a run, whatever was learnt before, and in any order."""
-        self._end(sighting.at)
+        self.last = max(self.last, sighting.at)
         if sighting.good is not None and (self.judged is None or sighting.at >= self.judged):
             self.judged, self.good = sighting.at, sighting.good
         if sighting.good and (self.success is None or sighting.at > self.success):
             self.success = sighting.at
+        if sighting.deployment:
+            self.scheduled = max(self.scheduled, (sighting.at, sighting.deployment))
         for leg, tls in (sighting.result.tls if sighting.result else {}).items():
             if leg in LEGS and tls.not_after is not None:
                 self._certificate(leg, sighting.at, tls.not_after)
-
-    def _end(self, at: datetime) -> None:
-        """Keep the newest, in their order."""
-        ends = sorted({*self.ends, at})
-        self.ends.clear()
-        self.ends.extend(ends)
 
     def _certificate(self, leg: str, seen: datetime, not_after: datetime) -> None:
         """A later check that came as far as TLS has the say; one that did not leaves what is known."""
         if leg not in self.certificates or seen >= self.certificates[leg][0]:
             self.certificates[leg] = seen, not_after
 
-    @property
-    def last(self) -> datetime:
-        """When the newest run ended, whatever it found."""
-        return self.ends[-1]
+    def interval(self, name: str, intervals: Intervals) -> timedelta | None:
+        """How often it is due; None where it has no schedule, so that it cannot be silent."""
+        return intervals.loops.get(name) or intervals.groups.get(self.scheduled[1])
 
-    @property
-    def interval(self) -> timedelta:
-        """The usual time between two runs: the longest of the newest, but of many the longest but one.
-
-        Neither a few checks by hand nor an outage moves it.
-        """
-        gaps = sorted(later - earlier for earlier, later in pairwise(self.ends))
-        usual = gaps[-2 if len(gaps) >= MANY else -1] if gaps else ASSUMED
-        return min(max(usual, SHORTEST), LONGEST)
-
-    def up(self, now: datetime) -> bool | None:
+    def up(self, now: datetime, interval: timedelta | None) -> bool | None:
         """Whether mail gets through, by the newest run that says something about it; None once that is too old."""
-        if self.judged is None or now - self.judged > FRESH * self.interval:
+        if self.judged is None or now - self.judged > FRESH * (interval or ASSUMED):
             return None
         return self.good
 
-    def gone(self, now: datetime, since: datetime | None = None) -> bool:
+    def gone(self, now: datetime, interval: timedelta | None, since: datetime | None = None) -> bool:
         """Whether nobody runs it any more; `since` when that could be seen, if it could not be before."""
-        return now - max(self.last, since or self.last) > max(KEPT * self.interval, KEPT_AT_LEAST)
+        return now - max(self.last, since or self.last) > max(KEPT * (interval or ASSUMED), KEPT_AT_LEAST)

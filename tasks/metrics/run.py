@@ -35,11 +35,15 @@ VERDICTS: dict[Outcome, tuple[Status, ...]] = dict.fromkeys(Outcome, (Status.ERR
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A run of a loop that ended, and when: with its result, or with what its state alone tells."""
+    """A run of a loop that ended, and when: with its result, or with what its state alone tells.
+
+    `deployment`: the id of that whose schedule has started it.
+    """
 
     at: datetime
     check: Check
     result: LoopResult | None = None
+    deployment: str | None = None
 
     @property
     def loop(self) -> str:
@@ -73,14 +77,14 @@ class Sighting:
         return [(leg, name, seconds) for leg, name, seconds in times if seconds is not None and is_time(seconds)]
 
 
-def of_a_result(result: LoopResult, at: datetime) -> Sighting:
+def of_a_result(result: LoopResult, at: datetime, deployment: str | None = None) -> Sighting:
     """`at` is when the check ended."""
-    return Sighting(at, of_result(result, at), result)
+    return Sighting(at, of_result(result, at), result, deployment)
 
 
-def of_a_state(loop: str, at: datetime, kind: str, name: str) -> Sighting:
+def of_a_state(loop: str, at: datetime, kind: str, name: str, deployment: str | None = None) -> Sighting:
     """A run that has ended without a record, from its state: type and name."""
-    return Sighting(at, of_state(loop, at, kind, name, None))
+    return Sighting(at, of_state(loop, at, kind, name, None), None, deployment)
 
 
 def is_loop_name(name: str) -> bool:

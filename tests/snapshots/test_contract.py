@@ -56,6 +56,7 @@ from tasks.mail.report.journey_text import lines as journey_lines
 from tasks.mail.report.report import attempts, line, markdown, timeline, who_acts
 from tasks.mail.report.svg.draw import svg
 from tasks.metrics.collector import Board
+from tasks.metrics.loop import Intervals
 from tasks.metrics.run import Sighting, of_a_result, of_a_state
 from tasks.parameters import configuration_of
 from tasks.publish import ARRIVED, UNPUBLISHED, artifact_key
@@ -174,6 +175,7 @@ def entrypoint(flow: Flow[..., Any]) -> str:
 def test_metrics_have_the_same_names_types_labels_and_help() -> None:
     now = START + len(MANY) * QUARTER
     board = Board(lambda: now, timedelta(days=1), 100, "1.2.3")
+    board.scheduled(Intervals({"office": QUARTER}))
     known: list[Sighting] = [of_a_result(result, at) for result, at in MANY]
     board.read([*known[1:], of_a_state("office", now, "CRASHED", "Crashed")], known[:1], 0, 0.5)
     shown = {}

@@ -6,10 +6,12 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect import flow
@@ -29,10 +31,12 @@ from flows.server import processes
 from flows.server.login import known
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.setup import crash_automation
-from tasks.alert_store import RULES, STATE, write
+from flows.setup.bootstrap import ROOT
+from tasks.alert_store import RULES, STATE, last_watched, write
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of
 from tasks.alerts.rules import Alerts
+from tasks.alerts.silence import LONGER
 from tasks.mail.config.loop import validated
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Status
@@ -41,7 +45,7 @@ from tasks.publish import publish
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import Scene, deployment_on, until, worker
 from tests.prefect.observability.pager import Pager
-from tests.prefect.records import ALLOWED, SOCKETS_LEFT_OPEN, forget_server, leave_connections, places_of
+from tests.prefect.records import ALLOWED, PASSWORD, SOCKETS_LEFT_OPEN, forget_server, leave_connections, places_of
 
 # Apprise reads pictures with what Python is about to lose.
 pytestmark = [
@@ -51,6 +55,7 @@ pytestmark = [
 
 GOOD, LATE, LOST = (Status.OK, Outcome.DELIVERED), (Status.WARNING, Outcome.LATE), (Status.ERROR, Outcome.LOST)
 SKIPPED = (Status.WARNING, Outcome.SKIPPED)
+SPANS = [f" within {span}" for span in LONGER]
 ONE = {"failing": {"when": "failing", "recovered_after": 1, "channels": ["pager"]}}
 
 
@@ -246,13 +251,14 @@ async def test_what_the_file_says_is_what_there_is_and_nothing_else_is_touched(g
         created = await client.create_automation(foreign)
         await apply(ONE)
         said = await apply(two)
-        assert said == ["created: quiet to chat", "created: quiet to chat, no check", "in force: 2 rules, 2 channels"]
+        quiet = ["quiet to chat", *(f"quiet to chat, no check{more}" for more in ("", *SPANS))]
+        assert said == [*(f"created: {one}" for one in quiet), "in force: 2 rules, 2 channels"]
         before = sorted((one.name, str(one.id)) for one in await client.read_automations())
         assert await apply(two) == ["in force: 2 rules, 2 channels"]
         assert sorted((one.name, str(one.id)) for one in await client.read_automations()) == before
         said = await apply({"failing": {"when": "failing", "checks": 3, "channels": ["pager"]}})
         assert said[-1] == "in force: 1 rule, 1 channel"
-        assert {"removed: quiet to chat", "removed: quiet to chat, no check", "removed: channel chat"} <= set(said)
+        assert {*(f"removed: {one}" for one in quiet), "removed: channel chat"} <= set(said)
         names = [one.name for one in await client.read_automations()]
         assert sorted(names) == sorted([crash_automation.NAME, foreign.name, f"{PREFIX}failing to pager"])
         await client.delete_automation(created)
@@ -359,25 +365,93 @@ async def test_a_loop_that_is_only_within_a_fleet_or_a_matrix_is_known(ground: G
     assert hosts_of(known["in-a-fleet"]) == {"relay.example.org", "imap.example.net", "b.test", "d.test", "example.net"}
 
 
-async def test_a_worker_that_dies_is_called_for_once_and_its_return_too(ground: Ground, pager: Pager) -> None:
-    """A schedule, a real worker, and a loop that is well: nobody checks it any more, and somebody is told."""
-    await apply({"quiet": {"when": "silent", "within": "1m", "channels": ["pager"]}})
-    soon = IntervalSchedule(interval=timedelta(seconds=20), anchor_date=datetime.now(UTC))
-    schedules = [DeploymentScheduleCreate(schedule=soon, slug="soon", active=True)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SANDBOX_PASSWORD", "canary")
-        await asyncio.to_thread(serve, ground.home, ground.port)
-        processes.stop(ground.home, WORKER)
-        with (ground.home / "secrets.allow").open("a", encoding="utf-8") as allowed:
-            allowed.write(ALLOWED)
-        async with Api(ground.url) as api, Scene("deserted", "none", api) as scene:
-            await deployment_on("deserted", schedules=schedules, parameters=scene.parameters())
-            with worker(ground.home, ground.port, "deserted") as running:
-                await until(lambda: scene.smtp.count("DATA") >= 2, "no check is run")
-                os.killpg(running.pid, signal.SIGKILL)
-            await pager.rings("deserted", ["silent"], seconds=180.0)
-            assert "No good check of deserted has come within 1m" in pager.texts[-1]
-            with worker(ground.home, ground.port, "deserted"):
-                await pager.rings("deserted", ["silent", "recovered"], seconds=120.0)
+async def mail_loop(*arguments: str | Path, **env: str) -> list[str]:
+    """Run the command as the README does; returns what it says."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "flows.cli.main", *map(str, arguments)),
+        env=os.environ | env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode().splitlines()
+
+
+async def is_watched(loop: str) -> bool:
+    async with get_client() as client:
+        return await last_watched(client, loop, "silent") is not None
+
+
+async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_called_for_once_and_its_return_too(
+    ground: Ground, pager: Pager, tmp_path: Path
+) -> None:
+    """With the rules of the examples, but for their 45 minutes: one is all that this waits.
+
+    A loop is checked by hand, one has a schedule that is switched off after its check, one will be due in an hour only,
+    and one loses its worker: that one alone is called for. What it knows of calls, `alerts show` says.
+    """
+    example = (ROOT / "examples" / "alerts.yaml").read_text(encoding="utf-8")
+    (tmp_path / "alerts.yaml").write_text(example.replace("45m", "1m"), encoding="utf-8")
+    env = {"PREFECT_API_URL": ground.url, "PREFECT_API_AUTH_STRING": known(ground.home) or ""}
+    env |= {"PAGER_URL": pager.url("json"), "CHAT_URL": pager.url(), "SANDBOX_PASSWORD": PASSWORD}
+    await asyncio.to_thread(serve, ground.home, ground.port)
+    processes.stop(ground.home, WORKER)
+    with (ground.home / "secrets.allow").open("a", encoding="utf-8") as allowed:
+        allowed.write(ALLOWED)
+    async with (
+        Api(ground.url) as api,
+        Scene("deserted", "none", api) as deserted,
+        Scene("resting", "none", api) as resting,
+        Scene("hourly", "none", api) as hourly,
+        Scene("by-hand", "none", api) as by_hand,
+    ):
+        said = await mail_loop("alerts", "apply", tmp_path / "alerts.yaml", **env)
+        assert said[-1] == "in force: 3 rules, 2 channels"
+        await deployment_on("deserted", schedules=every(20), parameters=deserted.parameters())
+        await one_more("deserted", "hourly", schedules=every(3600), parameters=hourly.parameters())
+        off = await one_more("deserted", "resting", schedules=every(20), parameters=resting.parameters())
+        (tmp_path / "by-hand.json").write_text(json.dumps(by_hand.parameters()), encoding="utf-8")
+        checked_by_hand = asyncio.create_task(mail_loop("check", tmp_path / "by-hand.json", **env))
+        with worker(ground.home, ground.port, "deserted") as running:
+            for loop in ("resting", "hourly", "deserted"):
+                await until(lambda loop=loop: is_watched(loop), f"no check of {loop} is run")  # type: ignore[misc]
+            async with get_client() as client:
+                await client.pause_deployment(off)
+            os.killpg(running.pid, signal.SIGKILL)
+        assert await checked_by_hand
+        await pager.rings("deserted", ["silent"], seconds=180.0)
+        assert "No good check of deserted has come within 1m" in pager.texts[-1]
+        said = await mail_loop("alerts", "show", **env)
+        (line,) = [line for line in said if "called" in line]
+        assert line.startswith("called: deserted is silent since ")
+        assert line.endswith(" UTC (rule silent)")
+        with worker(ground.home, ground.port, "deserted"):
+            await pager.rings("deserted", ["silent", "recovered"], seconds=120.0)
+        said = await mail_loop("alerts", "show", **env)
+        assert said[-1] == "nobody has been called for anything that goes on"
+        assert [pager.calls(loop) for loop in ("by-hand", "resting", "hourly", "production", "staging")] == [[]] * 5
     async with get_client() as client:
         await client.delete_variable_by_name(RULES)
+
+
+def every(seconds: float) -> list[DeploymentScheduleCreate]:
+    """A schedule whose first check is due at once."""
+    soon = IntervalSchedule(interval=timedelta(seconds=seconds), anchor_date=datetime.now(UTC) + timedelta(seconds=3))
+    return [DeploymentScheduleCreate(schedule=soon, slug="soon", active=True)]
+
+
+async def one_more(pool: str, name: str, **options: Any) -> UUID:
+    """A deployment like that of a work pool, on it."""
+    async with get_client() as client:
+        like = await client.read_deployment_by_name(f"mail-loop-check/{pool}")
+        return await client.create_deployment(
+            like.flow_id,
+            name=name,
+            entrypoint=like.entrypoint,
+            pull_steps=like.pull_steps,
+            work_pool_name=pool,
+            parameter_openapi_schema=like.parameter_openapi_schema,
+            enforce_parameter_schema=True,
+            **options,
+        )

@@ -20,7 +20,7 @@ from tasks.mail.model.outcome import ErrorType, Outcome, Reported, Status
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.metrics.collector import AT_NOUGHT, FAILURES, Board
 from tasks.metrics.counters import BUCKETS
-from tasks.metrics.loop import ASSUMED, LONGEST, SHORTEST, Loop
+from tasks.metrics.loop import ASSUMED, Intervals, Loop
 from tasks.metrics.run import ENDS, LEGS, VERDICTS, Sighting, identity, of_a_result, of_a_state
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,6 +47,10 @@ class Scene:
         """Let time go by, and read."""
         self.now += time
         self.read(*new)
+
+    def due(self, groups: dict[str, timedelta] | None = None, **loops: timedelta) -> None:
+        """What the schedules of Prefect say: how often these loops are due, and those of deployments."""
+        self.board.scheduled(Intervals(loops, groups or {}))
 
     def samples(self, name: str) -> dict[tuple[tuple[str, str], ...], float]:
         return {
@@ -169,6 +173,7 @@ def test_a_run_without_a_record_is_counted_by_the_name_of_its_state(kind: str, n
 def test_up_goes_and_does_not_stay_green_when_nothing_new_comes() -> None:
     """After three intervals nothing is said; when the last success was is still said."""
     scene = Scene()
+    scene.due(office=QUARTER)
     scene.read(known=every_quarter())
     scene.later(3 * QUARTER)
     assert scene.value("mail_loop_up", loop="office") == 1
@@ -217,7 +222,8 @@ def test_a_loop_that_is_gone_goes_away_with_all_its_series() -> None:
 def test_a_loop_that_is_checked_once_a_week_is_not_gone_before_ten_weeks() -> None:
     week = timedelta(weeks=1)
     scene = Scene(patience=20 * week)
-    scene.read(known=[seen(at=START - week), seen()])
+    scene.due(office=week)
+    scene.read(known=[seen()])
     scene.later(3 * week)
     assert scene.value("mail_loop_up", loop="office") == 1
     scene.later(7 * week)
@@ -263,7 +269,7 @@ def test_each_loop_costs_the_same_number_of_series_and_more_loops_than_allowed_c
     scene = Scene(most_loops=50)
     scene.read(known=[check(1)])
     each = series(scene)
-    assert each == 4 + 2 + sum(map(len, VERDICTS.values())) + len(ENDS) + (len(BUCKETS) + 3) + 2 * 14
+    assert each == 3 + 2 + sum(map(len, VERDICTS.values())) + len(ENDS) + (len(BUCKETS) + 3) + 2 * 14
     scene.read(*map(check, range(2, 61)))
     assert series(scene) == 50 * each
     assert scene.value("mail_loop_exporter_loops") == 50
@@ -335,31 +341,47 @@ def test_a_result_is_the_same_wherever_it_is_read_and_another_is_not() -> None:
     assert identity(one.model_copy(update={"flow_run_id": "2"})) != identity(one)
 
 
-@pytest.mark.parametrize(
-    ("minutes", "interval"),
-    [
-        ([], 15),
-        ([0.1], 1),
-        ([15], 15),
-        ([0.1, 0.5, 15], 15),  # by hand first
-        ([15, 15, 15, 15, 600], 15),  # an outage
-        ([600, 15, 15, 0.2, 0.1], 15),
-        ([60 * 24] * 10, 60 * 24),
-        ([60 * 24 * 30] * 4, 60 * 24 * 7),
-    ],
-)
-def test_the_interval_is_the_usual_one(minutes: list[float], interval: float) -> None:
-    loop, at = Loop(), START
-    loop.see(seen(at=at))
-    for gap in minutes:
-        at += MINUTE * gap
-        loop.see(seen(at=at))
-    assert loop.interval == MINUTE * interval
+def test_the_interval_is_that_of_the_schedule_however_often_it_was_checked_by_hand() -> None:
+    scene = Scene()
+    scene.due(office=QUARTER)
+    for minutes in (0, 12.5, 15, 15.1, 90):
+        scene.read(seen(at=START + MINUTE * minutes))
+        assert scene.value("mail_loop_check_interval_seconds", loop="office") == QUARTER.total_seconds()
+
+
+def test_a_loop_without_a_schedule_has_no_interval_so_that_no_rule_finds_it_silent() -> None:
+    """Whatever was checked by hand, and also once its schedule is switched off."""
+    scene = Scene()
+    scene.read(known=every_quarter())
+    assert scene.samples("mail_loop_check_interval_seconds") == {}
+    scene.due(office=QUARTER)
+    assert len(scene.samples("mail_loop_check_interval_seconds")) == 1
+    scene.due()
+    assert scene.samples("mail_loop_check_interval_seconds") == {}
+    assert scene.value("mail_loop_last_success_timestamp_seconds", loop="office") == START.timestamp()
+
+
+def test_a_loop_in_a_file_that_is_not_here_has_the_interval_of_the_deployment_whose_schedule_checked_it() -> None:
+    scene = Scene()
+    scene.due(groups={"fleet": QUARTER})
+    by_schedule = of_a_result(result(), START, "fleet")
+    scene.read(known=[by_schedule, seen(at=START + MINUTE), seen(loop="garage")])
+    assert scene.samples("mail_loop_check_interval_seconds") == {(("loop", "office"),): QUARTER.total_seconds()}
+
+
+def test_a_verdict_of_a_loop_without_a_schedule_is_stale_after_45_minutes() -> None:
+    scene = Scene()
+    scene.read(known=[seen()])
+    scene.later(3 * ASSUMED)
+    assert scene.value("mail_loop_up", loop="office") == 1
+    scene.later(MINUTE)
+    assert scene.value("mail_loop_up", loop="office") is None
 
 
 def test_the_reference_names_every_metric_with_its_type_and_labels() -> None:
     tls = {leg: TlsRecord(protocol="TLSv1.3", cipher="x", not_after=START) for leg in LEGS}
     scene = Scene()
+    scene.due(office=QUARTER)
     scene.read(known=[seen(tls=tls, smtp_stages={"dns": 0.1})])
     exposed = set()
     for family in text_string_to_metric_families(generate_latest(scene.board.registry).decode()):
@@ -393,20 +415,18 @@ moments = st.integers(0, 10**6).map(lambda seconds: START + timedelta(seconds=se
 def test_in_whatever_order_runs_are_read_the_loop_stands_the_same(
     told: list[tuple[Outcome, datetime]], data: st.DataObject
 ) -> None:
-    """And the success is never later than the last check, nor the interval out of bounds."""
+    """And the success is never later than the last check."""
     sightings = [seen(outcome, at) for outcome, at in told]
     loops = (Loop(), Loop())
     for loop, order in zip(loops, (sightings, data.draw(st.permutations(sightings))), strict=True):
         for sighting in order:
             loop.see(sighting)
     one, other = loops
-    assert (one.ends, one.judged, one.success) == (other.ends, other.judged, other.success)
+    assert (one.last, one.judged, one.success) == (other.last, other.judged, other.success)
     now = one.last
-    assert one.up(now) == other.up(now)
+    assert one.up(now, None) == other.up(now, None)
     assert one.success is None or one.success <= one.last
-    assert SHORTEST <= one.interval <= LONGEST
-    assert one.up(now + 3 * LONGEST + MINUTE) is None
-    assert ASSUMED < LONGEST
+    assert one.up(now + 3 * ASSUMED + MINUTE, None) is None
 
 
 reads = st.lists(st.lists(st.tuples(st.sampled_from("abc"), outcomes), max_size=4), max_size=12)
