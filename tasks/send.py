@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
-from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.config.loop import MOST_RETRY_DELAYS, SmtpConfig
 from tasks.mail.model.errors import SmtpFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.safe_text import unlinked
@@ -45,7 +45,7 @@ async def send(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | 
     """Run the task with the retries of this configuration, and take out what it found."""
     configured = send_probe.with_options(
         retries=smtp.retries,
-        retry_delay_seconds=smtp.retry_delays() or 0,
+        retry_delay_seconds=smtp.retry_delays()[:MOST_RETRY_DELAYS] or 0,
     )
     state = await configured(probe, smtp, attempts, return_state=True)  # type: ignore[misc]  # typed as if it were not async
     return await finding(state, Receipt, SmtpFailure)

@@ -43,7 +43,7 @@ Severity = Literal["warning", "critical"]
 
 TOKEN_LENGTH = 6  # hex digits of a probe's id: enough to tell runs apart by eye; a match always takes the whole id
 LONGEST_RETRY_DELAY = 3600.0
-MOST_RETRY_DELAYS = 50  # as many as Prefect takes; it repeats the last one for the retries beyond
+MOST_RETRY_DELAYS = 50  # as many different ones as Prefect takes; the last one is repeated for the retries beyond
 
 SMTP_PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "implicit": 465}
 
@@ -76,7 +76,7 @@ class SmtpConfig(Section):
     )
     subject_prefix: Subject = Field(description="Text that the subject of each probe begins with, such as [mail-loop]")
     timeout: Duration = Field(30.0, description="Seconds that one step of the SMTP dialogue may take")
-    retries: Retries = Field(2, description="Further attempts after a temporary failure (a 4xx reply)")
+    retries: Retries = Field(2, description="Further attempts after a temporary failure (a 4xx reply), at most 1000")
     retry_delay: Pause = Field(5.0, description="Seconds before the first further attempt")
     retry_backoff: float = Field(
         1.0, ge=1, le=100, description="Factor by which each delay is longer than the one before; 1 keeps it fixed"
@@ -111,13 +111,13 @@ class SmtpConfig(Section):
         return verp
 
     def retry_delays(self) -> list[float]:
-        """Seconds before each further attempt, jitter included, in the form that Prefect takes."""
+        """Seconds before each further attempt, jitter included."""
         delays, delay = [], self.retry_delay
         for _ in range(min(self.retries, MOST_RETRY_DELAYS)):
             spread = 1 + random.uniform(0, self.retry_jitter)  # noqa: S311  # spreads load, guards no secret
             delays.append(min(delay * spread, LONGEST_RETRY_DELAY))
             delay = min(delay * self.retry_backoff, LONGEST_RETRY_DELAY)
-        return delays
+        return delays + delays[-1:] * (self.retries - len(delays))
 
 
 class ImapConfig(MailboxConfig):
