@@ -56,9 +56,9 @@ async def check(config: LoopConfig | InboundConfig, show: Show = lambda result: 
                 loop = mine.loop
                 result = await loop_steps(mine, key_in_state())
         except ConfigError as error:
-            result = misconfigured(config.name, str(error))
+            result = misconfigured(config.name, str(error), cause=error.cause)
         except CheckSkipped as reason:
-            result = skipped(config.name, str(reason))
+            result = skipped(config.name, str(reason), cause=reason.cause)
         except Exception as error:
             result = unforeseen(resolved, error)
         ended = datetime.now(UTC)

@@ -56,7 +56,7 @@ async def fleet_check(
         try:
             checks = fleet_of(name, files, loops)
         except ConfigError as error:
-            return await ended(misconfigured(fleet_name(name), str(error), this_run()))
+            return await ended(misconfigured(fleet_name(name), str(error), this_run(), error.cause))
         gates, telling = Gates(AT_ONCE, PATIENCE, room_for(len(checks))), Places(TELLING, PATIENCE)
         key = await signing_key()
         briefly = Brief() if brief else None
@@ -111,8 +111,8 @@ async def _result(config: LoopConfig | InboundConfig, key: bytes) -> LoopResult:
         with hold_run(config) as mine:
             return await loop_steps(mine, key, run)
     except ConfigError as error:
-        return misconfigured(config.name, str(error), run)
+        return misconfigured(config.name, str(error), run, error.cause)
     except CheckSkipped as reason:
-        return skipped(config.name, str(reason), run)
+        return skipped(config.name, str(reason), run, reason.cause)
     except Exception as error:
         return unforeseen(config, error, run)

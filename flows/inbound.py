@@ -29,7 +29,7 @@ async def inbound_check(imap: ImapConfig, name: str = "inbound") -> LoopResult |
         try:
             inbound = await inbound_of(name, imap)
         except ConfigError as error:
-            return await ended(misconfigured(str(name), str(error), this_run()))
+            return await ended(misconfigured(str(name), str(error), this_run(), error.cause))
         begin()
         try:
             with hiding(inbound):

@@ -51,7 +51,7 @@ async def loop_matrix(
             matrix = await matrix_of(name, senders, receivers, limits, without)
             loops = matrix.loops()
         except ConfigError as error:
-            return await ended(misconfigured(matrix_name(name), str(error), this_run()))
+            return await ended(misconfigured(matrix_name(name), str(error), this_run(), error.cause))
 
         gates = Gates(AT_ONCE, PATIENCE, room_for(len(loops)))
         key = await signing_key()
@@ -71,4 +71,4 @@ async def _one_of_many(loop: LoopConfig, key: bytes) -> LoopResult:
         with hold_run(loop) as mine:
             return await checked(mine, key)
     except CheckSkipped as reason:
-        return skipped(loop.name, str(reason), this_run())
+        return skipped(loop.name, str(reason), this_run(), reason.cause)

@@ -50,7 +50,7 @@ async def mail_loop_check(
         try:
             loop = await loop_of(name, smtp, imap, limits, bounce_mailbox)
         except ConfigError as error:
-            return await ended(misconfigured(str(name), str(error), this_run()))
+            return await ended(misconfigured(str(name), str(error), this_run(), error.cause))
 
         key = await signing_key()
         begin()
@@ -58,7 +58,7 @@ async def mail_loop_check(
             with hold_run(loop) as mine:  # to the end: what was told is settled before another check looks
                 return await ended(await checked(mine, key), loop)
         except CheckSkipped as reason:
-            return await ended(skipped(loop.name, str(reason), this_run()), loop)
+            return await ended(skipped(loop.name, str(reason), this_run(), reason.cause), loop)
 
 
 async def checked(mine: Allowance, key: bytes) -> LoopResult:

@@ -15,6 +15,7 @@ from tasks.mail.config.loading.environment import Section, from_environment, mis
 from tasks.mail.config.loading.secret_list import allowed_at, list_path
 from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.config.secret_hosts import Use, allows, use_of
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
 
 BLOCK_SECONDS = 10.0  # Prefect's own client would try for minutes
@@ -105,7 +106,8 @@ def _need_allowed(use: Use, field: str) -> None:
     if not allows(allowed_at(path), use):
         raise ConfigError(
             f"{field}.password_secret: this worker may not hand {use.told}: "
-            f"add the line {use.line} to {path} on its machine, if it should"
+            f"add the line {use.line} to {path} on its machine, if it should",
+            Cause.SECRET_NOT_ALLOWED,
         )
 
 

@@ -68,13 +68,7 @@ async def publish(
     loop = resource(result.loop)
     labels, spans = await called(result) if written else (labels_of(result), {})
     try:
-        emit_event(CHECKED, resource=loop | labels, payload=result.model_dump(mode="json"))
-        for rule, span in spans.items():
-            emit_event(
-                watched(span),
-                resource=loop | {RULE: rule},
-                payload={"loop": result.loop, "sentence": result.sentence},
-            )
+        emit_checked(result, labels, spans)
         for probe in result.counted_probes:
             emit_event(
                 ARRIVED,
@@ -87,6 +81,15 @@ async def publish(
     except Exception as error:
         log.error("The event of %s could not be sent: %s", result.loop, type(error).__name__)
     return written
+
+
+def emit_checked(result: LoopResult, labels: dict[str, str], spans: dict[str, str]) -> None:
+    """The event of a check, and for each rule that would miss the loop, for how long it may be silent: see called()."""
+    loop = resource(result.loop)
+    emit_event(CHECKED, resource=loop | labels, payload=result.model_dump(mode="json"))
+    told = {"loop": result.loop, "sentence": result.sentence}
+    for rule, span in spans.items():
+        emit_event(watched(span), resource=loop | {RULE: rule}, payload=told)
 
 
 def _sender(probe: EarlierProbe) -> list[dict[str, str]]:

@@ -37,7 +37,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     wrong: list[LoopResult] = []
     for file, found in loaded(arguments.files):
         if isinstance(found, ConfigError):
-            wrong.append(misconfigured(slug(Path(file).stem) or "unnamed", str(found)))
+            wrong.append(misconfigured(slug(Path(file).stem) or "unnamed", str(found), cause=found.cause))
         else:
             checks += planned(found)
     configs = [with_max_wait(check.config, arguments.max_wait) for check in checks]

@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect.client.orchestration import get_client
-from prefect.events import emit_event
 
-from tasks.alert_store import CHECKED, RULES, STATE, resource
+from tasks.alert_store import RULES, STATE
 from tasks.alerting import called, labels_of
 from tasks.alerts.rules import Rule
 from tasks.finish import listener, recorded
@@ -22,6 +21,7 @@ from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import line
+from tasks.publish import emit_checked
 from tasks.tracing.export import traced
 
 SECONDS = 20.0
@@ -70,9 +70,9 @@ class Brief:
             heard(result)
         if self._asking is not None:
             await self._asking
-        labels = labels_of(result) if self._concerns_nobody(result.loop) else await called(result)
+        labels, spans = (labels_of(result), {}) if self._concerns_nobody(result.loop) else await called(result)
         try:
-            emit_event(CHECKED, resource=resource(result.loop) | labels, payload=result.model_dump(mode="json"))
+            emit_checked(result, labels, spans)
         except Exception as error:
             log.error("The event of %s could not be sent: %s", result.loop, type(error).__name__)
         self.plain.append(result)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.state_dir import make_private, open_state_file, state_home, unwritable
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.send_budget import Allowance, used_within_hour, within_budget
 
@@ -63,7 +64,8 @@ def _lock(held: ExitStack, path: Path) -> None:
     except BlockingIOError:
         holder = file.read(100).strip() or "just begun"
         raise CheckSkipped(
-            f"another check of this loop is running ({holder}): wait for its end, or start it less often"
+            f"another check of this loop is running ({holder}): wait for its end, or start it less often",
+            Cause.STILL_RUNNING,
         ) from None
     file.truncate()
     file.write(f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.state_dir import open_state_file
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import CheckSkipped, describe_os_error
 
 HOUR = 3600.0
@@ -45,7 +46,8 @@ def within_budget(loop: LoopConfig, sent: Path, used: int) -> Allowance:
     if room <= 0:
         raise CheckSkipped(
             f"the loop has sent {used} messages within an hour, and its budget (limits.max_per_hour) is {budget}: "
-            "see what starts it so often, or raise the budget"
+            "see what starts it so often, or raise the budget",
+            Cause.BUDGET_SPENT,
         )
     if room > loop.smtp.retries:
         return Allowance(loop, sent)

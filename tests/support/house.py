@@ -78,7 +78,7 @@ ROOMS = (
         3,
         "tasks.mail.mailboxes",
         "the receiving leg: folders; `imap/`, with `pool/` for many checks in one mailbox",
-        "config model net probe",
+        "causes config model net probe",
         "aioimaplib imapclient",
         "imap imap.pool",
     ),
@@ -101,7 +101,7 @@ ROOMS = (
         5,
         "tasks.mail.verdict",
         "status, outcome, sentence, remedy, and the result of them",
-        "config journey model probe search senders",
+        "causes config journey model probe search senders",
     ),
     Room(6, "tasks.mail.report", "a result as text and Markdown; `svg/`: its picture", "config model", folders="svg"),
     Room(

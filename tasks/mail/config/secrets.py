@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 _mine: ContextVar[Redactor] = ContextVar("redactor", default=NOTHING)
 
 
+def password_of(section: SmtpConfig | MailboxConfig) -> str:
+    """The password as it is sent: without the line end that an editor or `echo` has put behind it."""
+    return section.password.get_secret_value().rstrip("\r\n") if section.password else ""
+
+
 def redactor(*sections: SmtpConfig | MailboxConfig | None) -> Redactor:
     """One that hides the passwords of these sections and of the check that runs here, and nothing that they show."""
     there = [section for section in sections if section is not None]
-    passwords = [(one.username or "", one.password.get_secret_value()) for one in there if one.password]
+    passwords = [(one.username or "", password_of(one)) for one in there if one.password]
     return _mine.get().and_also(passwords, [text for section in there for text in _shown(section)])
 
 

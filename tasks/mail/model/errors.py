@@ -19,9 +19,9 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import unlinked
@@ -62,24 +62,36 @@ class MailLoopError(Exception):
 class ConfigError(MailLoopError):
     """The configuration is wrong. The text is one sentence that names file, field and remedy."""
 
+    def __init__(self, text: str, cause: Cause | None = None) -> None:
+        super().__init__(text)
+        self.cause = cause
+
 
 class CheckSkipped(MailLoopError):
     """Nothing was sent: another check of the loop runs, or its sending budget is spent. The text says which."""
+
+    def __init__(self, text: str, cause: Cause) -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class SmtpFailure(MailLoopError):
     """The SMTP leg failed in `stage`. `smtp_code` is None where the server gave no reply of its own.
 
+    `cause` is what is known without a reply; what one means is for the verdict to say.
     `stages` holds the seconds of the stages that the last attempt went through; `body_out` says that the whole message
     had gone out by then.
     """
 
-    def __init__(self, error_type: ErrorType, stage: str, text: str, smtp_code: int | None = None) -> None:
-        super().__init__(error_type, stage, text, smtp_code)
+    def __init__(
+        self, error_type: ErrorType, stage: str, text: str, smtp_code: int | None = None, cause: Cause | None = None
+    ) -> None:
+        super().__init__(error_type, stage, text, smtp_code, cause)
         self.error_type = error_type
         self.stage = stage
         self.text = text
         self.smtp_code = smtp_code
+        self.cause = cause
         self.stages: dict[str, float] = {}
         self.body_out = False
 
@@ -102,21 +114,20 @@ class SmtpFailure(MailLoopError):
         return self.text
 
 
-class Lasting(StrEnum):
-    """What a mailbox may say that waiting does not change: a second look, a little later, settles it."""
-
-    NO_TLS = "no TLS on this port"
-    NO_SUCH_NAME = "no such name"
-    CERTIFICATE = "certificate refused"
-    LOGIN_DISABLED = "login disabled"
+# What waiting does not change: no TLS on this port, no such name, a certificate refused, a login that is disabled.
+LASTING = frozenset(
+    {Cause.TLS_MODE, Cause.NAME_NOT_FOUND, Cause.CERTIFICATE, Cause.CLIENT_CERTIFICATE}
+    | {Cause.TLS_REQUIRED, Cause.LOGIN_METHOD}
+)
 
 
 class ImapFailure(MailLoopError):
     """The IMAP leg failed in `stage`.
 
     `code` is the response code of the server (RFC 5530), such as UNAVAILABLE, where it gave one. `permanent` means that
-    another connection would end the same way: a refused login, a folder that does not exist. `lasting` is what most
-    likely would be met again, so that a second look is enough. `tried`: when the mailbox was looked into.
+    another connection would end the same way: a refused login, a folder that does not exist. `put_off`: the login was
+    not refused but put off, and is worth one more try. `cause` is why, where it is known. `tried`: when the mailbox was
+    looked into.
     """
 
     def __init__(
@@ -127,7 +138,8 @@ class ImapFailure(MailLoopError):
         *,
         code: str | None = None,
         permanent: bool = False,
-        lasting: Lasting | None = None,
+        put_off: bool = False,
+        cause: Cause | None = None,
     ) -> None:
         super().__init__(error_type, stage, text)
         self.error_type = error_type
@@ -135,22 +147,29 @@ class ImapFailure(MailLoopError):
         self.text = text
         self.code = code
         self.permanent = permanent
-        self.lasting = lasting
+        self.put_off = put_off
+        self.cause = cause
         self.stages: dict[str, float] = {}
         self.tried: Tried | None = None
+
+    @property
+    def lasting(self) -> Cause | None:
+        """The cause, where it most likely would be met again: a second look, a little later, settles it."""
+        return self.cause if self.cause in LASTING else None
 
     def __str__(self) -> str:
         return self.text
 
-    def again(self, stage: str | None = None) -> ImapFailure:
-        """The same failure for who meets it as well, in this `stage`; he notes what he knows on his own."""
+    def at(self, stage: str) -> ImapFailure:
+        """The same, of another command or for another waiter, who notes what he knows on his own."""
         return ImapFailure(
             self.error_type,
-            stage or self.stage,
+            stage,
             self.text,
             code=self.code,
             permanent=self.permanent,
-            lasting=self.lasting,
+            put_off=self.put_off,
+            cause=self.cause,
         )
 
     def hide(self, redact: Redactor) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 
 from aiohappyeyeballs import AddrInfoType
 
-from tasks.mail.model.errors import Lasting
+from tasks.mail.model.cause import Cause
 from tasks.mail.net.threads import in_own_thread
 
 # The name does not exist, or has no address. EAI_AGAIN is something else: the resolver could not tell.
@@ -30,7 +30,8 @@ async def resolve(host: str, port: int) -> Sequence[AddrInfoType]:
         raise socket.gaierror(socket.EAI_NONAME, "Not a host name") from None
 
 
-def lasting_trouble(error: OSError) -> Lasting | None:
-    """What of a failed look-up waiting does not change."""
-    unknown = isinstance(error, socket.gaierror) and error.errno in NO_SUCH_NAME
-    return Lasting.NO_SUCH_NAME if unknown else None
+def cause_of_os_error(error: OSError) -> Cause | None:
+    """Why there is no connection: a resolver that could not tell says nothing about the name."""
+    if isinstance(error, socket.gaierror):
+        return Cause.NAME_NOT_FOUND if error.errno in NO_SUCH_NAME else None
+    return Cause.UNREACHABLE

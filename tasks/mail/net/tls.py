@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from tasks.mail.model.errors import Lasting
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.safe_text import one_line
 
@@ -52,6 +52,23 @@ def _name(distinguished: Sequence[Sequence[tuple[str, str]]]) -> str:
     return one_line(next((name for name in names if name), ""))
 
 
+# What a server says to a client that has shown no certificate, or one that it does not take.
+OF_THE_CLIENT = frozenset(
+    {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE", "TLSV1_ALERT_UNKNOWN_CA"}
+    | {"SSLV3_ALERT_CERTIFICATE_UNKNOWN", "TLSV1_ALERT_ACCESS_DENIED", "SSLV3_ALERT_NO_CERTIFICATE"}
+)
+
+
+def cause_of_tls_error(error: Exception) -> Cause:
+    """Why a TLS handshake failed, by the error of the library."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Cause.CERTIFICATE
+    reason = getattr(error, "reason", None)
+    if reason in NO_TLS:
+        return Cause.TLS_MODE
+    return Cause.CLIENT_CERTIFICATE if reason in OF_THE_CLIENT else Cause.TLS_HANDSHAKE
+
+
 def describe_tls_error(error: Exception, host: str) -> str:
     """Why a TLS handshake failed, as a sentence fragment."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -61,13 +78,8 @@ def describe_tls_error(error: Exception, host: str) -> str:
         return f"{host} does not speak TLS on this port"
     if reason in ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"):
         return f"{host} does not offer TLS 1.2 or newer"
+    if reason in OF_THE_CLIENT:
+        return f"{host} wants a certificate of the client: {reason.lower().replace('_', ' ')}"
     if reason:
         return f"the TLS handshake with {host} failed: {reason.lower().replace('_', ' ')}"
     return f"the connection was lost in the TLS handshake with {host}"
-
-
-def lasting_trouble(error: Exception) -> Lasting | None:
-    """What of a failed handshake waiting does not change."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Lasting.CERTIFICATE
-    return Lasting.NO_TLS if getattr(error, "reason", None) in NO_TLS else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
 
-from tasks.mail.config.loop import InboundConfig
+from tasks.mail.config.loop import ImapConfig, InboundConfig
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
@@ -47,7 +48,7 @@ async def find_recent(inbound: InboundConfig, tries: Tries) -> Recent:
 async def _look(inbound: InboundConfig, tries: Tries) -> Recent:
     imap, begun = inbound.imap, Moment.now()
     oldest, latest = begun.utc - timedelta(minutes=imap.max_age_minutes), begun.utc + CLOCK_MARGIN
-    box = await Mailbox.open(imap, until=begun.monotonic + 2 * imap.timeout)
+    box = await _opened(imap, begun.monotonic + 2 * imap.timeout)
     try:
         selected = await box.examine(imap.folder)
         matching: dict[int, Row] = {}
@@ -75,6 +76,21 @@ async def _look(inbound: InboundConfig, tries: Tries) -> Recent:
         await box.close()
     newest = sorted(found, key=lambda row: (row.internaldate, row.uid), reverse=True)
     return Recent(tuple(newest), begun, detected, dict(box.stages), tried, notes)
+
+
+async def _opened(imap: ImapConfig, until: float) -> Mailbox:
+    """The mailbox; a login that the server put off is tried once more, and then it is final."""
+    try:
+        return await Mailbox.open(imap, until)
+    except ImapFailure as failure:
+        if not failure.put_off:
+            raise
+    await asyncio.sleep(imap.retry_delay)
+    try:
+        return await Mailbox.open(imap, until + imap.retry_delay)
+    except ImapFailure as failure:
+        failure.permanent = failure.permanent or failure.put_off
+        raise
 
 
 def carries(row: Row, text: str) -> bool:

@@ -67,6 +67,7 @@ class Search(Looks):
     looked: asyncio.Event = field(default_factory=asyncio.Event)  # set once all that was there has been looked at
     trouble: ImapFailure | None = None  # of the last connection, as long as no other has done better
     failed: bool = False  # whether a connection has
+    put_off: bool = False  # whether the last one failed for its login was put off
     unreadable: int = 0  # answers that could not be read, on connections that are over
     earlier: Earlier = field(default_factory=Earlier)
     read: dict[Hit, bytes] = field(default_factory=dict)  # copies, as they lie in the mailbox
@@ -88,8 +89,10 @@ class Search(Looks):
                 self.trouble = failure
                 self.tries.failed(failure)
                 # One that fails as the time ends may have been dead for long: another has to see what there is by then.
-                if failure.permanent or opened >= deadline:
+                # A login that is put off is tried once more, and no oftener: each one may count towards a lock-out.
+                if failure.permanent or opened >= deadline or (failure.put_off and self.put_off):
                     raise
+                self.put_off = failure.put_off
                 progress.tell("imap", failure.stage, f"{failure}; trying again")
                 self.interrupted(failure)
             pause = max(self.tries.pause(self.imap.retry_delay) - (time.monotonic() - opened), SHORTEST_PAUSE)

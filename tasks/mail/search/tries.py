@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.mail.model.errors import ImapFailure, Lasting
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.moment import Moment, Tried
 
-SECOND_LOOK = 10.0  # seconds until a second look settles what waiting does not change: see Lasting
+SECOND_LOOK = 10.0  # seconds until a second look settles what waiting does not change: see LASTING
 SLACK = 0.01  # seconds that a timer may ring early
 
 
@@ -20,7 +21,7 @@ class Tries:
         self._second_look = second_look
         self._now = now
         self._first = self._last = now()
-        self._said: Lasting | None = None
+        self._said: Cause | None = None
         self._since = 0.0  # when the try began in which it was said first, in monotonic seconds
 
     def begin(self) -> float:

@@ -69,7 +69,7 @@ def _retried(sent: Receipt, errors: Sequence[AttemptError]) -> str:
     """Which attempt it was; a note tells more of those before."""
     if not errors or not sent.certain:
         return ""
-    did = "greylisted it" if is_greylisting(errors[0].error_msg) else "refused it for now"
+    did = "greylisted it" if is_greylisting(errors[0].error_msg, errors[0].stage) else "refused it for now"
     return f" on attempt {len(errors) + 1}, having {did}"
 
 

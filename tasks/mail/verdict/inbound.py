@@ -12,6 +12,7 @@ from tasks.mail.search.inbound import Recent
 from tasks.mail.verdict.phrases import severity, unreadable
 from tasks.mail.verdict.result import configuration_notes
 from tasks.mail.verdict.times import looked
+from tasks.mail.verdict.why import why_unreadable
 
 
 def conclude_inbound(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None) -> LoopResult:
@@ -51,7 +52,7 @@ def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id:
 def _failed(
     inbound: InboundConfig, failure: ImapFailure, notes: tuple[str, ...], flow_run_id: str | None
 ) -> LoopResult:
-    imap = inbound.imap
+    imap, cause = inbound.imap, why_unreadable(inbound.imap, failure)
     if failure.error_type is ErrorType.NO_MESSAGE:
         status, outcome = severity(imap.no_recent_message_severity), Outcome.LOST
         sentence = f"Mail does not arrive at {imap.host}: {failure}; see whether it was sent, and its sender's log."
@@ -70,6 +71,7 @@ def _failed(
         stage=failure.stage,
         error_type=failure.error_type,
         error_msg=failure.text,
+        cause=cause,
         imap_stages=failure.stages,
         notes=notes,
         flow_run_id=flow_run_id,

@@ -10,10 +10,14 @@ from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure, SmtpFailure, enhanced_code
+from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import AttemptError, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.verdict.remedies import YOU, Remedy, advice, is_greylisting, renewal, whoever_runs
+from tasks.mail.verdict.remedies import YOU, Remedy, renewal, whoever_runs
+from tasks.mail.verdict.why import mailbox_remedy, relay_remedy, section_of, why_refused, why_unreadable
+
+# Causes that the sentence has words of its own for.
+UNREACHED = frozenset({None, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED, Cause.NAME_NOT_FOUND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,14 @@ def refusal_notes(smtp: SmtpConfig, sent: Receipt, errors: Sequence[AttemptError
     """How a relay that took the message in the end had refused it before."""
     if not errors or not sent.certain:
         return ()
-    first, relay = errors[0], endpoint(smtp.host, smtp.port)
+    first, relay, cause = errors[0], endpoint(smtp.host, smtp.port), why_refused(errors[0])
     times = "once" if len(errors) == 1 else f"{len(errors)} times"
     what = f"at {first.stage}: {first.error_msg}"
     taken = f"and took it {took(sent.accepted.since(sent.started))} after the first attempt"
-    if is_greylisting(first.error_msg):
+    if cause is Cause.GREYLISTED:
         exempt = f"if that is too long, have {exempted(smtp)}"
         return (f"The relay {relay} greylisted the message ({what}), {taken}: {exempt}.",)
-    remedy = advice(enhanced_code(first.error_msg.partition(" ")[2]), smtp.to_addr, smtp.host)
+    remedy = relay_remedy(cause, smtp)
     see = remedy.words if remedy else "see its log for the reason"
     return (f"The relay {relay} refused the message {times} ({what}), {taken}: {see}.",)
 
@@ -82,18 +86,20 @@ def took(seconds: float) -> str:
 
 def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> Remedy:
     """The half sentence about a mailbox that could not be read, with what to do, and who must."""
-    bounces = isinstance(mailbox, BounceMailbox)
-    section = "bounce_mailbox" if bounces else "imap"
-    remedy = {
-        ErrorType.AUTH: Remedy(
-            f"check {section}.username and its password", f"{YOU}, or else {whoever_runs(mailbox.host)}"
-        ),
-        ErrorType.TLS: secured(section, mailbox.host, failure.text),
-        ErrorType.IMAP: Remedy(
-            f"see the server's log, and check {section}.folder", f"{YOU}, or else {whoever_runs(mailbox.host)}"
-        ),
-        ErrorType.UNEXPECTED: Remedy("see the log of this run", YOU),
-    }.get(failure.error_type, reachable(section, mailbox.host, failure))
+    bounces, section = isinstance(mailbox, BounceMailbox), section_of(mailbox)
+    remedy = reachable(section, mailbox.host, failure)
+    if failure.error_type is ErrorType.UNEXPECTED:
+        remedy = Remedy("see the log of this run", YOU)
+    elif (cause := why_unreadable(mailbox, failure)) not in UNREACHED:
+        remedy = _renewed(failure.text, mailbox.host) or mailbox_remedy(cause, mailbox) or remedy
+    elif failure.error_type is ErrorType.IMAP:
+        words = f"see the server's log, and check {section}.folder"
+        remedy = Remedy(words, f"{YOU}, or else {whoever_runs(mailbox.host)}")
+    elif failure.error_type is ErrorType.AUTH:
+        words = f"check {section}.username and its password"
+        remedy = Remedy(words, f"{YOU}, or else {whoever_runs(mailbox.host)}")
+    elif failure.error_type is ErrorType.TLS:
+        remedy = secured(section, mailbox.host, failure.text)
     so = "so no bounce would have been seen" if bounces else "so whether the mail arrived is not known"
     words = (
         f"the {'bounce ' if bounces else ''}mailbox of {mailbox.username} at {endpoint(mailbox.host, mailbox.port)} "
@@ -104,9 +110,12 @@ def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> Remedy:
 
 def secured(section: str, host: str, text: str) -> Remedy:
     """What to do where TLS was refused, for the reason `text`."""
-    if (renew := renewal(text)) is not None:
-        return Remedy(renew, whoever_runs(host))
-    return Remedy(f"check its certificate and {section}.tls", f"{YOU}, or else {whoever_runs(host)}")
+    ends = Remedy(f"check its certificate and {section}.tls", f"{YOU}, or else {whoever_runs(host)}")
+    return _renewed(text, host) or ends
+
+
+def _renewed(text: str, host: str) -> Remedy | None:
+    return Remedy(renew, whoever_runs(host)) if (renew := renewal(text)) is not None else None
 
 
 def reachable(section: str, host: str, failure: SmtpFailure | ImapFailure) -> Remedy:

@@ -10,6 +10,7 @@ from tasks.mail.config.secrets import redactor_of
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.received.clocks import own_skew
 from tasks.mail.journey.record import journey_record, tls_records
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.header import in_range
@@ -124,7 +125,7 @@ def _journey(
     return replace(way, signatures=found.signatures, foreign=one_line(way.foreign)) if way else None
 
 
-def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> LoopResult:
+def misconfigured(name: str, reason: str, flow_run_id: str | None = None, cause: Cause | None = None) -> LoopResult:
     """The result of a check whose configuration is wrong: nothing was sent."""
     return LoopResult(
         loop=name,
@@ -134,11 +135,12 @@ def misconfigured(name: str, reason: str, flow_run_id: str | None = None) -> Loo
         who_acts=YOU,
         error_type=ErrorType.CONFIGURATION,
         error_msg=reason,
+        cause=cause,
         flow_run_id=flow_run_id,
     )
 
 
-def skipped(name: str, reason: str, flow_run_id: str | None = None) -> LoopResult:
+def skipped(name: str, reason: str, flow_run_id: str | None = None, cause: Cause | None = None) -> LoopResult:
     """The result of a check that did not begin. A warning: it is no failure of mail, and no proof of the contrary."""
     return LoopResult(
         loop=name,
@@ -146,6 +148,7 @@ def skipped(name: str, reason: str, flow_run_id: str | None = None) -> LoopResul
         outcome=Outcome.SKIPPED,
         sentence=f"Nothing was sent: {reason}.",
         error_msg=reason,
+        cause=cause,
         flow_run_id=flow_run_id,
     )
 

@@ -12,6 +12,7 @@ from tasks.mail.journey.authentication.believed import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.filters.ratings import Rating, is_near
 from tasks.mail.journey.journey import Journey
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import Status
@@ -41,6 +42,7 @@ class Concern:
     words: str
     who: str
     critical: bool = False
+    cause: Cause | None = None
 
 
 def concerns(loop: LoopConfig, sent: Receipt, found: Arrival | None, journey: Journey | None) -> tuple[Concern, ...]:
@@ -63,6 +65,7 @@ def tempered(verdict: Verdict, listed: Sequence[Concern]) -> Verdict:
         sentence=f"{verdict.sentence.removesuffix('.')}, but {first.words}{more}.",
         notes=tuple(f"{other.words[0].upper()}{other.words[1:]}." for other in others),
         who_acts="; ".join(dict.fromkeys(concern.who for concern in listed)),
+        cause=first.cause,
     )
 
 
@@ -74,7 +77,7 @@ def _certificates(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Ite
     for host, port, tls in legs:
         if tls is not None and tls.not_after is not None and tls.not_after - now < timedelta(days=days):
             ends = f"the certificate of {endpoint(host, port)} expires {_in(tls.not_after, now)}"
-            yield Concern(f"{ends}: renew it", whoever_runs(host))
+            yield Concern(f"{ends}: renew it", whoever_runs(host), cause=Cause.CERTIFICATE_EXPIRY)
 
 
 def _in(end: datetime, now: datetime) -> str:

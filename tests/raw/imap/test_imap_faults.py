@@ -26,7 +26,8 @@ from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.imap.folder import FolderStatus
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.reading import BATCH, MOST_WALKED
-from tasks.mail.model.errors import ImapFailure, Lasting
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net import resolve
 from tasks.mail.net.connect import STAGGER, connect
@@ -248,7 +249,7 @@ class TestTls:
         bad = certificates.BAD[fault](tmp_path)
         async with server_of(tls=bad.context, implicit=implicit) as server:
             failure = await failure_of(server, tls="implicit" if implicit else "starttls", ca_file=bad.ca_file)
-        assert (failure.stage, failure.error_type, failure.lasting) == ("tls", ErrorType.TLS, Lasting.CERTIFICATE)
+        assert (failure.stage, failure.error_type, failure.lasting) == ("tls", ErrorType.TLS, Cause.CERTIFICATE)
         assert "the certificate of 127.0.0.1 is not accepted: " in failure.text
         assert server.credentials == []
 
@@ -292,7 +293,7 @@ class TestTls:
     async def test_a_server_in_clear_on_a_tls_port_is_called_that(self) -> None:
         async with server_of() as server:
             failure = await failure_of(server, tls="implicit")
-        assert (failure.stage, failure.error_type, failure.lasting) == ("tls", ErrorType.TLS, Lasting.NO_TLS)
+        assert (failure.stage, failure.error_type, failure.lasting) == ("tls", ErrorType.TLS, Cause.TLS_MODE)
         assert server.credentials == []
 
     async def test_a_silent_handshake_ends_in_a_timeout(self) -> None:
@@ -375,7 +376,7 @@ class TestLogin:
         assert (failure.stage, failure.error_type, failure.lasting) == (
             "login",
             ErrorType.AUTH,
-            Lasting.LOGIN_DISABLED,
+            Cause.TLS_REQUIRED,
         )
         assert server.credentials == []
 
@@ -431,7 +432,6 @@ class TestHostileServer:
         [
             b"SSH-2.0-OpenSSH_9.2\r\n",
             b"HTTP/1.1 400 Bad Request\r\n",
-            b"220 mail ESMTP\r\n",
             b"\xff\x00\n",
             b"* HI\r\n",
         ],

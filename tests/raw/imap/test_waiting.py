@@ -13,8 +13,9 @@ from flows.direct import check
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.durations import duration
-from tasks.mail.model.errors import ImapFailure, Lasting
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.progress import Progress
@@ -59,7 +60,7 @@ async def failure(way: Round, max_wait: float = LONG, **imap: Any) -> ImapFailur
 async def test_a_port_without_tls_is_told_after_a_second_look() -> None:
     async with around() as way:
         found = await failure(way, tls="implicit", retry_delay=10.0)
-        assert (found.stage, found.lasting) == ("tls", Lasting.NO_TLS)
+        assert (found.stage, found.lasting) == ("tls", Cause.TLS_MODE)
         assert found.tried is not None
         assert found.tried.count == way.mailbox.connections == 2
 
@@ -68,7 +69,7 @@ async def test_a_name_that_does_not_exist_is_told_after_a_second_look() -> None:
     async with around() as way:
         with resolving("mail.test", UNKNOWN):
             found = await failure(way, host="mail.test", retry_delay=10.0)
-        assert (found.stage, found.lasting) == ("dns", Lasting.NO_SUCH_NAME)
+        assert (found.stage, found.lasting) == ("dns", Cause.NAME_NOT_FOUND)
         assert found.tried is not None
         assert found.tried.count == 2
 
@@ -77,14 +78,14 @@ async def test_a_refused_certificate_is_told_after_a_second_look(tmp_path: Path)
     tls = certificates.expired(tmp_path)
     async with around(tls=tls.context, implicit=True) as way:
         found = await failure(way, tls="implicit", ca_file=tls.ca_file, retry_delay=10.0)
-        assert (found.stage, found.lasting, way.mailbox.connections) == ("tls", Lasting.CERTIFICATE, 2)
+        assert (found.stage, found.lasting, way.mailbox.connections) == ("tls", Cause.CERTIFICATE, 2)
         assert way.mailbox.credentials == []
 
 
 async def test_a_login_that_is_disabled_is_told_after_a_second_look() -> None:
     async with around(capabilities="IMAP4rev1 LOGINDISABLED") as way:
         found = await failure(way, retry_delay=10.0)
-        assert (found.stage, found.lasting, way.mailbox.connections) == ("login", Lasting.LOGIN_DISABLED, 2)
+        assert (found.stage, found.lasting, way.mailbox.connections) == ("login", Cause.TLS_REQUIRED, 2)
         assert way.mailbox.credentials == []
 
 

@@ -140,7 +140,7 @@ class Cell:
 def expected(phase: str, fault: str) -> Cell:
     code = CODES.get(fault)
     if phase == "auth" and code:
-        return Cell(ErrorType.AUTH, Outcome.REJECTED, 1, code)
+        return Cell(ErrorType.AUTH, OUTCOMES[fault], 1, code)
     kind = ErrorType.RECIPIENT if (phase, fault) == ("rcpt", "5xx") else KINDS[fault]
     return Cell(kind, OUTCOMES.get(fault, Outcome.UNSENT), 2 if kind is ErrorType.TEMPORARY else 1, code)
 

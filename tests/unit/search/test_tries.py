@@ -6,22 +6,23 @@ from collections.abc import Sequence
 
 import pytest
 
-from tasks.mail.model.errors import ImapFailure, Lasting
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.search.tries import SECOND_LOOK, Tries
 from tests.support.checks.facts import moment
 
-NO_TLS, NO_NAME, OTHER = Lasting.NO_TLS, Lasting.NO_SUCH_NAME, None
+NO_TLS, NO_NAME, OTHER = Cause.TLS_MODE, Cause.NAME_NOT_FOUND, None
 
 
-def failures(tries: Sequence[tuple[float, Lasting | None]]) -> list[ImapFailure]:
+def failures(tries: Sequence[tuple[float, Cause | None]]) -> list[ImapFailure]:
     """What becomes of tries that begin at these seconds and fail half a second later."""
     clock = iter([0.0, *(at for begun, _ in tries for at in (begun, begun + 0.5))])
     recorded = Tries(now=lambda: moment(next(clock)))
     found = []
     for _, lasting in tries:
         recorded.begin()
-        found.append(ImapFailure(ErrorType.CONNECTION, "connect", "no", lasting=lasting))
+        found.append(ImapFailure(ErrorType.CONNECTION, "connect", "no", cause=lasting))
         recorded.failed(found[-1])
     return found
 
@@ -40,7 +41,7 @@ def failures(tries: Sequence[tuple[float, Lasting | None]]) -> list[ImapFailure]
     ],
 )
 def test_a_second_look_ten_seconds_later_settles_what_waiting_does_not_change(
-    tries: Sequence[tuple[float, Lasting | None]], settled: bool
+    tries: Sequence[tuple[float, Cause | None]], settled: bool
 ) -> None:
     *before, last = failures(tries)
     assert last.permanent is settled
@@ -52,11 +53,11 @@ def test_a_second_look_ten_seconds_later_settles_what_waiting_does_not_change(
     [(NO_TLS, 60.0, SECOND_LOOK), (NO_TLS, 3.0, 3.0), (OTHER, 60.0, 60.0)],
 )
 def test_a_second_look_is_not_put_off_by_a_longer_delay(
-    lasting: Lasting | None, retry_delay: float, pause: float
+    lasting: Cause | None, retry_delay: float, pause: float
 ) -> None:
     tries = Tries()
     tries.begin()
-    tries.failed(ImapFailure(ErrorType.CONNECTION, "connect", "no", lasting=lasting))
+    tries.failed(ImapFailure(ErrorType.CONNECTION, "connect", "no", cause=lasting))
     assert tries.pause(retry_delay) == pause
 
 

@@ -14,45 +14,9 @@ from tasks.mail.mailboxes.imap.quota import quotas
 from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.model.observed import Quota
 from tasks.mail.verdict.journey import changes, clock_notes, slow_step, ways
-from tasks.mail.verdict.remedies import advice, is_greylisting, renewal
+from tasks.mail.verdict.remedies import renewal
 
 START = datetime(2026, 11, 24, 7, 0, 0, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [
-        ("5.1.1", "see whether b@example.net exists"),
-        ("5.2.2", "the mailbox of b@example.net is full"),
-        ("4.2.2", "the mailbox of b@example.net is full"),
-        ("5.7.1", "which of its rules"),
-        ("4.3.1", "its disk full"),
-        ("4.4.1", "reaches the next one"),
-    ],
-)
-def test_the_enhanced_code_of_a_refusal_tells_what_to_do(code: str, told: str) -> None:
-    found = advice(code, "b@example.net", "mx")
-    assert found is not None
-    assert told in found.words
-    assert ("mx" in found.who) != ("the owner of the mailbox b@example.net" in found.who)
-
-
-@pytest.mark.parametrize("code", [None, "", "5.2.9", "5.6.0", "5.0.0"])
-def test_where_the_code_does_not_tell_nothing_is_invented(code: str | None) -> None:
-    assert advice(code, "b@example.net", "mx") is None
-
-
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        ("450 4.2.0 <b@example.net>: Recipient address rejected: Greylisted, see http://...", True),
-        ("451 4.7.1 Greylisting in action, please come back later", True),
-        ("450 Grey listed, try later", True),
-        ("450 4.2.1 Come back some other day", False),
-    ],
-)
-def test_greylisting_is_known_by_its_words(reply: str, expected: bool) -> None:
-    assert is_greylisting(reply) is expected
 
 
 def test_a_certificate_is_to_be_renewed_only_where_its_time_is_over() -> None:

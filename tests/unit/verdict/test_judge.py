@@ -60,7 +60,7 @@ NOT_SENT = [
     (ErrorType.RECIPIENT, "rcpt", 550, Outcome.REJECTED),
     (ErrorType.SMTP, "data", 554, Outcome.REJECTED),
     (ErrorType.AUTH, "auth", 535, Outcome.REJECTED),
-    (ErrorType.AUTH, "auth", 454, Outcome.REJECTED),
+    (ErrorType.AUTH, "auth", 454, Outcome.DEFERRED),
     (ErrorType.SMTP, "connect", None, Outcome.UNSENT),
     (ErrorType.CONNECTION, "connect", None, Outcome.UNSENT),
     (ErrorType.TLS, "tls", None, Outcome.UNSENT),

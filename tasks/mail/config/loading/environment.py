@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
 
 Section = TypeVar("Section", SmtpConfig, ImapConfig, BounceMailbox)
@@ -33,7 +34,7 @@ def with_password(section: Section, field: str, password: str) -> Section:
 
 def missing(field: str, looked_in: str) -> ConfigError:
     """The error of a secret that is nowhere to be found."""
-    return ConfigError(f"{field}.password_secret: there is {looked_in}: create one of them")
+    return ConfigError(f"{field}.password_secret: there is {looked_in}: create one of them", Cause.SECRET_MISSING)
 
 
 def resolve_from_environment(loop: LoopConfig) -> LoopConfig:
@@ -65,6 +66,7 @@ def _section(section: Section, field: str) -> Section:
     if (password := from_environment(secret)) is None:
         raise ConfigError(
             f"{field}.password_secret: there is no environment variable {variable(secret)}, "
-            "and without Prefect no Secret block is looked for: set the variable"
+            "and without Prefect no Secret block is looked for: set the variable",
+            Cause.SECRET_MISSING,
         )
     return with_password(section, field, password)

@@ -15,13 +15,16 @@ from typing import Any
 
 from aioimaplib.aioimaplib import IMAP4ClientProtocol
 
+from tasks.mail.causes.lookup import of_mailbox
+from tasks.mail.mailboxes.failures import how_lost
 from tasks.mail.mailboxes.imap.command import Command
-from tasks.mail.mailboxes.imap.framing import NotImapError, Reader, Reply
+from tasks.mail.mailboxes.imap.framing import NotImapError, Reader, Reply, not_a_greeting
 from tasks.mail.mailboxes.imap.responses import Response, code, count, readable
-from tasks.mail.model.errors import ImapFailure, Lasting, describe_os_error
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING
-from tasks.mail.net.tls import describe_tls_error, lasting_trouble
+from tasks.mail.net.tls import cause_of_tls_error, describe_tls_error
 
 
 class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
@@ -112,17 +115,17 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
                 self.closed.set()  # asyncio has not told this protocol that it lost its transport
                 if not isinstance(error, OSError):
                     raise
-                self.die(ErrorType.TLS, describe_tls_error(error, self.host), lasting=lasting_trouble(error))
+                self.die(ErrorType.TLS, describe_tls_error(error, self.host), cause=cause_of_tls_error(error))
                 raise self.failure() from None
         self._deaf = False
         session: ssl.SSLObject = self.transport.get_extra_info("ssl_object")
         return session
 
-    def die(self, error_type: ErrorType, text: str, code: str | None = None, lasting: Lasting | None = None) -> None:
-        """End the connection now, and fail the command that waits."""
+    def die(self, error_type: ErrorType, text: str, **known: Any) -> None:
+        """End the connection now, and fail the command that waits. What is `known`: see ImapFailure."""
         if self._end is not None:
             return
-        self._end = ImapFailure(error_type, self.stage, text, code=code, lasting=lasting)
+        self._end = ImapFailure(error_type, self.stage, text, **known)
         command, self.pending_sync_command = self.pending_sync_command, None
         if command is not None:
             command.fail(self.failure())
@@ -135,7 +138,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
     def failure(self) -> ImapFailure:
         """Why the connection is over, as an error of the present stage."""
         end = self._end or ImapFailure(ErrorType.CONNECTION, self.stage, "the connection is closed")
-        return end.again(self.stage)
+        return end.at(self.stage)
 
     def words(self, text: bytes) -> str:
         """A server's words for people, without the password, should the server echo it."""
@@ -148,8 +151,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         if self._end is not None:
             return
         if self._deaf:
-            text = f"{self.host} sent data in clear where the TLS handshake should begin"
-            self.die(ErrorType.TLS, text, lasting=Lasting.NO_TLS)
+            self.die(ErrorType.TLS, f"{self.host} sent data in clear where TLS should begin", cause=Cause.TLS_MODE)
             return
         try:
             self._reader.feed(data)
@@ -158,23 +160,21 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             if self._deaf and self._reader.rest():
                 self.die(ErrorType.TLS, f"{self.host} sent more in clear behind its answer to STARTTLS")
         except NotImapError as error:
-            self.die(ErrorType.IMAP, str(error))
+            self.die(ErrorType.IMAP, str(error), permanent=error.wrong_port, cause=error.cause)
         logging_out = self.busy and self.pending_sync_command.name == "LOGOUT"
         if self._bye is not None and not logging_out:  # not before the answers that came with it
             bye, _, words = code(self._bye)
             said = f"the server ended the connection: {self.words(words) or 'BYE'}"
-            self.die(ErrorType.CONNECTION, said, bye and self.redact.text(bye))
+            cause = of_mailbox(self.stage, bye, said) or Cause.DROPPED
+            self.die(ErrorType.CONNECTION, said, code=bye and self.redact.text(bye), cause=cause)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Upstream lets commands wait for a connection that is gone."""
         self.closed.set()
         if isinstance(error, ssl.SSLError):
-            self.die(ErrorType.TLS, describe_tls_error(error, self.host), lasting=lasting_trouble(error))
-        elif error is not None:
-            words = describe_os_error(error) if isinstance(error, OSError) else self.redact.line(str(error))
-            self.die(ErrorType.CONNECTION, f"the connection was lost: {words}")
+            self.die(ErrorType.TLS, describe_tls_error(error, self.host), cause=cause_of_tls_error(error))
         else:
-            self.die(ErrorType.CONNECTION, "the server closed the connection")
+            self.die(ErrorType.CONNECTION, how_lost(error, self.redact), cause=Cause.DROPPED)
 
     def _untagged_response(self, response: Response) -> None:
         """Upstream drops each "* " inside a line, and what it cannot attribute by name, such as EXISTS in a FETCH."""
@@ -238,7 +238,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         line, command = response[0], self.pending_sync_command
         if command is not None and command is self._greeting:
             if line[:2] != b"* " or not command.end(line[2:], (b"OK", b"PREAUTH", b"BYE")):
-                raise NotImapError(f"the server does not greet in IMAP: {self.words(line)}")
+                raise not_a_greeting(line, self.words(line))
             self.pending_sync_command = None
         elif line.startswith(b"* "):
             self._untagged_response((line[2:], *response[1:]))

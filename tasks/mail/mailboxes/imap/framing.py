@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.mail.mailboxes.imap.responses import Response
+from tasks.mail.model.cause import Cause
 
+OTHERS = ((re.compile(rb"[245]\d\d[ -]"), "an SMTP"), (re.compile(rb"\+OK"), "a POP3"))
 LONGEST_LINE = LARGEST_LITERAL = 2**20
 MOST_RESPONSES = 200_000  # to one command; a folder of 100,000 messages that is emptied sends that many EXPUNGEs
 MOST_OCTETS = 32 * 2**20  # to one command; the headers of a batch of messages may be 13 MB
@@ -26,7 +28,19 @@ class Reply:
 
 
 class NotImapError(Exception):
-    """The server sent something that IMAP does not know, or too much of it."""
+    """The server sent something that IMAP does not know, or too much of it. `wrong_port`: it is another kind of one."""
+
+    def __init__(self, text: str, wrong_port: bool = False) -> None:
+        super().__init__(text)
+        self.wrong_port = wrong_port
+        self.cause = Cause.TLS_MODE if wrong_port else None
+
+
+def not_a_greeting(line: bytes, words: str) -> NotImapError:
+    """The error of a first line that is no greeting of IMAP: `words` are what it says."""
+    if (other := next((name for pattern, name in OTHERS if pattern.match(line)), None)) is None:
+        return NotImapError(f"the server does not greet in IMAP: {words}")
+    return NotImapError(f"it is {other} server that answers on this port, and no IMAP server: {words}", True)
 
 
 class Reader:

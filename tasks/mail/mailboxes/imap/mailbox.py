@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tasks.mail.config.secrets import password_of
 from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap import search as imap_search
 from tasks.mail.mailboxes.imap.encoding import folder_name, quoted
@@ -46,7 +47,7 @@ class Mailbox(Changes):
         `until`: in monotonic seconds, when every method but `close` fails with a timeout.
         """
         session = Session(config, until)
-        await session.open(config.password.get_secret_value() if config.password else "")
+        await session.open(password_of(config))
         return cls(session)
 
     @property

@@ -21,10 +21,6 @@ Response = tuple[bytes, ...]
 MOST_TOKENS = 10_000
 MOST_TOLD = 4096  # octets of a line that may have a million
 
-# Response codes (RFC 5530; THROTTLED is Gmail's) that tell whether another connection would be refused as well.
-TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
-PERMANENT_CODES = frozenset({"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"})
-
 # A quoted string without an end takes the rest for good: to try again from each quote would take quadratic time.
 _TOKEN = re.compile(
     rb"""\s*(?: (?P<paren>[()])

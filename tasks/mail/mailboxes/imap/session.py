@@ -12,11 +12,13 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tasks.mail.config.secrets import redactor
+from tasks.mail.mailboxes.failures import Refusal, login_refused, never, no_answer, no_connection, refused
 from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap.connection import Connection
 from tasks.mail.mailboxes.imap.encoding import strings
 from tasks.mail.mailboxes.imap.framing import Reply
-from tasks.mail.model.errors import ImapFailure, Lasting, describe_os_error
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import ImapFailure, describe_os_error
 from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net import resolve
@@ -82,7 +84,7 @@ class Session:
         """
         reply = await self._reply_to(stage, verb, *arguments, answers=answers)
         if reply.status != "OK":
-            raise self._refused(stage, about or verb, reply, permanent=permanent)
+            raise refused(stage, about or verb, self._refusal(reply), permanent=permanent)
         return reply
 
     async def idle(self, seconds: float) -> bool:
@@ -131,18 +133,20 @@ class Session:
         async with self._step("connect", "greeting"):
             greeting = await connection.greeting()
         if greeting.status == "BYE":
-            raise self._refused("connect", "the connection", greeting, ErrorType.CONNECTION)
+            about = "the connection"
+            kind, cause = ErrorType.CONNECTION, Cause.SERVER_TROUBLE
+            raise refused("connect", about, self._refusal(greeting), kind, cause=cause)
         if context and config.tls == "starttls":
             if greeting.status == "PREAUTH":
-                raise _failure(
-                    ErrorType.TLS, "tls", f"{config.host} greets with PREAUTH, which leaves no room for STARTTLS"
-                )
+                text = f"{config.host} greets with PREAUTH, which leaves no room for STARTTLS"
+                raise never(ErrorType.TLS, "tls", text, Cause.TLS_MODE)
             await self._ask_capabilities("tls")
             if "STARTTLS" not in self.capabilities:
-                raise _failure(ErrorType.TLS, "tls", f"{config.host} does not offer STARTTLS on port {config.port}")
+                text = f"{config.host} does not offer STARTTLS on port {config.port}"
+                raise never(ErrorType.TLS, "tls", text, Cause.TLS_MODE)
             reply = await self._reply_to("tls", "STARTTLS")
             if reply.status != "OK":
-                raise self._refused("tls", "STARTTLS", reply, ErrorType.TLS)
+                raise refused("tls", "STARTTLS", self._refusal(reply), ErrorType.TLS, cause=Cause.SERVER_TROUBLE)
             await self._start_tls(context)
             self.capabilities = frozenset()  # what was said in clear may be anybody's word
         else:
@@ -155,7 +159,8 @@ class Session:
             return ssl_context(ca_file, self.config.verify)
         except OSError as error:
             reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else describe_os_error(error)
-            raise _failure(ErrorType.TLS, "tls", f"the ca_file {ca_file} cannot be used: {reason}") from None
+            text = f"the ca_file {ca_file} cannot be used: {reason}"
+            raise never(ErrorType.TLS, "tls", text, Cause.CERTIFICATE) from None
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         async with self._step("tls", "end of the TLS handshake"):
@@ -182,9 +187,8 @@ class Session:
         user, secret = username.encode(), password.encode()
         plain = b64encode(b"\0" + user + b"\0" + secret)
         if b"\0" in user + secret:
-            raise _failure(
-                ErrorType.AUTH, "login", "the user name or the password holds a NUL, which IMAP cannot carry"
-            )
+            text = "the user name or the password holds a NUL, which IMAP cannot carry"
+            raise never(ErrorType.AUTH, "login", text, Cause.LOGIN_METHOD)
         if "AUTH=PLAIN" in self.capabilities:
             initial = [plain] if self.rev2 or "SASL-IR" in self.capabilities else []
             answers = [] if initial else [plain]
@@ -194,11 +198,10 @@ class Session:
             reply = await self._reply_to("login", "LOGIN", line, answers=answers)
         else:
             text = "the server offers neither AUTH=PLAIN nor LOGIN on this connection"
-            raise ImapFailure(ErrorType.AUTH, "login", text, lasting=Lasting.LOGIN_DISABLED)
+            cause = Cause.LOGIN_METHOD if self.tls else Cause.TLS_REQUIRED
+            raise ImapFailure(ErrorType.AUTH, "login", text, cause=cause)
         if reply.status != "OK":
-            temporary = responses.code(reply.text)[0] in responses.TEMPORARY_CODES
-            kind = ErrorType.IMAP if temporary else ErrorType.AUTH
-            raise self._refused("login", f"the login of {username}", reply, kind, permanent=True)
+            raise login_refused(username, self._refusal(reply))
         return reply
 
     # -- asking -------------------------------------------------------------------------------------------------------
@@ -207,19 +210,10 @@ class Session:
         async with self._step(stage, f"answer to {verb}"):
             return await self.connection.ask(verb, *arguments, answers=answers)
 
-    def _refused(
-        self, stage: str, about: str, reply: Reply, kind: ErrorType = ErrorType.IMAP, permanent: bool = False
-    ) -> ImapFailure:
-        name, _, _ = responses.code(reply.text)
-        words = self.connection.words(reply.text) or reply.status
-        permanent = name in responses.PERMANENT_CODES or (permanent and name not in responses.TEMPORARY_CODES)
-        return ImapFailure(
-            kind,
-            stage,
-            f"the server refused {about}: {words}",
-            code=name and self.connection.redact.text(name),
-            permanent=permanent,
-        )
+    def _refusal(self, reply: Reply) -> Refusal:
+        name, _, words = responses.code(reply.text)
+        shown = self.connection.words(reply.text) or reply.status
+        return Refusal(name, words.decode("utf-8", "replace"), shown, name and self.connection.redact.text(name))
 
     @asynccontextmanager
     async def _step(self, stage: str, awaited: str) -> AsyncIterator[None]:
@@ -239,12 +233,7 @@ class Session:
             yield
         except TimeoutError:
             time_given = "in the time that was left" if self._left() == 0.0 else f"within {self.config.timeout:g} s"
-            raise ImapFailure(ErrorType.TIMEOUT, stage, f"no {awaited} {time_given}") from None
+            is_connected = self.connection.transport is not None
+            raise no_answer(stage, f"no {awaited} {time_given}", is_connected) from None
         except OSError as error:
-            text = f"no {awaited}: {describe_os_error(error)}"
-            raise ImapFailure(ErrorType.CONNECTION, stage, text, lasting=resolve.lasting_trouble(error)) from None
-
-
-def _failure(error_type: ErrorType, stage: str, text: str) -> ImapFailure:
-    """One that another connection would meet again."""
-    return ImapFailure(error_type, stage, text, permanent=True)
+            raise no_connection(stage, f"no {awaited}: {describe_os_error(error)}", error) from None

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from aiosmtplib import SMTPException
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.config.secrets import redactor
+from tasks.mail.config.secrets import password_of, redactor
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import SmtpFailure, describe_os_error, enhanced_code
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
@@ -26,7 +27,7 @@ from tasks.mail.probe.compose import Probe
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.connection import Connection
 from tasks.mail.senders.smtp.queue_id import queue_id
-from tasks.mail.senders.smtp.replies import failure
+from tasks.mail.senders.smtp.replies import NotOffered, failure
 
 QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 
@@ -62,7 +63,9 @@ async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None)
     except SmtpFailure:
         raise
     except Exception as error:
-        found = failure(dialogue.stages.current, error, smtp.host, smtp.timeout, dialogue.redact)
+        stage = dialogue.stages.current
+        is_connected = dialogue.client.line is not None or stage not in ("dns", "connect")
+        found = failure(stage, error, smtp.host, smtp.timeout, dialogue.redact, is_connected)
         if found.error_type is ErrorType.UNEXPECTED:
             log.error("The SMTP leg failed in a way that it should not.\n%s", dialogue.redact.told(error))
         # Only a 4yz or 5yz reply says for certain that a body was not accepted.
@@ -82,7 +85,7 @@ class _Dialogue:
         self.probe = probe
         self.smtp = smtp
         self.stages = Stages("smtp", smtp.timeout)
-        self.password = smtp.password.get_secret_value() if smtp.password else ""
+        self.password = password_of(smtp)
         self.redact = redactor(smtp)  # whatever the relay repeats
         self.tls: TlsSession | None = None
         # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
@@ -116,7 +119,8 @@ class _Dialogue:
             return ssl_context(ca_file, self.smtp.verify)
         except OSError as error:
             reason = one_line(describe_os_error(error))
-            raise SmtpFailure(ErrorType.TLS, "tls", f"the ca_file {ca_file} cannot be used: {reason}") from None
+            text = f"the ca_file {ca_file} cannot be used: {reason}"
+            raise SmtpFailure(ErrorType.TLS, "tls", text, cause=Cause.CERTIFICATE) from None
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("dns"):
@@ -134,7 +138,8 @@ class _Dialogue:
     async def _starttls(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("tls"):
             if not self.client.supports_extension("starttls"):
-                raise SMTPException(f"{self.smtp.host} does not offer STARTTLS on port {self.smtp.port}")
+                text = f"{self.smtp.host} does not offer STARTTLS on port {self.smtp.port}"
+                raise NotOffered(text, Cause.TLS_MODE)
             await self.client.starttls(tls_context=context, server_hostname=self.smtp.host)
         async with self.stages("ehlo"):
             await self.client.ehlo()
@@ -154,7 +159,11 @@ class _Dialogue:
                 await methods[mechanism](self.smtp.username or "", self.password)
                 return
         names = " ".join(offered) or "none"
-        raise SMTPException(f"the relay offers no AUTH mechanism out of PLAIN, LOGIN and CRAM-MD5 (offered: {names})")
+        in_clear = not offered and self.tls is None and self.client.supports_extension("starttls")
+        raise NotOffered(
+            f"the relay offers no AUTH mechanism out of PLAIN, LOGIN and CRAM-MD5 (offered: {names})",
+            Cause.TLS_REQUIRED if in_clear else Cause.LOGIN_METHOD,
+        )
 
     def _mail_options(self) -> list[str]:
         options = []
@@ -162,7 +171,7 @@ class _Dialogue:
             options.append(f"SIZE={len(self.probe.content)}")
         if self.probe.needs_smtputf8:
             if not self.client.supports_extension("smtputf8"):
-                raise SMTPException(
+                raise NotOffered(
                     "the relay does not offer SMTPUTF8, which an address with a non-ASCII local part needs"
                 )
             options.append("SMTPUTF8")

@@ -14,16 +14,19 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import SmtpFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.net.tls import describe_tls_error
+from tasks.mail.net.resolve import cause_of_os_error
+from tasks.mail.net.tls import cause_of_tls_error, describe_tls_error
 from tasks.mail.senders.smtp.connection import OutOfStep
 
 E = TypeVar("E", bound=BaseException)
 
 MALFORMED = "Malformed SMTP response line: "  # aiosmtplib's words
+OTHERS = {"* ": "an IMAP", "+OK": "a POP3"}
 
 
 def reply(error: BaseException) -> tuple[int | None, str]:
@@ -35,33 +38,62 @@ def reply(error: BaseException) -> tuple[int | None, str]:
     return None, str(error)
 
 
-def failure(stage: str, error: BaseException, host: str, timeout: float, redact: Redactor = NOTHING) -> SmtpFailure:
+def failure(
+    stage: str,
+    error: BaseException,
+    host: str,
+    timeout: float,
+    redact: Redactor = NOTHING,
+    is_connected: bool = True,
+) -> SmtpFailure:
     """Say what `error`, raised in `stage`, means. `timeout` is the bound of the stage in seconds."""
     code, said = reply(error)
     text = redact.line(said)
     if code is not None:
         return SmtpFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
     if isinstance(error, SMTPResponseException):
-        return SmtpFailure(ErrorType.SMTP, stage, f"not an SMTP reply: {text.removeprefix(MALFORMED)}")
+        return _no_smtp(stage, text.removeprefix(MALFORMED))
     if isinstance(error, OutOfStep):
         return SmtpFailure(ErrorType.SMTP, stage, text)
     if tls := _find(error, ssl.SSLError):
-        return SmtpFailure(ErrorType.TLS, stage, describe_tls_error(tls, host))
+        return SmtpFailure(ErrorType.TLS, stage, describe_tls_error(tls, host), cause=cause_of_tls_error(tls))
     if late := _find(error, TimeoutError):
-        if late.errno:  # the operating system gave up, at a time of its own
-            return SmtpFailure(ErrorType.TIMEOUT, stage, _lost(late))
-        return SmtpFailure(ErrorType.TIMEOUT, stage, f"no answer within {timeout:g} s")
+        cause = Cause.NO_ANSWER if is_connected else None if stage == "dns" else Cause.UNREACHABLE
+        # With a number the operating system gave up, at a time of its own.
+        text = _lost(late) if late.errno else f"no answer within {timeout:g} s"
+        return SmtpFailure(ErrorType.TIMEOUT, stage, text, cause=cause)
     if name := _find(error, socket.gaierror):
         reason = one_line(describe_os_error(name))
-        return SmtpFailure(ErrorType.CONNECTION, stage, f"the name does not resolve: {reason}")
+        return SmtpFailure(
+            ErrorType.CONNECTION, stage, f"the name does not resolve: {reason}", cause=cause_of_os_error(name)
+        )
     if stage == "tls" and _in_handshake(error):
-        return SmtpFailure(ErrorType.TLS, stage, f"the connection was lost in the TLS handshake with {host}")
+        text = f"the connection was lost in the TLS handshake with {host}"
+        return SmtpFailure(ErrorType.TLS, stage, text, cause=Cause.TLS_HANDSHAKE)
     if isinstance(error, OSError):
-        return SmtpFailure(ErrorType.CONNECTION, stage, _lost(error))
+        cause = Cause.DROPPED if is_connected else cause_of_os_error(error)
+        return SmtpFailure(ErrorType.CONNECTION, stage, _lost(error), cause=cause)
     if isinstance(error, SMTPException):
         kind = {"auth": ErrorType.AUTH, "tls": ErrorType.TLS}.get(stage, ErrorType.SMTP)
-        return SmtpFailure(kind, stage, text)
+        return SmtpFailure(kind, stage, text, cause=error.cause if isinstance(error, NotOffered) else None)
     return SmtpFailure(ErrorType.UNEXPECTED, stage, f"{type(error).__name__}: {text}")
+
+
+class NotOffered(SMTPException):
+    """The relay does not offer what the configuration needs."""
+
+    def __init__(self, text: str, cause: Cause | None = None) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+def _no_smtp(stage: str, line: str) -> SmtpFailure:
+    """A line that is no reply, and may be one of another protocol."""
+    other = next((name for start, name in OTHERS.items() if line.startswith(start)), None)
+    if other is None:
+        return SmtpFailure(ErrorType.SMTP, stage, f"not an SMTP reply: {line}")
+    text = f"it is {other} server that answers on this port, and no SMTP server: {line}"
+    return SmtpFailure(ErrorType.SMTP, stage, text, cause=Cause.TLS_MODE)
 
 
 def _type_of_reply(stage: str, code: int) -> ErrorType:

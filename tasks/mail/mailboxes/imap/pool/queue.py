@@ -111,6 +111,6 @@ def again(error: Exception) -> Exception:
     """The same failure for another waiter."""
     if not isinstance(error, ImapFailure):
         return error
-    copy = error.again()
+    copy = error.at(error.stage)
     copy.stages = dict(error.stages)
     return copy

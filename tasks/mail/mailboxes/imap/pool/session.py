@@ -12,6 +12,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+from tasks.mail.config.secrets import password_of
 from tasks.mail.mailboxes.imap.pool.folders import SharedFolders, Waiter
 from tasks.mail.mailboxes.imap.pool.queue import Job, Jobs
 from tasks.mail.mailboxes.imap.session import Session
@@ -82,12 +83,11 @@ class SharedSession(SharedFolders):
     # -- the task -----------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        secret = self.config.password
         try:
             async with self._place.taken():
                 self.admitted.set()
                 try:
-                    await self.session.open(secret.get_secret_value() if secret else "")
+                    await self.session.open(password_of(self.config))
                     self.ready.set()
                     self._was_open = True
                     while True:

@@ -1,0 +1,78 @@
+"""What a refusal of a mailbox server, or its silence, is taken for: pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.mail.causes.lookup import is_put_off, of_mailbox
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import ImapFailure, describe_os_error
+from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.redaction.redactor import Redactor
+from tasks.mail.net.resolve import cause_of_os_error
+
+# Response codes (RFC 5530; THROTTLED is Gmail's) that tell whether another connection would be refused as well.
+TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
+PERMANENT_CODES = frozenset({"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """NO, BAD or BYE: its response code, its words, and both as they may be shown."""
+
+    code: str | None
+    words: str
+    shown: str
+    shown_code: str | None
+
+
+def refused(
+    stage: str,
+    about: str,
+    refusal: Refusal,
+    kind: ErrorType = ErrorType.IMAP,
+    permanent: bool = False,
+    cause: Cause | None = None,
+) -> ImapFailure:
+    """`permanent`: a refusal that says nothing else about itself would be met again. `cause` likewise."""
+    code = refusal.code
+    return ImapFailure(
+        kind,
+        stage,
+        f"the server refused {about}: {refusal.shown}",
+        code=refusal.shown_code,
+        permanent=code in PERMANENT_CODES or (permanent and code not in TEMPORARY_CODES),
+        cause=of_mailbox(stage, code, refusal.words) or cause,
+    )
+
+
+def login_refused(username: str, refusal: Refusal) -> ImapFailure:
+    """A password that was refused is never sent again; a login that was put off is worth one more try."""
+    put_off = is_put_off(refusal.code, refusal.words)
+    failure = refused("login", f"the login of {username}", refusal, ErrorType.IMAP if put_off else ErrorType.AUTH)
+    failure.permanent, failure.put_off = not put_off, put_off
+    return failure
+
+
+def never(error_type: ErrorType, stage: str, text: str, cause: Cause) -> ImapFailure:
+    """One that another connection would meet again."""
+    return ImapFailure(error_type, stage, text, permanent=True, cause=cause)
+
+
+def no_answer(stage: str, text: str, is_connected: bool) -> ImapFailure:
+    """Nothing came in time."""
+    unconnected = None if stage == "dns" else Cause.UNREACHABLE
+    return ImapFailure(ErrorType.TIMEOUT, stage, text, cause=Cause.NO_ANSWER if is_connected else unconnected)
+
+
+def no_connection(stage: str, text: str, error: OSError) -> ImapFailure:
+    """The operating system refused it, or it broke."""
+    return ImapFailure(ErrorType.CONNECTION, stage, text, cause=cause_of_os_error(error))
+
+
+def how_lost(error: Exception | None, redact: Redactor) -> str:
+    """In what words a connection went."""
+    if error is None:
+        return "the server closed the connection"
+    words = describe_os_error(error) if isinstance(error, OSError) else redact.line(str(error))
+    return f"the connection was lost: {words}"

@@ -1,0 +1,164 @@
+"""What relays say when they refuse, in a real dialogue: the cause, who must act, how often it is tried."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from flows.direct import check
+from tasks.mail.config.loop import loop_config
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.outcome import Outcome
+from tasks.mail.model.result import LoopResult
+from tests.support import certificates
+from tests.support.certificates import ServerTls
+from tests.support.raw.server import CLOSE, DROP, SILENCE, Action
+from tests.support.raw.smtp import RawSmtp
+from tests.support.replies import GIVEN, Said
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ServerTls:
+    return certificates.good(tmp_path_factory.mktemp("certificates"))
+
+
+PHASES = {"data": "eod"}
+LOGIN = {"username": "monitor", "password": "Pa55-of-monitor"}
+
+
+async def run(server: RawSmtp, **fields: object) -> LoopResult:
+    """A whole outbound check by the steps of `--direct`."""
+    smtp = {
+        "host": "localhost",
+        "port": server.port,
+        "tls": "none",
+        "from_addr": "monitor@inbox.test",
+        "to_addr": "box@inbox.test",
+        "subject_prefix": "[mail-loop]",
+        "timeout": 10.0,
+        "retries": 0,
+        **fields,
+    }
+    async with asyncio.timeout(30):
+        return await check(loop_config({"name": "raw", "smtp": smtp, "limits": {"max_per_hour": 3600}}))
+
+
+@pytest.mark.parametrize("said", GIVEN, ids=lambda said: said.name)
+async def test_the_right_person_is_named_for_what_a_relay_says(said: Said) -> None:
+    """Each line of cases/replies.jsonl, at its stage."""
+    async with RawSmtp({PHASES.get(said.stage, said.stage): f"{said.reply}\r\n".encode()}) as server:
+        result = await run(server, **(LOGIN if said.login else {}))
+    assert result.cause == said.cause
+    assert result.who_acts is not None
+    assert re.search(said.who, result.who_acts)
+    assert result.sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "cause"),
+    [
+        ("454 4.7.0 Temporary authentication failure", Outcome.DEFERRED, Cause.LOGIN_UNAVAILABLE),
+        ("435 Unable to authenticate at present", Outcome.DEFERRED, Cause.LOGIN_UNAVAILABLE),
+        ("421 4.7.0 Too many login attempts", Outcome.DEFERRED, Cause.LOGIN_THROTTLED),
+        ("432 4.7.12 A password transition is needed", Outcome.REJECTED, Cause.PASSWORD_EXPIRED),
+        ("430 4.2.0 STOREDRV; mailbox logon failure", Outcome.REJECTED, Cause.ACCOUNT_DISABLED),
+        ("451 4.7.8 Invalid credentials", Outcome.REJECTED, Cause.WRONG_PASSWORD),
+        ("535 5.7.8 no", Outcome.REJECTED, Cause.WRONG_PASSWORD),
+        ("525 5.7.13 Account disabled", Outcome.REJECTED, Cause.ACCOUNT_DISABLED),
+        ("550 5.0.0 Temporary failure", Outcome.REJECTED, Cause.LOGIN_UNAVAILABLE),
+    ],
+)
+async def test_a_login_is_deferred_by_a_4yz_unless_it_was_refused_and_never_tried_again(
+    reply: str, outcome: Outcome, cause: Cause
+) -> None:
+    async with RawSmtp({"auth": f"{reply}\r\n".encode()}) as server:
+        result = await run(server, **LOGIN, retries=2, retry_delay=0.0)
+    assert (result.outcome, result.cause, result.error_type) == (outcome, cause, "auth_error")
+    assert (result.attempts, server.count("AUTH")) == (1, 1)
+
+
+@pytest.mark.parametrize("retries", [0, 49, 60, 130])
+async def test_a_temporary_refusal_is_tried_as_often_as_configured(retries: int) -> None:
+    """Also past 50, the number of delays that Prefect takes."""
+    async with RawSmtp({"rcpt": b"450 4.2.0 later\r\n"}) as server:
+        result = await run(server, retries=retries, retry_delay=0.0)
+    assert result.attempts == server.count("RCPT") == retries + 1
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [
+        ({"banner": DROP}, Cause.DROPPED),
+        ({"mail": CLOSE}, Cause.DROPPED),
+        ({"banner": SILENCE}, Cause.NO_ANSWER),
+        ({"rcpt": SILENCE}, Cause.NO_ANSWER),
+        ({"banner": b"* OK [CAPABILITY IMAP4rev1] ready\r\n"}, Cause.TLS_MODE),
+        ({"banner": b"+OK ready\r\n"}, Cause.TLS_MODE),
+    ],
+)
+async def test_a_server_that_gives_no_reply_has_a_cause(script: dict[str, Action], cause: Cause) -> None:
+    async with RawSmtp(script) as server:
+        result = await run(server, timeout=0.2)
+    assert (result.outcome, result.cause) == (Outcome.UNSENT, cause)
+
+
+async def test_a_server_of_another_protocol_is_named_with_the_field() -> None:
+    async with RawSmtp({"banner": b"* OK [CAPABILITY IMAP4rev1] ready\r\n"}) as server:
+        result = await run(server)
+    assert "it is an IMAP server that answers on this port" in result.sentence
+    assert "smtp.port" in result.sentence
+
+
+async def test_a_closed_port_is_unreachable_and_a_name_that_is_none_is_not_found() -> None:
+    async with RawSmtp() as server:
+        pass
+    assert (await run(server)).cause is Cause.UNREACHABLE
+    assert (await run(server, host="no-such-host.invalid")).cause is Cause.NAME_NOT_FOUND
+
+
+async def test_tls_on_a_port_that_begins_in_clear_names_the_field() -> None:
+    async with RawSmtp() as server:
+        result = await run(server, tls="implicit")
+    assert (result.outcome, result.cause) == (Outcome.UNSENT, Cause.TLS_MODE)
+    assert "smtp.tls" in result.sentence
+
+
+async def test_starttls_that_is_not_offered_names_the_field() -> None:
+    async with RawSmtp() as server:
+        result = await run(server, tls="starttls")
+    assert (result.outcome, result.cause) == (Outcome.UNSENT, Cause.TLS_MODE)
+    assert "smtp.tls" in result.sentence
+
+
+async def test_a_login_that_is_offered_after_tls_only_wants_tls(tls: ServerTls) -> None:
+    async with RawSmtp(tls=tls.context, extensions=["8BITMIME"]) as server:
+        result = await run(server, **LOGIN)
+    assert (result.outcome, result.cause) == (Outcome.REJECTED, Cause.TLS_REQUIRED)
+    assert "set smtp.tls to starttls or implicit" in result.sentence
+
+
+async def test_mechanisms_that_no_check_speaks_are_a_matter_of_the_login_method() -> None:
+    async with RawSmtp(extensions=["AUTH GSSAPI NTLM"]) as server:
+        result = await run(server, **LOGIN)
+    assert (result.outcome, result.cause) == (Outcome.REJECTED, Cause.LOGIN_METHOD)
+
+
+async def test_a_certificate_that_is_not_accepted_is_a_cause(tls: ServerTls) -> None:
+    async with RawSmtp(tls=tls.context) as server:
+        result = await run(server, tls="starttls")
+    assert (result.outcome, result.cause) == (Outcome.UNSENT, Cause.CERTIFICATE)
+
+
+async def test_a_handshake_that_breaks_is_a_cause(tls: ServerTls) -> None:
+    async with RawSmtp({"handshake": DROP}, tls=tls.context) as server:
+        result = await run(server, tls="starttls", ca_file=tls.ca_file)
+    assert (result.outcome, result.cause) == (Outcome.UNSENT, Cause.TLS_HANDSHAKE)
+
+
+async def test_what_a_relay_said_when_it_was_asked_last_decides() -> None:
+    refusals = [b"450 4.2.2 Mailbox full\r\n", b"451 4.7.1 Greylisted, come back later\r\n"]
+    async with RawSmtp({"rcpt": refusals}) as server:
+        result = await run(server, retries=1, retry_delay=0.0)
+    assert (result.outcome, result.cause) == (Outcome.DEFERRED, Cause.GREYLISTED)
