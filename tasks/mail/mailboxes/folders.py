@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.mail.config.loop import ImapConfig
+from tasks.mail.mailboxes.folder_names import is_foreign, is_sent, junk_rank
 from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.model.outcome import Placement
 
-JUNK_NAMES = ("junk", "spam", "junk e-mail", "junk email", "junk mail", "junk-e-mail", "bulk mail", "spamverdacht")
 # Copies of what was sent lie in these: finding the probe there says nothing about its arrival. In other folders a copy
-# is known by its lack of Received fields, whatever language they are named in; but not all copies lack them.
+# is known by its header (see search/senders_copy), whatever language they are named in; but not every copy is.
 SENDERS_COPIES = frozenset({r"\SENT", r"\DRAFTS", r"\ALL", r"\FLAGGED", r"\IMPORTANT"})
-SENT_NAMES = ("sent", "sent items", "sent mail", "sent messages", "gesendet", "gesendete elemente", "drafts", "outbox")
-MOST_FOLDERS = 50  # other folders looked at; a mailbox with more is not searched in full
+JUNK = r"\JUNK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +34,13 @@ def places(folders: Sequence[Folder], imap: ImapConfig) -> Places:
     readable = [folder for folder in folders if folder.selectable and not _same(folder.name, imap.folder)]
     junk = _junk(readable, imap)
     others = [
-        Place(folder.name, Placement.OTHER)
+        Place(folder.name, Placement.JUNK if imap.junk_folder is None and _is_junk(folder) else Placement.OTHER)
         for folder in readable
         if not (junk and _same(folder.name, junk))
         and not folder.attributes & SENDERS_COPIES
-        and _last_part(folder.name) not in SENT_NAMES
+        and not is_sent(folder.name, folder.delimiter)
     ]
-    return expected, Place(junk, Placement.JUNK) if junk else None, others[:MOST_FOLDERS]
+    return expected, Place(junk, Placement.JUNK) if junk else None, others
 
 
 def _junk(folders: Sequence[Folder], imap: ImapConfig) -> str | None:
@@ -49,16 +48,16 @@ def _junk(folders: Sequence[Folder], imap: ImapConfig) -> str | None:
     if imap.junk_folder is not None:
         # Listed or not: it may be made when the first junk comes. A wrong name ends up in the notes.
         return None if _same(imap.junk_folder, imap.folder) else imap.junk_folder
-    marked = (folder.name for folder in folders if r"\JUNK" in folder.attributes)
-    named = (folder.name for name in JUNK_NAMES for folder in folders if _last_part(folder.name) == name)
-    return next(marked, None) or next(named, None)
+    marked = sorted((f for f in folders if JUNK in f.attributes), key=lambda f: is_foreign(f.name, f.delimiter))
+    named = [(rank, f.name) for f in folders if (rank := junk_rank(f.name, f.delimiter)) is not None]
+    return marked[0].name if marked else min(named, key=lambda pair: pair[0], default=(0, None))[1]
+
+
+def _is_junk(folder: Folder) -> bool:
+    """A mailbox may have more than one: that of its server, and that of a program which knew it by another name."""
+    return JUNK in folder.attributes or junk_rank(folder.name, folder.delimiter) == 0
 
 
 def _same(one: str, other: str) -> bool:
     """Whether two names mean the same folder: INBOX is the one whose case does not matter (RFC 9051, 5.1)."""
     return one == other or one.upper() == other.upper() == "INBOX"
-
-
-def _last_part(name: str) -> str:
-    """A folder's own name without its parents', whatever the delimiter."""
-    return name.replace("\\", "/").replace(".", "/").rpartition("/")[2].casefold()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.mailboxes.folders import MOST_FOLDERS, Place, places
+from tasks.mail.mailboxes.folder_names import BY_LANGUAGE, junk_rank
+from tasks.mail.mailboxes.folders import Place, places
+from tasks.mail.mailboxes.imap.encoding import folder_name
 from tasks.mail.mailboxes.imap.responses import Folder
+from tasks.mail.mailboxes.imap.responses import folder as listed
 from tasks.mail.model.outcome import Placement
 
 
@@ -103,6 +108,121 @@ def test_a_filter_rule_may_have_chosen_trash_or_archive(attribute: str) -> None:
     assert names([INBOX, folder("Elsewhere", attribute)]) == ("INBOX", None, ["Elsewhere"])
 
 
-def test_very_many_folders_are_not_all_looked_at() -> None:
-    many = [folder(f"List {number}") for number in range(MOST_FOLDERS + 1)]
-    assert len(names([INBOX, JUNK, *many])[2]) == MOST_FOLDERS
+def test_all_of_very_many_folders_are_looked_at() -> None:
+    assert len(names([INBOX, JUNK, *(folder(f"List {number}") for number in range(1000))])[2]) == 1000
+
+
+def from_server(name: str, delimiter: str | None = "/", *, utf8: bool = False, attributes: str = "") -> Folder:
+    """A folder as a server lists it, in modified UTF-7 or in UTF-8."""
+    between = b"NIL" if delimiter is None else b'"%s"' % delimiter.replace("\\", "\\\\").encode()
+    wire = folder_name(name, utf8).replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    found = listed((b'LIST (%s) %s "%s"' % (attributes.encode(), between, wire),), utf8)
+    assert found is not None
+    return found
+
+
+def by_name(kind: str) -> list[str]:
+    return [name.strip() for names in BY_LANGUAGE.values() for name in getattr(names, kind).split(";") if name.strip()]
+
+
+@pytest.mark.parametrize("name", by_name("junk"))
+def test_junk_is_known_by_its_name_in_some_thirty_languages(name: str) -> None:
+    """However the server encodes it, in whatever case and below whatever parent."""
+    for found in (
+        from_server(name),
+        from_server(name, utf8=True),
+        from_server(name.upper()),
+        from_server(name.replace(" ", "-")),
+        from_server(unicodedata.normalize("NFD", name), utf8=True),
+        from_server(f"INBOX.{name.replace('.', '')}", "."),
+        from_server(f"INBOX/{name}"),
+        from_server(f"[Gmail]/{name}"),
+        from_server(f"[Google Mail]/{name}"),
+        from_server(f"INBOX\\{name}", "\\"),
+    ):
+        assert names([INBOX, WORK, found]) == ("INBOX", found.name, ["Work"]), found
+
+
+@pytest.mark.parametrize("name", by_name("sent"))
+def test_so_is_sent_mail(name: str) -> None:
+    for found in (
+        from_server(name),
+        from_server(name, utf8=True),
+        from_server(name.upper()),
+        from_server(f"INBOX.{name.replace('.', '')}", "."),
+        from_server(f"[Google Mail]/{name}"),
+    ):
+        assert names([INBOX, WORK, found]) == ("INBOX", None, ["Work"]), found
+
+
+# As providers and programs are known to call them; not read from the table.
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b'LIST (\\HasNoChildren) "/" "&BCEEPwQwBDw-"',
+        b'LIST () "|" "&BCEEPwQwBDw-"',
+        b'LIST () "/" "&V4NXPpCuTvY-"',
+        b'LIST () "." "INBOX.&V4NXPpCuTvY-"',
+        b'LIST () "/" "Courrier ind&AOk-sirable"',
+        b'LIST () "/" "Nevy&AX4A4Q-dan&AOE- po&AWE-ta"',
+        b'LIST () "/" "Junk E-Mail"',
+        b'LIST () "/" "Bulk Mail"',
+        b'LIST () "/" "Bulk"',
+        b'LIST () "/" "Spamverdacht"',
+        b'LIST () "/" "[Gmail]/&j,dg0TDhMPww6w-"',
+        b'LIST () NIL "spam"',
+    ],
+)
+def test_junk_of_real_servers_is_known(wire: bytes) -> None:
+    found = listed((wire,))
+    assert found is not None
+    assert names([INBOX, found])[1] == found.name
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"),
+    [
+        ("2026.spam", "/"),
+        ("No.junk", "/"),
+        ("Spam/2026", "/"),
+        ("INBOX.Junk", "/"),
+        ("Orders/Bulk", "/"),
+        ("Bulk orders", "/"),
+        ("Lixo", "/"),
+        ("Werbung", "/"),
+        ("Reklama", "/"),
+        ("Trash", "/"),
+        ("垃圾箱", "/"),
+        ("INBOX/Spam", None),
+        ("Other Users/bob/Junk", "/"),
+        ("Public/Spam", "/"),
+        ("user.bob.Junk", "."),
+    ],
+)
+def test_a_word_that_means_something_else_is_no_junk(name: str, delimiter: str | None) -> None:
+    found = from_server(name, delimiter)
+    assert names([INBOX, found]) == ("INBOX", None, [found.name])
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("Invoices/Sent", "/"), ("2026.Sent", "/"), ("Sent to press", "/")])
+def test_nor_sent_mail(name: str, delimiter: str) -> None:
+    """A rule may have filed the message there: a false lost would be worse."""
+    assert names([INBOX, from_server(name, delimiter)]) == ("INBOX", None, [name])
+
+
+def test_the_surest_of_several_is_junk_and_what_lies_in_the_others_is_no_less_so() -> None:
+    both = [from_server("Spam"), from_server("Spamverdacht"), from_server("Projects/Spam"), from_server("Bulk")]
+    _, junk, others = places([INBOX, *both], config())
+    assert junk is not None
+    assert junk.folder == "Spam"
+    assert [(place.folder, place.placement) for place in others] == [
+        ("Spamverdacht", Placement.JUNK),
+        ("Projects/Spam", Placement.OTHER),
+        ("Bulk", Placement.OTHER),
+    ]
+    assert junk_rank("Bulk", "/") is not None
+
+
+def test_the_junk_of_somebody_else_is_not_ours_though_it_is_marked() -> None:
+    theirs = from_server("Other Users/bob/Junk", attributes=r"\Junk")
+    assert names([INBOX, theirs, from_server("Werbung", attributes=r"\Junk")])[1] == "Werbung"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from tasks.mail.mailboxes.imap.encoding import decode_name, internaldate
@@ -38,11 +38,15 @@ _CODE = re.compile(rb"\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder. `attributes` are upper-case, such as \\JUNK; `wire` is the name as the server spells it."""
+    """One folder. `attributes` are upper-case, such as \\JUNK; `wire` is the name as the server spells it.
+
+    `delimiter` stands between its parents' names and its own; "" where there is no hierarchy, None if that is unknown.
+    """
 
     name: str
     attributes: frozenset[str]
     wire: bytes
+    delimiter: str | None = field(default=None, compare=False)
 
     @property
     def selectable(self) -> bool:
@@ -196,7 +200,8 @@ def folder(response: Response, utf8: bool = False) -> Folder | None:
         return None
     if any(octet < 0x20 or octet == 0x7F for octet in name.value):
         return None
-    return Folder(decode_name(name.value, utf8), frozenset(attributes), name.value)
+    between = delimiter.value.decode("utf-8", "replace") if delimiter.kind == "string" else ""  # the atom is NIL
+    return Folder(decode_name(name.value, utf8), frozenset(attributes), name.value, between)
 
 
 def selected(responses: Iterable[Response]) -> tuple[dict[str, int], dict[str, int]]:
