@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from tasks.mail.journey.filters.ratings import Rating
+from tasks.mail.journey.filters.ratings import Rating, raised
 from tasks.mail.journey.journey import Journey
 from tasks.mail.journey.received.clocks import Step, own_skew
 from tasks.mail.journey.received.hops import queue_ids
@@ -91,6 +91,6 @@ def _filter(rating: Rating) -> FilterRecord:
         threshold=rating.threshold,
         spam=rating.spam,
         action=rating.action,
-        reasons={reason.name: reason.score for reason in rating.reasons},
+        reasons={reason.name: reason.score for reason in raised(rating)},
         certain=rating.certain,
     )

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tasks.mail.journey.authentication.trust import Field
 from tasks.mail.journey.filters.fields import Reason
-from tasks.mail.journey.filters.ratings import MOST_REASONS, READERS, Rating, filters, is_near
+from tasks.mail.journey.filters.ratings import MOST_REASONS, Rating, filters, is_near, raised
+from tasks.mail.journey.filters.readers import READERS
 from tests.support.mail.fields import header
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
@@ -64,9 +65,9 @@ TABLE: list[tuple[str, str, Rating]] = [
         "X-Spam_report: (4.6 / 5.0 requ) BAYES_50=0.8, RDNS_NONE=3.8 autolearn=no",
         Rating("SpamAssassin", 4.6, 5.0, None, reasons(RDNS_NONE=3.8, BAYES_50=0.8)),
     ),
-    ("a score with a bar", "X-Spam-Score: 1.2 (+)", Rating("SpamAssassin", 1.2)),
-    ("a level alone", "X-Spam-Level: ***", Rating("SpamAssassin", 3.0)),
-    ("a flag alone", "X-Spam-Flag: YES", Rating("SpamAssassin", spam=True)),
+    ("a score with a bar", "X-Spam-Score: 1.2 (+)", Rating("a spam filter", 1.2)),
+    ("a level alone", "X-Spam-Level: ***", Rating("a spam filter", 3.0)),
+    ("a flag alone", "X-Spam-Flag: YES", Rating("a spam filter", spam=True)),
     (
         "Fastmail",
         "X-Spam-score: 0.5\nX-Spam-hits: BAYES_50 0.8, ME_NOAUTH 0.01, LANGUAGES en, SA_VERSION 3.4.6",
@@ -248,6 +249,151 @@ def test_a_score_that_drifts_towards_the_threshold_is_near_before_mail_is_junked
 def test_how_near_is_near_can_be_said() -> None:
     assert is_near(Rating("SpamAssassin", 2.5, 5.0, False), share=0.5)
     assert not is_near(Rating("SpamAssassin", 4.4, 5.0, False), share=0.9)
+
+
+# The fields that products write, as their documents or mail that came through them have them.
+MARKED: list[tuple[str, str, Rating]] = [
+    (
+        "a flag that says what it is",
+        "X-Spam-Flag: YES\nX-Spam-Checker-Version: SpamAssassin 4.0.1 on mx",
+        Rating("SpamAssassin", spam=True),
+    ),
+    ("a flag in another word", "X-Spam-Flag: spam", Rating("a spam filter", spam=True)),
+    ("a verdict", "X-Spam-Verdict: Spam (high)", Rating("a spam filter", spam=True)),
+    ("suspected", "X-Suspected-Spam: true", Rating("a spam filter", spam=True)),
+    ("not suspected", "X-Suspected-Spam: false", Rating("a spam filter", spam=False)),
+    (
+        "Amavis",
+        "X-Spam-Status: Yes, score=7.0 tagged_above=2 required=5 tests=[URIBL_BLACK=7.0]",
+        Rating("Amavis", 7.0, 5.0, True, reasons(URIBL_BLACK=7.0)),
+    ),
+    ("rspamd's action", "X-Rspamd-Action: add header", Rating("rspamd", spam=True, action="add header")),
+    (
+        "rspamd, rewritten",
+        "X-Rspamd-Action: rewrite subject\nX-Rspamd-Score: 8.5",
+        Rating("rspamd", 8.5, spam=True, action="rewrite subject"),
+    ),
+    (
+        "Exchange",
+        "X-Forefront-Antispam-Report: CIP:192.0.2.7;SCL:9;SFV:SPM;DIR:INB;",
+        Rating("Exchange Online Protection", 9.0, 5.0, True, (Reason("SFV:SPM"),)),
+    ),
+    (
+        "Exim, over the threshold",
+        "X-Spam_report: (7.1 / 5.0 requ) RDNS_NONE=3.8",
+        Rating("SpamAssassin", 7.1, 5.0, True, reasons(RDNS_NONE=3.8)),
+    ),
+    ("Mimecast", "X-Mimecast-Spam-Score: 7\nX-Mimecast-Spam-Signature: yes", Rating("Mimecast", 7.0, spam=True)),
+    (
+        "Mimecast, no spam",
+        "X-Mimecast-Spam-Score: 0\nX-Mimecast-Spam-Signature: no",
+        Rating("Mimecast", 0.0, spam=False),
+    ),
+    (
+        "OVH",
+        "X-Ovh-Spam-Status: SPAM\nX-Ovh-Spam-Reason: vr: SPAM; dkim: disabled; spf: disabled",
+        Rating("OVH", spam=True, reasons=(Reason("vr: SPAM"),)),
+    ),
+    ("OVH, no spam", "X-Ovh-Spam-Status: OK\nX-Ovh-Spam-Reason: vr: OK; dkim: disabled", Rating("OVH", spam=False)),
+    (
+        "OVH, its filter",
+        "X-VR-SPAMSTATE: SPAM\nX-VR-SPAMSCORE: 450\nX-VR-SPAMCAUSE: gggruggvucft",
+        Rating("OVH", 450.0, spam=True),
+    ),
+    ("Vade", "X-VADE-SPAMSTATE: spam:high\nX-VADE-SPAMSCORE: 500", Rating("Vade", 500.0, spam=True)),
+    (
+        "GMX",
+        "X-GMX-Antispam: 6 (nemesis text pattern profiler); Detail=V3;",
+        Rating("GMX", spam=True, reasons=(Reason("nemesis text pattern profiler"),)),
+    ),
+    ("GMX, no spam", "X-GMX-Antispam: 0 (Mail was not recognized as spam); Detail=V3;", Rating("GMX", spam=False)),
+    ("GMX, newer", "X-UI-Filterresults: junk:10;V03:K0:abc", Rating("GMX", spam=True)),
+    ("GMX, newer, no spam", "X-UI-Filterresults: notjunk:1;V03:K0:abc", Rating("GMX", spam=False)),
+    (
+        "Sophos",
+        "X-PMX-Spam: Gauge=XXXXXXXXX, Probability=99%, Report='\n URI_BAD 3.5, HTML_90 0.1, __HAS_FROM 0, SAFE -2.0'",
+        Rating("Sophos", 99.0, 50.0, True, reasons(URI_BAD=3.5, HTML_90=0.1, SAFE=-2.0)),
+    ),
+    (
+        "Sophos, no spam",
+        "X-PMX-Spam: Gauge=IIIIIIII, Probability=8%, Report='HTML_90 0.1'",
+        Rating("Sophos", 8.0, 50.0, None, reasons(HTML_90=0.1)),
+    ),
+    (
+        "MailScanner",
+        "X-Site-MailScanner-SpamCheck: spam, SpamAssassin (not cached, score=7.1,\n"
+        "\trequired 6, BAYES_99 3.50, DKIM_VALID -0.10)\nX-Site-MailScanner-SpamScore: sssssss",
+        Rating("MailScanner", 7.1, 6.0, True, reasons(BAYES_99=3.5, DKIM_VALID=-0.1)),
+    ),
+    (
+        "MailScanner, no spam",
+        "X-MailScanner-SpamCheck: not spam, SpamAssassin (score=1.2, required 6)",
+        Rating("MailScanner", 1.2, 6.0, False),
+    ),
+    ("MailScanner, a bar", "X-MailScanner-SpamScore: sss", Rating("MailScanner", 3.0)),
+    (
+        "hMailServer",
+        "X-hMailServer-Spam: YES\nX-hMailServer-Reason-1: Tagged as Spam by SpamAssassin - (Score: 5)\n"
+        "X-hMailServer-Reason-Score: 5",
+        Rating("hMailServer", 5.0, spam=True, reasons=(Reason("Tagged as Spam by SpamAssassin", 5.0),)),
+    ),
+    (
+        "IronPort",
+        "X-IronPort-Anti-Spam-Filtered: true\nX-IronPort-Anti-Spam-Result: AvsEAPxyz",
+        Rating("Cisco IronPort", action="scanned"),
+    ),
+    (
+        "Stalwart",
+        "X-Spam-Status: Yes, score=6.50\nX-Spam-Result: BAYES_SPAM (3.00),\n\tDKIM_ALLOW (-0.20),\n\tRDNS_NONE (1.00)",
+        Rating("Stalwart", 6.5, None, True, reasons(BAYES_SPAM=3.0, RDNS_NONE=1.0, DKIM_ALLOW=-0.2)),
+    ),
+    (
+        "Barracuda's flag",
+        "X-Barracuda-Spam-Flag: YES\nX-Barracuda-Spam-Score: 6.2",
+        Rating("Barracuda", 6.2, spam=True),
+    ),
+    ("Bogofilter", "X-Bogosity: Spam, tests=bogofilter, spamicity=0.999", Rating("Bogofilter", spam=True)),
+    ("DSPAM", "X-DSPAM-Result: Innocent", Rating("DSPAM", spam=False)),
+    ("Yandex", "X-Yandex-Spam: 4", Rating("Yandex", spam=True)),
+    ("Kaspersky", "X-KLMS-AntiSpam-Status: not_detected\nX-KLMS-AntiSpam-Rate: 0", Rating("klms", 0.0, spam=False)),
+    ("one that nobody knows", "X-Acme-Spam-Flag: yes\nX-Acme-Spam-Score: 12", Rating("acme", 12.0, spam=True)),
+]
+
+
+@pytest.mark.parametrize(("text", "rating"), [row[1:] for row in MARKED], ids=[row[0] for row in MARKED])
+def test_each_product_is_read_in_its_own_form(text: str, rating: Rating) -> None:
+    assert filters([BORDER, *header(text)]) == (rating,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X-Spam-Checked: yes",
+        "X-Spam-Processed: mx, Sun, 29 Nov 2026",
+        "X-Spam-Checker-Version: SpamAssassin 4.0.1 on mx",
+        "X-Antispam-Engine: yes",
+        "X-IronPort-Anti-Spam-Result: true",
+        "X-Bogosity: Unsure, tests=bogofilter",
+        "X-Spam-Flag: maybe",
+        "X-Spam-Languages: no",
+        "X-Notspam: yes",
+        "X-Yandex-Spam: 7",
+        "X-Microsoft-Antispam-Message-Info: yes",
+        "X-Forefront-Antispam-Report-Untrusted: SFV:SPM;SCL:9",
+        "X-UI-Out-Filterresults: junk:10;V03:K0",
+        "X-GMX-Antispam: none",
+    ],
+)
+def test_a_field_that_says_nothing_of_spam_is_no_verdict(text: str) -> None:
+    assert filters([BORDER, *header(text)]) == ()
+
+
+def test_what_lowered_a_score_is_no_reason_for_it() -> None:
+    scored = Rating("a", reasons=reasons(A=1.0, B=-3.0, C=0.0))
+    assert raised(scored) == reasons(A=1.0)
+    names = ("BAYES_00", "DKIM_VALID_AU", "SPF_PASS", "RCVD_IN_DNSWL_MED", "ALL_TRUSTED", "R_SPF_ALLOW", "MIME_GOOD")
+    unscored = Rating("a", reasons=tuple(map(Reason, ("URIBL_BLACK", *names, "BAYES_99", "SPF_FAIL"))))
+    assert [reason.name for reason in raised(unscored)] == ["URIBL_BLACK", "BAYES_99", "SPF_FAIL"]
 
 
 SIZE = 65536

@@ -14,7 +14,15 @@ from tasks.mail.model.safe_text import one_line
 
 NUMBER = r"([-+]?[0-9]{1,6}(?:\.[0-9]{1,6})?)(?![0-9]|\.[0-9])"
 FIRST_NUMBER = re.compile(NUMBER)
-YES_OR_NO = re.compile(r"\s*(yes|no|true|false)\b", re.IGNORECASE)
+# The first word of a verdict; what is neither, such as "unsure", says nothing.
+SPAM = re.compile(
+    r"['\"\s]*(?:yes|true|spam|junk|positive|detected|phish(?:ing)?|scam|malware)(?![a-z])", re.IGNORECASE
+)
+HAM = re.compile(
+    r"['\"\s]*(?:no[tn]?|not?[ _-]?(?:spam|junk)|none?|nonspam|false|ham|clean|ok|pass(?:ed)?|negative|innocent"
+    r"|legit(?:imate)?|good)(?![a-z])",
+    re.IGNORECASE,
+)
 SCORE = re.compile(rf"\b(?:score|hits)=\s?{NUMBER}", re.IGNORECASE)
 REQUIRED = re.compile(rf"\brequired=\s?{NUMBER}", re.IGNORECASE)
 # Exim's and SpamAssassin's report: (1.2 points, 5.0 required), (-1.9 / 5.0 requ)
@@ -64,7 +72,9 @@ Reader = Callable[[str], Said | None]  # of a value in one line; None: the field
 def status(text: str) -> Said:
     """X-Spam-Status of SpamAssassin, Amavis and rspamd."""
     rules = re.split(r" (?:autolearn|version)=", text.partition("tests=")[2], maxsplit=1)[0]
-    return Said(_number(SCORE, text), _number(REQUIRED, text), _yes(text), _rules(RULE, rules.partition("]")[0]))
+    return Said(
+        number_in(SCORE, text), number_in(REQUIRED, text), called_spam(text), rules_in(RULE, rules.partition("]")[0])
+    )
 
 
 def report(text: str) -> Said:
@@ -74,13 +84,13 @@ def report(text: str) -> Said:
     return Said(
         score=float(total[1]) if total else None,
         threshold=float(total[2]) if total else None,
-        reasons=tuple(listed) or _rules(RULE_AND_SCORE, text),
+        reasons=tuple(listed) or rules_in(RULE_AND_SCORE, text),
     )
 
 
 def score(text: str) -> Said:
     """A score alone, perhaps with a bar behind it."""
-    return Said(score=_number(FIRST_NUMBER, text))
+    return Said(score=number_in(FIRST_NUMBER, text))
 
 
 def level(text: str) -> Said:
@@ -91,7 +101,8 @@ def level(text: str) -> Said:
 
 
 def flag(text: str) -> Said:
-    return Said(spam=_yes(text))
+    """A verdict in a word: yes, no, spam, ham and the like."""
+    return Said(spam=called_spam(text))
 
 
 def rspamd_result(text: str) -> Said | None:
@@ -99,7 +110,7 @@ def rspamd_result(text: str) -> Said | None:
     total = RSPAMD_TOTAL.match(text)
     if total is None:
         return None
-    rules = _rules(RULE_AND_SCORE, OPTIONS.sub(" ", text[total.end() :]))
+    rules = rules_in(RULE_AND_SCORE, OPTIONS.sub(" ", text[total.end() :]))
     return Said(float(total[2]), float(total[3]), total[1].lower() == "true", rules)
 
 
@@ -142,8 +153,8 @@ def mailbox_delivery(text: str) -> Said:
 def barracuda(text: str) -> Said:
     """X-Barracuda-Spam-Status; the threshold is the lowest of its levels that is in use."""
     levels = [value for value in (float(found[1]) for found in LEVELS.finditer(text)) if value < OFF]
-    rules = _rules(RULE, text.partition("tests=")[2])
-    return Said(_number(SCORE, text), min(levels, default=None), _yes(text), rules)
+    rules = rules_in(RULE, text.partition("tests=")[2])
+    return Said(number_in(SCORE, text), min(levels, default=None), called_spam(text), rules)
 
 
 def proofpoint(text: str) -> Said | None:
@@ -153,8 +164,8 @@ def proofpoint(text: str) -> Said | None:
     if not rule or "outbound" in (rule, said.get("policy"), said.get("route")) or rule.startswith("outbound"):
         return None
     spam = False if rule.endswith("notspam") else True if rule.endswith("spam") else None
-    scores = [(kind, _number(FIRST_NUMBER, said.get(f"{kind}score", "0"))) for kind in PROOFPOINT_KINDS]
-    total = _number(FIRST_NUMBER, said.get("score", ""))
+    scores = [(kind, number_in(FIRST_NUMBER, said.get(f"{kind}score", "0"))) for kind in PROOFPOINT_KINDS]
+    total = number_in(FIRST_NUMBER, said.get("score", ""))
     return Said(total, None, spam, tuple(Reason(kind, value) for kind, value in scores if value), one_line(rule, 60))
 
 
@@ -163,16 +174,16 @@ def amazon(text: str) -> Said:
     return Said(spam={"PASS": False, "FAIL": True}.get(verdict), action=one_line(verdict.lower(), 60))
 
 
-def _rules(pattern: re.Pattern[str], text: str) -> tuple[Reason, ...]:
+def called_spam(text: str) -> bool | None:
+    """Whether a field calls the message spam; None where it says neither."""
+    return True if SPAM.match(text) else False if HAM.match(text) else None
+
+
+def rules_in(pattern: re.Pattern[str], text: str) -> tuple[Reason, ...]:
     pairs: Iterable[tuple[str, str | None]] = ((found[1], found[2]) for found in pattern.finditer(text))
     return tuple(Reason(name, None if number is None else float(number)) for name, number in pairs)
 
 
-def _yes(text: str) -> bool | None:
-    found = YES_OR_NO.match(text)
-    return found[1].lower() in ("yes", "true") if found else None
-
-
-def _number(pattern: re.Pattern[str], text: str) -> float | None:
+def number_in(pattern: re.Pattern[str], text: str) -> float | None:
     found = pattern.search(text)
     return float(found[1]) if found else None

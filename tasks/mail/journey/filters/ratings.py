@@ -8,47 +8,27 @@ of one name the upper one counts: a filter replaces what it finds, or writes abo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.mail.journey.authentication.trust import Field, entry
-from tasks.mail.journey.filters import fields as filter_fields
-from tasks.mail.journey.filters.fields import Reader, Reason, Said
+from tasks.mail.journey.filters.fields import Reason, Said
+from tasks.mail.journey.filters.readers import READERS, RSPAMD, owner, plain, reader_of
 from tasks.mail.journey.owner import Written, with_writers
 
-SPAMASSASSIN, AMAVIS, RSPAMD = "SpamAssassin", "Amavis", "rspamd"
-EXCHANGE, BARRACUDA, PROOFPOINT, AMAZON = "Exchange Online Protection", "Barracuda", "Proofpoint", "Amazon SES"
-COMMON = ""  # fields that more than one filter writes
-
-# The first to say a thing is believed: what is more exact stands first.
-READERS: Mapping[str, tuple[str, Reader]] = {
-    "x-rspamd-action": (RSPAMD, filter_fields.rspamd_action),
-    "x-spamd-result": (RSPAMD, filter_fields.rspamd_result),
-    "x-rspamd-score": (RSPAMD, filter_fields.score),
-    "x-rspamd-report": (RSPAMD, filter_fields.report),
-    "x-forefront-antispam-report": (EXCHANGE, filter_fields.forefront),
-    "x-ms-exchange-organization-scl": (EXCHANGE, filter_fields.organization_scl),
-    "x-microsoft-antispam": (EXCHANGE, filter_fields.bulk),
-    "x-microsoft-antispam-mailbox-delivery": (EXCHANGE, filter_fields.mailbox_delivery),
-    "x-barracuda-spam-status": (BARRACUDA, filter_fields.barracuda),
-    "x-barracuda-spam-report": (BARRACUDA, filter_fields.report),
-    "x-barracuda-spam-score": (BARRACUDA, filter_fields.score),
-    "x-proofpoint-spam-details": (PROOFPOINT, filter_fields.proofpoint),
-    "x-ses-spam-verdict": (AMAZON, filter_fields.amazon),
-    "x-spam-status": (COMMON, filter_fields.status),
-    "x-spam-report": (COMMON, filter_fields.report),
-    "x-spam-hits": (COMMON, filter_fields.report),
-    "x-spam-score": (COMMON, filter_fields.score),
-    "x-spam-flag": (COMMON, filter_fields.flag),
-    "x-spam": (COMMON, filter_fields.flag),
-    "x-spamd-bar": (RSPAMD, filter_fields.level),
-    "x-rspamd-bar": (RSPAMD, filter_fields.level),
-    "x-spam-level": (COMMON, filter_fields.level),
-    "x-spam-bar": (COMMON, filter_fields.level),
-}
 MOST_REASONS = 5
 # The threshold that rspamd states is that of rejection, 15 unless configured. It junks before that, at 6.
 JUNKS_AT = {RSPAMD: 6 / 15}
+# Rules of SpamAssassin and rspamd that lower a score, or do not count.
+FOR_IT = re.compile(
+    r"BAYES_(?:00|05|20|40|HAM)|DKIM_(?:VALID|SIGNED|VERIFIED)|R_DKIM_ALLOW|R_SPF_ALLOW|DMARC_(?:PASS|POLICY_ALLOW)"
+    r"|SPF_(?:HELO_)?PASS|ARC_(?:VALID|SIGNED|ALLOW|NA)|ALL_TRUSTED|NO_RELAYS|T_|__|NICE_REPLY"
+    r"|RCVD_IN_(?:DNSWL|MSPIKE_(?:H|WL)|IADB|VALIDITY_(?:CERTIFIED|SAFE|RPBL_BLOCKED))|(?:USER|DEF|ENV)_\w*(?:WHITE|WELCOME)LIST"
+    r"|ENV_AND_HDR_SPF_MATCH|MAILING_LIST_MULTI|MIME_GOOD|\w*(?:WHITELIST|WELCOMELIST|_GOOD|_HAM)\b|LANGUAGES"
+    r"|AWL\b|TXREP\b|\w+_BLOCKED\b",
+)
+ORDER = {name: place for place, name in enumerate(READERS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +36,8 @@ class Rating:
     """What one filter thought. `spam` is its own verdict, `action` what it says was done.
 
     `threshold` is the score that it states for spam, with rspamd for rejection. `reasons` are the rules that moved the
-    score, the one most for spam first. `certain`: stands where only the receiver writes, and then `server` is where the
-    filter ran, as far as the place of its fields tells.
+    score, the one most for spam first; see raised(). `certain`: stands where only the receiver writes, and then
+    `server` is where the filter ran, as far as the place of its fields tells.
     """
 
     filter: str
@@ -95,44 +75,41 @@ def is_near(rating: Rating, share: float = 0.8) -> bool:
     return 0 < round(rating.junks_at * share, 6) <= rating.score
 
 
+def raised(rating: Rating) -> tuple[Reason, ...]:
+    """The rules that count against the message. Of one without a score only its name tells that it is for it."""
+    return tuple(
+        reason
+        for reason in rating.reasons
+        if (reason.score > 0 if reason.score is not None else not FOR_IT.match(reason.name))
+    )
+
+
 def _ratings(fields: Sequence[Written]) -> Iterator[Rating]:
     values: dict[str, Written] = {}
     for field in fields:
-        plain = field.name.strip().lower().replace("_", "-")  # Exim's have underscores
-        if plain in READERS and plain not in values:
-            values[plain] = field
-    owner = _owner({plain: field.value for plain, field in values.items()})
+        values.setdefault(plain(field.name), field)
+    common = owner({name: field.value for name, field in values.items()})
     said: dict[str, list[tuple[Said, str]]] = {}
-    for plain, (filter_name, read) in READERS.items():
-        if (written := values.get(plain)) is None:
+    for name in sorted(values, key=lambda name: ORDER.get(name, len(ORDER))):
+        if (known := reader_of(name)) is None:
             continue
-        if (found := read(" ".join(written.value.split()))) is not None and found != Said():
-            said.setdefault(filter_name or owner, []).append((found, written.writer))
+        found = known[1](" ".join(values[name].value.split()))
+        if found is not None and found != Said():
+            said.setdefault(known[0] or common, []).append((found, values[name].writer))
     for filter_name, parts in said.items():
         servers = {server for _, server in parts}
         server = servers.pop() if len(servers) == 1 else ""
         yield replace(_merged(filter_name, [part for part, _ in parts]), server=server)
 
 
-def _owner(values: Mapping[str, str]) -> str:
-    """Whose the fields are that more than one filter writes."""
-    status = values.get("x-spam-status", "")
-    if "tagged_above=" in status:
-        return AMAVIS
-    if "required=" in status or "tests=" in status:
-        return SPAMASSASSIN
-    return RSPAMD if any(name.startswith(("x-rspamd-", "x-spamd-")) for name in values) else SPAMASSASSIN
-
-
 def _merged(writer: str, parts: Sequence[Said]) -> Rating:
-    return Rating(
-        filter=writer,
-        score=next((part.score for part in parts if part.score is not None), None),
-        threshold=next((part.threshold for part in parts if part.threshold is not None), None),
-        spam=_spam(parts),
-        reasons=_top(parts),
-        action=next((part.action for part in parts if part.action), ""),
-    )
+    score = next((part.score for part in parts if part.score is not None), None)
+    threshold = next((part.threshold for part in parts if part.threshold is not None), None)
+    spam = _spam(parts)
+    if spam is None and score is not None and threshold is not None and writer not in JUNKS_AT:
+        spam = True if score >= threshold else None
+    action = next((part.action for part in parts if part.action), "")
+    return Rating(writer, score, threshold, spam, _top(parts), action)
 
 
 def _spam(parts: Sequence[Said]) -> bool | None:
