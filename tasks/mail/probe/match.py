@@ -19,10 +19,21 @@ from tasks.mail.probe.octets import bounded, mentions
 
 log = logging.getLogger(__name__)
 
-# A gateway may put a tag such as "[EXTERNAL]" in front of a subject.
-GATEWAY_TAGS = re.compile(r"(\[[^\]]{1,40}\]\s*)*")
 DAEMON = re.compile(r"\bmailer-daemon\b", re.IGNORECASE)
 NO_RETURN_PATH = re.compile(r"<\s*(mailer-daemon(@[^>]*)?)?>", re.IGNORECASE)  # some write their own name for none
+# What programs put before the subject that they answer or forward, in the languages that do not use Re and Fwd alone.
+ANSWERED = re.compile(
+    r"(?:^|[\s\]:)}>])(?:re|aw|antw|sv|vs|vb|vá|fwd?|wg|tr|trs|rv|res|enc|odp|pd|rif|rép|doorst|vl|ynt|i̇lt|ilt|ang|bls"
+    r"|回复|答复|转发|回覆|轉寄|返信|転送)\s*(?:\[\d+\])?\s*[:\uff1a]"
+    r"|\bauto(?:matic|mated)?[ -]?(?:reply|response|answer)\b|\bout of (?:the )?office\b|\babwesenheit"
+    r"|\bautomatische antwort|\br[ée]ponse automatique|\b(?:respuesta|risposta|resposta) autom|\bautomatisch antwoord"
+    r"|\bautosvar|\bautomatyczna odp|\bautomatick[áé] odpov|自动回复|自動回覆|自動応答",
+    re.IGNORECASE,
+)
+TAG = re.compile(rb"<[^<>]*>")
+FORWARDED = "(fwd)"  # behind it, as some programs have it
+THREAD = ("In-Reply-To", "References")
+NAMING = ("Message-ID", *THREAD)
 BULK = ("bulk", "junk", "list", "auto_reply")  # how autoresponders marked what they send before RFC 3834
 LONGEST_VALUE = 4096  # characters of a header field; the standard library takes time quadratic in them
 
@@ -48,6 +59,8 @@ class Match(Enum):
     OWN = auto()  # carries our header with this id and this loop's name: the probe, and ours to delete
     COPY = auto()  # is the probe by its id, but does not carry our header or our loop's name
     PERHAPS = auto()  # a gateway may have stripped both ids: the body decides
+    ENCLOSED = auto()  # a filter may have put the probe into a message of its own: the body decides
+    UNLESS_REPORT = auto()  # one of these by its header, but it comes like a bounce: the body says which it is
     REPORT = auto()  # a delivery report, or it comes like one: the body says whether it is, and on which message
     NO = auto()
 
@@ -55,24 +68,31 @@ class Match(Enum):
 def match(headers: bytes, probe: Probe) -> Match:
     """Compare the top-level header of a message with the probe.
 
-    A reply, a forward, an auto-reply or a bounce quotes the probe. Should one copy the ids into its own top-level
-    fields, what it says of itself decides.
+    What is a report is one, whatever stands on top; else the probe is known by its ids, the surest first. A reply, a
+    forward or an auto-reply quotes the probe, and is not it.
     """
     message = HEADERS.parsebytes(headers)
-    ids = _values(message, "X-Mail-Loop-Id")
-    if ids - {probe.id}:
+    if _values(message, "X-Mail-Loop-Id") - {probe.id}:
         return Match.NO
     if is_report(message):
         return Match.REPORT
-    if not is_answer(message):
-        if ids:
-            return Match.OWN if _values(message, "X-Mail-Loop-Name") == {probe.loop} else Match.COPY
-        from_us = may_be_from(message, probe)
-        if from_us and has_ids(message, probe) and _may_be_about(message, probe):
-            return Match.COPY
-        if from_us and _has_subject(message, probe):
+    arrived = arrival(message, probe)
+    if comes_as_bounce(message):
+        return Match.REPORT if arrived is Match.NO else Match.UNLESS_REPORT
+    return arrived
+
+
+def arrival(message: Message, probe: Probe) -> Match:
+    """The same of a message that is no report."""
+    if _values(message, "X-Mail-Loop-Id") == {probe.id}:  # then nothing else takes it away
+        return Match.OWN if _values(message, "X-Mail-Loop-Name") == {probe.loop} else Match.COPY
+    if may_be_from(message, probe):
+        about = _is_about(message, probe)
+        if has_ids(message, probe) and about is not False:
+            return Match.PERHAPS if is_answer(message) else Match.COPY
+        if about and not is_answer(message) and not quotes_subject(message, probe):
             return Match.PERHAPS
-    return Match.REPORT if comes_as_bounce(message) else Match.NO
+    return Match.ENCLOSED if _may_enclose(message, probe) else Match.NO
 
 
 def loop_ids(headers: bytes) -> frozenset[str]:
@@ -91,15 +111,32 @@ def has_ids(message: Message, probe: Probe) -> bool:
     return ids == {probe.id} if ids else _values(message, "Message-ID") == {probe.message_id}
 
 
-def _has_subject(message: Message, probe: Probe) -> bool:
-    tags, ours, rest = decoded(message.get("Subject")).partition(" ".join(probe.subject.split()))
-    return bool(ours) and not rest and GATEWAY_TAGS.fullmatch(tags) is not None
+def _is_about(message: Message, probe: Probe) -> bool | None:
+    """Whether the subject has the probe's token, whatever tags a gateway has put around it; None without a subject.
+
+    A quarantine's notice may have the Message-ID, but not that.
+    """
+    subject = decoded(message.get("Subject")).casefold()
+    return probe.token in subject if subject else None
 
 
-def _may_be_about(message: Message, probe: Probe) -> bool:
-    """Whether the subject is the probe's by its token. A quarantine's notice may have the Message-ID, but not that."""
+def quotes_subject(message: Message, probe: Probe) -> bool:
+    """Whether the subject is that of an answer or a forward by what stands before ours, or by what stands behind it."""
     subject = decoded(message.get("Subject"))
-    return not subject or probe.token in subject.split()
+    before, ours, rest = subject.partition(" ".join(probe.subject.split()))
+    if not ours:
+        before, _, rest = subject.partition(probe.token)
+    return ANSWERED.search(before) is not None or FORWARDED in rest.lower()
+
+
+def _may_enclose(message: Message, probe: Probe) -> bool:
+    """Whether it may be a filter's message with the probe in it: it has parts, and something that points to ours."""
+    if message.get_content_maintype() not in ("multipart", "message"):
+        return False
+    if message.get("From") is not None and may_be_from(message, probe):
+        return True
+    named = " ".join(value for name in NAMING for value in _values(message, name))
+    return probe.message_id in named or bool(_is_about(message, probe))
 
 
 def may_be_from(message: Message, probe: Probe) -> bool:
@@ -111,16 +148,19 @@ def may_be_from(message: Message, probe: Probe) -> bool:
 def body_has_id(raw: bytes, probe: Probe) -> bool:
     """Whether the body says, unquoted and on a line of its own, that it is the probe.
 
-    It says so once: what quotes the probe's header as well has the id more often.
+    It says so once: what quotes the probe's header as well has the id more often, or the token of its subject.
     """
-    number = probe.id.encode()
+    number, token = probe.id.encode(), probe.token.encode()
     if not mentions(raw, probe.id):
         return False
     line = re.compile(rb"^Probe: " + number + rb"[ \t\r]*$", re.MULTILINE)
     try:
         parts = own_parts(message_from_bytes(bounded(raw), policy=POLICY))
-        texts = (text_of(part) for part in parts if part.get_content_maintype() == "text")
-        return any(line.search(text) and text.count(number) == 1 for text in texts)
+        texts = (_lines(part) for part in parts if part.get_content_maintype() == "text")
+        return any(
+            line.search(text) and text.count(number) == 1 and token not in text.replace(number, b"").lower()
+            for text in texts
+        )
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A message could not be parsed: %s", type(error).__name__)
         return False
@@ -143,6 +183,12 @@ def text_of(part: Message) -> bytes:
     return text if isinstance(text, bytes) else b""
 
 
+def _lines(part: Message) -> bytes:
+    """The text of a part; of HTML, which a gateway may have made of it, with each tag as the end of a line."""
+    text = text_of(part)
+    return TAG.sub(b"\n", text) if part.get_content_subtype() == "html" else text
+
+
 def is_report(message: Message) -> bool:
     """A delivery status notification or another report (RFC 6522), or what Exim and Gmail mark as a bounce."""
     return message.get_content_type() == "multipart/report" or message.get("X-Failed-Recipients") is not None
@@ -161,9 +207,14 @@ def is_autoreply(message: Message) -> bool:
 
 
 def is_answer(message: Message) -> bool:
-    """A reply, or what an autoresponder sent (RFC 3834)."""
-    replied = any(value.lower().startswith("auto-replied") for value in _values(message, "Auto-Submitted"))
-    return replied or message.get("In-Reply-To") is not None or message.get("References") is not None
+    """A reply, or what an autoresponder sent (RFC 3834).
+
+    A gateway may add the fields of a thread though there is none: empty, or with the message's own id.
+    """
+    if any(value.lower().startswith("auto-replied") for value in _values(message, "Auto-Submitted")):
+        return True
+    own = _values(message, "Message-ID")
+    return any(bool({*value.split()} - own) for name in THREAD for value in _values(message, name))
 
 
 def decoded(value: object) -> str:

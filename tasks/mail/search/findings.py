@@ -21,7 +21,8 @@ from tasks.mail.model.outcome import FAILED
 from tasks.mail.net.threads import in_own_thread
 from tasks.mail.probe.bounce import concerns, notice_of
 from tasks.mail.probe.compose import Probe
-from tasks.mail.probe.match import Match, body_has_id
+from tasks.mail.probe.match import Match
+from tasks.mail.search.bodies import judged
 from tasks.mail.search.unread import Candidate, Seen, Unread
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
@@ -66,12 +67,13 @@ class Findings:
             raw = await self._body(box, place, one.uid)
             self.unread.done(place.folder, seen.uidvalidity, one, read=bool(raw))  # not before: see the connection
             left -= 1
-            if one.kind is Match.PERHAPS:
-                if await self._in_time(partial(body_has_id, raw, self.probe)):
-                    self.hit(place, seen.uidvalidity, one.uid, one.arrived, own=False)
-            else:
-                self.old_reports += one.old
-                await self._read_report(raw, place, one)
+            kind = Match.REPORT if one.kind is Match.REPORT else await self._in_time(partial(judged, raw, self.probe))
+            if one.kind in (Match.REPORT, Match.UNLESS_REPORT):
+                self.old_reports += one.old and one.kind is Match.REPORT
+                if await self._read_report(raw, place, one) or one.kind is Match.REPORT:
+                    continue
+            if kind in (Match.OWN, Match.COPY):
+                self.hit(place, seen.uidvalidity, one.uid, one.arrived, own=kind is Match.OWN)
 
     async def _in_time(self, read: Callable[[], Found]) -> Found | None:
         """What is parsed of a stranger's message, bounded as it is, keeps no other check from going on."""
@@ -82,13 +84,13 @@ class Findings:
             self.note("A message could not be parsed in time.")
             return None
 
-    async def _read_report(self, raw: bytes, place: Place, one: Candidate) -> None:
-        """Take the bounce of the probe, or the notice that it is delayed."""
+    async def _read_report(self, raw: bytes, place: Place, one: Candidate) -> bool:
+        """Take the bounce of the probe, or the notice that it is delayed; returns whether it is one."""
         if not concerns(raw, self.probe, not one.old):
-            return
+            return False
         notice = await self._in_time(partial(notice_of, raw, self.probe, not one.old))
         if notice is None:
-            return
+            return False
         mailbox = f"{self.imap.username} at {self.imap.host}"
         arrived = one.arrived if in_range(one.arrived) else None
         notice = replace(notice, mailbox=mailbox, folder=place.folder, arrived=arrived)
@@ -97,6 +99,7 @@ class Findings:
             self.detected = self.detected or Moment.now()
         elif self.delay is None or self.delay.arrived is None or (arrived and self.delay.arrived <= arrived):
             self.delay = notice
+        return True
 
     async def _body(self, box: Mailbox, place: Place, uid: int) -> bytes:
         """The body of a message; none where the server refuses it, for one bad message must not shut the mailbox."""

@@ -15,15 +15,17 @@ from tasks.mail.mailboxes.imap.reading import BATCH, MOST_WALKED
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Placement
-from tasks.mail.probe.match import HEADERS, Match, match_row
+from tasks.mail.probe.match import Match, match_row
 from tasks.mail.search.findings import Findings
+from tasks.mail.search.senders_copy import is_senders_copy
 from tasks.mail.search.unread import Seen
 
 LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
 UNTOLD_SECONDS = 5.0  # after so long a look does not rely on a server to tell of new messages
 LOOK_SECONDS = 1.0  # in which a look catches up on the headers of a folder
 ROWS_AT_ONCE = 20  # headers that are parsed before others have their turn
-ARRIVALS = {Match.OWN, Match.COPY, Match.PERHAPS}
+ARRIVALS = {Match.OWN, Match.COPY}
+UNDECIDED = {Match.PERHAPS, Match.ENCLOSED, Match.UNLESS_REPORT}
 
 
 @dataclass
@@ -173,19 +175,19 @@ class Looks(Findings):
             if number % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
                 await asyncio.sleep(0)  # their headers may be long, and other checks want to go on
             kind, old = match_row(row, self.probe), self.is_old(row)
-            if self.reports_only and kind is not Match.REPORT:
-                kind = Match.NO
+            if self.reports_only:
+                kind = Match.REPORT if kind in (Match.REPORT, Match.UNLESS_REPORT) else Match.NO
             if kind is Match.REPORT and self.bounce is None and (final or not old):
                 self.unread.add(place.folder, seen.uidvalidity, row, kind, old)
-            elif kind in ARRIVALS and not _is_senders_copy(place, row):
-                if kind is Match.PERHAPS:
-                    self.unread.add(place.folder, seen.uidvalidity, row, kind, old)
-                else:
-                    self.hit(place, seen.uidvalidity, row.uid, row.internaldate, own=kind is Match.OWN)
+            elif kind in ARRIVALS and not self._is_senders_copy(place, row):
+                self.hit(place, seen.uidvalidity, row.uid, row.internaldate, own=kind is Match.OWN)
+            elif kind in UNDECIDED and not (kind is Match.ENCLOSED and old) and not self._is_senders_copy(place, row):
+                self.unread.add(place.folder, seen.uidvalidity, row, kind, old)
             seen.uidnext = max(seen.uidnext, row.uid + 1)
         return min((row.uid for row in rows), default=None)
 
-
-def _is_senders_copy(place: Place, row: Row) -> bool:
-    """What was never received was put there by the sender's own program, whatever the folder is called."""
-    return place.placement is Placement.OTHER and "Received" not in HEADERS.parsebytes(row.headers)
+    def _is_senders_copy(self, place: Place, row: Row) -> bool:
+        """Only outside of the folders that mail is delivered to: not every server leaves traces of the delivery."""
+        if place.placement is not Placement.OTHER:
+            return False
+        return is_senders_copy(row.headers, self.probe, self.imap.username, self.sent.queue_id)

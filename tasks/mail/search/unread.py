@@ -47,7 +47,7 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[bool, bool, int]:
-        return self.kind is Match.PERHAPS, not self.old, self.uid
+        return self.kind is not Match.REPORT, not self.old, self.uid
 
 
 class Unread:

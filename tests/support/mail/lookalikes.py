@@ -59,14 +59,25 @@ def out_of_office(message: bytes, head: bytes = b"") -> bytes:
     )
 
 
+# What gateways do to a probe: by its own X-Mail-Loop-Id on top it is the probe all the same.
+DISFIGURED: dict[str, LookAlike] = {
+    "a thread with itself": lambda m: mail(head_of(m).rstrip(b"\n") + thread(m), b"", body(m)),
+    "a thread with another": lambda m: b"References: <a@b> <c@d>\r\nIn-Reply-To: <c@d>\r\n" + m,
+    "an empty thread": lambda m: b"References:\r\nIn-Reply-To: \r\n" + m,
+    "called an auto-reply": lambda m: m.replace(b"auto-generated", b"auto-replied"),
+    "a list's field": lambda m: b"Precedence: list\r\nList-Id: <a.b>\r\n" + m,
+    "another sender and subject": lambda m: m.replace(value(m, b"From"), b"x@y.test").replace(
+        subject(m), b"Subject: x"
+    ),
+    "no sender": lambda m: b"Return-Path: <>\r\n" + m,
+}
+
 LOOK_ALIKES: dict[str, LookAlike] = {
     "a reply": lambda m: letter(b"Subject: Re: " + value(m, b"Subject") + thread(m), quoted(body(m))),
     "a reply that keeps the subject and quotes without marks": lambda m: letter(subject(m) + thread(m), body(m)),
     "an answer of a ticket system": lambda m: letter(
         b"Subject: [Ticket#2026] " + value(m, b"Subject"), b"Your request:\n\n" + body(m)
     ),
-    "a reply that copies our header": lambda m: mail(head_of(m).rstrip(b"\n") + thread(m), b"", body(m)),
-    "an auto-reply that copies our header": lambda m: m.replace(b"auto-generated", b"auto-replied"),
     "out of office": lambda m: out_of_office(m, b"\nAuto-Submitted: auto-replied" + thread(m)),
     "out of office, unmarked": out_of_office,
     "a forward, inline": lambda m: letter(

@@ -45,7 +45,8 @@ def returned(name: str, about: Probe = PROBE) -> bytes:
 
 def found(raw: bytes) -> Bounce | None:
     """What a check makes of a message in the mailbox."""
-    if match(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", PROBE) is not Match.REPORT:
+    kind = match(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", PROBE)
+    if kind not in (Match.REPORT, Match.UNLESS_REPORT):
         return None
     return notice_of(raw, PROBE)
 

@@ -6,10 +6,13 @@ import pytest
 
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.facts import Bounce
-from tasks.mail.probe.bounce import bounce_of
+from tasks.mail.model.outcome import FAILED
+from tasks.mail.probe.bounce import bounce_of, notice_of
 from tasks.mail.probe.compose import Probe, compose
-from tasks.mail.probe.match import HEADERS, Match, body_has_id, match
-from tests.support.mail.lookalikes import LOOK_ALIKES
+from tasks.mail.probe.match import HEADERS, Match, match
+from tasks.mail.search.bodies import judged
+from tasks.mail.search.scan import UNDECIDED
+from tests.support.mail.lookalikes import DISFIGURED, LOOK_ALIKES
 from tests.support.mail.notices import BOUNCES, DELAYS, NOBODY, SAID, Notice, mail
 
 
@@ -25,11 +28,11 @@ OTHER = probe_of()
 def taken_for(raw: bytes, probe: Probe = PROBE) -> Match | Bounce:
     """What a message is taken for in the end, once its body was read where the header leaves it open."""
     kind = match(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", probe)
-    if kind is Match.PERHAPS:
-        return Match.COPY if body_has_id(raw, probe) else Match.NO
     if kind is Match.REPORT:
         return bounce_of(raw, probe) or Match.NO
-    return kind
+    if kind is Match.UNLESS_REPORT and (notice := notice_of(raw, probe)):
+        return notice if notice.action == FAILED else Match.NO
+    return judged(raw, probe) if kind in UNDECIDED else kind
 
 
 GMAIL_SAID = "550-5.1.1 The email account that you tried to reach does not exist. 550 5.1.1 Please check the address."
@@ -92,6 +95,123 @@ def test_what_is_about_the_probe_is_neither_the_probe_nor_its_bounce(name: str) 
 def test_nor_if_it_is_sent_by_the_address_of_the_probe(name: str) -> None:
     """A mailbox that checks itself answers itself."""
     assert taken_for(LOOK_ALIKES[name](PROBE.content).replace(b"ann@example", b"probe@example")) is Match.NO
+
+
+@pytest.mark.parametrize("name", DISFIGURED)
+def test_what_our_own_id_on_top_proves_nothing_else_takes_away(name: str) -> None:
+    assert taken_for(DISFIGURED[name](PROBE.content)) is Match.OWN
+
+
+THREAD = "References: {mid}\nIn-Reply-To: {mid}\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        ("References:\nIn-Reply-To:\n", Match.COPY),
+        (THREAD, Match.COPY),
+        ("Auto-Submitted: auto-replied\n", Match.COPY),
+        ("References: <a@b>\n", Match.COPY),
+    ],
+)
+def test_nor_what_our_message_id_proves_with_our_sender_and_subject_where_the_body_says_so(
+    head: str, kind: Match
+) -> None:
+    """A reply has a Message-ID of its own."""
+    raw = head.replace("{mid}", PROBE.message_id).replace("\n", "\r\n").encode()
+    own = PROBE.content.replace(b"X-Mail-Loop", b"X-Gone").replace(b"Auto-Submitted", b"X-Auto")
+    assert taken_for(raw + own) is kind
+    assert taken_for(raw + own.partition(b"\r\n\r\n")[0] + b"\r\n\r\nI am away.\r\n") is (
+        Match.COPY if head in (THREAD, "References:\nIn-Reply-To:\n") else Match.NO
+    )
+
+
+TAGS = ["EXTERNAL: {}", "***SPAM*** {}", "{Spam?} {}", "[EXT] [SPAM?] {}", "*****SPAM***** {}", "SPAM: {} (scanned)"]
+TAGS += [
+    "<Extern> {}",
+    "{} [SPAM 7.1]",
+    "⚠ {}",
+    "[Spam-Verdacht] {}",
+    "Warning: unknown sender - {}",
+    "=?utf-8?q?=C3=A4:?= {}",
+]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_stripped_of_both_ids_the_probe_is_known_by_its_token_and_its_body_whatever_tags_the_subject(tag: str) -> None:
+    stripped = PROBE.content.replace(b"X-Mail-Loop", b"X-Gone").replace(b"Message-ID", b"X-Id")
+    tagged = stripped.replace(PROBE.subject.encode(), tag.replace("{}", PROBE.subject).encode())
+    assert tagged != stripped
+    assert taken_for(tagged) is Match.COPY
+    assert taken_for(tagged.replace(b"From: probe@", b"From: ann@")) is Match.NO
+    assert taken_for(tagged.replace(PROBE.id.encode(), OTHER.id.encode())) is Match.NO
+    assert taken_for(tagged.replace(PROBE.subject.encode(), OTHER.subject.encode())) is Match.NO
+
+
+def test_a_gateway_that_makes_html_of_it_changes_nothing_about_that() -> None:
+    stripped = PROBE.content.replace(b"X-Mail-Loop", b"X-Gone").replace(b"Message-ID", b"X-Id")
+    head, _, text = stripped.replace(b"text/plain", b"text/html").partition(b"\r\n\r\n")
+    page = b"<html><body><p>CAUTION: external</p><p>" + text.replace(b"\r\n", b"<br>\r\n") + b"</p></body></html>"
+    assert taken_for(head + b"\r\n\r\n" + page) is Match.COPY
+
+
+def forwarded_inline(subject: str) -> bytes:
+    head = PROBE.content.partition(b"\r\nDate:")[0]
+    quoted = b"-----Original Message-----\r\n" + head.replace(b"X-Mail", b"X-") + b"\r\n\r\n"
+    own = b"From: probe@example.org\r\nMessage-ID: <own@example.org>\r\nSubject: %s\r\n\r\n" % subject.encode()
+    return own + quoted + PROBE.content.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("word", ["Re", "AW", "SV", "Odp", "RE[2]", "Fwd", "WG", "TR", "RV", "İLT", "回复", "[EXT] Re"])
+def test_who_answers_or_forwards_the_probe_from_its_own_address_is_no_arrival(word: str) -> None:
+    text = PROBE.content.partition(b"\r\n\r\n")[2]
+    answer = f"From: probe@example.org\r\nSubject: {word}: {PROBE.subject}\r\n\r\n".encode() + text
+    assert taken_for(answer) is Match.NO
+    assert taken_for(forwarded_inline(PROBE.subject)) is Match.NO
+
+
+DOMINO = b"""Message-ID: {mid}
+Subject: DELIVERY FAILURE: User unknown
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain
+
+Your message was not delivered: 550 5.1.1 user unknown
+
+--b
+Content-Type: message/rfc822
+
+{msg}
+
+--b--
+"""
+
+
+@pytest.mark.parametrize("sender", [b"From: MAILER-DAEMON@mx.test\n", b"Return-Path: <>\nFrom: probe@example.org\n"])
+@pytest.mark.parametrize("ids", [b"", b"X-Mail-Loop-Id: {id}\nX-Mail-Loop-Name: office\n"])
+@pytest.mark.parametrize("subject", [b"DELIVERY FAILURE: User unknown", PROBE.subject.encode()])
+def test_a_notice_with_our_own_ids_on_top_is_a_report(sender: bytes, ids: bytes, subject: bytes) -> None:
+    """As Domino sends it: with the Message-ID of what it returns, or with all of its header."""
+    raw = (sender + ids + DOMINO).replace(b"DELIVERY FAILURE: User unknown", subject).replace(b"\n", b"\r\n")
+    for name, text in ((b"{mid}", PROBE.message_id.encode()), (b"{id}", PROBE.id.encode()), (b"{msg}", PROBE.content)):
+        raw = raw.replace(name, text)
+    bounce = taken_for(raw)
+    assert isinstance(bounce, Bounce)
+    assert (bounce.status, bounce.diagnostic) == ("5.1.1", "550 5.1.1 user unknown")
+
+
+@pytest.mark.parametrize("sender", [b"From: MAILER-DAEMON@mx.test", b"Return-Path: <>"])
+def test_a_notice_with_our_header_on_top_needs_no_copy_to_be_one(sender: bytes) -> None:
+    head = PROBE.content.partition(b"\r\n\r\n")[0].replace(b"From:", b"X-From:")
+    assert isinstance(taken_for(sender + b"\r\n" + head + b"\r\n\r\nNot delivered: 550 5.7.1 refused\r\n"), Bounce)
+    assert taken_for(sender + b"\r\n" + head + b"\r\n\r\nWarning: not yet delivered, still trying\r\n") is Match.NO
+
+
+def test_the_name_of_a_loop_is_no_refusal() -> None:
+    smtp = SmtpConfig(host="relay.test", from_addr="probe@example.org", to_addr="a@b.test", subject_prefix="failed:")
+    probe = compose("permanent-failed", smtp)
+    assert taken_for(b"Return-Path: <>\r\n" + probe.content, probe) is Match.OWN
 
 
 @pytest.mark.parametrize("notices", [BOUNCES, DELAYS])

@@ -13,8 +13,8 @@ from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.header import Row
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import Probe
-from tasks.mail.probe.match import Match, match
 from tasks.mail.probe.ownership import Owner, is_thorough
+from tasks.mail.search.bodies import is_own
 from tasks.mail.search.cleanup.ledger import TOLD, Terms
 from tasks.mail.search.cleanup.stale import Earlier, look
 from tasks.mail.search.clocks import clock_skew
@@ -33,10 +33,10 @@ async def collect(
     """
 
     def is_ours(row: Row) -> bool:
-        return match(row.headers, probe) is Match.OWN
+        return is_own(row.headers, probe)
 
-    own = [hit for hit in hits if hit.own]
-    proven = {hit for hit, message in read.items() if match(message, probe) is Match.OWN}
+    proven = {hit for hit, message in read.items() if is_own(message, probe)}
+    own = [hit for hit in hits if hit.own or hit in proven]
     for folder, uidvalidity in {(hit.folder, hit.uidvalidity) for hit in own}:
         here = [hit for hit in own if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
         uids, known = [hit.uid for hit in here], [hit.uid for hit in here if hit in proven]

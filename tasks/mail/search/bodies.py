@@ -1,0 +1,32 @@
+"""What a message is whose header does not tell: by its body. Pure."""
+
+from __future__ import annotations
+
+from tasks.mail.journey.filters.ratings import filters
+from tasks.mail.probe.compose import Probe
+from tasks.mail.probe.match import HEADERS, Match, arrival, body_has_id, is_report
+from tasks.mail.probe.octets import MOST_HEADER_LINES, bounded
+from tasks.mail.probe.wrapped import wrapped
+
+
+def judged(raw: bytes, probe: Probe) -> Match:
+    """OWN, COPY or NO, of a message that is no report of a failure: that is asked before."""
+    message = HEADERS.parsebytes(bounded(raw, MOST_HEADER_LINES))
+    kind = arrival(message, probe)
+    if kind is Match.PERHAPS and body_has_id(raw, probe):
+        return Match.COPY
+    return wrapped(raw, probe, is_marked(raw)) if kind in (Match.PERHAPS, Match.ENCLOSED) else kind
+
+
+def is_own(raw: bytes, probe: Probe) -> bool:
+    """Whether a message is the probe, by its own header or by that of the message in it, and so ours to delete."""
+    message = HEADERS.parsebytes(bounded(raw, MOST_HEADER_LINES))
+    if is_report(message):
+        return False
+    return arrival(message, probe) is Match.OWN or wrapped(raw, probe, is_marked(raw)) is Match.OWN
+
+
+def is_marked(raw: bytes) -> bool:
+    """Whether the header says that the message is spam."""
+    message = HEADERS.parsebytes(bounded(raw, MOST_HEADER_LINES))
+    return any(rating.spam for rating in filters([(name, str(value)) for name, value in message.items()]))

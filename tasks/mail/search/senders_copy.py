@@ -1,0 +1,61 @@
+"""Is it the copy that the sender keeps of what he sent? By what its header lacks: pure.
+
+A server may file that copy itself, in a folder of any name, with the Received fields of the submission. What was
+delivered has more: the fields of the servers behind it, or what the last one adds. Not all of these add Return-Path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tasks.mail.journey.authentication.trust import is_step
+from tasks.mail.journey.received.hops import Hop, hops
+from tasks.mail.probe.compose import Probe
+from tasks.mail.probe.match import HEADERS
+
+ADDED_AT_DELIVERY = ("Return-Path", "Delivered-To")
+DELIVERY = re.compile(r"LMTP|mapi", re.IGNORECASE)
+# With a login (RFC 3848), or as servers that keep to no list say so in words.
+LOGGED_IN = re.compile(r"(?:UTF8)?E?SMTPS?A|ASMTP", re.IGNORECASE)
+IN_WORDS = re.compile(r"\(auth: \w|\bauthenticated\b|\bauth=\w", re.IGNORECASE)
+DETAIL = re.compile(r"\+[^@]*(?=@)")
+MOST_HOPS = 60
+
+
+def is_senders_copy(headers: bytes, probe: Probe, username: str, queue_id: str | None) -> bool:
+    """Whether a message outside of the expected folder and Junk was put there by the sender's own side.
+
+    `username` is the login of the mailbox, `queue_id` what the relay called the message.
+    """
+    message = HEADERS.parsebytes(headers)
+    received = [str(value) for value in message.get_all("Received", [])][:MOST_HOPS]
+    if not received:
+        return True
+    if any(str(value).strip() for name in ADDED_AT_DELIVERY for value in message.get_all(name, [])):
+        return False
+    return may_be_the_senders(probe, username) and _are_of_submission(received, queue_id)
+
+
+def may_be_the_senders(probe: Probe, username: str) -> bool:
+    """Whether the mailbox may be the sender's: not if it is the recipient's by its name, and that is another one."""
+    sender, recipient = (DETAIL.sub("", address).casefold() for address in (probe.from_addr, probe.to_addr))
+    login = username.casefold()
+    return sender == recipient or login not in (recipient, recipient.rpartition("@")[0])
+
+
+def _are_of_submission(received: Sequence[str], queue_id: str | None) -> bool:
+    """Whether each tells of the submission, or of what its server does itself with what it has taken."""
+    way = [(value, hops([value])[0]) for value in received]
+    taken = {hop.by.lower() for value, hop in way if _is_submission(value, hop, queue_id)}
+    return all(
+        not DELIVERY.search(hop.with_)
+        and hop.by.lower() in taken
+        and (_is_submission(value, hop, queue_id) or is_step(value))
+        for value, hop in way
+    )
+
+
+def _is_submission(value: str, hop: Hop, queue_id: str | None) -> bool:
+    with_login = LOGGED_IN.fullmatch(hop.with_.partition(" ")[0]) or IN_WORDS.search(value)
+    return with_login is not None or (bool(queue_id) and hop.id == queue_id)
