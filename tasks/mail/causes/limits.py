@@ -33,7 +33,7 @@ ON_THE_WAY = (
 )
 
 LIMITS = (
-    Row(Cause.MAILBOX_FULL, MAIL, ("mailbox/inbox/box size limit*/exceed*/quota", "mailbox/inbox/box exceed* .. size")),
+    Row(Cause.MAILBOX_FULL, MAIL, ("mailbox/inbox size limit*/exceed*/quota", "mailbox/inbox exceed* .. size")),
     Row(
         Cause.TOO_BIG,
         MAIL,
