@@ -141,7 +141,7 @@ class ImapConfig(MailboxConfig):
         description="Leave probes where they are while deleting them would take the flag \\Recent from other messages",
     )
     no_recent_message_severity: Severity = Field("critical", description="How bad it is when no message is found")
-    junked_severity: Severity = Field("warning", description="How bad it is when the probe is found in the junk folder")
+    junked_severity: Severity = Field("warning", description="How bad it is in the junk folder, or marked as spam")
     misplaced_severity: Severity = Field("warning", description="How bad it is when the probe is in another folder")
     authserv_id: Text | None = Field(
         None,

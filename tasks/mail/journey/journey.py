@@ -14,12 +14,14 @@ from tasks.mail.journey.authentication.trust import Field
 from tasks.mail.journey.body import Body, body_of, foreign
 from tasks.mail.journey.filters.greylisting import greylisting
 from tasks.mail.journey.filters.ratings import Rating, filters
+from tasks.mail.journey.filters.readers import SPAMASSASSIN
 from tasks.mail.journey.received.clocks import Step, slowest, steps
 from tasks.mail.journey.received.copies import Parting, parting
 from tasks.mail.journey.received.hops import Hop, hops
 from tasks.mail.model.observed import Signature
 from tasks.mail.probe.match import POLICY
 from tasks.mail.probe.octets import bounded, has_end
+from tasks.mail.probe.wrapped import Original, original
 
 OURS = ("X-Mail-Loop-Id", "X-Mail-Loop-Name")
 GRAIN = timedelta(seconds=1)
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 class Known:
     """What we know of a message ourselves, by our own clock but for `internaldate`. See clocks.steps().
 
-    `body` is as it was sent, should that be known.
+    `body` is as it was sent, should that be known, and `number` the id of the probe.
     """
 
     sent: datetime
@@ -41,6 +43,7 @@ class Known:
     accepted: datetime | None = None
     internaldate: datetime | None = None
     body: bytes | None = None
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Journey:
 
     `parting`: where another copy went another way. `greylisting`: the servers that say they greylisted it.
     `foreign`: a line of a changed body that was not sent. `signatures`: those of DKIM that we have verified ourselves,
-    where that is wanted.
+    where that is wanted. `wrapped`: it came within a message that a filter or a gateway has made of it.
     """
 
     steps: tuple[Step, ...]
@@ -61,6 +64,7 @@ class Journey:
     greylisting: frozenset[str] = frozenset()
     signatures: tuple[Signature, ...] = ()
     foreign: str = ""
+    wrapped: bool = False
 
     @property
     def slowest(self) -> Step | None:
@@ -83,6 +87,10 @@ def journey(
     try:
         message = message_from_bytes(bounded(raw), policy=POLICY)
         fields = [(name, str(value)) for name, value in message.items()]
+        inner = original(message, known.number) if known and known.number else None
+        if inner is not None:  # what it says of its way begins where the wrapper's ends
+            message = inner.message
+            fields += [field for name, value in message.items() if (field := (name, str(value))) not in fields]
         sent = known.body if known else None
         body = body_of(message, sent) if has_end(raw) else Body.UNKNOWN
         added = foreign(message, sent) if sent is not None and body is Body.CHANGED else ""
@@ -94,13 +102,21 @@ def journey(
     return Journey(
         steps=_steps(way, known),
         authentication=authentication(fields, authserv_id),
-        filters=filters(fields),
+        filters=_ratings(fields, inner),
         body=body,
         stripped=_stripped(message) if known else (),
         parting=parting(way, other) if way and other else None,
         greylisting=greylisting(fields),
         foreign=added,
+        wrapped=inner is not None,
     )
+
+
+def _ratings(fields: Sequence[Field], inner: Original | None) -> tuple[Rating, ...]:
+    """What the filters thought. SpamAssassin marks what it has wrapped, where its fields were taken away, too."""
+    found = filters(fields)
+    says_so = inner is not None and inner.as_spam and not any(rating.spam for rating in found)
+    return (*found, Rating(SPAMASSASSIN, spam=True)) if says_so else found
 
 
 def _hops(fields: Sequence[Field]) -> tuple[Hop, ...]:

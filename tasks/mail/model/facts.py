@@ -93,6 +93,8 @@ class Arrival:
     `message` is the copy that decides, as it lies in the mailbox, its first octets at least; empty where it could not
     be read. `copy` is another, where there is one. `earlier`: what else was found, of earlier runs. `quotas`: what the
     server says of the room in the mailbox, where nothing was found. `more`: copies still came as they were counted.
+    `moved_from`: the folder that the message came to, where it was moved from there. `junk_folder`: the one that was
+    looked at, where there is one. `not_looked_at`: folders that there was no time for.
     `unread`: why the mailbox could not be read, where a bounce ended the wait all the same; `bounces_unread`: why the
     bounce mailbox could not. `tried`: when the mailbox was looked into.
     """
@@ -113,6 +115,9 @@ class Arrival:
     bounces_unread: ImapFailure | None = None
     more: bool = False
     tried: Tried | None = None
+    moved_from: str = ""
+    junk_folder: str = ""
+    not_looked_at: tuple[str, ...] = ()
 
     @property
     def first(self) -> Hit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 
@@ -28,12 +29,13 @@ from tasks.mail.probe.compose import Probe
 from tasks.mail.search.cleanup.collect import collect, collect_earlier, terms_of
 from tasks.mail.search.cleanup.stale import Earlier
 from tasks.mail.search.copies import read_copies, room, verified
-from tasks.mail.search.scan import Looks
+from tasks.mail.search.moves import Moves
 from tasks.mail.search.tries import SECOND_LOOK, Tries
 
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
 COPY_SECONDS = 5.0  # unless an attempt was refused after its message had gone out: then it is likely
+MOST_CLEANED = 50  # other folders that earlier probes are looked for in
 SHORTEST_PAUSE = 0.2  # between two connections, whatever retry_delay says
 
 
@@ -58,7 +60,7 @@ async def find(
 
 
 @dataclass
-class Search(Looks):
+class Search(Moves):
     """Looks again and again, on as many connections as it takes; then it accounts for what is ours."""
 
     lost_after: timedelta
@@ -75,6 +77,7 @@ class Search(Looks):
     message: bytes = b""  # the copy that decides
     copy: bytes = b""  # and another
     quotas: tuple[Quota, ...] = ()
+    junk_folder: str = ""
 
     async def run(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed: see find()."""
@@ -131,6 +134,9 @@ class Search(Looks):
             quotas=self.quotas,
             more=self.more,
             tried=self.tries.so_far(),
+            moved_from=self.moved_from,
+            junk_folder=self.junk_folder,
+            not_looked_at=self.not_looked_at,
         )
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:
@@ -138,15 +144,16 @@ class Search(Looks):
         pace = Pace(deadline)
         while not self.detected:
             last = pace.over
-            if sweep := last or pace.sweep_is_due():
+            if last or (not self.due and pace.sweep_is_due()):
                 # A filter that files mail makes the folder for it when the first one comes.
                 expected, junk, others = await self._places(box, (expected, junk, others))
+                self.begin_sweep(others)
+            self.junk_folder = junk.folder if junk else ""
             await self.look_at_selected(box, expected)
             if not self.detected and junk and (last or pace.junk_is_due()):
                 await self.look_aside(box, junk)
-            if not self.detected and sweep:
-                for place in others:
-                    await self.look_aside(box, place)
+            if not self.detected and self.due:
+                await self.sweep(box, last)
             if last and not self.detected:
                 await self.last_look(box, [expected, junk] if junk else [expected])
             self.looked.set()
@@ -156,17 +163,18 @@ class Search(Looks):
             if not self.detected and box.selected != expected.folder:
                 # Back from a look aside: what came meanwhile is seen now, and what comes next wakes IDLE.
                 await self.examine(box, expected)
-            if not (self.detected or self.is_behind(expected.folder)):
+            if not (self.detected or self.due or self.is_behind(expected.folder)):
                 await pace.pause(box)
         if self.hits:
-            await self._settle(box, expected, junk)
+            await self._settle(box, expected, junk, others)
         if not self.reports_only:
-            await self._collect(box, [place.folder for place in (expected, junk, *others) if place])
+            await self._collect(box, [place.folder for place in (expected, junk, *others[:MOST_CLEANED]) if place])
         if not (self.detected or self.reports_only):
             self.quotas = await room(box, expected.folder)
 
-    async def _settle(self, box: Mailbox, expected: Place, junk: Place | None) -> None:
+    async def _settle(self, box: Mailbox, expected: Place, junk: Place | None, others: Sequence[Place]) -> None:
         """See whether there is another copy, and wait for one where there is reason to; then read them."""
+        elsewhere, counted = [*([junk] if junk else []), *others], self.counted(box, expected)
         until = time.monotonic() + (COPY_SECONDS if self.sent.earlier_copies else 0.0)
         while True:
             await asyncio.sleep(SETTLE_SECONDS)
@@ -175,6 +183,8 @@ class Search(Looks):
             if len(self.hits) > self.sent.earlier_copies or time.monotonic() >= until:
                 break
             await self.look_at_selected(box, expected)
+        if len({hit.folder for hit in self.hits.values()}) > 1:
+            await self.follow_moves(box, elsewhere)
         await self._read(box)
         known = len(self.hits)
         await self._look_by_opening(box, expected)
@@ -187,6 +197,8 @@ class Search(Looks):
             await asyncio.sleep(SETTLE_SECONDS)
             await self.look_at_selected(box, expected)
             self.more = time.monotonic() >= until + COPY_SECONDS
+        if self.has_shrunk(box, expected, counted) and await self.follow_moves(box, elsewhere):
+            await self._read(box)
 
     async def _read(self, box: Mailbox) -> None:
         self.message, self.copy = await read_copies(box, self.hits.values(), self.read, self.note)

@@ -140,6 +140,9 @@ def _lost(loop: LoopConfig, imap: ImapConfig, sent: Receipt, found: Arrival) -> 
         who = whoever_runs(returned.who_tries(found.delay))
     else:
         may = "it waits in a queue, was dropped on the way, or a filter rule of the mailbox discarded it"
+        if left := len(found.not_looked_at):
+            one = "the folder that was" if left == 1 else f"one of {left} folders that were"
+            may = f"it lies in {one} not looked at (see the notes), {may}"
         why = f", and no bounce came; {may}: {follow(loop.smtp, sent)}"
         who = f"{whoever_runs(loop.smtp.host)}, then the next server that its log names"
     sentence = f"Mail does not arrive: {loop.smtp.host} accepted the message{queued(sent)}, but it was {text}{why}."

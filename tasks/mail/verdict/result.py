@@ -120,6 +120,7 @@ def _journey(
         accepted=sent.started.utc_at(sent.accepted) if sent.certain else None,
         internaldate=date if in_range(date := found.first.internaldate) else None,
         body=probe.content.partition(b"\r\n\r\n")[2],
+        number=probe.id,
     )
     way = journey(found.message, known, loop.imap.authserv_id, found.copy)
     return replace(way, signatures=found.signatures, foreign=one_line(way.foreign)) if way else None

@@ -10,7 +10,8 @@ from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.journey.authentication.believed import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body
-from tasks.mail.journey.filters.ratings import Rating, is_near
+from tasks.mail.journey.filters.ratings import Rating, is_near, raised
+from tasks.mail.journey.filters.readers import ANY
 from tasks.mail.journey.journey import Journey
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.facts import Arrival, Receipt
@@ -47,7 +48,8 @@ class Concern:
 
 def concerns(loop: LoopConfig, sent: Receipt, found: Arrival | None, journey: Journey | None) -> tuple[Concern, ...]:
     """The worst first."""
-    listed = [*_certificates(loop, sent, found)]
+    mark = marked(loop.imap, journey) if loop.imap is not None else None
+    listed = [*([mark] if mark else []), *_certificates(loop, sent, found)]
     if loop.imap is not None and journey is not None:
         listed += [*_drifts(loop.imap, journey, loop.smtp.from_addr.rpartition("@")[2]), *_ratings(journey)]
     return tuple(sorted(listed, key=lambda concern: not concern.critical))
@@ -65,7 +67,7 @@ def tempered(verdict: Verdict, listed: Sequence[Concern]) -> Verdict:
         sentence=f"{verdict.sentence.removesuffix('.')}, but {first.words}{more}.",
         notes=tuple(f"{other.words[0].upper()}{other.words[1:]}." for other in others),
         who_acts="; ".join(dict.fromkeys(concern.who for concern in listed)),
-        cause=first.cause,
+        cause=next((one.cause for one in listed if one.cause and one.critical is first.critical), None),
     )
 
 
@@ -113,16 +115,37 @@ def _ratings(journey: Journey) -> Iterator[Concern]:
             yield Concern(words, filter_of(rating))
 
 
+def marked(imap: ImapConfig, journey: Journey | None) -> Concern | None:
+    """The spam filter that calls the message spam, the one that says most of it. We send nothing of the kind."""
+    found = [rating for rating in journey.filters if rating.spam] if journey else []
+    if not found:
+        return None
+    one = max(found, key=lambda rating: (rating.score is not None, len(raised(rating))))
+    words = f"{rated(one)}{'' if one.score is None else ', and so marked it as spam'}"
+    return Concern(
+        f"{words}: take that up with whoever runs the filter",
+        filter_of(one),
+        imap.junked_severity == "critical",
+        Cause.MARKED_AS_SPAM,
+    )
+
+
 def rated(rating: Rating) -> str:
     """What a spam filter thought, and where as far as that is certain, in half a sentence."""
-    score = f" scored it {rating.score:g}" if rating.score is not None else " rated it"
-    limit = f" of {rating.junks_at:g}" if rating.junks_at is not None else ""
-    did = f" ({rating.action})" if rating.action else ""
-    named = [reason.name + ("" if reason.score is None else f" {reason.score:g}") for reason in rating.reasons]
     at = f" at {rating.server}" if rating.server else ""
-    return f"{rating.filter}{at}{score}{limit}{did}" + (f", for {', '.join(named[:3])}" if named else "")
+    limit = rating.junks_at
+    if rating.score is None:
+        did = " marked it as spam" if rating.spam else " rated it"
+    elif limit is None or (rating.spam and rating.score < limit):  # then it is not the limit that it goes by
+        did = f" scored it {rating.score:g}"
+    else:
+        did = f" scored it {rating.score:g} of {limit:g}"
+    action = f" ({rating.action})" if rating.action else ""
+    named = [reason.name + ("" if reason.score is None else f" {reason.score:g}") for reason in raised(rating)]
+    return f"{rating.filter}{at}{did}{action}" + (f", for {', '.join(named[:3])}" if named else "")
 
 
 def filter_of(rating: Rating) -> str:
     """Who must act on a rating."""
-    return f"whoever runs {rating.filter}" + (f" at {rating.server}" if rating.server else "")
+    name = "the spam filter" if rating.filter == ANY else rating.filter
+    return f"whoever runs {name}" + (f" at {rating.server}" if rating.server else "")

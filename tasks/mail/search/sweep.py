@@ -1,0 +1,51 @@
+"""Looks at the folders that a rule may have chosen: all of them, however many, but in slices.
+
+What is looked at all the time, the expected folder and Junk, never waits for more than one slice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+
+from tasks.mail.mailboxes.folders import Place
+from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.search.scan import Looks
+
+SLICE_SECONDS = 1.0
+LAST_SECONDS = 10.0  # for the last sweep, or half of `timeout` where that is less: the verdict waits for it
+MOST_NAMED = 3  # in a note, of the folders that there was no time for
+
+
+@dataclass
+class Sweeps(Looks):
+    """`due`: the folders that this sweep has still to look at. `swept`: those that one has looked at."""
+
+    _: KW_ONLY
+    due: list[Place] = field(default_factory=list)
+    swept: set[str] = field(default_factory=set)
+    not_looked_at: tuple[str, ...] = ()  # when the time was over
+
+    def begin_sweep(self, others: Sequence[Place]) -> None:
+        """Look at all of them, at those first that were never looked at."""
+        self.due = sorted(others, key=lambda place: place.folder in self.swept)
+
+    async def sweep(self, box: Mailbox, last: bool) -> None:
+        """Go on with the sweep for so long; what the last one has no time for is told."""
+        until = time.monotonic() + (min(LAST_SECONDS, self.imap.timeout / 2) if last else SLICE_SECONDS)
+        while self.due and time.monotonic() < until:
+            place = self.due.pop(0)
+            await self.look_aside(box, place)
+            self.swept.add(place.folder)
+        if last and not self.detected:
+            self.not_looked_at = tuple(place.folder for place in self.due)
+            if self.due:
+                self.note(not_looked_at(self.not_looked_at))
+
+
+def not_looked_at(folders: Sequence[str]) -> str:
+    """The note about folders that there was no time for."""
+    named = ", ".join(folders[:MOST_NAMED]) + (" and others" if len(folders) > MOST_NAMED else "")
+    what = "One folder was" if len(folders) == 1 else f"{len(folders)} folders were"
+    return f"{what} not looked at ({named}): there was no time for so many."
