@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from flows.direct import check
+from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import Outcome, Placement, Status
-from tests.support.checks.rounds import RECEIVED, SHORT, Relay, Round, around, assert_found, notes, stripped
+from tests.support.checks.many_loops import loops, once_all_wait
+from tests.support.checks.rounds import RECEIVED, SHORT, SOON, Relay, Round, around, assert_found, notes, stripped
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
 from tests.support.mail.wrapping import WRAPPERS
 from tests.support.raw.imap import RawImap, Session
@@ -87,6 +90,16 @@ async def test_what_is_moved_while_it_is_looked_for_is_no_second_copy(
     assert (result.folder, result.placement, result.copies) == (target, placement, 1)
     assert result.cause is (Cause.MARKED_AS_SPAM if field else Cause.MOVED)
     assert f"moved to {target}" in result.sentence
+
+
+async def test_nor_is_it_where_many_checks_share_a_session() -> None:
+    async with Relay() as relay, Moving() as mailbox:
+        way = Round(relay, mailbox)
+        once_all_wait(way, 3, lambda sent: [mailbox.append(RECEIVED + raw) for raw in sent])
+        async with asyncio.timeout(SOON), together(3):
+            results = await asyncio.gather(*map(check, loops(way, 3)))
+        assert mailbox.folders == {"INBOX": [], "Junk": []}
+    assert [(result.outcome, result.copies) for result in results] == [(Outcome.JUNKED, 1)] * 3
 
 
 async def test_what_is_deleted_while_it_is_looked_for_has_arrived_all_the_same() -> None:

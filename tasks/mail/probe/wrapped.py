@@ -99,7 +99,7 @@ def _attached(part: Message, as_spam: bool) -> Iterator[Message]:
                 yield inner
                 yield from _encoded(inner)
     elif as_spam or (part.get_content_type() in AS_TEXT and part.get_content_disposition() == "attachment"):
-        yield message_from_bytes(text_of(part), policy=POLICY)
+        yield message_from_bytes(bounded(text_of(part)), policy=POLICY)
 
 
 def _encoded(inner: Message) -> Iterator[Message]:
@@ -107,7 +107,7 @@ def _encoded(inner: Message) -> Iterator[Message]:
     text = inner.get_payload()
     if not inner.keys() and isinstance(text, str):
         try:
-            yield message_from_bytes(base64.b64decode(text), policy=POLICY)
+            yield message_from_bytes(bounded(base64.b64decode(text)), policy=POLICY)
         except (binascii.Error, ValueError):
             return
 

@@ -67,7 +67,11 @@ class Findings:
             raw = await self._body(box, place, one.uid)
             self.unread.done(place.folder, seen.uidvalidity, one, read=bool(raw))  # not before: see the connection
             left -= 1
-            kind = Match.REPORT if one.kind is Match.REPORT else await self._in_time(partial(judged, raw, self.probe))
+            kind = (
+                Match.REPORT
+                if one.kind is Match.REPORT
+                else await self._in_time(partial(judged, raw or one.headers, self.probe))
+            )
             if one.kind in (Match.REPORT, Match.UNLESS_REPORT):
                 self.old_reports += one.old and one.kind is Match.REPORT
                 if await self._read_report(raw, place, one) or one.kind is Match.REPORT:

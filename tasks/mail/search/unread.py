@@ -38,12 +38,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A message whose body decides what it is."""
+    """A message whose body decides what it is; `headers` do where that cannot be read, and they may."""
 
     uid: int
     kind: Match
     arrived: datetime
     old: bool  # by its date it came before the probe was sent
+    headers: bytes = b""
 
     @property
     def rank(self) -> tuple[bool, bool, int]:
@@ -60,7 +61,8 @@ class Unread:
     def add(self, folder: str, uidvalidity: int, row: Row, kind: Match, old: bool) -> None:
         if (folder, uidvalidity, row.uid) not in self._read:
             waiting = self._waiting.setdefault((folder, uidvalidity), {})
-            waiting[row.uid] = Candidate(row.uid, kind, row.internaldate, old)
+            headers = row.headers if kind is Match.UNLESS_REPORT else b""
+            waiting[row.uid] = Candidate(row.uid, kind, row.internaldate, old, headers)
 
     def next(self, folder: str, uidvalidity: int) -> Candidate | None:
         """The one to read first: what may be the probe, then the newest."""

@@ -14,12 +14,13 @@ from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.result import LoopResult
 from tests.support.checks.many_loops import loops, once_all_wait
 from tests.support.checks.rounds import SOON, Round, around
-from tests.support.mail.lookalikes import LOOK_ALIKES
+from tests.support.mail.lookalikes import DISFIGURED, LOOK_ALIKES
 from tests.support.mail.notices import BOUNCES, DELAYS
+from tests.support.mail.wrapping import WRAPPERS
 
 LOOPS = 3
 PATIENCE = (0.9, 3.0, 10.0)  # seconds that a check waits; where the machine was too slow for them, once more with more
-KINDS = {"itself": lambda raw: raw} | LOOK_ALIKES | BOUNCES | DELAYS
+KINDS = {"itself": lambda raw: raw} | DISFIGURED | WRAPPERS | LOOK_ALIKES | BOUNCES | DELAYS
 MAIL = st.tuples(
     st.integers(0, LOOPS - 1),
     st.one_of(st.just("itself"), st.sampled_from(sorted(KINDS))),
