@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from email import message_from_bytes
 from email.message import Message
 from email.utils import getaddresses
@@ -59,17 +58,10 @@ def notice_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
         if not comes_as_bounce(message):
             return None
         notice = read(message)
-        return recognise(_foreign(notice, probe)) if is_about(notice, probe, fresh) else None
+        return recognise(notice) if is_about(notice, probe, fresh) else None
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A delivery report could not be parsed: %s", type(error).__name__)
         return None
-
-
-def _foreign(notice: Notice, probe: Probe) -> Notice:
-    """It without what is the probe's own: the name of a loop may have a word in it that reads like a refusal."""
-    own = {line.strip() for line in probe.content.decode("utf-8", "replace").splitlines()}
-    text = "\n".join(line for line in notice.text.split("\n") if not line.strip() or line.strip() not in own)
-    return replace(notice, text=text, originals=(*notice.originals, HEADERS.parsebytes(probe.content)))
 
 
 @lru_cache(maxsize=4)

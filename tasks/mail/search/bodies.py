@@ -30,3 +30,10 @@ def is_marked(raw: bytes) -> bool:
     """Whether the header says that the message is spam."""
     message = HEADERS.parsebytes(bounded(raw, MOST_HEADER_LINES))
     return any(rating.spam for rating in filters([(name, str(value)) for name, value in message.items()]))
+
+
+def foreign(raw: bytes, probe: Probe) -> bytes:
+    """A message without what the probe itself says: the name of a loop may read like a refusal."""
+    own = {line.strip() for line in probe.content.partition(b"\r\n\r\n")[2].splitlines() if line.strip()}
+    lines = (line for line in raw.splitlines(keepends=True) if line.strip() not in own)
+    return b"".join(lines).replace(probe.subject.encode(), b"")

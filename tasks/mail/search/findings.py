@@ -22,7 +22,7 @@ from tasks.mail.net.threads import in_own_thread
 from tasks.mail.probe.bounce import concerns, notice_of
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import Match
-from tasks.mail.search.bodies import judged
+from tasks.mail.search.bodies import foreign, judged
 from tasks.mail.search.unread import Candidate, Seen, Unread
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
@@ -67,17 +67,15 @@ class Findings:
             raw = await self._body(box, place, one.uid)
             self.unread.done(place.folder, seen.uidvalidity, one, read=bool(raw))  # not before: see the connection
             left -= 1
-            kind = (
-                Match.REPORT
-                if one.kind is Match.REPORT
-                else await self._in_time(partial(judged, raw or one.headers, self.probe))
-            )
-            if one.kind in (Match.REPORT, Match.UNLESS_REPORT):
-                self.old_reports += one.old and one.kind is Match.REPORT
-                if await self._read_report(raw, place, one) or one.kind is Match.REPORT:
-                    continue
-            if kind in (Match.OWN, Match.COPY):
-                self.hit(place, seen.uidvalidity, one.uid, one.arrived, own=kind is Match.OWN)
+            if one.kind is Match.REPORT:
+                self.old_reports += one.old
+                await self._read_report(raw, place, one)
+            elif not (
+                one.kind is Match.UNLESS_REPORT and await self._read_report(foreign(raw, self.probe), place, one)
+            ):
+                kind = await self._in_time(partial(judged, raw or one.headers, self.probe))
+                if kind in (Match.OWN, Match.COPY):
+                    self.hit(place, seen.uidvalidity, one.uid, one.arrived, own=kind is Match.OWN)
 
     async def _in_time(self, read: Callable[[], Found]) -> Found | None:
         """What is parsed of a stranger's message, bounded as it is, keeps no other check from going on."""

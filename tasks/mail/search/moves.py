@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import KW_ONLY, dataclass
 
 from tasks.mail.mailboxes.folders import Place
@@ -49,7 +50,7 @@ class Moves(Sweeps):
             with self.tolerating_unreadable(box, Place(folder, placement)):
                 selected = await box.examine(folder)
                 here = [hit for hit in self.hits.values() if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
-                unreadable = box.unreadable
+                unreadable = copy(box.unreadable)
                 there = {row.uid for row in await box.fetch_uids([hit.uid for hit in here])}
                 if (selected.uidvalidity, box.unreadable) == (uidvalidity, unreadable):
                     gone += [hit for hit in here if hit.uid not in there]

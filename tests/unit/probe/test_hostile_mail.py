@@ -10,7 +10,7 @@ from tasks.mail.model.outcome import FAILED
 from tasks.mail.probe.bounce import bounce_of, notice_of
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import HEADERS, Match, match
-from tasks.mail.search.bodies import judged
+from tasks.mail.search.bodies import foreign, judged
 from tasks.mail.search.scan import UNDECIDED
 from tests.support.mail.lookalikes import DISFIGURED, LOOK_ALIKES
 from tests.support.mail.notices import BOUNCES, DELAYS, NOBODY, SAID, Notice, mail
@@ -30,7 +30,7 @@ def taken_for(raw: bytes, probe: Probe = PROBE) -> Match | Bounce:
     kind = match(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", probe)
     if kind is Match.REPORT:
         return bounce_of(raw, probe) or Match.NO
-    if kind is Match.UNLESS_REPORT and (notice := notice_of(raw, probe)):
+    if kind is Match.UNLESS_REPORT and (notice := notice_of(foreign(raw, probe), probe)):
         return notice if notice.action == FAILED else Match.NO
     return judged(raw, probe) if kind in UNDECIDED else kind
 
