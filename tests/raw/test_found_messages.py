@@ -67,7 +67,7 @@ class Moving(RawImap):
 
     async def _perform(self, session: Session, tag: bytes, verb: str, argument: str, uid: bool) -> None:
         await super()._perform(session, tag, verb, argument, uid)
-        if verb == "fetch" and session.folder == "INBOX" and self.messages:
+        while verb == "fetch" and session.folder == "INBOX" and self.messages:
             message = self.messages.pop()
             self.put(message.raw, self.target, message.internaldate)
 
@@ -175,6 +175,60 @@ async def test_in_the_expected_folder_and_in_junk_nothing_is_the_senders_copy(tr
         assert_found(await way.check())
         way.relay.arrive = lambda raw: way.mailbox.append(trace + raw, "Junk")
         assert_found(await way.check(), Outcome.JUNKED)
+
+
+async def test_what_a_rule_has_archived_is_found_in_the_folder_that_shows_all() -> None:
+    """As Gmail has it; the copy of what was sent lies there, too."""
+    async with around() as way:
+        way.mailbox.folders["[Gmail]/All Mail"] = []
+        way.mailbox.special["[Gmail]/All Mail"] = "\\All"
+        way.relay.arrive = lambda raw: way.mailbox.put(RECEIVED + raw, "[Gmail]/All Mail")
+        archived = await way.check(SHORT)
+        way.relay.arrive = lambda raw: way.mailbox.put(
+            b"Return-Path: <bob@localhost.test>\r\n" + SUBMITTED + raw, "[Gmail]/All Mail"
+        )
+        sent = await way.check(SHORT)
+    assert_found(archived, Outcome.MISPLACED)
+    assert archived.folder == "[Gmail]/All Mail"
+    assert sent.outcome is Outcome.LOST
+
+
+async def test_what_comes_to_inbox_at_the_last_moment_is_not_there_twice_because_another_folder_shows_all() -> None:
+    class Late(RawImap):
+        """The message comes when the folder that shows all is looked at."""
+
+        raw = b""
+
+        async def _perform(self, session: Session, tag: bytes, verb: str, argument: str, uid: bool) -> None:
+            if verb == "status" and "All" in argument and self.raw:
+                self.put(self.raw)
+                self.put(self.raw, "All")
+                self.raw = b""
+            await super()._perform(session, tag, verb, argument, uid)
+
+    async with Relay() as relay, Late() as mailbox:
+        mailbox.folders["All"] = []
+        mailbox.special["All"] = "\\All"
+        relay.arrive = lambda raw: setattr(mailbox, "raw", RECEIVED + raw)
+        result = await Round(relay, mailbox).check(SHORT)
+    assert_found(result)
+    assert (result.folder, result.copies) == ("INBOX", 1)
+
+
+async def test_a_copy_that_is_only_flagged_as_deleted_is_moved() -> None:
+    """By a client that knows no MOVE, and expunges later."""
+
+    class Copying(Moving):
+        async def _perform(self, session: Session, tag: bytes, verb: str, argument: str, uid: bool) -> None:
+            await super(Moving, self)._perform(session, tag, verb, argument, uid)
+            if verb == "fetch" and session.folder == "INBOX" and self.messages and not self.messages[0].flags:
+                self.messages[0].flags.add("\\Deleted")
+                self.put(self.messages[0].raw, self.target)
+
+    async with Relay() as relay, Copying() as mailbox:
+        relay.arrive = lambda raw: mailbox.append(RECEIVED + raw)
+        result = await Round(relay, mailbox).check()
+    assert (result.outcome, result.copies, result.cause) == (Outcome.JUNKED, 1, Cause.MOVED)
 
 
 @pytest.mark.parametrize("number", [0, 58, 119])

@@ -13,16 +13,17 @@ from tasks.mail.model.outcome import Placement
 # Copies of what was sent lie in these: finding the probe there says nothing about its arrival. In other folders a copy
 # is known by its header (see search/senders_copy), whatever language they are named in; but not every copy is.
 SENDERS_COPIES = frozenset({r"\SENT", r"\DRAFTS", r"\ALL", r"\FLAGGED", r"\IMPORTANT"})
-JUNK = r"\JUNK"
+JUNK, ALL = r"\JUNK", r"\ALL"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder to look at. An `optional` one may turn out to be unreadable."""
+    """A folder to look at. An `optional` one may turn out to be unreadable; a `view` shows what lies in others, too."""
 
     folder: str
     placement: Placement
     optional: bool = True
+    view: bool = False
 
 
 Places = tuple[Place, Place | None, list[Place]]
@@ -41,6 +42,13 @@ def places(folders: Sequence[Folder], imap: ImapConfig) -> Places:
         and not is_sent(folder.name, folder.delimiter)
     ]
     return expected, Place(junk, Placement.JUNK) if junk else None, others
+
+
+def everything(folders: Sequence[Folder], imap: ImapConfig) -> Place | None:
+    """The folder that shows what lies in no other, such as what a rule of Gmail has archived; if there is one."""
+    found = (f.name for f in folders if f.selectable and ALL in f.attributes and not _same(f.name, imap.folder))
+    name = next(found, None)
+    return None if name is None else Place(name, Placement.OTHER, view=True)
 
 
 def _junk(folders: Sequence[Folder], imap: ImapConfig) -> str | None:

@@ -19,6 +19,14 @@ class Moves(Sweeps):
     _: KW_ONLY
     moved_from: str = ""
 
+    async def compare_places(self, box: Mailbox, expected: Place, elsewhere: Sequence[Place]) -> None:
+        """See whether what was found in two folders is in both of them."""
+        if self.all_mail and self.all_mail.folder in {hit.folder for hit in self.hits.values()}:
+            await self.look_at_selected(box, expected)
+            self.without_views()
+        if len({hit.folder for hit in self.hits.values()}) > 1:
+            await self.follow_moves(box, elsewhere)
+
     async def follow_moves(self, box: Mailbox, elsewhere: Sequence[Place]) -> bool:
         """Take away what is no longer where it was found, if it is found elsewhere; returns whether that is so."""
         gone = await self._gone(box)
@@ -51,7 +59,8 @@ class Moves(Sweeps):
                 selected = await box.examine(folder)
                 here = [hit for hit in self.hits.values() if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
                 unreadable = copy(box.unreadable)
-                there = {row.uid for row in await box.fetch_uids([hit.uid for hit in here])}
+                rows = await box.fetch_uids([hit.uid for hit in here])
+                there = {row.uid for row in rows if r"\DELETED" not in row.flags}  # so do those who know no MOVE
                 if (selected.uidvalidity, box.unreadable) == (uidvalidity, unreadable):
                     gone += [hit for hit in here if hit.uid not in there]
         return gone

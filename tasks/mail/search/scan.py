@@ -190,4 +190,4 @@ class Looks(Findings):
         """Only outside of the folders that mail is delivered to: not every server leaves traces of the delivery."""
         if place.placement is not Placement.OTHER:
             return False
-        return is_senders_copy(row.headers, self.probe, self.imap.username, self.sent.queue_id)
+        return is_senders_copy(row.headers, self.probe, self.imap.username, self.sent.queue_id, among_sent=place.view)

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.mailboxes.folders import Place, Places, places
+from tasks.mail.mailboxes.folders import Place, Places, everything, places
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.polling import Pace
 from tasks.mail.mailboxes.imap.pool.pool import opened
@@ -152,7 +152,7 @@ class Search(Moves):
             await self.look_at_selected(box, expected)
             if not self.detected and junk and (last or pace.junk_is_due()):
                 await self.look_aside(box, junk)
-            if not self.detected and self.due:
+            if not self.detected and (self.due or last):
                 await self.sweep(box, last)
             if last and not self.detected:
                 await self.last_look(box, [expected, junk] if junk else [expected])
@@ -183,8 +183,7 @@ class Search(Moves):
             if len(self.hits) > self.sent.earlier_copies or time.monotonic() >= until:
                 break
             await self.look_at_selected(box, expected)
-        if len({hit.folder for hit in self.hits.values()}) > 1:
-            await self.follow_moves(box, elsewhere)
+        await self.compare_places(box, expected, elsewhere)
         await self._read(box)
         known = len(self.hits)
         await self._look_by_opening(box, expected)
@@ -220,7 +219,9 @@ class Search(Moves):
     async def _places(self, box: Mailbox, known: Places) -> Places:
         """Where to look by what the server lists now; where it refuses to, `known` is enough to go on."""
         try:
-            expected, junk, others = places(await box.folders(), self.imap)
+            listed = await box.folders()
+            expected, junk, others = places(listed, self.imap)
+            self.all_mail = None if self.reports_only else everything(listed, self.imap)
             return expected, junk, [] if self.reports_only else others
         except ImapFailure as failure:
             if not box.alive:

@@ -23,15 +23,20 @@ DETAIL = re.compile(r"\+[^@]*(?=@)")
 MOST_HOPS = 60
 
 
-def is_senders_copy(headers: bytes, probe: Probe, username: str, queue_id: str | None) -> bool:
+def is_senders_copy(
+    headers: bytes, probe: Probe, username: str, queue_id: str | None, *, among_sent: bool = False
+) -> bool:
     """Whether a message outside of the expected folder and Junk was put there by the sender's own side.
 
-    `username` is the login of the mailbox, `queue_id` what the relay called the message.
+    `username` is the login of the mailbox, `queue_id` what the relay called the message. `among_sent`: the folder shows
+    sent mail as well, so that nothing less than another server's field proves a delivery.
     """
     message = HEADERS.parsebytes(headers)
     received = [str(value) for value in message.get_all("Received", [])][:MOST_HOPS]
     if not received:
         return True
+    if among_sent:
+        return _are_of_submission(received, queue_id)
     if any(str(value).strip() for name in ADDED_AT_DELIVERY for value in message.get_all(name, [])):
         return False
     return may_be_the_senders(probe, username) and _are_of_submission(received, queue_id)

@@ -25,6 +25,7 @@ class Sweeps(Looks):
     _: KW_ONLY
     due: list[Place] = field(default_factory=list)
     swept: set[str] = field(default_factory=set)
+    all_mail: Place | None = None  # the folder that shows all that lies in the others
     not_looked_at: tuple[str, ...] = ()  # when the time was over
 
     def begin_sweep(self, others: Sequence[Place]) -> None:
@@ -38,10 +39,17 @@ class Sweeps(Looks):
             place = self.due.pop(0)
             await self.look_aside(box, place)
             self.swept.add(place.folder)
+        if last and not self.detected and self.all_mail and time.monotonic() < until:
+            await self.look_aside(box, self.all_mail)
         if last and not self.detected:
             self.not_looked_at = tuple(place.folder for place in self.due)
             if self.due:
                 self.note(not_looked_at(self.not_looked_at))
+
+    def without_views(self) -> None:
+        """What is found in a folder that it lies in is not there a second time because another shows it."""
+        view = self.all_mail.folder if self.all_mail else None
+        self.hits = {key: hit for key, hit in self.hits.items() if hit.folder != view} or self.hits
 
 
 def not_looked_at(folders: Sequence[str]) -> str:
