@@ -61,7 +61,7 @@ def _hop(number: int, hop: HopRecord) -> Row:
     return (
         str(number),
         code(hop.by),
-        code(" ".join(part for part in (hop.from_, f"({hop.peer})" if hop.peer else "") if part)),
+        code(f"{hop.from_} ({hop.peer})" if hop.from_ and hop.peer else hop.from_ or hop.peer),
         code(" ".join(part for part in (hop.with_, hop.tls) if part)),
         code(hop.id),
         f"{hop.at:%H:%M:%S}" if hop.at else "",

@@ -326,6 +326,89 @@ SERVERS: dict[str, tuple[str, dict[str, str]]] = {
             "tls": TLS,
         },
     ),
+    "Courier, behind a login": (
+        "from relay.example.org (mail.example.org [::ffff:192.0.2.7])\n"
+        "  (AUTH: PLAIN probe@example.org, TLS: TLS1.3,256bits,TLS_AES_256_GCM_SHA384)\n"
+        "  by mx.example.net with ESMTPSA\n"
+        "  id 00000000000A1B2C.0000000069A7BF7F.00001234; Wed, 04 Mar 2026 05:06:07 +0000",
+        {
+            "from_": "relay.example.org",
+            "peer": "mail.example.org [192.0.2.7]",
+            "by": "mx.example.net",
+            "with_": "ESMTPSA",
+            "id": "00000000000A1B2C.0000000069A7BF7F.00001234",
+            "tls": TLS,
+        },
+    ),
+    "chasquid": (
+        "from relay.example.org\n\tby mx.example.net (chasquid) with ESMTPSA\n\ttls TLS_AES_256_GCM_SHA384\n"
+        '\t(over submission, TLS-1.3, envelope from "probe@example.org")\n\t; Wed, 04 Mar 2026 05:06:07 +0000',
+        {"from_": "relay.example.org", "by": "mx.example.net", "with_": "ESMTPSA", "tls": TLS},
+    ),
+    "chasquid, in clear": (
+        "from relay.example.org (mail.example.org)\n\tby mx.example.net (chasquid) with ESMTP\n"
+        '\t(over SMTP, plain text!, envelope from "probe@example.org")\n\t; Wed, 04 Mar 2026 05:06:07 +0000',
+        {"from_": "relay.example.org", "by": "mx.example.net", "with_": "ESMTP"},
+    ),
+    "Kerio": (
+        "from relay.example.org ([192.0.2.7])\r\n\t(authenticated user probe@example.org)\r\n"
+        "\tby mx.example.net with ESMTPSA\r\n"
+        "\t(TLSv1.3/TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits));\r\n\tWed, 4 Mar 2026 05:06:07 +0000",
+        {
+            "from_": "relay.example.org",
+            "peer": "[192.0.2.7]",
+            "by": "mx.example.net",
+            "with_": "ESMTPSA",
+            "tls": "TLSv1.3 ECDHE-RSA-AES256-GCM-SHA384",
+        },
+    ),
+    "IIS, a client that gave no name": (
+        "from ([192.0.2.7]) by web.example.net with Microsoft SMTPSVC(10.0.17763.1697);\r\n"
+        "\t Wed, 4 Mar 2026 05:06:07 +0000",
+        {"peer": "[192.0.2.7]", "by": "web.example.net", "with_": "Microsoft SMTPSVC"},
+    ),
+    "Momentum, a client that gave no name": (
+        "from ([192.0.2.7:2525])\r\n\tby mx.example.net (envelope-from <probe@example.org>)\r\n"
+        "\t(ecelerity 4.2.38 r(Core:release/4.2)) with ESMTPS (cipher=TLS_AES_256_GCM_SHA384)\r\n"
+        "\tid 4A/12-12345-ABCD1276; Wed, 04 Mar 2026 05:06:07 +0000",
+        {
+            "peer": "[192.0.2.7]",
+            "by": "mx.example.net",
+            "with_": "ESMTPS",
+            "id": "4A/12-12345-ABCD1276",
+            "tls": CIPHER,
+        },
+    ),
+    "a client that gave no name, and nothing was seen of it": (
+        "from  by mx.example.net with SMTP; Wed, 04 Mar 2026 05:06:07 +0000",
+        {"by": "mx.example.net", "with_": "SMTP"},
+    ),
+    "a client whose name is a keyword": (
+        "from by (mail.example.org [192.0.2.7]) by mx.example.net with SMTP; Wed, 04 Mar 2026 05:06:07 +0000",
+        {"from_": "by", "peer": "mail.example.org [192.0.2.7]", "by": "mx.example.net", "with_": "SMTP"},
+    ),
+    "SmarterMail": (
+        "from relay.example.org (mail.example.org [192.0.2.7]) by mx.example.net with SMTP\r\n"
+        "\t(version=Tls12 cipher=Aes256 bits=256);\r\n\tWed, 4 Mar 2026 05:06:07 +0000",
+        {
+            "from_": "relay.example.org",
+            "peer": "mail.example.org [192.0.2.7]",
+            "by": "mx.example.net",
+            "with_": "SMTP",
+            "tls": "TLSv1.2 Aes256",
+        },
+    ),
+    "a name that only looks like TLS": (
+        "from tls1.3.example.org (TLS-1.example.org [192.0.2.7]) by mx.example.net (Postfix) with ESMTP id 4XyZ1\r\n"
+        "\t(envelope-from <TLS1.3@example.org>); Wed, 04 Mar 2026 05:06:07 +0000",
+        {
+            "from_": "tls1.3.example.org",
+            "peer": "TLS-1.example.org [192.0.2.7]",
+            "by": "mx.example.net",
+            "with_": "ESMTP",
+            "id": "4XyZ1",
+        },
+    ),
     "fetchmail": (
         "from pop.example.org [192.0.2.7]\r\n\tby localhost with POP3 (fetchmail-6.4.37)\r\n"
         "\tfor <bob@localhost> (single-drop); Wed, 04 Mar 2026 05:06:07 +0000 (GMT)",

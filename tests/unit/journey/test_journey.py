@@ -17,10 +17,12 @@ from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.probe.compose import checksum, compose
 from tasks.mail.report.journey_text import lines
+from tasks.mail.report.report import markdown
 from tasks.mail.report.svg.hops import hop_bars, hop_timeline
 from tasks.mail.verdict.judge import judge
 from tasks.mail.verdict.phrases import Verdict
 from tasks.mail.verdict.warnings import concerns
+from tests.support.checks.facts import arrival, concluded, hit
 from tests.support.mail.bombs import bombs
 
 START = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
@@ -218,6 +220,22 @@ def test_as_text_each_fact_is_a_line() -> None:
     assert "authentication, as stated by mx.example.net, the top-most: dkim fail (bad signature), spf pass" in told
     assert "spam filter: SpamAssassin 4.2 of 5, no spam (BAYES_99 3.5, MISSING_MID 0.7)" in told
     assert "body: intact" in told
+
+
+def test_a_hop_of_a_client_without_a_name_is_told_by_its_address_with_its_tls() -> None:
+    """In the lines of `mail-loop trace` and in the report."""
+    found = journey(
+        b"Received: from ([192.0.2.7])\r\n (AUTH: PLAIN a@b, TLS: TLS1.3,256bits,TLS_AES_256_GCM_SHA384)\r\n"
+        b" by web.example.net with ESMTPSA; Tue, 24 Nov 2026 10:00:01 +0000\r\n\r\nhello\r\n"
+    )
+    assert found is not None
+    told = journey_record(found)
+    assert next(lines(told)).startswith(
+        "hop 1: web.example.net took it from [192.0.2.7] with ESMTPSA (TLSv1.3 TLS_AES_256_GCM_SHA384) at 2026-11-24"
+    )
+    row = "| 1 | `web.example.net` | `[192.0.2.7]` | `ESMTPSA TLSv1.3 TLS_AES_256_GCM_SHA384` |"
+    shown = concluded(arrival(hit())).model_copy(update={"journey": told})
+    assert row in markdown(shown, {})
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from email.utils import parsedate_tz
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
+from tasks.mail.journey.received.tls import session
 from tasks.mail.model.safe_text import one_line, printable
 
 LONGEST_VALUE = 4096  # characters of a field that is read; honest ones have a few hundred
@@ -32,15 +33,6 @@ DATE = re.compile(
 ISO_DATE = re.compile(  # SendGrid
     rf"(?<![\d-])(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)[ T]{TIME}", re.ASCII | re.IGNORECASE
 )
-TLS = (
-    re.compile(r"using (?P<version>(?:TLS|SSL)\S*) with cipher (?P<cipher>\S+)", re.IGNORECASE),  # Postfix, Dovecot
-    re.compile(r"version=(?P<version>[^\s,]+),? cipher=(?P<cipher>[^\s,]+)", re.IGNORECASE),  # Sendmail, Exchange
-    re.compile(r"cipher=(?P<cipher>[^\s,]+),? version=(?P<version>[^\s,]+)", re.IGNORECASE),  # Haraka until 2.8
-    re.compile(r"TLS: ?(?P<version>[^\s,]+),\w+,(?P<cipher>[^\s,]+)", re.IGNORECASE),  # Courier
-    re.compile(r"(?P<version>TLS[v\d][\w.]*)(?::(?P<cipher>[^\s:]+)\S*)?$", re.IGNORECASE),  # Exim, OpenSMTPD
-    re.compile(r"(?P<version>)(?P<cipher>[A-Z\d][\w-]*) encrypted$"),  # qmail
-)
-VERSION = re.compile(r"(TLS|SSL)v?(\d)(?:[._](\d))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +103,7 @@ def _hop(value: str) -> Hop:
         with_=one_line(" ".join(with_.words[:3])),
         id=one_line(clauses.get("id", none).first),
         for_=one_line(clauses.get("for", none).first),
-        tls=one_line(_tls(comments, clauses.get("tls", none).first) or ironport),
+        tls=one_line(session(comments, clauses.get("tls", none).first) or ironport),
         at=_date(top),
         parsed=True,
     )
@@ -152,19 +144,25 @@ def _words(text: str) -> Iterator[tuple[str, bool]]:
 def _clauses(text: str) -> tuple[dict[str, _Clause], str, list[str]]:
     """The clauses by keyword, the first of each, and "" for what stands before; all outside of comments; all comments.
 
-    What follows `from` is the client's word, though it were a keyword.
+    What follows `from` is the client's word, though it were a keyword; unless it gave none, as only what the server
+    saw of it (IIS, Momentum), or the last `by` tells.
     """
     clauses = {"": _Clause()}
     clause, top, comments = clauses[""], [], []
-    for word, comment in _words(text):
+    words = list(_words(text))
+    last_by = max(
+        (place for place, (word, comment) in enumerate(words) if word.lower() == "by" and not comment), default=0
+    )
+    for place, (word, comment) in enumerate(words):
         if comment:
             clause.comments.append(word)
             comments.append(word)
             continue
         top.append(word)
+        from_nobody = clause is clauses.get("from") and not clause.words and not clause.comments and place != last_by
         if word == ";":
             clause = _Clause()
-        elif word.lower() in KEYWORDS and (clause is not clauses.get("from") or clause.words):
+        elif word.lower() in KEYWORDS and not from_nobody:
             clause = _Clause()
             clauses.setdefault(word.lower(), clause)
         else:
@@ -199,6 +197,7 @@ def _address(word: str) -> str:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     text = text[5:] if text.lower().startswith("ipv6:") else text
+    text = text.partition(":")[0] if text.count(":") == 1 else text  # a port within the brackets
     try:
         address = ip_address(text)
     except ValueError:
@@ -213,17 +212,6 @@ def _by(clause: _Clause) -> str:
         pairs = (comment.split(maxsplit=2)[:2] for comment in clause.comments)
         return next((pair[0] for pair in pairs if len(pair) == 2 and _address(pair[1])), name)
     return name
-
-
-def _tls(comments: Sequence[str], cipher: str) -> str:
-    """Version and cipher, from a comment or from `tls` with its `cipher` (RFC 8314)."""
-    for comment in comments:
-        if found := next(filter(None, (form.match(comment) for form in TLS)), None):
-            version, cipher = found["version"], cipher or found["cipher"] or ""
-            if known := VERSION.fullmatch(version):
-                version = f"{known[1].upper()}v{known[2]}" + (f".{known[3]}" if known[3] else "")
-            return f"{version} {cipher}".strip()
-    return cipher
 
 
 def _date(text: str) -> datetime | None:
