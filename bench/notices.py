@@ -29,14 +29,15 @@ class Collection:
     """Its files, and how many of a hundred must be recognised, and of these have a reason."""
 
     name: str
+    inside: str  # of a checkout
     pattern: str
     recognised: float
     reason: float
 
 
 COLLECTIONS = (
-    Collection("set-of-emails of sisimai", "*.eml", 97.0, 95.0),
-    Collection("test data of flufl.bounce", "*.txt", 85.0, 0.0),
+    Collection("set-of-emails of sisimai", "maildir/bsd", "*.eml", 97.0, 95.0),
+    Collection("test data of flufl.bounce", "tests/data", "*.txt", 85.0, 0.0),
 )
 # Reports of spam, and of a delivery.
 NO_BOUNCE = ("arf-", "rfc3464-28")
@@ -101,10 +102,10 @@ def measure(paths: Sequence[Path], collection: Collection) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.notices", description=__doc__)
-    parser.add_argument("folder", type=Path, help="maildir/bsd of set-of-emails, or tests/data of flufl.bounce")
+    parser.add_argument("folder", type=Path, help="set-of-emails, or flufl.bounce, or their folder of messages")
     folder = parser.parse_args(argv).folder
-    found = ((sorted(folder.glob(collection.pattern)), collection) for collection in COLLECTIONS)
-    paths, collection = next(filter(lambda one: one[0], found), ([], COLLECTIONS[0]))
+    found = [(one, sorted((folder / place).glob(one.pattern))) for one in COLLECTIONS for place in (one.inside, ".")]
+    collection, paths = max(found, key=lambda one: len(one[1]))
     wrong = list(measure(paths, collection))
     print(*wrong, sep="\n")
     return 1 if wrong else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tasks.mail.config.loop import LoopConfig
@@ -10,10 +11,12 @@ from tasks.mail.model.result import BounceRecord
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.phrases import unreadable
 
+CODES = re.compile(r"\d(?:\.\d{1,3}){2}")
+
 
 def reason(bounce: Bounce) -> str:
     """Why, in the words of the server; empty where it said nothing."""
-    told = bounce.status and bounce.status in bounce.diagnostic.split()[:2]  # as the reply's own enhanced code
+    told = bounce.status in CODES.findall(bounce.diagnostic)
     parts = (bounce.diagnostic,) if told else (bounce.status, bounce.diagnostic)
     return one_line(" ".join(part for part in parts if part))
 

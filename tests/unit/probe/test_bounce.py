@@ -10,6 +10,7 @@ from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED
 from tasks.mail.probe.bounce import bounce_of, delay_of
+from tasks.mail.probe.bounces.replies import refuses
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import Match, match
 from tests.support.mail.lookalikes import LOOK_ALIKES
@@ -285,6 +286,41 @@ def test_an_answer_that_names_the_probe_and_tells_of_failures_is_no_bounce(field
     text = b"My old mailbox is gone: delivery failed, 550 5.1.1 unknown.\n"
     assert bounce_of(mail(marked, text), PROBE) is None
     assert bounce_of(mail(marked, text + PROBE.content), PROBE) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Your message could not be delivered.",
+        "Your message\nwas not\ndelivered",
+        "550 5.1.1 who",
+        "host mx said: 554 user unknown",
+        "Ihre Nachricht konnte leider nicht zugestellt werden.",
+        "Votre message n'a pas pu être remis.",
+        "Ваше сообщение не доставлено.",
+        "送信できませんでした",
+    ],
+)
+def test_a_text_that_refuses(text: str) -> None:
+    assert refuses(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        PROBE.content.decode(),
+        "I am away until Monday.",
+        "Room: 512, second floor",
+        "Tel.: 555-1234 or 550 1234567",
+        "The parcel of 550 g was delivered.",
+        "Delivered by 10.5.1.1, see 5.1.1.2",
+        "Version 5.1.12.3 of the program",
+        "450 4.7.1 Greylisted, come back",
+    ],
+)
+def test_a_text_that_does_not_refuse(text: str) -> None:
+    assert not refuses(text)
 
 
 DISPOSED = "automatic-action/MDN-sent-automatically; deleted"

@@ -22,7 +22,7 @@ ACTIONS = {"failed": FAILED, "failure": FAILED, "delayed": DELAYED}
 NEITHER = {"delivered", "deliverable", "relayed", "expanded"}
 # A receipt that a filter of the mailbox wrote (RFC 5429) says that it rejects. That somebody threw a message away,
 # unread, is said in the same fields.
-REFUSAL = re.compile(r"automatic-action */[^;]*; *(?:deleted|rejected|denied|failed|processed)", re.IGNORECASE)
+REFUSAL = re.compile(r"automatic-action */[^;]*; *(?:deleted|rejected)", re.IGNORECASE)
 
 # Who writes notices, and marks some of them as answers. A person's autoresponder has a person's name.
 SYSTEM = re.compile(

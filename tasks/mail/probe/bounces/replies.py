@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from tasks.mail.probe.bounces.words import FRAME, SAYS_GIVEN_UP
+from tasks.mail.probe.bounces.words import FRAME, KNOWN, SAYS_GIVEN_UP
 
 Lines = Sequence[str]
 
@@ -25,9 +25,14 @@ PERMANENT = re.compile(r"5\d\d\D|5\.\d", re.ASCII)
 
 
 def refuses(text: str) -> bool:
-    """Whether a text says of a message that it was refused or given up: in words, or as an SMTP reply."""
-    words = SAYS_GIVEN_UP.search(" ".join(text.split()))
-    return words is not None or any(map(is_permanent, replies(text.split("\n"))))
+    """Whether a text says of a message that it was refused or given up: in words, or as an SMTP reply.
+
+    A number alone is none: `Room: 512, second floor`.
+    """
+    if SAYS_GIVEN_UP.search(" ".join(text.split())):
+        return True
+    permanent = filter(is_permanent, replies(text.split("\n")))
+    return any(CODE.search(reply) or KNOWN.search(reply) for reply in permanent)
 
 
 def replies(lines: Lines) -> Iterator[str]:
