@@ -60,7 +60,7 @@ def reported(notice: Notice) -> Probe | None:
             own = str(original.get("X-Mail-Loop-Id", number))
             return Probe(own, "", decoded(original.get("From")), "", "", number, b"")
     number = next(iter(notice.named), "")
-    return Probe(number, "", "", "", "", number, b"") if number else None
+    return Probe(number, "", "", "", "", f"<{number}>", b"") if number else None
 
 
 def recognised(raw: bytes) -> Bounce | None:

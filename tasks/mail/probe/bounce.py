@@ -81,7 +81,7 @@ def is_about(notice: Notice, probe: Probe, fresh: bool = True) -> bool:
         return True
     if any(_is_another(original, probe) for original in notice.originals):
         return False
-    if notice.named == {probe.message_id} and (notice.has_status or not is_autoresponse(notice.message)):
+    if notice.named == {probe.message_id.strip("<>")} and (notice.has_status or not is_autoresponse(notice.message)):
         return True
     return fresh and _came_to(notice.message, probe) and (notice.has_status or not is_autoreply(notice.message))
 

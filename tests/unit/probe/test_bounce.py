@@ -273,6 +273,19 @@ def test_a_report_that_returns_nothing_is_the_probes_by_the_message_that_it_name
     assert bounce_of(naming(thread, bare), PROBE) is None
 
 
+@pytest.mark.parametrize("shown", ["<{}>", "{}", "  <{}> ", "<{}>\n <{}>"])
+def test_it_may_be_named_in_more_than_one_way(shown: str) -> None:
+    bare, number = report(POSTFIX_STATUS, b"", "text/plain"), PROBE.message_id.strip("<>")
+    assert bounce_of(naming(f"References: {shown.replace('{}', number)}", bare), PROBE) is not None
+    assert bounce_of(naming(f"References: {shown.replace('{}', 'x' + number)}", bare), PROBE) is None
+
+
+def test_the_text_may_name_the_message_that_is_not_returned() -> None:
+    text = b"This report relates to a message you sent:\n\n  Message-id: %s\n\nYour message cannot be delivered.\n"
+    named = [report(POSTFIX_STATUS, b"", "text/plain", text=text % one.message_id.encode()) for one in (PROBE, OTHER)]
+    assert [bounce_of(raw, PROBE) is None for raw in named] == [False, True]
+
+
 def test_a_status_part_may_name_the_message() -> None:
     named = f"X-Original-Message-ID: {PROBE.message_id}\n{POSTFIX_STATUS}"
     assert bounce_of(report(named, b"", "text/plain"), PROBE) is not None

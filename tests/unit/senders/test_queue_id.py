@@ -50,6 +50,8 @@ def test_the_queue_id_of_a_relay_of_the_field_is_found(case: dict[str, str | Non
         ),  # Brevo
         ("Accepted [STATUS=new MSGID=ZyXw.1abCdE2fGhIj]", "ZyXw.1abCdE2fGhIj"),  # Ethereal
         ("2.0.0 <b@example.net> kL2mAbCdEfGh+Q Saved", "kL2mAbCdEfGh+Q"),  # Dovecot over LMTP
+        ("2.0.0 OK <AM0PR01@AM0PR01.prod.outlook.example> [Hostname=AM0PR01]", "AM0PR01@AM0PR01.prod.outlook.example"),
+        ("2.6.0 Ok, id=20025-09, from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 9B1C2D", "9B1C2D"),
         ("OK queued as ABCDEFABCDEF", "ABCDEFABCDEF"),
         ("2.0.0 Ok: queued for delivery as 4XyZ1", "4XyZ1"),
     ],

@@ -23,7 +23,8 @@ ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", 
 # A header quoted in a text: three fields or more, one of them telling it from what a notice says of itself.
 FIELDS = re.compile(r"^(?:[A-Za-z][A-Za-z0-9-]*:.*\n(?:[ \t].*\n)*+){3,}+", re.MULTILINE)
 TELLING = ("Received", "Message-ID", "X-Mail-Loop-Id")
-OWN_ID = re.compile(r"^[ \t]{0,8}Message-ID:[ \t]{0,8}(<[^<>\s]{1,250}>)[ \t]*$", re.MULTILINE | re.IGNORECASE)
+OWN_ID = re.compile(r"^[ \t]{0,8}Message-ID:(.*)$", re.MULTILINE | re.IGNORECASE)
+NUMBER = re.compile(r"[^\s<>@,;()]{1,250}@[^\s<>@,;()]{1,250}")  # a Message-ID, which some write without its marks
 MOST_TEXT, MOST_LINES = 16_384, 400  # characters and lines of a text that are read; honest notices have a tenth of it
 # What stands before a message that a server returns: an empty line, or the line that begins it in a mailbox file.
 BEFORE = re.compile(rb"(?:[ \t]*\r?\n|>?From .*\n)*+")
@@ -44,7 +45,7 @@ class Notice:
     groups: Sequence[Group]  # of the status part, or those that stand in the text
     dispositions: Sequence[Group]  # of a receipt (RFC 8098)
     originals: Sequence[Message]  # what is returned, or the header that is quoted
-    named: frozenset[str]  # the Message-ID that it says it is about
+    named: frozenset[str]  # the Message-ID that it says it is about, without its marks
     has_status: bool
     is_feedback: bool
 
@@ -83,13 +84,11 @@ def read(message: Message) -> Notice:
 
 
 def _named(message: Message, told: Sequence[Group], text: str) -> frozenset[str]:
-    """The message that it is about, where it is not returned: by the fields that say so, each of them."""
+    """The message that it is about, where it is not returned: all that the fields which say so name."""
     names = ("In-Reply-To", "References", "X-Original-Message-ID", "Original-Message-ID")
-    values = [" ".join(str(value).split()) for name in names for value in message.get_all(name, [])]
-    values += [
-        group[name] for group in told for name in ("x-original-message-id", "original-message-id") if name in group
-    ]
-    return frozenset(value for value in values if value) or frozenset(OWN_ID.findall(text))
+    values = [str(value) for name in names for value in message.get_all(name, [])]
+    values += [group[name.lower()] for group in told for name in names if name.lower() in group]
+    return frozenset(number for value in values or OWN_ID.findall(text) for number in NUMBER.findall(value))
 
 
 def _text(parts: Sequence[Message]) -> str:

@@ -13,7 +13,7 @@ PLACES = (
     rf"\b(?:queued|accepted|received|saved|stored|spooled) (?:on \S{{1,250}} |for delivery )?"
     rf"(?:as|with id|under(?: id)?|id):? <?{ID}",
     rf"\bqueued on \S{{1,250}} {ID}",  # Yandex
-    rf"<{ID}> \[InternalId",  # Exchange
+    rf"<{ID}> \[(?:InternalId|Hostname)=",  # Exchange
     rf" \d{{6,12}} {ID} - gsmtp",  # Gmail
     rf"(?<![\w-])(?:id|msgid|envid)[=:] ?<?{ID}",  # Exim, GMX, Mail.ru, Aliyun
     rf"\b(?:envelope|message|mail|queue|transaction) id <?{ID}",  # Oracle, Sina
