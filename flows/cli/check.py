@@ -37,7 +37,8 @@ def run_check(arguments: argparse.Namespace) -> int:
     wrong: list[LoopResult] = []
     for file, found in loaded(arguments.files):
         if isinstance(found, ConfigError):
-            wrong.append(misconfigured(slug(Path(file).stem) or "unnamed", str(found), cause=found.cause))
+            name = found.check or slug(Path(file).stem) or "unnamed"
+            wrong.append(misconfigured(name, str(found), cause=found.cause))
         else:
             checks += planned(found)
     configs = [with_max_wait(check.config, arguments.max_wait) for check in checks]

@@ -101,10 +101,12 @@ async def test_of_several_checks_the_worst_decides_and_each_is_shown(
 ) -> None:
     good = written(tmp_path, "good", config(box))
     bad = written(tmp_path, "bad", {"smtp": {"host": "x"}})
-    ended = await mail_loop("check", "--direct", good, bad, tmp_path / "missing.yaml")
+    named = written(tmp_path, "some-file", {"name": "branch-office", "smtp": {"host": "x"}})
+    ended = await mail_loop("check", "--direct", good, bad, named, tmp_path / "missing.yaml")
     assert ended.code == 3
     assert "good: ok (delivered)" in ended.out
     assert "bad: error (misconfigured): The configuration is wrong, so nothing was sent: " in ended.out
+    assert "branch-office: error (misconfigured)" in ended.out, "by the loop's name, not by the file's"
     assert "missing: error (misconfigured)" in ended.out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from typing import TypeGuard
 
 import idna
 from email_validator import EmailNotValidError, validate_email
@@ -18,6 +19,11 @@ def quoted(value: object) -> str:
     """`value` as a message shows it: control characters escaped, and never longer than a line."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def is_slug(value: object) -> TypeGuard[str]:
+    """Whether it is a name as checks have them."""
+    return isinstance(value, str) and len(value) <= SLUG_LENGTH and re.fullmatch(SLUG, value) is not None
 
 
 def slug(text: str) -> str:

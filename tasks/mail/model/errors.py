@@ -60,7 +60,12 @@ class MailLoopError(Exception):
 
 
 class ConfigError(MailLoopError):
-    """The configuration is wrong. The text is one sentence that names file, field and remedy."""
+    """The configuration is wrong. The text is one sentence that names file, field and remedy.
+
+    `check` is the name of the check that it describes, where that is known all the same.
+    """
+
+    check: str | None = None
 
     def __init__(self, text: str, cause: Cause | None = None) -> None:
         super().__init__(text)

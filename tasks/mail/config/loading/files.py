@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tasks.mail.config.addresses import slug
+from tasks.mail.config.addresses import is_slug, slug
 from tasks.mail.config.fleet import SECTIONS, Fleet, fleet_config
 from tasks.mail.config.loading.check_file import beside, ca_problem, check_of, read
 from tasks.mail.config.loading.formats import PARSERS
@@ -53,6 +53,15 @@ def files_of(path: str | Path) -> Sequence[str | Path]:
 def load_any(path: str | Path) -> Config:
     """What the file at `path` describes; a failure is a ConfigError that begins with the path as given."""
     source, data = read(path)
+    name = data.get("name")
+    try:
+        return _described(path, source, data)
+    except ConfigError as error:
+        error.check = name if is_slug(name) else None
+        raise
+
+
+def _described(path: str | Path, source: str, data: dict[str, object]) -> Config:
     if data.keys() & {"loops", "defaults"}:
         return _fleet(path, source, data)
     if not data.keys() & {*SIDES}:
