@@ -24,7 +24,8 @@ def times(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | Imap
 def looked(tried: Tried, started: Moment, detected: Moment | None = None) -> dict[str, object]:
     """The tries of the mailbox: those before the last, with their pauses, and the last, in seconds since `started`."""
     ended = (detected or tried.ended).since(started)
-    first, last = tried.first.since(started), tried.last.since(started)
+    # Once a bounce is seen the message is looked for once more: that look is behind the detection.
+    first, last = (min(at.since(started), ended) for at in (tried.first, tried.last))
     return {
         "total_seconds": ended,
         "imap_tries": tried.count,

@@ -28,8 +28,8 @@ def shut() -> ImapFailure:
     [
         (Outcome.UNVERIFIED, shut(), 31.25),
         (Outcome.LOST, replace(arrival(seen=31.0), tried=TRIED), 31.25),
-        (Outcome.DELIVERED, replace(arrival(hit(), seen=2.5), tried=TRIED), 2.5),
-        (Outcome.BOUNCED, replace(arrival(seen=2.5, bounce=BOUNCE), tried=TRIED), 2.5),
+        (Outcome.DELIVERED, replace(arrival(hit(), seen=31.125), tried=TRIED), 31.125),
+        (Outcome.BOUNCED, replace(arrival(seen=31.125, bounce=BOUNCE), tried=TRIED), 31.125),
     ],
 )
 def test_a_check_lasts_to_the_detection_or_else_to_its_end(
@@ -38,6 +38,11 @@ def test_a_check_lasts_to_the_detection_or_else_to_its_end(
     result = concluded(found)
     assert (result.outcome, result.total_seconds) == (outcome, seconds)
     assert (result.imap_tries, result.imap_times) == (4, ((1.5, 31.0), (31.0, seconds)))
+
+
+def test_a_look_after_the_bounce_was_seen_is_behind_the_end_of_the_check() -> None:
+    result = concluded(replace(arrival(seen=2.5, bounce=BOUNCE), tried=TRIED))
+    assert (result.total_seconds, result.imap_times) == (2.5, ((1.5, 2.5), (2.5, 2.5)))
 
 
 def test_a_mailbox_that_was_opened_once_has_the_times_of_one_try() -> None:
