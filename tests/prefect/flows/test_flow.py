@@ -179,7 +179,10 @@ async def test_an_inbound_check_that_finds_nothing_looks_again(box: Sandbox, rec
     state, result = await inbound(name, imap(box, search_subject="[nobody]", retries=2))
     assert (state.type, state.name, result.error_type) == ("FAILED", "Lost", ErrorType.NO_MESSAGE)
     (looking,) = await records.task_runs(result)
-    assert looking.run_count == 3
+    assert looking.run_count == result.imap_tries == 3
+    (first, _), (last, ended) = result.imap_times
+    assert first == 0.0
+    assert result.total_seconds == ended >= last > first
     assert_no_traceback(await records.log(result))
 
 
