@@ -27,8 +27,8 @@ STATE = "mail-loop-alert-state-{loop}"
 CHECKED, WATCHED = "mail-loop.checked", "mail-loop.watched"
 EVERY_SPAN = f"{WATCHED}.*"
 CALL = "mail-loop.{kind}"
-ALIVE, STATUS, OUTCOME, RULE, CHANNEL = (
-    f"mail-loop.{label}" for label in ("alive", "status", "outcome", "rule", "channel")
+ALIVE, STATUS, OUTCOME, CAUSE, RULE, CHANNEL = (
+    f"mail-loop.{label}" for label in ("alive", "status", "outcome", "cause", "rule", "channel")
 )
 MOST_EVENTS = 50  # that the server gives at once
 

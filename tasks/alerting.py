@@ -19,6 +19,7 @@ from prefect.utilities.urls import url_for
 
 from tasks.alert_store import (
     ALIVE,
+    CAUSE,
     OUTCOME,
     STATE,
     STATUS,
@@ -47,9 +48,13 @@ log = logging.getLogger(__name__)
 
 
 def labels_of(result: LoopResult, *, known: bool = False) -> dict[str, str]:
-    """The labels of a check's event. It is a sign of life if it is good, or if its trouble is `known` to who acts."""
+    """The labels of a check's event. It is a sign of life if it is good, or if its trouble is `known` to who acts.
+
+    Where there is no cause there is no label of it.
+    """
     alive = known or (result.status is not Status.ERROR and result.outcome is not Outcome.SKIPPED)
-    return {STATUS: str(result.status), OUTCOME: str(result.outcome), ALIVE: sign(result.loop) if alive else "no"}
+    labels = {STATUS: str(result.status), OUTCOME: str(result.outcome), ALIVE: sign(result.loop) if alive else "no"}
+    return labels | ({CAUSE: str(result.cause)} if result.cause else {})
 
 
 def sign(loop: str) -> str:

@@ -45,6 +45,8 @@ def body(
     else:
         if result.who_acts:
             lines.append(one_line(f"Who acts: {result.who_acts.replace(*LINK)}.", LONGEST_WHO))
+        if result.cause:
+            lines.append(f"Cause: {result.cause}.")
         good = f"{_minute(last_good)}" if last_good else "none on record"
         since = _since(standing, at)
         lines.append(f"{since[0].upper()}{since[1:]}. The last good check: {good}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, disable_created_metrics
 
-from tasks.metrics.run import ENDS, VERDICTS, Sighting, is_time
+from tasks.metrics.run import CAUSES, ENDS, VERDICTS, Sighting, is_time
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 MOST_REMEMBERED = 10_000  # messages that were told as late, for the case that they are told again
@@ -21,6 +21,12 @@ class Counters:
             "mail_loop_checks",
             "Checks that ended, by what became of the message and how bad that is.",
             ["loop", "outcome", "status"],
+            registry=registry,
+        )
+        self._failures = Counter(
+            "mail_loop_failures",
+            "Checks that ended with a warning or an error, by why; those that were skipped are left out.",
+            ["loop", "cause"],
             registry=registry,
         )
         self._without = Counter(
@@ -50,6 +56,8 @@ class Counters:
         for outcome, statuses in VERDICTS.items():
             for status in statuses:
                 self._checks.labels(loop, outcome, status)
+        for cause in CAUSES:
+            self._failures.labels(loop, cause)
         for end in ENDS:
             self._without.labels(loop, end)
         self._delivery.labels(loop)
@@ -63,6 +71,8 @@ class Counters:
             self._without.labels(loop, sighting.end).inc()
             return
         self._checks.labels(loop, *verdict).inc()
+        if (cause := sighting.failure) is not None:
+            self._failures.labels(loop, cause).inc()
         for leg, stage, seconds in sighting.stages:
             self._stage.labels(loop, leg, stage).observe(seconds)
         if result is not None:
@@ -81,5 +91,5 @@ class Counters:
 
     def forget(self, loop: str) -> None:
         """Drop the series of a loop that is gone."""
-        for metric in (self._checks, self._without, self._delivery, self._stage):
+        for metric in (self._checks, self._failures, self._without, self._delivery, self._stage):
             metric.remove_by_labels({"loop": loop})

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from tasks.mail.checks import WITHOUT_RECORD, Check, of_result, of_state
 from tasks.mail.config.addresses import SLUG, SLUG_LENGTH
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 
@@ -19,6 +20,9 @@ LEGS = {
 }
 # How a run can end that leaves no verdict: as a history says it, in the form of a label.
 ENDS = tuple(end.replace(" ", "_") for end in WITHOUT_RECORD.values())
+
+NO_CAUSE = "none"
+CAUSES = (*Cause, NO_CAUSE)
 
 # Every outcome with every status that a check can give it.
 EITHER = (Status.WARNING, Status.ERROR)
@@ -56,6 +60,13 @@ class Sighting:
             return self.result.outcome, self.result.status
         outcome = next((one for one in Outcome if one == self.check.outcome), None)
         return None if outcome is None else (outcome, self.check.status or VERDICTS[outcome][-1])
+
+    @property
+    def failure(self) -> str | None:
+        """The cause of a warning or an error, NO_CAUSE where none is known; None where nothing failed."""
+        if self.verdict is None or self.verdict[0] is Outcome.SKIPPED or self.verdict[1] is Status.OK:
+            return None
+        return (self.result.cause if self.result else None) or NO_CAUSE
 
     @property
     def end(self) -> str:

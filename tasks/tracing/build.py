@@ -52,6 +52,7 @@ def _facts(result: LoopResult) -> dict[str, Value]:
             "mail_loop.outcome": result.outcome,
             "mail_loop.sentence": result.sentence,
             "mail_loop.who_acts": result.who_acts,
+            "mail_loop.cause": result.cause,
             "mail_loop.leg": result.leg,
             "mail_loop.stage": result.stage,
             "error.type": result.error_type,

@@ -21,8 +21,9 @@ def line(result: LoopResult) -> str:
 
 
 def who_acts(result: LoopResult) -> list[str]:
-    """One line, where somebody must act."""
-    return [one_line(f"who acts: {result.who_acts}", None)] if result.who_acts else []
+    """One line, where somebody must act, and one with the cause, where it is known."""
+    told = {"who acts": result.who_acts, "cause": result.cause}
+    return [one_line(f"{name}: {text}", None) for name, text in told.items() if text]
 
 
 def attempts(result: LoopResult) -> list[str]:
@@ -48,6 +49,7 @@ def markdown(
         f"**{escape(result.loop)}: {result.status} ({result.outcome})**{when}",
         escape(result.sentence),
         *([f"**Who acts:** {escape(result.who_acts)}."] if result.who_acts else []),
+        *([f"**Cause:** {code(result.cause)}"] if result.cause else []),
         *_picture(result, limits),
         *(f"> {escape(note)}" for note in result.notes),
     ]

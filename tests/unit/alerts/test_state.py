@@ -14,6 +14,7 @@ from prefect.client.schemas.actions import VariableCreate
 from tasks.alerts import message
 from tasks.alerts.rules import Rule
 from tasks.alerts.state import MOST, Kind, Pending, Standing, after, storable
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tests.support.mail.strategies import stable
@@ -116,11 +117,18 @@ def test_an_outage_is_remembered_however_much_is_said_to_however_many(letter: st
 def test_the_longest_call_is_one_that_every_service_takes(kind: Kind) -> None:
     """PagerDuty takes 1,024 characters."""
     long = result("e").model_copy(update={"sentence": "*" * 9999, "who_acts": "_" * 9999, "loop": "x" * 63})
+    long = long.model_copy(update={"cause": max(Cause, key=len)})
     standing = Standing(called=True, bad=2, checks=99999, since=START, outcome="misconfigured")
     url = f"https://prefect.operations.example.org/v2/runs/flow-run/{'0' * 36}"
     text = message.body(kind, long, standing, START + timedelta(days=999, minutes=59), START, url)
     assert len(message.subject(kind, long.loop, "misconfigured")) + len(text) < 1000
     assert text.endswith(url)
+
+
+def test_a_call_names_the_cause_behind_who_acts() -> None:
+    full = result("e").model_copy(update={"cause": Cause.MAILBOX_FULL})
+    text = message.body("failing", full, Standing(bad=1, checks=1, since=START), START, None, None)
+    assert text.split("\n")[1:3] == ["Who acts: whoever runs it.", "Cause: mailbox_full."]
 
 
 def test_links_in_the_words_of_others_do_not_work_and_ours_has_no_markup() -> None:

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Reported, Status
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.metrics.collector import AT_NOUGHT, FAILURES, Board
 from tasks.metrics.counters import BUCKETS
 from tasks.metrics.loop import ASSUMED, Intervals, Loop
-from tasks.metrics.run import ENDS, LEGS, VERDICTS, Sighting, identity, of_a_result, of_a_state
+from tasks.metrics.run import CAUSES, ENDS, LEGS, VERDICTS, Sighting, identity, of_a_result, of_a_state
 
 ROOT = Path(__file__).resolve().parents[3]
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -111,6 +112,31 @@ def test_each_verdict_has_its_series_from_the_beginning(outcome: Outcome, status
     scene.later(MINUTE, seen(outcome, START + MINUTE, status=status))
     assert scene.checks(outcome, status) == 1
     assert sum(scene.samples("mail_loop_checks_total").values()) == 1
+
+
+@pytest.mark.parametrize("cause", [*Cause, "none"])
+def test_each_cause_has_its_series_from_the_beginning(cause: str) -> None:
+    scene = Scene()
+    scene.read(known=[seen()])
+    assert scene.value("mail_loop_failures_total", loop="office", cause=cause) == 0
+    scene.later(MINUTE, seen(Outcome.REJECTED, START + MINUTE, cause=Cause.known(cause)))
+    assert scene.value("mail_loop_failures_total", loop="office", cause=cause) == 1
+    assert sum(scene.samples("mail_loop_failures_total").values()) == 1
+
+
+def test_what_is_no_failure_is_in_no_series_of_a_cause() -> None:
+    """All is well, or nothing was sent. A run of which the state alone is known has no cause."""
+    scene = Scene()
+    scene.read(known=[seen()])
+    scene.later(
+        MINUTE,
+        seen(at=START + MINUTE),
+        seen(Outcome.SKIPPED, START + MINUTE, cause=Cause.BUDGET_SPENT),
+        of_a_state("office", START + MINUTE, "CRASHED", "Crashed"),
+    )
+    assert sum(scene.samples("mail_loop_failures_total").values()) == 0
+    scene.later(MINUTE, of_a_state("office", START + 2 * MINUTE, "FAILED", "Lost"))
+    assert scene.value("mail_loop_failures_total", loop="office", cause="none") == 1
 
 
 @pytest.mark.parametrize("outcome", [Outcome.UNVERIFIED, Outcome.MISCONFIGURED, Outcome.SKIPPED])
@@ -269,7 +295,7 @@ def test_each_loop_costs_the_same_number_of_series_and_more_loops_than_allowed_c
     scene = Scene(most_loops=50)
     scene.read(known=[check(1)])
     each = series(scene)
-    assert each == 3 + 2 + sum(map(len, VERDICTS.values())) + len(ENDS) + (len(BUCKETS) + 3) + 2 * 14
+    assert each == 3 + 2 + sum(map(len, VERDICTS.values())) + len(CAUSES) + len(ENDS) + (len(BUCKETS) + 3) + 2 * 14
     scene.read(*map(check, range(2, 61)))
     assert series(scene) == 50 * each
     assert scene.value("mail_loop_exporter_loops") == 50

@@ -7,6 +7,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
+from tasks.mail.model.cause import Cause
 from tasks.mail.report.markdown import code, escape
 from tasks.mail.report.report import attempts, line, markdown, who_acts
 from tests.support.checks.results import HOSTILE, RESULT
@@ -60,6 +61,13 @@ def test_who_must_act_stands_below_the_sentence() -> None:
     assert "Mail gets through.\n\n**Who acts:** whoever runs relay.example.org.\n" in markdown(result, {})
     assert who_acts(result) == ["who acts: whoever runs relay.example.org"]
     assert who_acts(RESULT) == []
+
+
+def test_the_cause_stands_below_who_must_act() -> None:
+    result = RESULT.model_copy(update={"who_acts": "whoever runs relay.example.org", "cause": Cause.RATE_LIMIT})
+    assert "**Who acts:** whoever runs relay.example.org.\n\n**Cause:** `rate_limit`\n" in markdown(result, {})
+    assert who_acts(result) == ["who acts: whoever runs relay.example.org", "cause: rate_limit"]
+    assert "Cause:" not in markdown(RESULT, {})
 
 
 @pytest.mark.parametrize("shown", ["a`b", "`", "``x``", "plain", "a | b", " "])

@@ -283,7 +283,14 @@ def test_the_document_names_every_attribute() -> None:
         action="failed", status="5.1.1", diagnostic="no", reporting_mta="mx.test", remote_mta="x.test"
     )
     tls = TlsRecord(protocol="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384")
-    words = {"who_acts": "you", "token": "4f1c9a", "probe_id": "4f1c9a", "flow_run_id": "1", "notes": ("said",)}
+    words = {
+        "who_acts": "you",
+        "cause": "greylisted",
+        "token": "4f1c9a",
+        "probe_id": "4f1c9a",
+        "flow_run_id": "1",
+        "notes": ("said",),
+    }
     facts = {"folder": "INBOX", "placement": Placement.EXPECTED, "copies": 1, "queue_id": "1", "tls": {"smtp": tls}}
     reply = {"response_code": 250, "response_message": "2.0.0 Ok", "enhanced_code": "2.0.0"}
     hop = HopRecord.model_validate(
