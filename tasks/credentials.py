@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect.blocks.system import Secret
 
+from tasks.mail.config.fields import without_line_end
 from tasks.mail.config.loading.environment import Section, from_environment, missing, variable, with_password
 from tasks.mail.config.loading.secret_list import allowed_at, list_path
 from tasks.mail.config.loop import ImapConfig, LoopConfig
@@ -134,6 +135,6 @@ async def _ask(secret: str, asked: _Asked) -> tuple[str | None, str]:
         log.warning("Prefect could not be asked for the Secret block %r: %s", secret, asked.silent)
         return None, f"no answer from Prefect about the Secret block {secret!r} ({asked.silent})"
     value = block.get()
-    return (
-        (value, "") if isinstance(value, str) and value else (None, f"no text in the Prefect Secret block {secret!r}")
-    )
+    if isinstance(value, str) and without_line_end(value):
+        return value, ""
+    return None, f"no text in the Prefect Secret block {secret!r}"

@@ -28,7 +28,7 @@ def run_trace(arguments: argparse.Namespace) -> int:
 def run_validate(arguments: argparse.Namespace) -> int:
     """`mail-loop validate`: every file is read, and every problem said."""
     from flows.cli.check import say
-    from flows.cli.describe import route, secret_lines, weakness
+    from flows.cli.describe import notes, route, secret_lines
     from tasks.mail.config.loading.files import loaded
     from tasks.mail.model.errors import ConfigError
     from tasks.mail.model.safe_text import one_line
@@ -47,7 +47,7 @@ def run_validate(arguments: argparse.Namespace) -> int:
             worst = BROKEN
         else:
             say(one_line(f"{file}: ok: {route(found)}", None))  # a path may hold anything
-            if noted := weakness(found):
+            for noted in notes(found):
                 print(one_line(f"{file}: note: {noted}", None), file=sys.stderr)
     return worst
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tasks.mail.config.addresses import endpoint
+from tasks.mail.config.fields import without_line_end
 from tasks.mail.config.fleet import Fleet
 from tasks.mail.config.loading.environment import from_environment
 from tasks.mail.config.loading.files import Config, loaded, planned
@@ -16,9 +17,11 @@ from tasks.mail.config.matrix import Matrix
 from tasks.mail.config.secret_hosts import uses_of
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import LEAST
+from tasks.mail.verdict.ports import misfit
 
 PREFECT = "prefect.yaml"
-NAMED = 5  # loops of a fleet in the line that tells of it, or passwords in a note
+BLANKS = " \t"
+NAMED = 5  # loops of a fleet in the line that tells of it, or passwords or ports in notes
 SECTIONS = ("smtp", "imap", "bounce_mailbox")  # with a login
 
 
@@ -34,16 +37,29 @@ def with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> 
     return config.model_copy(update={"limits": config.limits.model_copy(update=limits)})
 
 
-def weakness(config: Config) -> str:
-    """What is to be noted of the passwords of a configuration, as far as they are known here; mostly nothing."""
-    short = [f"{where}.{field}" for where, field, password in _passwords(config) if len(password) < LEAST]
-    more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
-    if not short:
-        return ""
-    return (
-        f"{', '.join(short[:NAMED])}{more}: has fewer than {LEAST} characters, so it is hidden in servers' texts only "
-        "where it stands alone: choose a longer password"
+def notes(config: Config) -> list[str]:
+    """What is to be noted of a configuration that is right all the same: ports, and passwords as far as known here."""
+    given = [(f"{where}.{field}", password) for where, field, password in _passwords(config)]
+    sent = [(name, without_line_end(password)) for name, password in given]
+    ends = [name for name, password in given if password != without_line_end(password)]
+    blank = [name for name, password in sent if password != password.strip(BLANKS)]
+    short = [name for name, password in sent if len(password) < LEAST]
+    fits = [fit for where, section in _logins(config) if (fit := misfit(where, section)) is not None]
+    more = [f"and {len(fits) - NAMED} more ports that do not fit"] if len(fits) > NAMED else []
+    told = (
+        (ends, "ends with a line end, which is taken off: store it without"),
+        (blank, "begins or ends with a blank, which belongs to the password: see whether it should"),
+        (
+            short,
+            f"has fewer than {LEAST} characters, so it is hidden in servers' texts only where it stands alone: choose "
+            "a longer password",
+        ),
     )
+    return [*fits[:NAMED], *more, *(f"{_some(names)}: {what}" for names, what in told if names)]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _passwords(config: Config) -> Iterator[tuple[str, str, str]]:

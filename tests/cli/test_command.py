@@ -71,6 +71,26 @@ async def test_validate_notes_a_password_that_is_too_short_to_be_hidden_everywhe
     ]
 
 
+async def test_validate_notes_ports_that_do_not_fit_and_passwords_with_a_line_end(
+    mail_loop: Command, tmp_path: Path
+) -> None:
+    """Both are valid: the exit code is 0."""
+    smtp = {"host": "r.test", "username": "u", "password": "s3cret-of-u\n", "subject_prefix": "[x]", "port": 465}
+    smtp |= {"from_addr": "a@a.test", "to_addr": "b@b.test"}
+    imap = {"host": "i.test", "username": "u", "password_secret": "of-env", "tls": "starttls", "port": 993}
+    file = written(tmp_path, "loop", {"smtp": smtp, "imap": imap})
+    ended = await mail_loop("validate", file, OF_ENV=" s3cret-of-env\n")
+    assert (ended.code, ended.out.count(": ok: ")) == (0, 1)
+    assert ended.err.splitlines() == [
+        f"{file}: note: smtp.port 465 is for TLS from the first byte: set smtp.tls to implicit",
+        f"{file}: note: imap.port 993 is for TLS from the first byte: set imap.tls to implicit",
+        f"{file}: note: smtp.password, imap.password_secret: ends with a line end, which is taken off: "
+        "store it without",
+        f"{file}: note: imap.password_secret: begins or ends with a blank, which belongs to the password: "
+        "see whether it should",
+    ]
+
+
 async def test_validate_prints_the_lines_that_a_worker_needs_and_nothing_else_on_stdout(
     mail_loop: Command, tmp_path: Path
 ) -> None:

@@ -186,8 +186,8 @@ VALUES: list[Value] = [
     Value("smtp.username", ABSENT, "smtp.username: is required where password is set: the name to log in with"),
     *_each("smtp.password", TEXT, 12345, True),
     *_each("smtp.password", ONE, [SECRET], {SECRET: SECRET}),
-    *_each("smtp.password", EMPTY, ""),
-    *_each("smtp.password", LINE_END, f"{SECRET}\n", f"\0{SECRET}", f"{SECRET}\ud800"),
+    *_each("smtp.password", EMPTY, "", "\n"),
+    *_each("smtp.password", LINE_END, f"{SECRET}\n{SECRET}", f"\0{SECRET}", f"{SECRET}\ud800"),
     Value(
         "smtp.password_secret",
         "relay-password",

@@ -31,8 +31,13 @@ def _subject(value: str) -> str:
     return value
 
 
+def without_line_end(password: str) -> str:
+    """A password as it is sent: an editor or `echo` has put a line end behind it, and it cannot be in one."""
+    return password.rstrip("\r\n")
+
+
 def _password(secret: SecretStr) -> SecretStr:
-    value = secret.get_secret_value()
+    value = without_line_end(secret.get_secret_value())
     if not value:
         raise problem("must not be empty")
     if any(char in "\r\n\0" or unicodedata.category(char) == "Cs" for char in value):

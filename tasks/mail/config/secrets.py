@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretStr
 
+from tasks.mail.config.fields import without_line_end
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 
 if TYPE_CHECKING:
@@ -20,8 +21,13 @@ _mine: ContextVar[Redactor] = ContextVar("redactor", default=NOTHING)
 
 
 def password_of(section: SmtpConfig | MailboxConfig) -> str:
-    """The password as it is sent: without the line end that an editor or `echo` has put behind it."""
-    return section.password.get_secret_value().rstrip("\r\n") if section.password else ""
+    """The password of a section, as it is sent; empty where there is none."""
+    return without_line_end(section.password.get_secret_value()) if section.password else ""
+
+
+def has_line_end(section: SmtpConfig | MailboxConfig) -> bool:
+    """Whether its password ends in a line end, which is not sent."""
+    return section.password is not None and section.password.get_secret_value() != password_of(section)
 
 
 def redactor(*sections: SmtpConfig | MailboxConfig | None) -> Redactor:

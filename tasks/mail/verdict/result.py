@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
-from tasks.mail.config.secrets import redactor_of
+from tasks.mail.config.secrets import has_line_end, redactor_of
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.journey.received.clocks import own_skew
 from tasks.mail.journey.record import journey_record, tls_records
@@ -181,6 +181,8 @@ def configuration_notes(
             notes.append(f"{leg}.verify is false: the certificate of {config.host} is not verified.")
         if config.tls == "none" and config.username is not None:
             notes.append(f"{leg}.tls is none: the login at {config.host} is not encrypted.")
+        if has_line_end(config):
+            notes.append(f"The password of {leg} ends with a line end, which is taken off: store it without.")
     return tuple(notes)
 
 

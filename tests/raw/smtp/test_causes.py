@@ -162,3 +162,28 @@ async def test_what_a_relay_said_when_it_was_asked_last_decides() -> None:
     async with RawSmtp({"rcpt": refusals}) as server:
         result = await run(server, retries=1, retry_delay=0.0)
     assert (result.outcome, result.cause) == (Outcome.DEFERRED, Cause.GREYLISTED)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+async def test_the_line_end_of_a_password_is_not_sent_and_noted(end: str) -> None:
+    """As `echo password | base64` leaves it in a secret."""
+    async with RawSmtp(extensions=["AUTH PLAIN"]) as server:
+        result = await run(server, username="monitor", password=f"Pa55-of-monitor{end}")
+    assert server.credentials == [("monitor", "Pa55-of-monitor")]
+    assert "The password of smtp ends with a line end, which is taken off: store it without." in result.notes
+
+
+async def test_a_line_end_is_taken_off_where_a_secret_is_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OF_MONITOR", "Pa55-of-monitor\n")
+    async with RawSmtp({"auth": b"535 5.7.8 no, Pa55-of-monitor\r\n"}, extensions=["AUTH PLAIN"]) as server:
+        result = await run(server, username="monitor", password_secret="of-monitor")
+    assert server.credentials == [("monitor", "Pa55-of-monitor")]
+    assert "Pa55-of-monitor" not in result.model_dump_json()
+
+
+async def test_a_secret_that_is_not_there_or_empty_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMPTY", "\n")
+    for secret in ("empty", "not-there"):
+        async with RawSmtp() as server:
+            result = await run(server, username="monitor", password_secret=secret)
+        assert (result.outcome, result.cause, server.connections) == (Outcome.MISCONFIGURED, Cause.SECRET_MISSING, 0)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
+from tasks.mail.config.fields import without_line_end
 from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.model.cause import Cause
@@ -22,7 +23,8 @@ def variable(secret: str) -> str:
 
 def from_environment(secret: str) -> str | None:
     """The password in the environment; None where there is none, or an empty one."""
-    return os.environ.get(variable(secret)) or None
+    value = os.environ.get(variable(secret), "")
+    return value if without_line_end(value) else None
 
 
 def with_password(section: Section, field: str, password: str) -> Section:
