@@ -10,11 +10,15 @@ from collections.abc import Sequence
 
 from tasks.correlation.observation import Path
 from tasks.correlation.sentences import names
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 
 MOST = 3  # who has more of them than this reads the loops one by one
 UNREACHED = ("dns", "connect")
+# Causes that the kind of error says as well.
+PLAIN = frozenset({None, Cause.WRONG_PASSWORD, Cause.CERTIFICATE, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED})
 NO_MAIL = ", so whether mail arrived is not known"
 REMEDIES = {
     ErrorType.AUTH: "check its user name and password",
@@ -84,5 +88,12 @@ def _why(failed: Sequence[Path]) -> str:
 
 
 def _remedy(failed: Sequence[Path]) -> str:
-    remedies = {REMEDIES.get(kind) if (kind := path.result.error_type) else None for path in failed}
+    remedies = {_told(path.result) for path in failed}
     return (remedies.pop() if len(remedies) == 1 else None) or "whoever runs it must act"
+
+
+def _told(result: LoopResult) -> str | None:
+    """What to do about one of them: where more is known than the kind of error, who must act by it."""
+    if result.cause not in PLAIN and result.who_acts:
+        return f"{result.who_acts} must act"
+    return REMEDIES.get(result.error_type) if result.error_type else None

@@ -53,6 +53,11 @@ def expired(folder: Path) -> ServerTls:
     return _issued(folder, *HOSTS, not_before=now - 30 * DAY, not_after=now - DAY)
 
 
+def ending_soon(folder: Path) -> ServerTls:
+    """Valid for five more days."""
+    return _issued(folder, *HOSTS, not_after=datetime.now(UTC) + 5 * DAY)
+
+
 def not_yet_valid(folder: Path) -> ServerTls:
     """Valid from tomorrow."""
     now = datetime.now(UTC)

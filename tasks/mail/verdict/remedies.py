@@ -61,7 +61,8 @@ REMEDIES: Mapping[Cause, Remedy] = {
         f"{YOU}, or else {RUNS}",
     ),
     Cause.TLS_HANDSHAKE: Remedy(
-        "see whether it has TLS 1.2 or newer with a cipher of today, and {section}.tls is right",
+        "see whether it has TLS 1.2 or newer with a cipher of today and wants no certificate of the client, and "
+        "{section}.tls is right",
         f"{RUNS}, or else {YOU}",
     ),
     Cause.CERTIFICATE: Remedy("check its certificate and {section}.tls", f"{YOU}, or else {RUNS}"),

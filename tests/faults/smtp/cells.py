@@ -48,7 +48,7 @@ def expected(stage: str, fault: str) -> Expected:
     if fault not in ("4xx", "5xx"):
         return failed(reported, kind)
     if stage == "AUTH":
-        return failed(reported, ErrorType.AUTH, Outcome.REJECTED)
+        return failed(reported, ErrorType.AUTH, Outcome.DEFERRED if fault == "4xx" else Outcome.REJECTED)
     if fault == "4xx":
         return failed(reported, kind, Outcome.DEFERRED, attempts=2)
     return failed(reported, ErrorType.RECIPIENT if stage == "RCPT" else kind, Outcome.REJECTED)

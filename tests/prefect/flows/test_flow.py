@@ -119,6 +119,13 @@ async def test_a_message_deferred_every_time_is_given_up_without_a_traceback(
     assert_no_traceback(log)
 
 
+async def test_it_is_tried_as_often_as_configured_past_the_delays_that_prefect_takes(box: Sandbox, name: str) -> None:
+    """As by `--direct`: see tests/raw/smtp/test_causes.py."""
+    box.play(Script(rcpt=["450 4.2.0 later"] * 99))
+    _, result = await check(name, smtp(box, retries=60), imap(box))
+    assert (result.outcome, result.attempts, count(box, "RCPT")) == (Outcome.DEFERRED, 61, 61)
+
+
 async def test_a_wrong_password_is_tried_once(box: Sandbox, records: Records, name: str) -> None:
     state, result = await check(name, smtp(box, password=SecretStr("wrong")), imap(box))
     assert (state.name, result.error_type, result.attempts) == ("Rejected", ErrorType.AUTH, 1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
 from flows.direct import check
-from tasks.mail.config.loop import loop_config
+from tasks.mail.config.loop import Limits, loop_config
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.outcome import Outcome
+from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tests.support import certificates
 from tests.support.certificates import ServerTls
@@ -29,7 +30,8 @@ LOGIN = {"username": "monitor", "password": "Pa55-of-monitor"}
 
 
 async def run(server: RawSmtp, **fields: object) -> LoopResult:
-    """A whole outbound check by the steps of `--direct`."""
+    """A whole outbound check by the steps of `--direct`; limits are among the fields."""
+    limits = {"max_per_hour": 3600} | {name: fields.pop(name) for name in list(fields) if name in Limits.model_fields}
     smtp = {
         "host": "localhost",
         "port": server.port,
@@ -42,7 +44,7 @@ async def run(server: RawSmtp, **fields: object) -> LoopResult:
         **fields,
     }
     async with asyncio.timeout(30):
-        return await check(loop_config({"name": "raw", "smtp": smtp, "limits": {"max_per_hour": 3600}}))
+        return await check(loop_config({"name": "raw", "smtp": smtp, "limits": limits}))
 
 
 @pytest.mark.parametrize("said", GIVEN, ids=lambda said: said.name)
@@ -187,3 +189,41 @@ async def test_a_secret_that_is_not_there_or_empty_is_missing(monkeypatch: pytes
         async with RawSmtp() as server:
             result = await run(server, username="monitor", password_secret=secret)
         assert (result.outcome, result.cause, server.connections) == (Outcome.MISCONFIGURED, Cause.SECRET_MISSING, 0)
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply", "cause"),
+    [
+        ("rcpt", "550 5.2.1 The email account that you tried to reach is disabled", Cause.RECIPIENT_DISABLED),
+        ("eod", "554 5.4.6 Too many hops", Cause.MAIL_LOOP),
+        ("eod", "550 5.7.1 Message rejected as spam", Cause.CONTENT_REFUSED),
+        ("eod", "554 5.4.7 Delivery time expired", Cause.EXPIRED),
+        ("auth", "525 5.7.13 User Account Disabled", Cause.ACCOUNT_DISABLED),
+        ("starttls", "454 4.7.0 TLS not available due to temporary reason", Cause.SERVER_TROUBLE),
+    ],
+)
+async def test_what_is_rarer_has_its_cause_too(stage: str, reply: str, cause: Cause, tls: ServerTls) -> None:
+    fields = LOGIN if stage == "auth" else {"tls": "starttls"} if stage == "starttls" else {}
+    async with RawSmtp({stage: f"{reply}\r\n".encode()}, tls=tls.context) as server:
+        assert (await run(server, **fields)).cause is cause
+
+
+async def test_a_check_that_may_not_send_says_why() -> None:
+    async with RawSmtp({"banner": SILENCE}) as server:
+        first = asyncio.create_task(run(server, timeout=0.5))
+        while not server.connections:
+            await asyncio.sleep(0.01)
+        assert (await run(server)).cause is Cause.STILL_RUNNING
+        await first
+    async with RawSmtp() as server:
+        found = [await run(server, max_per_hour=1) for _ in range(2)]
+    assert [result.cause for result in found] == [None, Cause.BUDGET_SPENT]
+    assert (found[1].status, found[1].who_acts) == (Status.WARNING, None)
+
+
+async def test_a_certificate_that_ends_soon_is_a_warning_with_a_cause(tmp_path: Path) -> None:
+    soon = certificates.ending_soon(tmp_path)
+    async with RawSmtp(tls=soon.context) as server:
+        result = await run(server, tls="starttls", ca_file=soon.ca_file)
+    assert (result.status, result.outcome) == (Status.WARNING, Outcome.DELIVERED)
+    assert result.cause is Cause.CERTIFICATE_EXPIRY
