@@ -79,7 +79,7 @@ ROOMS = (
         "tasks.mail.mailboxes",
         "the receiving leg: folders; `imap/`, with `pool/` for many checks in one mailbox",
         "causes config model net probe",
-        "aioimaplib imapclient",
+        "aiohappyeyeballs aioimaplib imapclient",
         "imap imap.pool",
     ),
     Room(

@@ -163,3 +163,11 @@ async def test_a_closed_port_is_unreachable() -> None:
     async with RawImap() as imap:
         pass
     assert (await run(imap, max_wait=0.1)).cause is Cause.UNREACHABLE
+
+
+async def test_a_mailbox_that_waits_for_tls_is_known_before_the_timeout(tls: certificates.ServerTls) -> None:
+    """As with port 993 and starttls, on whatever port; another connection would not change it."""
+    async with RawImap(tls=tls.context, implicit=True) as imap:
+        result = await run(imap, tls="starttls", ca_file=tls.ca_file, timeout=15.0, max_wait=60.0)
+    assert (result.outcome, result.error_type, result.cause) == (Outcome.UNVERIFIED, ErrorType.TLS, Cause.TLS_MODE)
+    assert "imap.tls" in result.sentence

@@ -15,7 +15,7 @@ from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tests.support import certificates
 from tests.support.certificates import ServerTls
-from tests.support.raw.server import CLOSE, DROP, SILENCE, Action
+from tests.support.raw.server import CLOSE, DROP, SILENCE, Action, Slow
 from tests.support.raw.smtp import RawSmtp
 from tests.support.replies import GIVEN, Said
 
@@ -227,3 +227,20 @@ async def test_a_certificate_that_ends_soon_is_a_warning_with_a_cause(tmp_path: 
         result = await run(server, tls="starttls", ca_file=soon.ca_file)
     assert (result.status, result.outcome) == (Status.WARNING, Outcome.DELIVERED)
     assert result.cause is Cause.CERTIFICATE_EXPIRY
+
+
+@pytest.mark.parametrize("mode", ["starttls", "none"])
+async def test_a_relay_that_waits_for_tls_is_known_before_the_timeout(mode: str, tls: ServerTls) -> None:
+    """As with port 465 and starttls, on whatever port."""
+    async with RawSmtp(tls=tls.context, implicit=True) as server:
+        result = await run(server, tls=mode, ca_file=tls.ca_file, timeout=15.0)
+    assert (result.outcome, result.error_type, result.cause) == (Outcome.UNSENT, "tls_error", Cause.TLS_MODE)
+    assert "waits for TLS from the first byte" in result.sentence
+    assert "smtp.tls" in result.sentence
+
+
+async def test_a_relay_that_is_merely_slow_to_greet_is_waited_for() -> None:
+    """Byte by byte, for longer than it takes to become suspicious."""
+    async with RawSmtp({"banner": Slow(0.12)}) as server:
+        result = await run(server)
+    assert (result.outcome, server.connections) == (Outcome.DELIVERED, 2)

@@ -23,10 +23,13 @@ from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net import resolve
 from tasks.mail.net.connect import connect
+from tasks.mail.net.greeting import WaitsForTls, greeted
 from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import ssl_context, tls_session
 
 if TYPE_CHECKING:
+    from aiohappyeyeballs import AddrInfoType
+
     from tasks.mail.config.loop import ImapConfig
 
 LOGOUT_SECONDS = 1.0
@@ -131,7 +134,7 @@ class Session:
         if context and config.tls == "implicit":
             await self._start_tls(context)
         async with self._step("connect", "greeting"):
-            greeting = await connection.greeting()
+            greeting = await self._greeting(addresses)
         if greeting.status == "BYE":
             about = "the connection"
             kind, cause = ErrorType.CONNECTION, Cause.SERVER_TROUBLE
@@ -152,6 +155,15 @@ class Session:
         else:
             self._told_capabilities(greeting)
         return greeting.status
+
+    async def _greeting(self, addresses: Sequence[AddrInfoType]) -> Reply:
+        if self.config.tls == "implicit":
+            return await self.connection.greeting()
+        try:
+            return await greeted(self.connection.greeting(), self.config.port, addresses)
+        except WaitsForTls:
+            text = f"{self.config.host} waits for TLS from the first byte on port {self.config.port}"
+            raise never(ErrorType.TLS, "connect", text, Cause.TLS_MODE) from None
 
     def _ssl_context(self) -> ssl.SSLContext:
         ca_file = self.config.ca_file

@@ -21,6 +21,7 @@ from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.safe_text import one_line, unlinked
 from tasks.mail.net import limits, resolve
 from tasks.mail.net.connect import connect
+from tasks.mail.net.greeting import greeted
 from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import ssl_context
 from tasks.mail.probe.compose import Probe
@@ -133,7 +134,9 @@ class _Dialogue:
         async with self.stages("connect"):
             if context is None:
                 await self.client.open(sock, None)
-            await self.client.greeting()
+                await greeted(self.client.greeting(), self.smtp.port, addresses)
+            else:
+                await self.client.greeting()
 
     async def _starttls(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("tls"):

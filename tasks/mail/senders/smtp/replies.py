@@ -19,6 +19,7 @@ from tasks.mail.model.errors import SmtpFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import one_line
+from tasks.mail.net.greeting import WaitsForTls
 from tasks.mail.net.resolve import cause_of_os_error
 from tasks.mail.net.tls import cause_of_tls_error, describe_tls_error
 from tasks.mail.senders.smtp.connection import OutOfStep
@@ -53,6 +54,8 @@ def failure(
         return SmtpFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
     if isinstance(error, SMTPResponseException):
         return _no_smtp(stage, text.removeprefix(MALFORMED))
+    if isinstance(error, WaitsForTls):
+        return SmtpFailure(ErrorType.TLS, stage, f"{host} waits for TLS from the first byte", cause=Cause.TLS_MODE)
     if isinstance(error, OutOfStep):
         return SmtpFailure(ErrorType.SMTP, stage, text)
     if tls := _find(error, ssl.SSLError):
