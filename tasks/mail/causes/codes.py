@@ -83,6 +83,7 @@ ENHANCED: Mapping[str, Cause] = {
     "7.60": Cause.SENDER_NOT_ALLOWED,
     "7.64": Cause.RELAY_DENIED,
     "4.7.500": Cause.RATE_LIMIT,
+    "7.515": Cause.SENDER_AUTHENTICATION,
     "7.509": Cause.SENDER_AUTHENTICATION,
 }
 CODES_LOGIN: Mapping[int, Cause] = {

@@ -21,7 +21,7 @@ from tasks.mail.causes.codes import (
 )
 from tasks.mail.causes.limits import LIMITS, ON_THE_WAY
 from tasks.mail.causes.logins import AT_LOGIN, ENCRYPTION, IN_THE_MAILBOX, VAGUE_LOGIN
-from tasks.mail.causes.phrases import LOGINS, Row, compiled
+from tasks.mail.causes.phrases import LOGINS, RETURNED, Row, compiled
 from tasks.mail.causes.refusals import RECIPIENT, VAGUE_MAIL, VERDICTS
 from tasks.mail.causes.submission import SENDER, WAY_IN
 from tasks.mail.model.cause import Cause
@@ -42,6 +42,7 @@ FINDERS = {row.phrases: compiled(row.phrases) for row in (*SPECIAL, *VAGUE)}
 
 CODE = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?=[\s-]|$)[\s-]?", re.IGNORECASE)
 ENHANCED_CODE = re.compile(r"^\W{0,3}([245]\.\d{1,3}\.\d{1,3})(?![\d.])|\(#([245]\.\d{1,3}\.\d{1,3})\)")
+BEHIND = frozenset({Cause.UNREACHABLE, Cause.DROPPED})
 MOST_READ = 1000  # characters of a text: what it is about stands at its beginning
 APOSTROPHE = re.compile("['\u2019]")
 # What differs from host to host and from ticket to ticket: it says nothing, and may look like words that do.
@@ -62,7 +63,7 @@ def of_reply(stage: str, text: str) -> Cause | None:
     said = f"{code} {enhanced} {words(text)}"  # some are known by both
     return (
         _by_words(SPECIAL, stage, said)
-        or _by_enhanced(by_enhanced, enhanced)
+        or _by_enhanced(by_enhanced, enhanced, stage)
         or by_code.get(code)
         or _by_words(VAGUE, stage, said)
     )
@@ -99,5 +100,7 @@ def _by_words(rows: Iterable[Row], stage: str, said: str) -> Cause | None:
     return next((row.cause for row in rows if stage in row.at and FINDERS[row.phrases].search(said)), None)
 
 
-def _by_enhanced(table: Mapping[str, Cause], enhanced: str) -> Cause | None:
-    return table.get(enhanced) or table.get(enhanced.partition(".")[2])
+def _by_enhanced(table: Mapping[str, Cause], enhanced: str, stage: str) -> Cause | None:
+    found = table.get(enhanced) or table.get(enhanced.partition(".")[2])
+    # A server that answers can be reached: what it has trouble with lies behind it.
+    return Cause.SERVER_TROUBLE if found in BEHIND and stage != RETURNED else found

@@ -97,6 +97,7 @@ RECIPIENT = (
             "no user/person here/by/for",
             "unroutable/unrouteable address",
             "undeliverable address",
+            "recipient address .. not a valid",
             "user lookup",
             "no user record",
             "not listed in",
@@ -105,6 +106,14 @@ RECIPIENT = (
 )
 
 VERDICTS = (
+    Row(
+        Cause.GREYLISTED,
+        MAIL,
+        (
+            "greylist*/graylist*/postgrey",
+            "grey/gray list/listed/listing",
+        ),
+    ),
     Row(
         Cause.REPUTATION,
         MAIL,
@@ -131,16 +140,15 @@ VERDICTS = (
             "dynamic ip/address",
             "IP .. problem occurred",  # T-Online's
             "rejected .. listing",
+            "listed in/on/at/by",
         ),
     ),
     Row(Cause.REPUTATION, BEFORE_DATA, ("antispam/spam/spammer",)),
-    Row(Cause.REPUTATION, HELLO, ("blocked/banned",)),
+    Row(Cause.REPUTATION, HELLO, ("blocked/banned/deferred",)),
     Row(
         Cause.GREYLISTED,
         MAIL,
         (
-            "greylist*/graylist*/postgrey",
-            "grey/gray list/listed/listing",
             "internal resource are? temporarily",  # Mimecast's
             "internal resources are? temporarily",  # Mimecast's
             "temporary failure please try again",  # OpenBSD's spamd
@@ -165,7 +173,7 @@ VERDICTS = (
             "content/attachment* .. denied/blocked",
             "content .. not wanted/accepted/allowed",
             "banned/blocked/prohibited content",
-            "blocked/prohibited attachment*",
+            "blocked/prohibited/illegal attachment*",
             "url/link .. rejected/blocked/listed",
             "rfc 822/2822/5322",
             "rfc822/rfc2822/rfc5322/rfc",

@@ -6,7 +6,9 @@ from tasks.mail.causes.phrases import HELLO, MAIL, Row
 from tasks.mail.model.cause import Cause
 
 SENDER = (
-    Row(Cause.POLICY, MAIL, ("RESOLVER RST", "delivery restriction*")),  # of an Exchange organisation, for outsiders
+    Row(
+        Cause.POLICY, MAIL, ("RESOLVER RST", "delivery restriction*", "authenticated by organi*")
+    ),  # Exchange, of recipients that take no mail from outside their organisation.
     Row(Cause.REPUTATION, MAIL, ("mail/email directly to", "directly to our servers")),  # from a dynamic address
     Row(
         Cause.ACCOUNT_DISABLED,
@@ -28,6 +30,7 @@ SENDER = (
             "sender is? unauthenticated",
             "sender policy framework",
             "sender authentication/id",
+            "authentication information/level/checks",
             "message is? not authenticated",
         ),
     ),
@@ -45,7 +48,9 @@ SENDER = (
             "sender .. null mx",
             "sender .. nullmx/undeliverable",
             "sender .. unverified",
-            "sender verif* fail*",
+            "sender verif*",
+            "no mx .. from",
+            "domain name required",
             "verify/resolve/find the? sender",
             "unroutable/invalid sender",
             "bad/unresolvable sender",
@@ -74,6 +79,7 @@ SENDER = (
             "on behalf",
             "from/sender .. mismatch",
             "one of your",
+            "sender denied",
             "belong to",
             "sender signature",
             "verified sender/domain/identity",

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequen
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from tasks.mail.mailboxes.failures import no_answer
 from tasks.mail.mailboxes.imap.connection import Connection
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.pool.queue import again
@@ -121,7 +122,8 @@ class Share:
                 yield
         except TimeoutError:
             stage = stage or self.shared.session.connection.stage
-            self.over = ImapFailure(ErrorType.TIMEOUT, stage, f"no {awaited} in the time that was left")
+            is_connected = self.connection.transport is not None
+            self.over = no_answer(stage, f"no {awaited} in the time that was left", is_connected)
             raise again(self.over) from None
 
     async def idle(self, seconds: float) -> bool:
