@@ -77,10 +77,10 @@ ROOMS = (
     Room(
         3,
         "tasks.mail.mailboxes",
-        "the receiving leg: folders; `imap/`, with `pool/` for many checks in one mailbox",
+        "the receiving leg: folders; `imap/`, with `fetch/`, and `pool/` for many checks in one mailbox",
         "causes config model net probe",
         "aiohappyeyeballs aioimaplib imapclient",
-        "imap imap.pool",
+        "imap imap.fetch imap.pool",
     ),
     Room(
         3,

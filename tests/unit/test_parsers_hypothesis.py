@@ -29,6 +29,7 @@ from tasks.mail.mailboxes.folders import places
 from tasks.mail.mailboxes.imap import responses as imap_rows
 from tasks.mail.mailboxes.imap import search
 from tasks.mail.mailboxes.imap.encoding import internaldate, quoted
+from tasks.mail.mailboxes.imap.fetch.told import told
 from tasks.mail.mailboxes.imap.framing import NotImapError, Reader
 from tasks.mail.mailboxes.imap.responses import Folder, Response
 from tasks.mail.model.errors import enhanced_code
@@ -141,17 +142,18 @@ HARMLESS = st.sampled_from([b"", b"\r\n", b"\r\n\r\n", b" ", b":", b"--", b"\x00
 
 
 @stable
-@given(RESPONSES)
-def test_a_row_is_complete_or_none(response: Response) -> None:
-    row = imap_rows.row(response)
-    if row is not None:
+@given(st.lists(RESPONSES, max_size=4))
+def test_a_message_is_told_of_once_and_its_row_is_complete(responses: list[Response]) -> None:
+    found = told(responses)
+    uids = [one.uid for one in found if one.uid is not None]
+    assert len(uids) == len({*uids})
+    for one in found:
+        row = one.row(one.octets)
         assert 0 < row.seq < 2**32
-        assert 0 < row.uid < 2**32
+        assert 0 <= row.uid < 2**32
         assert row.internaldate.tzinfo is not None
         assert all(flag == flag.upper() for flag in row.flags)
-        assert len(row.headers) <= sum(map(len, response))
-        assert imap_rows.body(response, row.uid) == row.headers
-        assert imap_rows.body(response, row.uid + 1) is None
+        assert len(row.headers) <= sum(len(part) for response in responses for part in response)
 
 
 @stable
@@ -161,8 +163,8 @@ def test_a_row_has_the_octets_that_were_sent(seq: int, uid: int, octets: bytes, 
     begin %= (seq, uid)
     escaped = b'"' + octets.replace(b"\\", rb"\\").replace(b'"', rb"\"") + b'"'
     response = (begin + b"{%d}" % len(octets), octets, b")") if literal else (begin + escaped + b")",)
-    row = imap_rows.row(response)
-    assert row is not None
+    (one,) = told([response])
+    row = one.row(one.octets)
     assert (row.seq, row.uid, row.headers, row.flags) == (seq, uid, octets, frozenset({"\\SEEN"}))
     assert row.internaldate.utcoffset() == timedelta(hours=1)
 

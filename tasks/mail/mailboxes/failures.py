@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.mail.causes.lookup import is_put_off, of_mailbox
 from tasks.mail.model.cause import Cause
@@ -10,6 +11,7 @@ from tasks.mail.model.errors import ImapFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.net.resolve import cause_of_os_error
+from tasks.mail.net.tls import cause_of_tls_error
 
 # Response codes (RFC 5530; THROTTLED is Gmail's) that tell whether another connection would be refused as well.
 TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
@@ -24,6 +26,7 @@ class Refusal:
     words: str
     shown: str
     shown_code: str | None
+    is_bad: bool = False
 
 
 def refused(
@@ -43,6 +46,7 @@ def refused(
         code=refusal.shown_code,
         permanent=code in PERMANENT_CODES or (permanent and code not in TEMPORARY_CODES),
         cause=of_mailbox(stage, code, refusal.words) or cause,
+        bad=refusal.is_bad,
     )
 
 
@@ -68,6 +72,12 @@ def no_answer(stage: str, text: str, is_connected: bool) -> ImapFailure:
 def no_connection(stage: str, text: str, error: OSError) -> ImapFailure:
     """The operating system refused it, or it broke."""
     return ImapFailure(ErrorType.CONNECTION, stage, text, cause=cause_of_os_error(error))
+
+
+def of_tls(error: Exception) -> dict[str, Any]:
+    """What is known of a failed handshake, for an ImapFailure: we have no certificate to show another time either."""
+    cause = cause_of_tls_error(error)
+    return {"cause": cause, "permanent": cause is Cause.CLIENT_CERTIFICATE}
 
 
 def how_lost(error: Exception | None, redact: Redactor) -> str:

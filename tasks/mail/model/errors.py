@@ -120,10 +120,7 @@ class SmtpFailure(MailLoopError):
 
 
 # What waiting does not change: no TLS on this port, no such name, a certificate refused, a login that is disabled.
-LASTING = frozenset(
-    {Cause.TLS_MODE, Cause.NAME_NOT_FOUND, Cause.CERTIFICATE, Cause.CLIENT_CERTIFICATE}
-    | {Cause.TLS_REQUIRED, Cause.LOGIN_METHOD}
-)
+LASTING = frozenset({Cause.TLS_MODE, Cause.NAME_NOT_FOUND, Cause.CERTIFICATE, Cause.TLS_REQUIRED, Cause.LOGIN_METHOD})
 
 
 class ImapFailure(MailLoopError):
@@ -132,7 +129,7 @@ class ImapFailure(MailLoopError):
     `code` is the response code of the server (RFC 5530), such as UNAVAILABLE, where it gave one. `permanent` means that
     another connection would end the same way: a refused login, a folder that does not exist. `put_off`: the login was
     not refused but put off, and is worth one more try. `cause` is why, where it is known. `tried`: when the mailbox was
-    looked into.
+    looked into. `bad`: the server does not know the command, or takes it for wrong.
     """
 
     def __init__(
@@ -145,6 +142,7 @@ class ImapFailure(MailLoopError):
         permanent: bool = False,
         put_off: bool = False,
         cause: Cause | None = None,
+        bad: bool = False,
     ) -> None:
         super().__init__(error_type, stage, text)
         self.error_type = error_type
@@ -154,6 +152,7 @@ class ImapFailure(MailLoopError):
         self.permanent = permanent
         self.put_off = put_off
         self.cause = cause
+        self.bad = bad
         self.stages: dict[str, float] = {}
         self.tried: Tried | None = None
 
@@ -174,6 +173,7 @@ class ImapFailure(MailLoopError):
             code=self.code,
             permanent=self.permanent,
             put_off=self.put_off,
+            bad=self.bad,
             cause=self.cause,
         )
 

@@ -13,9 +13,10 @@ from typing import TypeVar
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Bounce, Hit, Receipt
-from tasks.mail.model.header import Row, in_range
+from tasks.mail.model.header import UNKNOWN_DATE, Row, in_range
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import FAILED
 from tasks.mail.net.threads import in_own_thread
@@ -23,6 +24,7 @@ from tasks.mail.probe.bounce import concerns, notice_of
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import Match
 from tasks.mail.search.bodies import foreign, judged
+from tasks.mail.search.cleanup.ledger import sent_at
 from tasks.mail.search.unread import Candidate, Seen, Unread
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
@@ -49,6 +51,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     old_reports: int = 0  # read so far
     unread: Unread = field(default_factory=Unread)
+    unreadable: Unreadable = field(default_factory=set)  # messages that may be the probe: the server does not show them
 
     def hit(self, place: Place, uidvalidity: int, uid: int, arrived: datetime, own: bool) -> None:
         hit = Hit(place.folder, place.placement, uidvalidity, uid, arrived, own)
@@ -64,7 +67,7 @@ class Findings:
             if one.kind is Match.REPORT and (self.bounce is not None or (one.old and self.old_reports >= OLD_REPORTS)):
                 self.unread.done(place.folder, seen.uidvalidity, one)
                 continue
-            raw = await self._body(box, place, one.uid)
+            raw = await self._body(box, place, one)
             self.unread.done(place.folder, seen.uidvalidity, one, read=bool(raw))  # not before: see the connection
             left -= 1
             if one.kind is Match.REPORT:
@@ -103,18 +106,23 @@ class Findings:
             self.delay = notice
         return True
 
-    async def _body(self, box: Mailbox, place: Place, uid: int) -> bytes:
+    async def _body(self, box: Mailbox, place: Place, one: Candidate) -> bytes:
         """The body of a message; none where the server refuses it, for one bad message must not shut the mailbox."""
+        self.unreadable.discard((place.folder, one.uid))
         try:
-            return await box.fetch_body(uid)
+            return await box.fetch_body(one.uid)
         except ImapFailure as failure:
             if not box.alive:
                 raise
-            self.note(f"Message {uid} in {place.folder} could not be read: {failure}.")
+            self.note(f"Message {one.uid} in {place.folder} could not be read: {failure}.")
+            if one.kind is Match.PERHAPS:
+                self.unreadable.add((place.folder, one.uid))
             return b""
 
     def is_old(self, row: Row) -> bool:
-        return row.internaldate < self.sent.started.utc - CLOCK_MARGIN
+        """Whether it came before the probe was sent: by its server, else by its own Date. What has neither is not."""
+        came = row.internaldate if row.internaldate != UNKNOWN_DATE else sent_at(row)
+        return came is not None and came < self.sent.started.utc - CLOCK_MARGIN
 
     def note(self, text: str) -> None:
         """Each note once, however often its reason is met."""

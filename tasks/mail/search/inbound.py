@@ -18,6 +18,7 @@ from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.match import HEADERS, comes_as_bounce, decoded, is_answer
 from tasks.mail.search.findings import CLOCK_MARGIN
 from tasks.mail.search.tries import Tries
+from tasks.mail.search.unread import unreadable
 
 # What mail programs put in front of the subject that they answer or forward, in the commonest languages.
 ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
@@ -59,8 +60,7 @@ async def _look(inbound: InboundConfig, tries: Tries) -> Recent:
                 break
         found = [row for row in matching.values() if row.internaldate <= latest]
         if not found and box.unreadable:
-            text = f"{box.unreadable} answers of the server to FETCH could not be read"
-            raise ImapFailure(ErrorType.IMAP, "search", text)
+            raise ImapFailure(ErrorType.IMAP, "search", unreadable(box.unreadable))
         if not found:
             age = f"{imap.max_age_minutes:g} minutes"
             text = f"no message with {imap.search_subject!r} in its subject, not older than {age}, in {imap.folder}"

@@ -11,6 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.polling import UNTOLD_SECONDS
 from tasks.mail.mailboxes.imap.reading import BATCH, MOST_WALKED
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
@@ -21,7 +22,6 @@ from tasks.mail.search.senders_copy import is_senders_copy
 from tasks.mail.search.unread import Seen
 
 LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
-UNTOLD_SECONDS = 5.0  # after so long a look does not rely on a server to tell of new messages
 LOOK_SECONDS = 1.0  # in which a look catches up on the headers of a folder
 ROWS_AT_ONCE = 20  # headers that are parsed before others have their turn
 ARRIVALS = {Match.OWN, Match.COPY}
@@ -43,9 +43,13 @@ class Looks(Findings):
     async def look_at_selected(self, box: Mailbox, place: Place) -> None:
         """Look at the expected folder, which stays selected between the looks."""
         if box.selected == place.folder and (seen := self.seen.get(place.folder)):
+            untold = box.unfetched >= UNTOLD_SECONDS
+            if untold and not box.news and (selected := await box.renewed(place.folder)) is not None:
+                await self.look_into(box, place, selected)
+                return
             if not box.news:
                 await box.noop()  # without it a server may answer from the view of the command before
-            if box.news or box.unfetched >= UNTOLD_SECONDS:
+            if box.news or untold:
                 await self._take_new(box, place, seen)
             await self._catch_up(box, place, seen)
         else:
@@ -183,6 +187,7 @@ class Looks(Findings):
                 self.hit(place, seen.uidvalidity, row.uid, row.internaldate, own=kind is Match.OWN)
             elif kind in UNDECIDED and not (kind is Match.ENCLOSED and old) and not self._is_senders_copy(place, row):
                 self.unread.add(place.folder, seen.uidvalidity, row, kind, old)
+            self.unreadable.discard((place.folder, row.uid))
             seen.uidnext = max(seen.uidnext, row.uid + 1)
         return min((row.uid for row in rows), default=None)
 

@@ -15,10 +15,10 @@ from datetime import timedelta
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.folders import Place, Places, everything, places
+from tasks.mail.mailboxes.imap.headers import BODY_OCTETS
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.polling import Pace
 from tasks.mail.mailboxes.imap.pool.pool import opened
-from tasks.mail.mailboxes.imap.reading import BODY_OCTETS
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
@@ -31,6 +31,7 @@ from tasks.mail.search.cleanup.stale import Earlier
 from tasks.mail.search.copies import read_copies, room, verified
 from tasks.mail.search.moves import Moves
 from tasks.mail.search.tries import SECOND_LOOK, Tries
+from tasks.mail.search.unread import unreadable
 
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
@@ -70,7 +71,6 @@ class Search(Moves):
     trouble: ImapFailure | None = None  # of the last connection, as long as no other has done better
     failed: bool = False  # whether a connection has
     put_off: bool = False  # whether the last one failed for its login was put off
-    unreadable: int = 0  # answers that could not be read, on connections that are over
     earlier: Earlier = field(default_factory=Earlier)
     read: dict[Hit, bytes] = field(default_factory=dict)  # copies, as they lie in the mailbox
     more: bool = False  # copies were still coming when they were counted
@@ -107,17 +107,14 @@ class Search(Moves):
         box = await opened(self.imap, until, self.probe.id)
         try:
             await self._watch(box, deadline)
-            unreadable = self.unreadable + box.unreadable
-            if unreadable and not self.detected:  # the message may be in what was not read
-                text = f"{unreadable} answers of the server to FETCH could not be read"
-                raise ImapFailure(ErrorType.IMAP, "search", text)
+            if self.unreadable and not self.detected:  # the message may be among them
+                raise ImapFailure(ErrorType.IMAP, "search", unreadable(self.unreadable))
         except ImapFailure as failure:
             failure.stages = box.stages
             if self.detected is None:
                 raise
             self.note(f"After the message was found the mailbox failed ({failure}): it may still be there, or twice.")
         finally:
-            self.unreadable += box.unreadable
             await box.close()
         hits = sorted(self.hits.values(), key=lambda hit: (hit.folder, hit.uid))
         return Arrival(
@@ -156,6 +153,8 @@ class Search(Moves):
                 await self.sweep(box, last)
             if last and not self.detected:
                 await self.last_look(box, [expected, junk] if junk else [expected])
+            # By number only for as long as numbers mean the same.
+            self.unreadable = {one for one in self.unreadable if one[1] > 0} | box.unreadable
             self.looked.set()
             self.trouble = None
             if last:

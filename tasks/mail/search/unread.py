@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.model.header import Row
 from tasks.mail.probe.match import Match
 
@@ -82,3 +83,10 @@ class Unread:
 
     def count(self, folder: str | None = None) -> int:
         return sum(len(waiting) for place, waiting in self._waiting.items() if folder in (None, place[0]))
+
+
+def unreadable(messages: Unreadable) -> str:
+    """What is told of messages that may be the one that is looked for."""
+    folders = ", ".join(sorted({folder for folder, _ in messages}))
+    count = "1 message" if len(messages) == 1 else f"{len(messages)} messages"
+    return f"{count} in {folders} could not be read: what the server answers to FETCH lacks them, or their fields"

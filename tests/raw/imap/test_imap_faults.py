@@ -479,15 +479,17 @@ class TestHostileServer:
                 "3999999971:3999999990",
             ]
 
-    async def test_what_answers_a_fetch_and_cannot_be_read_is_counted(self) -> None:
+    async def test_what_cannot_be_read_is_named_for_as_long_as_it_cannot(self) -> None:
         """News about flags is no answer: it comes unasked."""
         answer = b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 2 FETCH (UID 2 BODY[HEADER] NIL)\r\n{tag} OK done\r\n"
         async with server_of({"fetch": answer}) as server, opened(server) as box:
             await box.examine("INBOX")
             assert await box.fetch_range(1, 2) == []
-            assert box.unreadable == 1
+            assert box.unreadable == {("INBOX", 1), ("INBOX", 2)}
             assert await box.fetch_body(1) == b""
-            assert box.unreadable == 2
+            server.script.clear()
+            assert [row.uid for row in await box.fetch_range(2, 2)] == [2]
+            assert box.unreadable == {("INBOX", 1)}
 
     async def test_lines_in_a_literal_are_no_responses(self) -> None:
         body = b"a\r\nA1 OK done\r\n* BYE\r\n* 9 EXISTS\r\n+ go\r\n)\r\n"

@@ -125,7 +125,8 @@ async def test_a_folder_that_is_not_there_is_named_with_its_field() -> None:
 
 
 async def test_a_server_that_is_not_connected_to_the_mailbox_has_trouble() -> None:
-    async with RawImap({"examine": b"{tag} BAD User is authenticated but not connected.\r\n"}) as imap:
+    off = b"{tag} BAD User is authenticated but not connected.\r\n"
+    async with RawImap({"examine": off, "select": off}) as imap:
         result = await run(imap, max_wait=0.5)
     assert (result.outcome, result.cause) == (Outcome.UNVERIFIED, Cause.SERVER_TROUBLE)
 

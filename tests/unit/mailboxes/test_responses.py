@@ -9,6 +9,7 @@ import pytest
 
 from tasks.mail.mailboxes.imap import responses as imap_rows
 from tasks.mail.mailboxes.imap.encoding import folder_name, internaldate, quoted, strings, uid_set
+from tasks.mail.mailboxes.imap.fetch.told import told
 from tasks.mail.mailboxes.imap.framing import (
     LARGEST_LITERAL,
     LONGEST_LINE,
@@ -24,6 +25,10 @@ SECTION = b"BODY[HEADER.FIELDS (X-MAIL-LOOP-ID SUBJECT)]<0>"
 DATE = b'INTERNALDATE "22-Nov-2026 22:01:07 +0100"'
 WHEN = datetime(2026, 11, 22, 22, 1, 7, tzinfo=timezone(timedelta(hours=1)))
 HEADERS = b"Subject: * a ( b)\r\nA1 OK done\r\n\r\n"
+
+
+def rows(responses: list[Response]) -> list[Row]:
+    return [one.row(one.octets) for one in told(responses)]
 
 
 def read(data: bytes, size: int = 65536) -> list[Response]:
@@ -93,32 +98,35 @@ class TestRow:
         ],
     )
     def test_items_come_in_any_order_and_case(self, response: Response) -> None:
-        row = imap_rows.row(response)
-        assert row is not None
+        (one,) = told([response])
+        row = one.row(one.octets)
+        assert one.is_readable
         assert (row.seq, row.uid, row.internaldate, row.headers) == (7, 12, WHEN, HEADERS)
 
     def test_flags_are_upper_case(self) -> None:
-        row = imap_rows.row((b"7 FETCH (UID 12 FLAGS (\\Seen $mine) " + DATE + b" " + SECTION + b" NIL)",))
-        assert row is not None
-        assert row.flags == {"\\SEEN", "$MINE"}
+        (one,) = told([(b"7 FETCH (UID 12 FLAGS (\\Seen $mine) " + DATE + b" " + SECTION + b" NIL)",)])
+        assert one.row(b"").flags == {"\\SEEN", "$MINE"}
 
     def test_short_headers_may_come_quoted(self) -> None:
-        row = imap_rows.row((b"7 FETCH (UID 12 " + DATE + b" " + SECTION + rb' "Subject: \"(\\")',))
-        assert row == Row(7, 12, WHEN, b'Subject: "(\\')
+        (one,) = told([(b"7 FETCH (UID 12 " + DATE + b" " + SECTION + rb' "Subject: \"(\\")',)])
+        assert one.row(one.octets) == Row(7, 12, WHEN, b'Subject: "(\\')
 
-    @pytest.mark.parametrize("value", [b"NIL", b'""'])
-    def test_a_message_may_have_none_of_the_headers(self, value: bytes) -> None:
-        row = imap_rows.row((b"7 FETCH (UID 12 " + DATE + b" " + SECTION + b" " + value + b")",))
-        assert row == Row(7, 12, WHEN, b"")
+    @pytest.mark.parametrize("value", [b"NIL", b'""', b'"X-Other: 1"', b"{2}"])
+    def test_a_message_without_any_of_the_fields_was_not_read(self, value: bytes) -> None:
+        """No mail is without all of them."""
+        response = (b"7 FETCH (UID 12 " + DATE + b" " + SECTION + b" " + value, b"\r\n", b")")
+        (one,) = told([response if value == b"{2}" else (response[0] + b")",)])
+        assert not one.is_readable
+        assert one.row(b"") == Row(7, 12, WHEN, b"")
 
     @pytest.mark.parametrize(
         "line",
         [
             b"7 FETCH (FLAGS (\\Seen))",
             b"7 FETCH (UID 12 FLAGS (\\Seen))",
-            b"7 FETCH (UID 0 " + DATE + b" " + SECTION + b' "")',
-            b"7 FETCH (UID 4294967296 " + DATE + b" " + SECTION + b' "")',
-            b"7 FETCH (UID -1 " + DATE + b" " + SECTION + b' "")',
+            b"7 FETCH (UID 0 " + DATE + b" " + SECTION + b' "Date: x")',
+            b"7 FETCH (UID 4294967296 " + DATE + b" " + SECTION + b' "Date: x")',
+            b"7 FETCH (UID -1 " + DATE + b" " + SECTION + b' "Date: x")',
             b"7 FETCH (UID 12 " + DATE + b")",
             b"7 FETCH (",
             b"7 EXISTS",
@@ -126,30 +134,27 @@ class TestRow:
         ],
     )
     def test_what_does_not_answer_the_question_is_no_row(self, line: bytes) -> None:
-        assert imap_rows.row((line,)) is None
+        assert [one for one in told([(line,)]) if one.is_readable] == []
 
-    @pytest.mark.parametrize(
-        ("line", "expected"),
-        [
-            (b"7 FETCH (UID 12 " + DATE + b" " + SECTION + b' "")', True),
-            (b"7 FETCH (UID 12 FLAGS (\\Seen) " + DATE + b")", True),
-            (b"7 FETCH (UID 12)", True),
-            (b"7 FETCH ()", True),
-            (b"7 fetch  NIL", True),
-            (b"7 FETCH (FLAGS (\\Seen))", False),
-            (b"7 FETCH (MODSEQ (5) UID 12 FLAGS ())", False),
-            (b"7 EXISTS", False),
-            (b"OK FETCH", False),
-        ],
-    )
-    def test_an_answer_is_more_than_news_about_flags(self, line: bytes, expected: bool) -> None:
-        """Whether it can be read or not."""
-        assert imap_rows.is_answer((line,)) is expected
+    def test_a_date_that_is_not_told_is_unknown(self) -> None:
+        (one,) = told([(b"7 FETCH (UID 12 " + SECTION + b' "Date: x")',)])
+        assert one.is_readable
+        assert one.row(one.octets).internaldate == UNKNOWN_DATE
 
-    def test_a_body_belongs_to_its_uid(self) -> None:
-        response = (b"7 FETCH (UID 12 BODY[]<0> {4}", b"text", b")")
-        assert imap_rows.body(response, 12) == b"text"
-        assert imap_rows.body(response, 13) is None
+    def test_what_is_told_of_a_message_in_several_responses_is_put_together(self) -> None:
+        """By its number, or by its UID where numbers have changed in between."""
+        parts = [
+            (b"7 FETCH (UID 12 FLAGS (\\Seen))",),
+            (b"8 FETCH (UID 14)",),
+            (b"7 FETCH (" + DATE + b")",),
+            (b"7 FETCH (" + SECTION + b' "Date: x")',),
+            (b"1 EXPUNGE",),
+            (b"7 FETCH (" + SECTION + b' "Date: of another")',),
+            (b"7 FETCH (UID 14 " + SECTION + b' "Date: y")',),
+            (b"6 FETCH (UID 12 FLAGS ())",),
+        ]
+        found = {one.uid: one.row(one.octets) for one in told(parts) if one.uid}
+        assert found == {12: Row(7, 12, WHEN, b"Date: x"), 14: Row(8, 14, UNKNOWN_DATE, b"Date: y")}
 
 
 class TestInternaldate:
@@ -302,9 +307,7 @@ def test_nothing_that_a_server_sends_raises() -> None:
                 place = dice.randrange(len(part) + 1)
                 part[place : place + dice.randrange(4)] = dice.choice(pieces)
         response = tuple(map(bytes, parts))
-        imap_rows.row(response)
-        imap_rows.body(response, 12)
-        imap_rows.is_answer(response)
+        rows([response])
         imap_rows.folder(response, utf8=dice.random() < 0.5)
         imap_rows.status(response)
         imap_rows.selected([response])
@@ -317,7 +320,7 @@ def test_no_line_is_too_long_to_be_read(piece: bytes) -> None:
     line = (piece * LONGEST_LINE)[: LONGEST_LINE // 8]
     for head in (b"7 FETCH (", b"LIST (", b'LIST () "/" ', b"STATUS a (", b"OK [", b'LIST () "/" "'):
         for response in ((head + line,), (head + line + b"{3}", b"abc", line)):
-            imap_rows.row(response)
+            rows([response])
             imap_rows.folder(response)
             imap_rows.status(response)
             imap_rows.selected([response])

@@ -16,7 +16,7 @@ from typing import Any
 from aioimaplib.aioimaplib import IMAP4ClientProtocol
 
 from tasks.mail.causes.lookup import of_mailbox
-from tasks.mail.mailboxes.failures import how_lost
+from tasks.mail.mailboxes.failures import how_lost, of_tls
 from tasks.mail.mailboxes.imap.command import Command
 from tasks.mail.mailboxes.imap.framing import NotImapError, Reader, Reply, not_a_greeting
 from tasks.mail.mailboxes.imap.responses import Response, code, count, readable
@@ -24,7 +24,7 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING
-from tasks.mail.net.tls import cause_of_tls_error, describe_tls_error
+from tasks.mail.net.tls import describe_tls_error
 
 
 class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
@@ -115,7 +115,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
                 self.closed.set()  # asyncio has not told this protocol that it lost its transport
                 if not isinstance(error, OSError):
                     raise
-                self.die(ErrorType.TLS, describe_tls_error(error, self.host), cause=cause_of_tls_error(error))
+                self.die(ErrorType.TLS, describe_tls_error(error, self.host), **of_tls(error))
                 raise self.failure() from None
         self._deaf = False
         session: ssl.SSLObject = self.transport.get_extra_info("ssl_object")
@@ -172,7 +172,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         """Upstream lets commands wait for a connection that is gone."""
         self.closed.set()
         if isinstance(error, ssl.SSLError):
-            self.die(ErrorType.TLS, describe_tls_error(error, self.host), cause=cause_of_tls_error(error))
+            self.die(ErrorType.TLS, describe_tls_error(error, self.host), **of_tls(error))
         else:
             self.die(ErrorType.CONNECTION, how_lost(error, self.redact), cause=Cause.DROPPED)
 

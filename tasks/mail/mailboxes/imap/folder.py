@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.responses import Response, code, number, selected, status
 
 
@@ -13,6 +14,7 @@ class Selected:
     """A folder as it was when it was opened. `uidvalidity` is 0 where the server gave none.
 
     `permanent`: the flags that a client can set for good, in upper case; None where the server does not say.
+    `read_only`: nothing can be changed in it, as the server says.
     """
 
     exists: int
@@ -20,6 +22,7 @@ class Selected:
     uidvalidity: int
     recent: int = 0
     permanent: frozenset[str] | None = None
+    read_only: bool = False
 
     def keeps(self, flag: str) -> bool:
         r"""Whether a flag that is set stays: of a keyword only where the server says so, by its name or by `\*`."""
@@ -44,9 +47,9 @@ def folder_status(responses: Iterable[Response]) -> FolderStatus:
     return FolderStatus(*(number(items.get(name)) for name in (b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY")))
 
 
-def opened(responses: Iterable[Response]) -> Selected:
+def opened(reply: Reply) -> Selected:
     """What the answers to SELECT and EXAMINE tell."""
-    responses = list(responses)
+    responses = list(reply.responses)
     counts, codes = selected(responses)
     return Selected(
         counts.get("EXISTS", 0),
@@ -54,6 +57,7 @@ def opened(responses: Iterable[Response]) -> Selected:
         codes.get("UIDVALIDITY", 0),
         counts.get("RECENT", 0),
         _permanent(responses),
+        code(reply.text)[0] == "READ-ONLY",
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from tasks.mail.probe.octets import MOST_HEADER_LINES, bounded
+from tasks.mail.probe.octets import HEADER_END, MOST_HEADER_LINES, bounded
 
 HEADER_OCTETS = 16 * 2**10  # of the fields below, in one message; what is left out of longer ones is asked for by name
 # What a message is known by, and is never long in honest mail.
@@ -12,12 +13,10 @@ KNOWN_BY = (
     b"X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN X-MAIL-LOOP-SIGNATURE MESSAGE-ID "
     b"SUBJECT FROM DATE AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH DELIVERED-TO"
 )
-HEADERS = b"(UID FLAGS INTERNALDATE BODY.PEEK[HEADER.FIELDS (%b RECEIVED)]<0.%d>)" % (KNOWN_BY, HEADER_OCTETS)
 OWN = (
     b"X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN X-MAIL-LOOP-SIGNATURE MESSAGE-ID SUBJECT FROM DATE "
     b"AUTO-SUBMITTED CONTENT-TYPE"
 )
-OWN_HEADERS = b"(UID BODY.PEEK[HEADER.FIELDS (%b X-FAILED-RECIPIENTS RETURN-PATH)]<0.%d>)" % (OWN, HEADER_OCTETS // 2)
 # All that anybody reads of a message, for one whose header is longer than what is fetched of it.
 READ = b" ".join(
     [
@@ -35,9 +34,41 @@ READ = b" ".join(
         b"X-BOGOSITY X-SPAMEXPERTS-CLASS X-YANDEX-SPAM",
     ]
 )
-READ_HEADERS = b"(UID BODY.PEEK[HEADER.FIELDS (%b)]<0.65536>)" % READ
+BODY_OCTETS = 128 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a message, and how many octets of it are asked for."""
+
+    name: bytes
+    octets: int
+
+    def item(self, partial: bool = True) -> bytes:
+        """What is asked for; without `partial` all of it, for servers that know no part of a part."""
+        return b"BODY.PEEK[%b]" % self.name + (b"<0.%d>" % self.octets if partial else b"")
+
+
+HEADERS = Section(b"HEADER.FIELDS (%b RECEIVED)" % KNOWN_BY, HEADER_OCTETS)
+OWN_HEADERS = Section(b"HEADER.FIELDS (%b X-FAILED-RECIPIENTS RETURN-PATH)" % OWN, HEADER_OCTETS // 2)
+READ_HEADERS = Section(b"HEADER.FIELDS (%b)" % READ, 2**16)
+WHOLE = Section(b"", BODY_OCTETS)
 
 FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
+
+
+ASKED = frozenset(name.lower() for name in (KNOWN_BY + b" RECEIVED").split())
+
+
+def has_any(headers: bytes) -> bool:
+    """Whether any of the fields asked for is there: no mail is without all of them, but answers are."""
+    return any(field[1].lower() in ASKED for field in FIELD.finditer(headers))
+
+
+def header_of(message: bytes) -> bytes:
+    """The header of a message, which may be cut off."""
+    end = HEADER_END.search(message)
+    return message[: end.end()] if end else message
 
 
 def is_cut(headers: bytes) -> bool:

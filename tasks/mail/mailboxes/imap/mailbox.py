@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.mail.config.secrets import password_of
@@ -14,15 +17,22 @@ from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap import search as imap_search
 from tasks.mail.mailboxes.imap.encoding import folder_name, quoted
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected, folder_status, opened
+from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.mailboxes.imap.quota import quotas
 from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.mailboxes.imap.writes import Changes
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.observed import Quota, TlsSession
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
+
+
+ID = b'("name" "mail-loop-check")'
+RENEW_SECONDS = 5.0  # after so long a view is opened anew: some servers show nothing in it that has come since
+RENEW_TIMES = 20  # but only after so many times as long as it took
 
 
 class Mailbox(Changes):
@@ -35,10 +45,12 @@ class Mailbox(Changes):
         """Use `Mailbox.open`."""
         super().__init__(session)
         self._idle_refused = False
-        self._wire_names: dict[str, bytes] = {}
         self.selected: str | None = None
         self._view: Selected | None = None  # of the folder that is open
+        self._opened_at = self._took = 0.0  # when it was opened, in monotonic seconds, and how long that took
         self._writable = False
+        self._examines = True  # the server knows EXAMINE
+        self._introduced = False
 
     @classmethod
     async def open(cls, config: ImapConfig, until: float = math.inf) -> Mailbox:
@@ -89,15 +101,24 @@ class Mailbox(Changes):
         arguments = [b'""', b'"*"']
         if self._session.rev2 or {"SPECIAL-USE", "LIST-EXTENDED"} <= self._session.capabilities:
             arguments += [b"RETURN", b"(SPECIAL-USE)"]  # a server that is not asked may keep it to itself
-        reply = await self._session.ask("select", "LIST", *arguments)
+        reply = await self._ask("select", "LIST", *arguments)
         listed = (responses.folder(response, self._utf8) for response in reply.responses)
-        found = {folder.name: folder for folder in listed if folder is not None}
-        self._wire_names = {folder.name: folder.wire for folder in found.values()}
-        return list(found.values())
+        found = list({folder.name: folder for folder in listed if folder is not None}.values())
+        self._list(found)
+        return found
 
     async def examine(self, folder: str) -> Selected:
         """Open a folder read-only."""
         return await self._select("select", "EXAMINE", folder)
+
+    @property
+    def may_renew(self) -> bool:
+        """Whether the folder was opened long enough ago to be opened anew."""
+        return time.monotonic() - self._opened_at >= max(RENEW_SECONDS, RENEW_TIMES * self._took)
+
+    async def renewed(self, folder: str) -> Selected | None:
+        """The open folder opened anew, as it is now; None where it is too soon for that."""
+        return await self.examine(folder) if self.may_renew else None
 
     async def opened(self, folder: str) -> Selected:
         """The folder open for reading: as it is, where it is the open one."""
@@ -124,7 +145,7 @@ class Mailbox(Changes):
     async def status(self, folder: str) -> FolderStatus:
         """How a folder is, which must not be the open one: of that it may never change."""
         arguments = self._name(folder), b"(MESSAGES UIDNEXT UIDVALIDITY)"
-        reply = await self._session.ask("search", "STATUS", *arguments, about=f"STATUS of {folder!r}")
+        reply = await self._ask("search", "STATUS", *arguments, about=f"STATUS of {folder!r}")
         return folder_status(reply.responses)
 
     async def quotas(self, folder: str) -> tuple[Quota, ...]:
@@ -161,16 +182,58 @@ class Mailbox(Changes):
         wire = self._wire_names.get(folder)
         return quoted(folder_name(folder, self._utf8) if wire is None else wire)
 
+    def _list(self, folders: Sequence[Folder]) -> None:
+        """Remember what is needed of the folders."""
+        self._wire_names = {folder.name: folder.wire for folder in folders}
+        self._trash = next((folder.name for folder in folders if "\\TRASH" in folder.attributes), None)
+
     async def _select(self, stage: str, verb: str, folder: str) -> Selected:
         self.selected = self._view = None  # also after a refusal (RFC 9051, 6.3.2)
         self._session.connection.exists = 0
-        # A folder that the server does not list will not be there the next time either.
-        unlisted = bool(self._wire_names) and folder not in self._wire_names and folder.upper() != "INBOX"
-        about = f"{verb} of {folder!r}"
-        reply = await self._session.ask(stage, verb, self._name(folder), about=about, permanent=unlisted)
+        begun = time.monotonic()
+        reply = await self._open(stage, verb, folder)
+        self._opened_at = time.monotonic()
+        self._took = self._opened_at - begun
         self.selected = folder
         if not self.exists:
             self._fetching()  # there is nothing to fetch, so all that is there is known
-        self._view, self._writable = opened(reply.responses), verb == "SELECT"
-        self._opened(self._view)
+        self._view, self._writable = opened(reply), verb == "SELECT"
+        self._opened(folder, self._view)
         return self._view
+
+    async def _ask(self, stage: str, verb: str, *arguments: bytes, about: str = "", permanent: bool = False) -> Reply:
+        """A command that a server may refuse to who has not said who he is (RFC 2971): then he does, and asks again.
+
+        Not on all connections: it is one command more, and most servers do not care.
+        """
+        ask = partial(self._session.ask, stage, verb, *arguments, about=about, permanent=permanent)
+        try:
+            return await ask()
+        except ImapFailure as failure:
+            if self._introduced or failure.permanent or not self.alive or "ID" not in self._session.capabilities:
+                raise
+        self._introduced = True
+        with suppress(ImapFailure):  # whatever it says to that, the next answer tells
+            await self._session.ask(stage, "ID", ID)
+        return await ask()
+
+    async def _open(self, stage: str, verb: str, folder: str) -> Reply:
+        """SELECT or EXAMINE; SELECT, too, where the server does not know EXAMINE: no flag is set by what we fetch."""
+        # A folder that the server does not list will not be there the next time either.
+        unlisted = bool(self._wire_names) and folder not in self._wire_names and folder.upper() != "INBOX"
+        ask = partial(self._ask, stage, permanent=unlisted)
+        if verb == "EXAMINE" and self._examines:
+            try:
+                return await ask(verb, self._name(folder), about=f"{verb} of {folder!r}")
+            except ImapFailure as failure:
+                if not failure.bad:
+                    raise
+                unknown = failure
+            try:
+                reply = await ask("SELECT", self._name(folder))
+            except ImapFailure as failure:
+                raise unknown if self.alive else failure from None
+            self._examines = False
+            return reply
+        verb = "SELECT"
+        return await ask(verb, self._name(folder), about=f"{verb} of {folder!r}")

@@ -11,8 +11,9 @@ from tasks.mail.mailboxes.imap.mailbox import Mailbox
 FIRST_STEP, LONGEST_STEP, GROWTH = 0.02, 0.08, 1.5
 TIGHT_SECONDS = 3.0
 SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
-POLL_SECONDS = 2.0  # between two looks on a server without IDLE
+POLL_SECONDS = 2.5  # between two looks on a server without IDLE: each second one opens the view anew
 JUNK_SECONDS = 1.0  # between two looks at the junk folder in the tight phase, and a slice of IDLE later
+UNTOLD_SECONDS = 5.0  # after so long a look does not rely on a server to tell of new messages
 SOON = 1.0  # a look aside that is due within so many seconds is done with the one that is done now
 FIRST_SWEEP = 5.0  # seconds until all other folders are looked at for the first time; the interval then doubles
 
@@ -57,7 +58,7 @@ class Pace:
             await box.rest(min(self.step, left), min(left, tight, aside if aside > 0 else JUNK_SECONDS))
             self.step = min(self.step * GROWTH, LONGEST_STEP)
         elif box.can_idle:
-            await box.idle(max(0.0, min(SLICE_SECONDS, left, self.next_sweep - now)))
+            await box.idle(max(0.0, min(SLICE_SECONDS, left, self.next_sweep - now, UNTOLD_SECONDS - box.unfetched)))
             # A busy mailbox, or a server that ends IDLE at once, must not make the looks follow each other unpaced.
             await asyncio.sleep(max(0.0, now + min(LONGEST_STEP, left) - time.monotonic()))
         else:

@@ -4,50 +4,45 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
-from tasks.mail.mailboxes.imap import responses
-from tasks.mail.mailboxes.imap.encoding import uid_set
+from tasks.mail.mailboxes.imap.fetch.fetcher import Fetcher, Found
 from tasks.mail.mailboxes.imap.folder import Selected
-from tasks.mail.mailboxes.imap.framing import Reply
-from tasks.mail.mailboxes.imap.headers import (
-    HEADERS,
-    OWN_HEADERS,
-    READ_HEADERS,
-    completed,
-    is_cut,
-    readable_part,
-)
+from tasks.mail.mailboxes.imap.headers import OWN_HEADERS, READ_HEADERS, WHOLE, completed, readable_part
 from tasks.mail.mailboxes.imap.protocol import Asking
-from tasks.mail.mailboxes.imap.responses import Response
+from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
 from tasks.mail.probe.octets import has_end
 
-Read = TypeVar("Read")
-
-BODY_OCTETS = 128 * 2**10
 FIRST_BATCH, BATCH = 10, 200  # messages a FETCH
 MOST_WALKED = 20_000  # messages walked back in one look: what a server says to have may be anything
 
+Unreadable = set[tuple[str, int]]
+"""Messages that the server does not show: folder and UID, or, where that is not shown either, minus the number."""
+
 
 class Reading(ABC):
-    """The reading half of a Mailbox. `left`: the UIDs of new messages that fetch_new() left, for they were too many.
+    """The reading half of a Mailbox. `left`: the UIDs of new messages that fetch_new() left, for they were too many."""
 
-    `unreadable`: answers to FETCH that could not be read: what they spoke of has not been looked at.
-    """
+    selected: str | None
 
     def __init__(self, session: Asking) -> None:
         self._session = session
+        self._fetcher = Fetcher(session)
         self._fetched = time.monotonic()
         self._reached: tuple[int | None, int] = (None, 0)  # below that UID all is known, but for what came later
-        self.unreadable = 0
+        self._unreadable: Unreadable = set()
         self.left: list[int] = []
 
     @property
     @abstractmethod
     def exists(self) -> int: ...
+
+    @property
+    def unreadable(self) -> Unreadable:
+        """What could not be read when it was asked for last."""
+        return {*self._unreadable}
 
     async def newest_first(
         self, exists: int, most: int = MOST_WALKED, *, flags: bool = True
@@ -69,75 +64,85 @@ class Reading(ABC):
         if last >= self.exists:  # else there are new ones still to be fetched
             self._fetching()
         first, last = max(first, 1), min(last, self.exists)
-        return await self._fetch("FETCH", b"%d:%d" % (first, last)) if first <= last else []
+        return await self._fetch("FETCH", range(first, last + 1)) if first <= last else []
 
     async def fetch_new(self, uidnext: int) -> list[Row]:
-        """The messages with this UID or a higher one, by ascending UID; of too many, the newest: see `left`."""
+        """The messages with this UID or a higher one, by ascending UID; of too many, the newest: see `left`.
+
+        They are asked for though the server has told of none: some never tell, least of all of the first one.
+        """
         self._fetching()
         self.left = []
-        if not self.exists:
-            return []
-        came = self._session.connection.came
+        came, announced = self._session.connection.came, self._announced()
         if self._at_most(uidnext) <= BATCH:
-            # n:* always includes the last message, whatever its UID.
-            rows = [row for row in await self._fetch("UID FETCH", b"%d:*" % uidnext) if row.uid >= uidnext]
+            rows = await self._since(uidnext)
+            if len(rows) < min(announced, BATCH):  # it has told of more than it shows
+                newest = await self.fetch_range(self.exists - announced + 1, self.exists)
+                rows = [row for row in newest if row.uid >= uidnext]
         else:
             uids = [uid for uid in await self.newest_uids(self._at_most(uidnext)) if uid >= uidnext]
-            self.left, newest = uids[:-FIRST_BATCH], uids[-FIRST_BATCH:]
-            rows = await self.fetch_uids(newest)
+            self.left, newest_uids = uids[:-FIRST_BATCH], uids[-FIRST_BATCH:]
+            rows = await self.fetch_uids(newest_uids)
         self._reached = max([uidnext, *(row.uid + 1 for row in rows)]), came
         return rows
 
     async def newest_uids(self, most: int = MOST_WALKED) -> list[int]:
         """The UIDs of the newest messages, ascending."""
         first = max(1, self.exists - min(most, MOST_WALKED) + 1)
-        reply = await self._session.ask("search", "FETCH", b"%d:*" % first, b"(UID)")
-        return sorted({uid for uid in map(responses.uid, reply.responses) if uid is not None})
+        answers = await self._fetcher.ask("FETCH", b"%d:*" % first, b"(UID)")
+        return sorted({one.uid for one in answers if one.uid is not None})
 
     async def fetch_uids(self, uids: Collection[int]) -> list[Row]:
         """The messages with these UIDs, as far as they exist."""
         ordered, rows = sorted(uids), list[Row]()
         for start in range(0, len(ordered), BATCH):
-            rows += await self._fetch("UID FETCH", uid_set(ordered[start : start + BATCH]))
+            rows += await self._fetch("UID FETCH", ordered[start : start + BATCH])
         return rows
 
-    async def fetch_body(self, uid: int, limit: int = BODY_OCTETS) -> bytes:
+    async def fetch_body(self, uid: int, limit: int = WHOLE.octets) -> bytes:
         """The first octets of a whole message; none when it is gone.
 
         Of a message whose header alone is longer, those fields that anybody reads, without the line that ends a header.
         """
-        found = await self._octets(uid, b"(UID BODY.PEEK[]<0.%d>)" % limit)
+        found = await self._fetcher.octets(uid, replace(WHOLE, octets=limit))
         if len(found) >= limit and not has_end(found):
-            fields, own = await self._octets(uid, READ_HEADERS), await self._octets(uid, OWN_HEADERS)
-            found = completed(fields, own).rstrip(b"\r\n") + b"\r\n"
+            fields = await self._fetcher.octets(uid, READ_HEADERS)
+            found = completed(fields, await self._fetcher.octets(uid, OWN_HEADERS)).rstrip(b"\r\n") + b"\r\n"
         return found[:limit]
 
-    async def _octets(self, uid: int, items: bytes) -> bytes:
-        reply = await self._session.ask("search", "UID FETCH", b"%d" % uid, items)
-        return next(iter(self._read(reply, lambda response: responses.body(response, uid))), b"")
+    async def _since(self, uidnext: int) -> list[Row]:
+        try:
+            return self._keep(await self._fetcher.since(uidnext))
+        except ImapFailure as failure:
+            if failure.permanent or not self._session.connection.alive:
+                raise
+            if not self.exists:  # some know no `*` where there is nothing
+                return []
+            uids = [uid for uid in await self.newest_uids(max(1, self._at_most(uidnext))) if uid >= uidnext]
+        return await self.fetch_uids(uids)
 
-    async def _fetch(self, verb: str, messages: bytes) -> list[Row]:
-        reply = await self._session.ask("search", verb, messages, HEADERS)
-        rows = {row.uid: row for row in self._read(reply, responses.row)}
-        if cut := [uid for uid, row in rows.items() if is_cut(row.headers)]:
-            reply = await self._session.ask("search", "UID FETCH", uid_set(cut), OWN_HEADERS)
-            own = {uid: octets for uid, octets in map(responses.octets, reply.responses) if uid is not None}
-            for uid in cut:
-                rows[uid] = replace(rows[uid], headers=completed(rows[uid].headers, own.get(uid, b"")))
-        return [replace(row, headers=readable_part(row.headers)) for _, row in sorted(rows.items())]
+    async def _fetch(self, verb: str, numbers: Sequence[int]) -> list[Row]:
+        return self._keep(await self._fetcher.rows(verb, numbers))
 
-    def _read(self, reply: Reply, read: Callable[[Response], Read | None]) -> list[Read]:
-        """What can be read of the answers to a FETCH; the others are counted."""
-        found = [(response, read(response)) for response in reply.responses]
-        self.unreadable += sum(answer is None and responses.is_answer(response) for response, answer in found)
-        return [answer for _, answer in found if answer is not None]
+    def _keep(self, found: Found) -> list[Row]:
+        """The rows by UID; what could not be read is noted, for as long as it cannot be."""
+        folder = self.selected or ""
+        self._unreadable -= {(folder, number) for row in found.rows.values() for number in (row.uid, -row.seq)}
+        self._unreadable |= {(folder, number) for number in found.unread}
+        return [replace(row, headers=readable_part(row.headers)) for _, row in sorted(found.rows.items())]
 
     def _fetching(self) -> None:
         self._session.connection.news = False
         self._fetched = time.monotonic()
 
-    def _opened(self, folder: Selected) -> None:
+    def _opened(self, name: str, folder: Selected) -> None:
         self._reached = folder.uidnext, self._session.connection.came
+        self._fetcher.opened(folder.uidnext)
+        self._unreadable = {one for one in self._unreadable if one[0] != name or one[1] > 0}  # numbers are new ones now
+
+    def _announced(self) -> int:
+        """Of how many messages the server has told since new ones were last fetched."""
+        return self._session.connection.came - self._reached[1]
 
     def _at_most(self, uidnext: int) -> int:
         """How many messages there may be with this UID or a higher one."""

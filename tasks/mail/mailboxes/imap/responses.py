@@ -7,12 +7,11 @@ Whatever does not read as expected yields None, never an exception.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from tasks.mail.mailboxes.imap.encoding import decode_name, internaldate
-from tasks.mail.model.header import Row
+from tasks.mail.mailboxes.imap.encoding import decode_name
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import as_text
 
@@ -31,7 +30,6 @@ _TOKEN = re.compile(
 )
 _LITERAL = re.compile(rb"~?\{\d+\}$")
 _FETCH = re.compile(rb"(\d{1,10}) FETCH \(", re.IGNORECASE)
-_FETCHED = re.compile(rb"\d+ +FETCH\b", re.IGNORECASE)
 _COUNT = re.compile(rb"(\d{1,10}) ([A-Z]+)\s*$", re.IGNORECASE)
 _CODE = re.compile(rb"\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?(.*)", re.DOTALL)
 
@@ -119,62 +117,11 @@ def number(value: bytes | None) -> int | None:
     return int(value)
 
 
-def _message(response: Response) -> tuple[int, int, dict[bytes, bytes | None]] | None:
-    """Sequence number, UID and items of a FETCH response. One without UID is news about flags, not an answer."""
-    if (head := _FETCH.match(response[0])) is None:
+def fetched(response: Response) -> tuple[int, dict[bytes, bytes | None]] | None:
+    """The sequence number and the items of a FETCH response."""
+    if (head := _FETCH.match(response[0])) is None or not (seq := number(head[1])):
         return None
-    items = _pairs(_tokens(response, head.end()))
-    seq, uid = number(head[1]), number(items.get(b"UID"))
-    return (seq, uid, items) if seq and uid else None
-
-
-def _body(items: dict[bytes, bytes | None]) -> tuple[bool, bytes]:
-    """Whether there is a BODY[...] item, and its octets."""
-    for name, value in items.items():
-        if name.startswith(b"BODY["):
-            return True, value or b""
-    return False, b""
-
-
-def is_answer(response: Response) -> bool:
-    """Whether it is a FETCH response that says more than which flags a message has now: that is said unasked, too."""
-    if _FETCHED.match(response[0]) is None:
-        return False
-    head = _FETCH.match(response[0])
-    items = _pairs(_tokens(response, head.end())).keys() if head is not None else set[bytes]()
-    return not (items <= {b"UID", b"FLAGS", b"MODSEQ"} and items & {b"FLAGS", b"MODSEQ"})
-
-
-def row(response: Response) -> Row | None:
-    """A FETCH response that has the items of `Row`."""
-    if (message := _message(response)) is None:
-        return None
-    seq, uid, items = message
-    present, headers = _body(items)
-    if not present or b"INTERNALDATE" not in items:
-        return None
-    flags = frozenset((items.get(b"FLAGS") or b"").decode("ascii", "replace").upper().split())
-    return Row(seq, uid, internaldate(items[b"INTERNALDATE"] or b""), headers, flags)
-
-
-def body(response: Response, uid: int) -> bytes | None:
-    """The octets of BODY[...] in a FETCH response about that UID."""
-    if (message := _message(response)) is None or message[1] != uid:
-        return None
-    present, octets = _body(message[2])
-    return octets if present else None
-
-
-def octets(response: Response) -> tuple[int | None, bytes]:
-    """The UID and the octets of BODY[...] in a FETCH response; None where it has not both."""
-    message = _message(response)
-    present, found = _body(message[2]) if message else (False, b"")
-    return (message[1] if message and present else None), found
-
-
-def uid(response: Response) -> int | None:
-    """The UID in a FETCH response."""
-    return message[1] if (message := _message(response)) else None
+    return seq, _pairs(_tokens(response, head.end()))
 
 
 def count(response: Response) -> tuple[int, str] | None:
@@ -233,3 +180,11 @@ def code(text: bytes) -> tuple[str | None, bytes, bytes]:
 def readable(text: bytes, limit: int = 200, redact: Redactor = NOTHING) -> str:
     """A server's words for people, with passwords hidden."""
     return redact.line(as_text(text[:MOST_TOLD]), limit)
+
+
+def capabilities(untagged: Sequence[Response], text: bytes) -> frozenset[str]:
+    """What a greeting or an answer lists as offered, by itself or in its response code; none where it lists nothing."""
+    listed = [response[0][11:] for response in untagged if response[0][:11].upper() == b"CAPABILITY "]
+    name, arguments, _ = code(text)
+    listed += [arguments] if name == "CAPABILITY" else []
+    return frozenset(b" ".join(listed).decode("ascii", "replace").upper().split())

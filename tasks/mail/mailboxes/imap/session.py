@@ -136,9 +136,8 @@ class Session:
         async with self._step("connect", "greeting"):
             greeting = await self._greeting(addresses)
         if greeting.status == "BYE":
-            about = "the connection"
-            kind, cause = ErrorType.CONNECTION, Cause.SERVER_TROUBLE
-            raise refused("connect", about, self._refusal(greeting), kind, cause=cause)
+            refusal, cause = self._refusal(greeting), Cause.SERVER_TROUBLE
+            raise refused("connect", "the connection", refusal, ErrorType.CONNECTION, cause=cause)
         if context and config.tls == "starttls":
             if greeting.status == "PREAUTH":
                 text = f"{config.host} greets with PREAUTH, which leaves no room for STARTTLS"
@@ -185,11 +184,8 @@ class Session:
 
     def _told_capabilities(self, reply: Reply) -> bool:
         """Take what the server offers from a greeting or an answer, where it says so unasked (RFC 3501, 7.2.1)."""
-        listed = [r[0][11:] for r in reply.responses if r[0][:11].upper() == b"CAPABILITY "]
-        name, arguments, _ = responses.code(reply.text)
-        listed += [arguments] if name == "CAPABILITY" else []
-        if listed:
-            self.capabilities = frozenset(b" ".join(listed).decode("ascii", "replace").upper().split())
+        if listed := responses.capabilities(reply.responses, reply.text):
+            self.capabilities = listed
         return bool(listed)
 
     async def _login(self, username: str, password: str) -> Reply:
@@ -224,8 +220,9 @@ class Session:
 
     def _refusal(self, reply: Reply) -> Refusal:
         name, _, words = responses.code(reply.text)
-        shown = self.connection.words(reply.text) or reply.status
-        return Refusal(name, words.decode("utf-8", "replace"), shown, name and self.connection.redact.text(name))
+        shown, redact = self.connection.words(reply.text) or reply.status, self.connection.redact
+        known = name and redact.text(name)
+        return Refusal(name, words.decode("utf-8", "replace"), shown, known, reply.status == "BAD")
 
     @asynccontextmanager
     async def _step(self, stage: str, awaited: str) -> AsyncIterator[None]:

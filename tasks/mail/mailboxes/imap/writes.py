@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from tasks.mail.mailboxes.imap.encoding import uid_set
+from tasks.mail.mailboxes.imap.fetch.told import told
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.mailboxes.imap.reading import Reading
+from tasks.mail.mailboxes.imap.responses import Folder, count
 from tasks.mail.model.header import Row
 
 
@@ -18,12 +20,21 @@ class Changes(Reading):
 
     def __init__(self, session: Asking) -> None:
         super().__init__(session)
+        self._wire_names: dict[str, bytes] = {}
         self._spare_recent = session.config.spare_recent
         self._views: dict[str, Selected] = {}
+        self._trash: str | None = None  # the folder that SPECIAL-USE marks so
         self.spared: set[str] = set()  # folders left unchanged for others' \\Recent
+        self.stuck: set[str] = set()  # folders in which what is ours stays, whatever is asked for
 
     @abstractmethod
     async def _select(self, stage: str, verb: str, folder: str) -> Selected: ...
+
+    @abstractmethod
+    def _name(self, folder: str) -> bytes: ...
+
+    @abstractmethod
+    async def folders(self) -> list[Folder]: ...
 
     @abstractmethod
     def _open_to_change(self, folder: str) -> Selected | None: ...
@@ -51,17 +62,50 @@ class Changes(Reading):
         is_ours: Callable[[Row], bool],
         proven: Collection[int] = (),
     ) -> list[int]:
-        """Delete those of the messages that are still there and are ours by their headers; returns their UIDs.
+        """Delete those of the messages that are still there and are ours by their headers; returns the UIDs that went.
 
         `proven` are those that were read on this connection just before, and were ours. Without UID EXPUNGE messages
         are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too.
         """
-        async with self._changing(folder, uidvalidity, uids, is_ours, proven) as (ours, _):
-            if ours:
-                await self._session.ask("search", "UID STORE", uid_set(ours), b"+FLAGS.SILENT", rb"(\Deleted)")
-                if self._can_expunge:
-                    await self._session.ask("search", "UID EXPUNGE", uid_set(ours))
-        return ours
+        async with self._changing(folder, uidvalidity, uids, is_ours, proven) as (ours, view):
+            gone = [] if view.read_only else await self._delete(folder, ours)
+        if len(gone) < len(ours):
+            self.stuck.add(folder)
+        return gone
+
+    async def _delete(self, folder: str, uids: Sequence[int]) -> list[int]:
+        """Delete messages of the open folder; returns the UIDs of those that the server does not show any more."""
+        if not uids:
+            return []
+        ask, trash, done = self._session.ask, await self.trash(), False
+        if trash not in (None, folder) and (self._session.rev2 or "MOVE" in self._session.capabilities):
+            await ask("search", "UID MOVE", uid_set(uids), self._name(trash or ""))
+        else:
+            if trash not in (None, folder):
+                await ask("search", "UID COPY", uid_set(uids), self._name(trash or ""))
+            done = await self._flag_and_expunge(uids)
+        if done:
+            return [*uids]
+        there = await self._fetcher.ask("UID FETCH", sorted(uids), b"(UID FLAGS)")  # OK is not always done
+        left = {one.uid for one in there if self._can_expunge or r"\DELETED" not in one.flags}
+        return [uid for uid in uids if uid not in left]
+
+    async def _flag_and_expunge(self, uids: Sequence[int]) -> bool:
+        """Whether the server has told that it is done for all of them."""
+        if not self._can_expunge:
+            reply = await self._session.ask("search", "UID STORE", uid_set(uids), b"+FLAGS", rb"(\Deleted)")
+            return {one.uid for one in told(reply.responses) if r"\DELETED" in one.flags} >= {*uids}
+        await self._session.ask("search", "UID STORE", uid_set(uids), b"+FLAGS.SILENT", rb"(\Deleted)")
+        reply = await self._session.ask("search", "UID EXPUNGE", uid_set(uids))
+        return sum(counted[1] == "EXPUNGE" for counted in map(count, reply.responses) if counted) >= len(uids)
+
+    async def trash(self) -> str | None:
+        r"""The folder that deleted messages are moved to: Gmail's, for there \Deleted and EXPUNGE only archive."""
+        if "X-GM-EXT-1" not in self._session.capabilities:
+            return None
+        if not self._wire_names:
+            await self.folders()
+        return self._trash
 
     async def mark(
         self,
@@ -77,7 +121,7 @@ class Changes(Reading):
         Where the folder does not keep such a flag for good, nothing is set. `proven`: see delete().
         """
         async with self._changing(folder, uidvalidity, uids, is_ours, proven) as (ours, view):
-            ours = ours if view.keeps(flag) else []
+            ours = ours if view.keeps(flag) and not view.read_only else []
             if ours:
                 await self._session.ask("search", "UID STORE", uid_set(ours), b"+FLAGS.SILENT", b"(%b)" % flag.encode())
                 rows = await self.fetch_uids(ours)

@@ -48,7 +48,7 @@ async def collect(
         except ImapFailure:  # who keeps all messages may keep us from changing any
             if not box.alive:
                 raise
-    return [LEFT] if len(own) < len(hits) and not keep else []
+    return [*([LEFT] if len(own) < len(hits) and not keep else []), *_stuck(box)]
 
 
 async def collect_earlier(
@@ -63,7 +63,6 @@ async def collect_earlier(
 
     Returns notes; whatever goes wrong here is one, too: it changes nothing about this run's message.
     """
-    unreadable = box.unreadable
     thorough = is_thorough(probe)
     owner = Owner.of(probe, terms.now - terms.retention)
     failed = []
@@ -72,9 +71,7 @@ async def collect_earlier(
             await look(box, [*looked_at, *others] if thorough else looked_at, owner, terms, thorough, found)
     except (ImapFailure, TimeoutError) as failure:
         failed = [f"Whether earlier probes were left behind could not be seen: {str(failure) or 'it took too long'}."]
-    finally:
-        box.unreadable = unreadable  # what concerns old messages only says nothing about this one
-    return [*failed, *_removed(found), *_spared(box)]
+    return [*failed, *_removed(found), *_spared(box), *_stuck(box)]
 
 
 def terms_of(imap: ImapConfig, probe: Probe, sent: Receipt, found: Arrival, lost_after: timedelta) -> Terms:
@@ -109,3 +106,11 @@ def _removed(found: Earlier) -> Iterator[str]:
 def _spared(box: Mailbox) -> Iterator[str]:
     for folder in sorted(box.spared):
         yield rf"Probes were left in {folder} as they are: to change them would take \Recent from other messages."
+
+
+def _stuck(box: Mailbox) -> Iterator[str]:
+    for folder in sorted(box.stuck):
+        yield (
+            f"Probes pile up in {folder}, for the server keeps them though they were to be deleted: see whether the "
+            "login may change that folder, or have it only read (imap.delete_after_check: false)."
+        )

@@ -57,7 +57,10 @@ async def look(
     box: Mailbox, folders: Iterable[str], owner: Owner, terms: Terms, thorough: bool, found: Earlier
 ) -> None:
     """Add to `found` what these folders hold. A folder that is shut to us is passed over. Raises ImapFailure."""
+    trash = await box.trash()  # what lies in it was accounted for before it was moved there
     for name in folders:
+        if name == trash:
+            continue
         if terms.keep and box.keeps(name, TOLD) is False:
             continue
         try:

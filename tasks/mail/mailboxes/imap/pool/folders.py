@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from tasks.mail.mailboxes.imap.folder import Selected
@@ -21,7 +21,6 @@ class Waiter(Protocol):
     """Who waits for messages."""
 
     probe_id: str
-    unreadable: int
 
     @property
     def place(self) -> tuple[str, int] | None:
@@ -41,16 +40,12 @@ class Wire(Mailbox):
     def writable(self) -> bool:
         return self.selected is not None and self._writable
 
-    @property
-    def names(self) -> dict[str, bytes]:
-        """The names of the folders as the server has listed them."""
-        return self._wire_names
-
     async def open_folder(self, stage: str, verb: str, folder: str) -> Selected:
         return await self._select(stage, verb, folder)
 
-    async def fetch(self, verb: str, messages: bytes) -> list[Row]:
-        return await self._fetch(verb, messages)
+    async def fetch(self, numbers: Sequence[int]) -> list[Row]:
+        """The messages with these sequence numbers, though there may be news."""
+        return await self._fetch("FETCH", numbers)
 
 
 class SharedFolders:
@@ -99,7 +94,7 @@ class SharedFolders:
             self.session.connection.news = False
             self._hand_out(view, None)
             return
-        before, changes = self.box.unreadable, view.changes
+        changes = view.changes
         try:
             rows = await self.box.fetch_new(view.next)
         except ImapFailure:
@@ -108,29 +103,27 @@ class SharedFolders:
             view.give_up()
             self._hand_out(view, None)
             return
-        for waiter in self.waiters:
-            waiter.unreadable += self.box.unreadable - before
         known = view.learn(rows, changes)
         if self.box.left:
             view.skip(max(self.box.left) + 1)
         self._hand_out(view, None if self.box.left else known)
         view.reached(rows)
 
-    async def fetch_range(self, view: View, first: int, last: int, flags: bool) -> tuple[list[Row], int]:
-        """The messages with these numbers in the open folder, and how many answers about them could not be read.
+    async def fetch_range(self, view: View, first: int, last: int, flags: bool) -> list[Row]:
+        """The messages with these numbers in the open folder.
 
         With `flags` nothing that is known already will do: they may have changed.
         """
         first, last = max(first, 1), min(last, view.exists)
         wanted = (first, last) if flags else view.unknown(first, last)
         if first > last or wanted is None:
-            return view.range(first, last), 0
-        before, changes = self.box.unreadable, view.changes
-        rows = view.learn(await self.box.fetch("FETCH", b"%d:%d" % wanted), changes)
+            return view.range(first, last)
+        changes = view.changes
+        rows = view.learn(await self.box.fetch(range(wanted[0], wanted[1] + 1)), changes)
         if changes != view.changes:  # the numbers mean others by now
-            return rows, self.box.unreadable - before
+            return rows
         known = {row.uid: row for row in (*view.range(first, last), *rows)}
-        return [known[uid] for uid in sorted(known)], self.box.unreadable - before
+        return [known[uid] for uid in sorted(known)]
 
     def _hand_out(self, view: View, rows: Iterable[Row] | None) -> None:
         """Let those hear of new messages whom they may concern; with None, of which nothing is known, all.

@@ -22,8 +22,8 @@ from tasks.mail.model.outcome import ErrorType
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
 
-IN_A_FOLDER = frozenset({"FETCH", "UID FETCH", "UID SEARCH", "UID STORE", "UID EXPUNGE"})
-CHANGES = frozenset({"UID STORE", "UID EXPUNGE"})  # each is asked for by itself
+CHANGES = frozenset({"UID STORE", "UID EXPUNGE", "UID COPY", "UID MOVE"})  # each is asked for by itself
+IN_A_FOLDER = frozenset({"FETCH", "UID FETCH", "UID SEARCH"}) | CHANGES
 
 Answer = TypeVar("Answer")
 

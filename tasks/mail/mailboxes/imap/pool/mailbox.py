@@ -13,12 +13,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
+from tasks.mail.mailboxes.imap.headers import BODY_OCTETS
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.polling import SLICE_SECONDS, SOON
 from tasks.mail.mailboxes.imap.pool.cache import View
 from tasks.mail.mailboxes.imap.pool.lease import Share
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
-from tasks.mail.mailboxes.imap.reading import BODY_OCTETS
+from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.model.header import Row
 
@@ -39,6 +40,7 @@ class SharedMailbox(Mailbox):
         self._known = 0  # the UID up to which he has taken what there is
         self._wake = asyncio.Event()
         self._examined: set[str] = set()
+        self._renewing = False
 
     @classmethod
     async def join(cls, shared: SharedSession, config: ImapConfig, until: float, probe_id: str) -> SharedMailbox:
@@ -92,8 +94,24 @@ class SharedMailbox(Mailbox):
 
     async def folders(self) -> list[Folder]:
         found = await self._share.do("select", "LIST", "LIST", self._shared.box.folders)
-        self._wire_names = self._shared.box.names
+        self._list(found)
         return found
+
+    @property
+    def unreadable(self) -> Unreadable:
+        return super().unreadable | self._shared.box.unreadable
+
+    async def renewed(self, folder: str) -> Selected | None:
+        """Once for all: who comes when another one has had it opened anew sees what is there now."""
+        if not self._shared.box.may_renew:
+            return None
+        self._renewing = True
+        try:
+            selected = await self.examine(folder)
+        finally:
+            self._renewing = False
+        self._told = False  # what nobody tells of is asked for
+        return selected
 
     async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[Row]:
         if last >= self.exists:
@@ -101,14 +119,12 @@ class SharedMailbox(Mailbox):
         if (place := self.place) is None:
             return []
 
-        async def run() -> tuple[list[Row], int]:
+        async def run() -> list[Row]:
             return await self._shared.fetch_range(await self._shared.ensure(*place, writable), first, last, flags)
 
         writable = self._share.writable
         key = "range", place, writable, first, last, flags
-        rows, unreadable = await self._share.do("search", "FETCH", key, run)
-        self.unreadable += unreadable
-        return rows
+        return await self._share.do("search", "FETCH", key, run)
 
     async def fetch_new(self, uidnext: int) -> list[Row]:
         was_told = self.news
@@ -190,6 +206,9 @@ class SharedMailbox(Mailbox):
         view = self._shared.views.get(place[0]) if place else None
         return view if view and place and view.opened.uidvalidity == place[1] else None
 
+    def _announced(self) -> int:
+        return 0  # new messages are fetched for all
+
     def _at_most(self, uidnext: int) -> int:
         view = self._seen_by_all()
         return view.at_most(uidnext) if view else 0
@@ -202,15 +221,17 @@ class SharedMailbox(Mailbox):
         share, shared = self._share, self._shared
         self.selected = self._view = share.place = None
         is_first = verb == "EXAMINE" and folder not in self._examined and not shared.jobs.is_alone(share)
+        is_again = self._renewing
 
         async def run() -> Selected:
             # Who comes to a folder that is open already sees it as it is now; later he wants it opened anew.
-            if is_first and shared.box.selected == folder and not shared.box.writable and folder in shared.views:
+            open_already = shared.box.selected == folder and not shared.box.writable and folder in shared.views
+            if open_already and (is_first or (is_again and not shared.box.may_renew)):
                 view = await shared.look(folder, None)
                 return replace(view.opened, exists=view.exists)
             return await shared.open(stage, verb, folder)
 
-        selected = await share.do(stage, verb, (verb, folder, is_first), run)
+        selected = await share.do(stage, verb, (verb, folder, is_first, is_again), run)
         self._examined.add(folder)
         self.selected, share.place, share.writable = folder, (folder, selected.uidvalidity), verb == "SELECT"
         self._known = selected.uidnext or 0

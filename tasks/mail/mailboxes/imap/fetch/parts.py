@@ -1,0 +1,70 @@
+"""FETCH of a range, in halves where it is refused: one message that is not shown hides none of its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.mail.mailboxes.imap.encoding import uid_set
+from tasks.mail.mailboxes.imap.fetch.told import Told, told
+from tasks.mail.mailboxes.imap.protocol import Asking
+from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.outcome import ErrorType
+
+MOST_REFUSED = 40  # parts of one range; then the rest counts as refused
+GONE = "EXPUNGEISSUED"  # RFC 5530: there is no such message any more
+BUSY = frozenset({"THROTTLED", "LIMIT"})  # who says so wants to be asked less, not more
+
+
+class Parts:
+    """What is asked on one connection. `_refused`: the numbers of the last question that were refused even alone."""
+
+    def __init__(self, session: Asking) -> None:
+        self._session = session
+        self._refused: set[int] = set()
+        self._refusals = 0
+
+    async def ask(self, verb: str, numbers: bytes | Sequence[int], items: bytes) -> list[Told]:
+        """One FETCH, as it is answered."""
+        reply = await self._session.ask("search", verb, _set(numbers), items)
+        return told(reply.responses)
+
+    async def _in_parts(self, verb: str, numbers: Sequence[int], items: bytes, *, as_well: bool = True) -> list[Told]:
+        """One FETCH, in halves where it is refused and `as_well` is set; raises ImapFailure where all are refused."""
+        self._refused, self._refusals = set(), 0
+        return await self._halved(verb, numbers, items, as_well)
+
+    async def _halved(self, verb: str, numbers: Sequence[int], items: bytes, as_well: bool) -> list[Told]:
+        try:
+            return await self.ask(verb, numbers, items)
+        except ImapFailure as failure:
+            self._pass_on(failure)
+            self._refusals += 1
+            if len(numbers) == 1 and failure.code != GONE:
+                self._refused.update(numbers)
+            if len(numbers) == 1 or not as_well or self._refusals > MOST_REFUSED:
+                self._refused.update(numbers if len(numbers) > 1 else ())
+                raise
+            refusal = failure
+        found: list[Told] = []
+        refused, middle = 0, len(numbers) // 2
+        for half in (numbers[middle:], numbers[:middle]):
+            try:
+                found += await self._halved(verb, half, items, as_well)
+            except ImapFailure as failure:
+                self._pass_on(failure)
+                refused += 1
+        if refused == 2:
+            raise refusal
+        return found
+
+    def _pass_on(self, failure: ImapFailure) -> None:
+        """Raise what is more than the refusal of this one question."""
+        lasts = failure.permanent or failure.code in BUSY or not self._session.connection.alive
+        if failure.error_type is not ErrorType.IMAP or lasts:
+            raise failure
+
+
+def _set(numbers: bytes | Sequence[int]) -> bytes:
+    if isinstance(numbers, bytes):
+        return numbers
+    return b"%d:%d" % (numbers[0], numbers[-1]) if isinstance(numbers, range) else uid_set(numbers)
