@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from tests.support.raw.mailbox import Message, expunge, fetch, store, words
+from tests.support.raw.mailbox import Message, chosen, expunge, fetch, store, words
 from tests.support.raw.server import SILENCE, Action, Gone, Line, RawServer
 
 LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
@@ -36,7 +36,7 @@ class RawImap(RawServer):
 
     phases = frozenset(
         {"greeting", "capability", "starttls", "handshake", "authenticate", "login", "list", "examine", "select"}
-        | {"status", "noop", "fetch", "idle", "idling", "done", "store", "expunge", "logout"}
+        | {"status", "noop", "fetch", "idle", "idling", "done", "store", "expunge", "copy", "move", "id", "logout"}
     )
 
     def __init__(
@@ -156,6 +156,11 @@ class RawImap(RawServer):
                 self._next_uid(session.folder)  # a UID is never used twice
                 expunge(self.folders.get(session.folder, []), argument)
                 await self.reply(session, verb, self._refresh(session) + done, tag)
+            case "copy" | "move":
+                self._copy(session, argument, move=verb == "move")
+                await self.reply(session, verb, (self._refresh(session) if verb == "move" else b"") + done, tag)
+            case "id":
+                await self.reply(session, verb, b"* ID NIL\r\n" + done, tag)
             case "idle":
                 await self._idle(session, tag)
             case "logout":
@@ -196,6 +201,14 @@ class RawImap(RawServer):
             f"{tag.decode()} OK [{'READ-WRITE' if verb == 'select' else 'READ-ONLY'}] done\r\n"
         )
         await self.reply(session, verb, text.encode(), tag)
+
+    def _copy(self, session: Session, argument: str, move: bool) -> None:
+        uids, _, name = argument.partition(" ")
+        for _, message in chosen(session.view, uids, uid=True):
+            self.put(message.raw, words(name)[0], message.internaldate)
+            if move:
+                self._next_uid(session.folder)
+                self.folders[session.folder].remove(message)
 
     def _refresh(self, session: Session) -> bytes:
         """Show the open folder as it is now."""

@@ -21,11 +21,27 @@ class Message:
     flags: set[str] = field(default_factory=set)
 
 
-def fetch(view: Sequence[Message], argument: str, uid: bool) -> bytes:
-    """The FETCH responses for `argument`: a set of messages and the items wanted of them."""
+@dataclass
+class Asked:
+    """One message of a FETCH, and what is told of it. `alone`: no other was asked for; `place`: in the answer."""
+
+    number: int
+    message: Message
+    items: str
+    parts: list[bytes]
+    place: int
+    alone: bool
+
+    def line(self, *parts: bytes) -> bytes:
+        return b"* %d FETCH (%s)\r\n" % (self.number, b" ".join(parts or self.parts))
+
+
+def asked(view: Sequence[Message], argument: str, uid: bool) -> list[Asked]:
+    """What `argument` asks for: a set of messages and the items wanted of them."""
     numbers, _, items = argument.partition(" ")
-    lines = []
-    for number, message in chosen(view, numbers, uid):
+    wanted = chosen(view, numbers, uid)
+    found = []
+    for place, (number, message) in enumerate(wanted):
         parts = [b"UID %d" % message.uid] if uid or re.search(r"\bUID\b", items) else []
         if "INTERNALDATE" in items:
             parts.append(b'INTERNALDATE "%s"' % message.internaldate.strftime("%d-%b-%Y %H:%M:%S %z").encode())
@@ -34,8 +50,13 @@ def fetch(view: Sequence[Message], argument: str, uid: bool) -> bytes:
         if "RFC822.SIZE" in items:
             parts.append(b"RFC822.SIZE %d" % len(message.raw))
         parts += [_body(message.raw, section) for section in SECTION.finditer(items)]
-        lines.append(b"* %d FETCH (%s)\r\n" % (number, b" ".join(parts)))
-    return b"".join(lines)
+        found.append(Asked(number, message, items, parts, place, len(wanted) == 1))
+    return found
+
+
+def fetch(view: Sequence[Message], argument: str, uid: bool) -> bytes:
+    """The FETCH responses for `argument`."""
+    return b"".join(one.line() for one in asked(view, argument, uid))
 
 
 def store(view: Sequence[Message], argument: str, uid: bool) -> bytes:

@@ -118,8 +118,9 @@ class Reading(ABC):
                 raise
             if not self.exists:  # some know no `*` where there is nothing
                 return []
-            uids = [uid for uid in await self.newest_uids(max(1, self._at_most(uidnext))) if uid >= uidnext]
-        return await self.fetch_uids(uids)
+        # By their numbers a range can be halved: the last message of n:* is always one of them.
+        most = max(FIRST_BATCH, self._at_most(uidnext))
+        return [row for row in await self.fetch_range(self.exists - most + 1, self.exists) if row.uid >= uidnext]
 
     async def _fetch(self, verb: str, numbers: Sequence[int]) -> list[Row]:
         return self._keep(await self._fetcher.rows(verb, numbers))

@@ -124,11 +124,11 @@ class Fetcher(Parts):
         answers, refusal = await self._known(verb, numbers)
         if refusal is not None and several and not (answers or found.rows):
             raise refusal
-        known = {one.seq if verb == "FETCH" else one.uid: one for one in answers if one.uid}
+        known = {one.seq if verb == "FETCH" else one.uid: one for one in answers if one.uid is not None}
         found.unread |= {sign * number for number in self._refused}
         unshown = [number for number in numbers if number not in known and number not in self._refused]
-        if verb == "FETCH" and unshown and await self._expunged() < len(unshown):
-            found.unread |= {sign * number for number in unshown}
+        if verb == "FETCH" and unshown and (gone := await self._one_by_one(unshown, known)):
+            found.unread |= {-number for number in gone} if await self._expunged() < len(gone) else set()
         await self._read([one for number in numbers if (one := known.get(number)) is not None], found)
 
     async def _known(self, verb: str, numbers: Sequence[int]) -> tuple[list[Told], ImapFailure | None]:
@@ -143,6 +143,13 @@ class Fetcher(Parts):
             if not (numbers := sorted(self._refused)):
                 break
         return answers, refusal
+
+    async def _one_by_one(self, numbers: Sequence[int], known: dict[int, Told]) -> list[int]:
+        """Ask for what is left out of an answer, the newest first; returns what is not told of even then."""
+        for number in sorted(numbers, reverse=True)[:MOST_ALONE]:
+            answers = await self._in_parts("FETCH", [number], ROW % SIZE)
+            known.update((one.seq, one) for one in answers if one.uid and one.seq == number)
+        return [number for number in numbers if number not in known]
 
     async def _expunged(self) -> int:
         """How many messages have gone of which the server had not told."""
@@ -174,9 +181,10 @@ class Fetcher(Parts):
 
     async def _alone(self, one: Told, several: bool) -> bytes | None:
         """The header of one message, read by itself; None where it cannot be."""
-        if (large := (one.size or 0) > MOST_WHOLE) and self._partial is False:
-            return b""  # it is no probe, and how much would come is not known
+        large = (one.size or 0) > MOST_WHOLE
         for section in (HEADERS, WHOLE) if several or large else (WHOLE,):
+            if large and self._partial is False:
+                break  # how much would come is not known
             partial = large or (section is WHOLE and (one.size or 0) > WHOLE.octets and self._partial is not False)
             try:
                 answers = await self.ask("UID FETCH", [one.uid or 0], b"(UID %b)" % section.item(partial))
@@ -188,7 +196,7 @@ class Fetcher(Parts):
                 return header_of(octets)
             if any(answer.is_readable for answer in answers):
                 return octets
-        return None
+        return b"" if large else None  # it is no probe
 
 
 def _of(uid: int | None, answers: Iterable[Told]) -> bytes:
