@@ -13,10 +13,10 @@ from pathlib import Path
 from bench import tables
 from bench.figures import replaced
 from bench.ground.stage import Stage, machine, stage, versions
-from bench.parts import cost, fleet, growth, short, sidebyside, sizes
+from bench.parts import cost, fleet, growth, short, sidebyside, sizes, views
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-PARTS = ("detection", "sizes", "cost", "growth", "fleet")
+PARTS = ("detection", "views", "sizes", "cost", "growth", "fleet")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,7 +58,7 @@ def main() -> int:
             return short.run(here)
     parts = arguments.part or PARTS
     sections = {}
-    if {*parts} - {"fleet"}:  # which has no rounds
+    if {*parts} - {"fleet", "views"}:  # of other rounds, or without
         sections["machine"] = tables.conditions(machine(), versions(), arguments.rounds)
     with ExitStack() as held:
         here = held.enter_context(stage())
@@ -81,6 +81,8 @@ def measured(part: str, here: Stage, api: str | None, arguments: argparse.Namesp
                 one for hold in arguments.hold for one in sidebyside.measure(here, running, hold, arguments.rounds)
             ]
         return {"detection": tables.detection(found), "wire": tables.wire(found), "process": tables.process(found)}
+    if part == "views":
+        return {"views": tables.views(views.measure(arguments.rounds))}
     if part == "sizes":
         return {"sizes": tables.sizes(sizes.measure(here, arguments.messages, arguments.rounds))}
     if part == "cost":

@@ -11,6 +11,7 @@ from bench.parts.cost import Flow, Start
 from bench.parts.fleet import STILL, Ran
 from bench.parts.sidebyside import OURS, PEERS, Measured
 from bench.parts.sizes import Sized
+from bench.parts.views import Viewed
 from tasks.mail.mailboxes.imap.polling import TIGHT_SECONDS
 
 MIB = 2**20
@@ -46,6 +47,17 @@ def wire(found: Iterable[Measured]) -> str:
         rows.append([who, f"{hold:g} s", connections, before, commands, waiting, imap, sent, smtp])
     head = ["check", "lands after", "connections", "IMAP commands to the hit", "in all", "a second while waiting"]
     return table([*head, "IMAP bytes up / down", "SMTP commands", "SMTP bytes up / down"], rows)
+
+
+def views(found: Iterable[Viewed]) -> str:
+    found = list(found)
+    rows = []
+    for server in dict.fromkeys(one.server for one in found):
+        group = [one for one in found if one.server == server]
+        times = [one.detection for one in group]
+        commands = sum(one.commands for one in group) / sum(one.waited for one in group)
+        rows.append([server, len(group), seconds(median(times)), seconds(max(times)), f"{commands:.2f}"])
+    return table(["server", "checks", "detection p50", "max", "IMAP commands a second while waiting"], rows)
 
 
 def process(found: Iterable[Measured]) -> str:

@@ -10,8 +10,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
-from tasks.mail.mailboxes.imap.polling import UNTOLD_SECONDS
+from tasks.mail.mailboxes.imap.mailbox import NEARLY, UNTOLD_SECONDS, Mailbox
 from tasks.mail.mailboxes.imap.reading import BATCH, MOST_WALKED
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
@@ -43,7 +42,7 @@ class Looks(Findings):
     async def look_at_selected(self, box: Mailbox, place: Place) -> None:
         """Look at the expected folder, which stays selected between the looks."""
         if box.selected == place.folder and (seen := self.seen.get(place.folder)):
-            untold = box.unfetched >= UNTOLD_SECONDS
+            untold = box.unfetched >= UNTOLD_SECONDS - NEARLY
             if untold and not box.news and (selected := await box.renewed(place.folder)) is not None:
                 await self.look_into(box, place, selected)
                 return

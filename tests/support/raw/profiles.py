@@ -34,7 +34,7 @@ class Profile:
 
     `folders`: with their special uses. `shows`: the commands that bring the view of the open folder up to date, and
     `silent`: without a word about it. `unknown`: verbs that it does not know. `before_id`: what it says to commands
-    that open a folder as long as it has not been told who asks. `empty_refused`: it refuses FETCH where there is nothing.
+    that open a folder as long as it has not been told who asks. `empty_refused`: no FETCH where there is nothing.
     `permanent`: PERMANENTFLAGS; `read_only` what SELECT says; `keeps`: STORE and EXPUNGE are answered, and not done.
     """
 

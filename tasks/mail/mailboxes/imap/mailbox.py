@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 
 ID = b'("name" "mail-loop-check")'
-RENEW_SECONDS = 5.0  # after so long a view is opened anew: some servers show nothing in it that has come since
-RENEW_TIMES = 20  # but only after so many times as long as it took
+UNTOLD_SECONDS = 5.0  # after so long nobody relies on a server to tell of new messages, nor on its view of a folder
+NEARLY = 0.5  # seconds by which that may be sooner, where there is a look in any case
+RENEW_TIMES = 20  # a view is opened anew only after so many times as long as that took
 
 
 class Mailbox(Changes):
@@ -114,7 +115,7 @@ class Mailbox(Changes):
     @property
     def may_renew(self) -> bool:
         """Whether the folder was opened long enough ago to be opened anew."""
-        return time.monotonic() - self._opened_at >= max(RENEW_SECONDS, RENEW_TIMES * self._took)
+        return time.monotonic() - self._opened_at >= max(UNTOLD_SECONDS - NEARLY, RENEW_TIMES * self._took)
 
     async def renewed(self, folder: str) -> Selected | None:
         """The open folder opened anew, as it is now; None where it is too soon for that."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.mailbox import UNTOLD_SECONDS, Mailbox
 
 # Seconds between two looks of the tight phase, and the factor by which they grow: a message is seen after half of one.
 FIRST_STEP, LONGEST_STEP, GROWTH = 0.02, 0.08, 1.5
@@ -13,7 +13,6 @@ TIGHT_SECONDS = 3.0
 SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
 POLL_SECONDS = 2.5  # between two looks on a server without IDLE: each second one opens the view anew
 JUNK_SECONDS = 1.0  # between two looks at the junk folder in the tight phase, and a slice of IDLE later
-UNTOLD_SECONDS = 5.0  # after so long a look does not rely on a server to tell of new messages
 SOON = 1.0  # a look aside that is due within so many seconds is done with the one that is done now
 FIRST_SWEEP = 5.0  # seconds until all other folders are looked at for the first time; the interval then doubles
 
