@@ -55,6 +55,8 @@ def expected(stage: str, fault: str) -> Expected:
     """What the contracts say of a fault that lasts, in a stage without which there is no look."""
     if fault == HARMLESS or (stage == "LIST" and fault in REFUSALS):
         return delivered()
+    if (stage, fault) == ("EXAMINE", "BAD"):  # it may not know the command: SELECT shows the folder as well
+        return delivered()
     kind = KINDS.get(fault, ErrorType.IMAP)
     if stage == "greeting" and fault == "lines without end":
         return unread("tls", kind)  # the first of them is a greeting
@@ -108,7 +110,8 @@ def _passing() -> Iterator[Cell]:
             action = _action(stage, fault)
             script = {phase: [DEFAULT, action] if stage == "CAPABILITY" else [action]}
             final = must.error_type is ErrorType.AUTH
-            connections = 1 if final else None if fault in SILENT else 2
+            asked_again = (stage, fault) == ("FETCH", "NO")  # in another way, on the same connection
+            connections = 1 if final or asked_again else None if fault in SILENT else 2
             yield _cell(stage, f"{fault}, once", must if final else delivered(), script, connections=connections)
 
 

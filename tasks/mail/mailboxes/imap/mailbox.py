@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
 
 
+UNKNOWN = re.compile(r"un(?:known|supported|recogni[sz]ed)|not (?:supported|implemented|recogni[sz]ed)", re.IGNORECASE)
 ID = b'("name" "mail-loop-check")'
 UNTOLD_SECONDS = 5.0  # after so long nobody relies on a server to tell of new messages, nor on its view of a folder
 NEARLY = 0.5  # seconds by which that may be sooner, where there is a look in any case
@@ -211,7 +213,8 @@ class Mailbox(Changes):
         try:
             return await ask()
         except ImapFailure as failure:
-            if self._introduced or failure.permanent or not self.alive or "ID" not in self._session.capabilities:
+            wanted = "ID" in self._session.capabilities or "unsafe login" in failure.text.lower()
+            if self._introduced or failure.permanent or not (wanted and self.alive):
                 raise
         self._introduced = True
         with suppress(ImapFailure):  # whatever it says to that, the next answer tells
@@ -227,7 +230,7 @@ class Mailbox(Changes):
             try:
                 return await ask(verb, self._name(folder), about=f"{verb} of {folder!r}")
             except ImapFailure as failure:
-                if not failure.bad:
+                if not ((failure.bad or UNKNOWN.search(failure.text)) and self.alive):
                     raise
                 unknown = failure
             try:

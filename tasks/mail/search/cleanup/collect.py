@@ -111,6 +111,6 @@ def _spared(box: Mailbox) -> Iterator[str]:
 def _stuck(box: Mailbox) -> Iterator[str]:
     for folder in sorted(box.stuck):
         yield (
-            f"Probes pile up in {folder}, for the server keeps them though they were to be deleted: see whether the "
-            "login may change that folder, or have it only read (imap.delete_after_check: false)."
+            f"Probes pile up in {folder}: they could not be deleted, for it is read-only to this login, or keeps all; "
+            "let it delete, or set imap.delete_after_check to false."
         )
