@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
 from tasks.mail.mailboxes.imap.mailbox import NEARLY, UNTOLD_SECONDS, Mailbox
-from tasks.mail.mailboxes.imap.reading import BATCH, MOST_WALKED
+from tasks.mail.mailboxes.imap.reading import BATCH, FIRST_BATCH, MOST_WALKED
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import Placement
@@ -53,6 +53,12 @@ class Looks(Findings):
             await self._catch_up(box, place, seen)
         else:
             await self.examine(box, place)
+
+    async def read_again(self, box: Mailbox, place: Place) -> None:
+        """Ask once more for what could not be read in the open folder: some servers have it a little later."""
+        uids = sorted(uid for folder, uid in box.unreadable if folder == place.folder and uid > 0)
+        if uids and box.selected == place.folder and (seen := self.seen.get(place.folder)):
+            await self._take(box, place, seen, await box.fetch_uids(uids[-FIRST_BATCH:]))
 
     async def look_aside(self, box: Mailbox, place: Place) -> None:
         """Look at another folder, if STATUS says that there is something new."""

@@ -147,6 +147,8 @@ class Search(Moves):
                 self.begin_sweep(others)
             self.junk_folder = junk.folder if junk else ""
             await self.look_at_selected(box, expected)
+            if not self.detected and sweep:
+                await self.read_again(box, expected)
             if not self.detected and junk and (last or pace.junk_is_due()):
                 await self.look_aside(box, junk)
             if not self.detected and (self.due or last):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,7 +17,7 @@ from tests.support.checks.many_loops import loops
 from tests.support.checks.rounds import SHORT, SOON, Relay, Round, assert_found, letter, notes
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
 from tests.support.raw.imap import Session
-from tests.support.raw.mailbox import Message
+from tests.support.raw.mailbox import Asked, Message
 from tests.support.raw.profiles import (
     COMMON,
     DEAF,
@@ -25,6 +26,7 @@ from tests.support.raw.profiles import (
     Profile,
     Tell,
     World,
+    as_it_is,
     blank_line,
     dated,
     empty_but_first,
@@ -129,9 +131,11 @@ def spoilt(raw: bytes) -> bytes:
     return SPOILT + b"\r\n" + raw
 
 
-@pytest.mark.parametrize(
-    "tell", [blank_line, without_octets, refuses(b"X-Mail-Loop-Id", "[SERVERBUG] cannot read", "")]
-)
+UNREADABLE = [blank_line, without_octets, refuses(b"X-Mail-Loop-Id", "[SERVERBUG] cannot read")]
+UNREADABLE += [refuses(b"X-Mail-Loop-Id", "[SERVERBUG] cannot read", "")]
+
+
+@pytest.mark.parametrize("tell", UNREADABLE)
 @pytest.mark.parametrize("others", [0, 3])
 async def test_a_probe_that_is_never_shown_is_not_lost(tell: Tell, others: int) -> None:
     async with at(Profile(tell=tell), others) as (way, mailbox):
@@ -140,6 +144,28 @@ async def test_a_probe_that_is_never_shown_is_not_lost(tell: Tell, others: int) 
     assert (result.status, result.outcome) == (Status.ERROR, Outcome.UNVERIFIED)
     assert (result.stage, result.error_type) == ("search", ErrorType.IMAP)
     assert "could not be read" in result.sentence
+
+
+async def test_a_probe_that_is_shown_a_little_later_is_found_then() -> None:
+    """Not only in the look at the end."""
+    begun = time.monotonic()
+
+    def tell(one: Asked) -> Iterable[bytes]:
+        return as_it_is(one) if time.monotonic() > begun + 2.0 else blank_line(one)
+
+    async with at(Profile(tell=tell), 3) as (way, _):
+        assert_found(await way.check())
+        begun = time.monotonic()
+        async with asyncio.timeout(SOON), together(3):
+            results = await asyncio.gather(*map(check, loops(way, 3)))
+    assert [result.outcome for result in results] == [Outcome.DELIVERED] * 3
+
+
+@pytest.mark.parametrize("tell", UNREADABLE[:3])
+async def test_what_is_never_shown_makes_none_that_share_a_session_lost(tell: Tell) -> None:
+    async with at(Profile(tell=tell), 3) as (way, _), asyncio.timeout(SOON), together(3):
+        results = await asyncio.gather(*map(check, loops(way, 3, SHORT, timeout=5.0)))
+    assert [result.outcome for result in results] == [Outcome.UNVERIFIED] * 3
 
 
 @pytest.mark.parametrize("what", ["", "BODY", "<0."])

@@ -128,9 +128,12 @@ class Reading(ABC):
     def _keep(self, found: Found) -> list[Row]:
         """The rows by UID; what could not be read is noted, for as long as it cannot be."""
         folder = self.selected or ""
-        self._unreadable -= {(folder, number) for row in found.rows.values() for number in (row.uid, -row.seq)}
+        self._was_read({(folder, number) for row in found.rows.values() for number in (row.uid, -row.seq)})
         self._unreadable |= {(folder, number) for number in found.unread}
         return [replace(row, headers=readable_part(row.headers)) for _, row in sorted(found.rows.items())]
+
+    def _was_read(self, messages: Unreadable) -> None:
+        self._unreadable -= messages
 
     def _fetching(self) -> None:
         self._session.connection.news = False

@@ -9,6 +9,7 @@ from typing import Protocol
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.pool.cache import View
+from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.header import Row
@@ -39,6 +40,10 @@ class Wire(Mailbox):
     @property
     def writable(self) -> bool:
         return self.selected is not None and self._writable
+
+    def forgive(self, messages: Unreadable) -> None:
+        """One of the waiters has read them himself."""
+        self._was_read({one for one in messages if one[1] > 0})
 
     async def open_folder(self, stage: str, verb: str, folder: str) -> Selected:
         return await self._select(stage, verb, folder)

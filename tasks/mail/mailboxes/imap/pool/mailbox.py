@@ -40,7 +40,6 @@ class SharedMailbox(Mailbox):
         self._known = 0  # the UID up to which he has taken what there is
         self._wake = asyncio.Event()
         self._examined: set[str] = set()
-        self._renewing = False
 
     @classmethod
     async def join(cls, shared: SharedSession, config: ImapConfig, until: float, probe_id: str) -> SharedMailbox:
@@ -101,15 +100,16 @@ class SharedMailbox(Mailbox):
     def unreadable(self) -> Unreadable:
         return super().unreadable | self._shared.box.unreadable
 
+    def _was_read(self, messages: Unreadable) -> None:
+        super()._was_read(messages)
+        self._shared.box.forgive(messages)
+
     async def renewed(self, folder: str) -> Selected | None:
         """Once for all: who comes when another one has had it opened anew sees what is there now."""
         if not self._shared.box.may_renew:
             return None
-        self._renewing = True
-        try:
-            selected = await self.examine(folder)
-        finally:
-            self._renewing = False
+        self._examined.discard(folder)  # as if he had come just now
+        selected = await self.examine(folder)
         self._told = False  # what nobody tells of is asked for
         return selected
 
@@ -221,17 +221,16 @@ class SharedMailbox(Mailbox):
         share, shared = self._share, self._shared
         self.selected = self._view = share.place = None
         is_first = verb == "EXAMINE" and folder not in self._examined and not shared.jobs.is_alone(share)
-        is_again = self._renewing
 
         async def run() -> Selected:
-            # Who comes to a folder that is open already sees it as it is now; later he wants it opened anew.
+            # Who comes to a folder that was opened just now sees it as it is; later he wants it opened anew.
             open_already = shared.box.selected == folder and not shared.box.writable and folder in shared.views
-            if open_already and (is_first or (is_again and not shared.box.may_renew)):
+            if open_already and is_first and not shared.box.may_renew:
                 view = await shared.look(folder, None)
                 return replace(view.opened, exists=view.exists)
             return await shared.open(stage, verb, folder)
 
-        selected = await share.do(stage, verb, (verb, folder, is_first, is_again), run)
+        selected = await share.do(stage, verb, (verb, folder, is_first), run)
         self._examined.add(folder)
         self.selected, share.place, share.writable = folder, (folder, selected.uidvalidity), verb == "SELECT"
         self._known = selected.uidnext or 0
