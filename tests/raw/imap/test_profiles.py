@@ -218,6 +218,31 @@ async def test_the_receiving_half_alone_reads_what_is_not_shown_at_first(tell: T
     assert result.copies == 1
 
 
+WRONG = {
+    "a part of a part": r"<0\.",
+    "the size, and a part of a part": r"RFC822\.SIZE|<0\.",
+    "the date": "INTERNALDATE",
+    "fields by name": r"HEADER\.FIELDS",
+    "several at once": "^[0-9]+[,:](?![0-9*]*:)",
+    "all from one on": r":\*",
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize("others", [0, 5])
+async def test_what_a_server_takes_for_wrong_is_asked_for_in_another_way(what: str, others: int) -> None:
+    """Whether the probe is there at once, or comes while it is waited for; and it is deleted."""
+
+    async def one(seconds: float) -> tuple[LoopResult, int]:
+        async with at(Profile(wrong=WRONG[what]), others) as (way, mailbox):
+            way.later(seconds)
+            return await way.check(timeout=5.0), len(mailbox.messages)
+
+    for result, left in await asyncio.gather(one(0.0), one(0.4)):
+        assert_found(result)
+        assert left == others
+
+
 async def test_a_huge_message_on_a_server_without_partial_fetch_is_passed_over() -> None:
     """How much would come is known by its size; it is no probe, and no reason for doubt."""
     async with at(Profile(tell=no_partial)) as (way, mailbox):

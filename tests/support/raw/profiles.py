@@ -5,6 +5,7 @@ They are played, not copied: each has what FIELD reports, public bug reports and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,8 +35,9 @@ class Profile:
 
     `folders`: with their special uses. `shows`: the commands that bring the view of the open folder up to date, and
     `silent`: without a word about it. `unknown`: verbs that it does not know. `before_id`: what it says to commands
-    that open a folder as long as it has not been told who asks. `empty_refused`: no FETCH where there is nothing.
-    `permanent`: PERMANENTFLAGS; `read_only` what SELECT says; `keeps`: STORE and EXPUNGE are answered, and not done.
+    that open a folder as long as it has not been told who asks. `wrong`: a pattern of what it does not understand in
+    the arguments of FETCH. `empty_refused`: no FETCH where there is nothing. `permanent`: PERMANENTFLAGS. `read_only`:
+    what SELECT says. `keeps`: STORE and EXPUNGE are answered, and not done.
     """
 
     capabilities: str = COMMON
@@ -44,6 +46,7 @@ class Profile:
     silent: bool = False
     tell: Tell = as_it_is
     unknown: frozenset[str] = frozenset()
+    wrong: str = "a^"
     before_id: bytes = b""
     empty_refused: bool = False
     permanent: str | None = None
@@ -92,7 +95,7 @@ class World(RawImap):
         told = b""
         if "fetch" in self.profile.shows and self.profile.silent:
             session.view = list(self.folders[session.folder])
-        if self.profile.empty_refused and not session.view:
+        if re.search(self.profile.wrong, argument) or (self.profile.empty_refused and not session.view):
             return tag + b" BAD The specified message set is invalid.\r\n"
         try:
             for one in asked(session.view, argument, uid):

@@ -78,9 +78,9 @@ class Fetcher(Parts):
             except ImapFailure as failure:
                 self._pass_on(failure)
                 refusal = failure
-        sizes = [one for one in await self.ask("UID FETCH", [uid], b"(UID %b)" % SIZE) if one.uid == uid]
+        known, unknown = await self._known("UID FETCH", [uid])
         found = b""
-        if sizes and (sizes[0].size or 0) <= MOST_WHOLE:
+        if unknown is not None or any((one.size or 0) <= MOST_WHOLE for one in known if one.uid == uid):
             found = _of(uid, await self.ask("UID FETCH", [uid], b"(UID %b)" % section.item(partial=False)))
         if not found and refusal is not None:
             raise refusal
