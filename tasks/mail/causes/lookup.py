@@ -48,7 +48,7 @@ APOSTROPHE = re.compile("['\u2019]")
 # What differs from host to host and from ticket to ticket: it says nothing, and may look like words that do.
 NOISE = re.compile(
     r"""https?:\s?//\S* | <[^<>]*> | \[[^][]*\] | \S+@\S+ | \b\d{1,3}(?:\.\d{1,3}){3}\b | [0-9a-f:]*::[0-9a-f:]*
-      | \#?\b[245]\.\d{1,3}\.\d{1,3}\b | \b(?:[a-z0-9_-]+\.)+[a-z]{2,}\b""",
+      | \#?\b[245]\.\d{1,3}\.\d{1,3}\b | \b(?:[a-z0-9_-]+\.)+[a-z]{2,}\b | \b(?:[A-Z0-9-]+\.)+[A-Z]{2,}(?![.\w])""",
     re.VERBOSE,
 )
 

@@ -6,9 +6,8 @@ from tasks.mail.causes.phrases import HELLO, MAIL, Row
 from tasks.mail.model.cause import Cause
 
 SENDER = (
-    Row(
-        Cause.POLICY, MAIL, ("RESOLVER RST", "delivery restriction*", "authenticated by organi*")
-    ),  # Exchange, of recipients that take no mail from outside their organisation.
+    # Exchange, of recipients that take no mail from outside their organisation.
+    Row(Cause.POLICY, MAIL, ("RESOLVER RST", "delivery restriction*", "authenticated by organi*")),
     Row(Cause.REPUTATION, MAIL, ("mail/email directly to", "directly to our servers")),  # from a dynamic address
     Row(
         Cause.ACCOUNT_DISABLED,

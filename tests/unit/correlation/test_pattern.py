@@ -42,6 +42,16 @@ OUTCOMES: dict[str, dict[str, Any]] = {
         "error_type": "auth_error",
         "error_msg": "535 5.7.8 Bad credentials",
     },
+    "put-off": {
+        "status": "error",
+        "outcome": "deferred",
+        "leg": "smtp",
+        "stage": "auth",
+        "error_type": "auth_error",
+        "error_msg": "454 4.7.0 Temporary authentication failure",
+        "cause": "login_unavailable",
+        "who_acts": "whoever runs A",
+    },
     "down": {
         "status": "error",
         "outcome": "unsent",
@@ -209,6 +219,12 @@ def grid(*rows: str) -> dict[str, str]:
             "A itself fails in all 2 of its loops (at auth: 535 5.7.8 Bad credentials): "
             "check its user name and password",
             id="a login",
+        ),
+        pytest.param(
+            grid("put-off put-off", "ok ok"),
+            "A itself fails in all 2 of its loops (at auth: 454 4.7.0 Temporary authentication failure): "
+            "whoever runs A must act",
+            id="a login that the password is not to blame for",
         ),
         pytest.param(
             grid("down ok", "ok ok"),
