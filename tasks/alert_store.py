@@ -18,7 +18,6 @@ from prefect.events.filters import (
     EventResourceFilter,
 )
 
-from tasks.alerts.message import UNSCHEDULED
 from tasks.alerts.rules import Rule
 from tasks.alerts.state import Pending, Standing
 
@@ -100,14 +99,14 @@ async def was_taken(client: PrefectClient, event: str) -> bool:
     return bool((await client.read_events(executed, limit=1)).events)
 
 
-async def was_refused(client: PrefectClient, event: str) -> bool:
-    """Whether it tried, and the channel did not take the call; not where there was no call to be made."""
+async def refusal(client: PrefectClient, event: str) -> str | None:
+    """Why it did not, where it tried."""
     failed = EventFilter(
         event=EventNameFilter(name=["prefect.automation.action.failed"]),
         related=EventRelatedFilter(id=[f"prefect.event.{event}"]),
     )
-    found = (await client.read_events(failed, limit=MOST_EVENTS)).events
-    return any(UNSCHEDULED not in str(one.payload.get("reason")) for one in found)
+    found = (await client.read_events(failed, limit=1)).events
+    return str(found[0].payload.get("reason")) if found else None
 
 
 async def last_check(client: PrefectClient, loop: str, labels: Mapping[str, Any]) -> datetime | None:

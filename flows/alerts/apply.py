@@ -146,7 +146,7 @@ async def show(say: Say) -> None:
         lines = [*await _outages(client), *await silences(client, rules, value.get("automations", {}))]
         for line in lines:
             say(line)
-        if not any(line.startswith("called: ") for line in lines):
+        if not any(line.startswith(("called: ", "being called: ")) for line in lines):
             say("nobody has been called for anything that goes on")
 
 

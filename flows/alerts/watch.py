@@ -12,7 +12,8 @@ from prefect.events import Event, RelatedResource
 from prefect.events.schemas.events import ReceivedEvent
 
 from flows.prefect_api.events import events
-from tasks.alert_store import RULE, ids_of, last_watched, resource, silent_in, told_by, was_refused, was_taken, watched
+from tasks.alert_store import RULE, ids_of, last_watched, refusal, resource, silent_in, told_by, was_taken, watched
+from tasks.alerts.message import UNSCHEDULED
 from tasks.alerts.rules import Rule
 from tasks.alerts.silence import UNWATCHED, needed, span_for
 from tasks.mail.model.durations import duration
@@ -125,4 +126,10 @@ async def _told(client: PrefectClient, rule: str, channel: str, loop: str, event
     what = f"{loop} is silent since {since} (rule {rule})"
     if await was_taken(client, str(event.id)):
         return f"called: {what}"
-    return f"not called, for {channel} has not taken it: {what}" if await was_refused(client, str(event.id)) else None
+    match await refusal(client, str(event.id)):
+        case None:
+            return f"being called: {what}"
+        case reason if UNSCHEDULED in reason:
+            return None
+        case _:
+            return f"not called, for {channel} has not taken it: {what}"

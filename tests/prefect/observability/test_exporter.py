@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
+from flows.alerts.loops import intervals
 from flows.loop_matrix import loop_matrix
 from flows.prefect_api.check_runs import Sightings
 from flows.prefect_api.events import EVENTS
@@ -177,6 +181,66 @@ async def test_what_a_failed_read_had_read_is_not_lost(
             await sightings.read()
         assert api.reached.is_set()
     assert [one.result for one in await read_until(sightings, name, 2)] == results
+
+
+async def test_an_event_tells_which_deployment_has_scheduled_its_run_and_none_where_somebody_has_started_it(
+    server: str, records: Records, name: str
+) -> None:
+    sightings = Sightings(now)
+    await sightings.read()
+    by = {"prefect.resource.id": "prefect.deployment.its-id", "prefect.resource.role": "deployment"}
+    scheduled = {"prefect.resource.id": "prefect.tag.auto-scheduled", "prefect.resource.role": "tag"}
+    for token, related in (("1", [scheduled, by]), ("2", [by]), ("3", [])):
+        resource = {"prefect.resource.id": f"mail-loop.loop.{name}"}
+        payload = made(name, token=token).model_dump(mode="json")
+        emit_event(CHECKED, resource=resource, payload=payload, related=related)
+    found = {one.result.token: one.deployment for one in await read_until(sightings, name, 3) if one.result}
+    assert found == {"1": "its-id", "2": None, "3": None}
+
+
+async def test_the_interval_of_a_loop_is_that_of_the_schedules_which_the_server_has_of_it(
+    server: str, name: str
+) -> None:
+    """What is switched off or paused counts as none, and neither do runs by hand."""
+    fortnight = IntervalSchedule(interval=timedelta(days=14))
+    quarters, half_hours = CronSchedule(cron="*/15 * * * *", timezone="Europe/Berlin"), timedelta(minutes=30)
+    smtp = {"host": "relay.example.org", "from_addr": "a@b.test", "to_addr": "c@d.test", "subject_prefix": "[x]"}
+    imap = {"host": "imap.example.net", "username": "u", "password_secret": "s"}
+    inside = {"name": f"{name}-fleet", "loops": {f"{name}-inside": {"smtp": smtp, "imap": imap}}}
+    made: list[tuple[str, str, Any, dict[str, Any]]] = [
+        ("mail-loop-check", "quarters", quarters, {}),
+        ("mail-loop-check", "off", quarters, {"active": False}),
+        ("mail-loop-check", "paused", quarters, {"paused": True}),
+        ("mail-loop-check", "own", fortnight, {"schedule_parameters": {"name": f"{name}-other"}}),
+        ("inbound-check", "rule", RRuleSchedule(rrule="FREQ=MINUTELY;INTERVAL=30", timezone="UTC"), {}),
+        ("fleet-check", "fleet", fortnight, inside),
+        ("fleet-check", "elsewhere", fortnight, {"files": ["/nowhere/loops.yaml"]}),
+    ]
+    ids: dict[str, UUID] = {}
+    async with get_client() as client:
+        for flow, short, schedule, more in made:
+            own = more.pop("schedule_parameters", {})
+            start = DeploymentScheduleCreate(schedule=schedule, active=more.pop("active", True), parameters=own)
+            ids[short] = await client.create_deployment(
+                await client.create_flow_from_name(flow),
+                name=f"{name}-{short}",
+                schedules=[start],
+                paused=more.pop("paused", False),
+                parameters={"name": f"{name}-{short}"} | more,
+            )
+        try:
+            found = await intervals(client, now())
+        finally:
+            for one in ids.values():
+                await client.delete_deployment(one)
+    mine = {loop.removeprefix(f"{name}-"): time for loop, time in found.loops.items() if loop.startswith(name)}
+    assert mine == {
+        "quarters": timedelta(minutes=15),
+        "other": timedelta(days=14),
+        "rule": half_hours,
+        "inside": timedelta(days=14),
+    }
+    assert found.groups[str(ids["elsewhere"])] == timedelta(days=14)
 
 
 async def test_a_matrix_is_told_loop_by_loop(server: str, name: str) -> None:
