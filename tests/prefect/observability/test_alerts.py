@@ -26,12 +26,13 @@ from flows.alerts.automations import PREFIX
 from flows.alerts.loops import known_loops
 from flows.cli.serve import WORKER, serve
 from flows.prefect_api.connection import at
+from flows.prefect_api.events import events
 from flows.server import processes
 from flows.server.login import known
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.setup import crash_automation
 from flows.setup.bootstrap import ROOT
-from tasks.alert_store import RULES, STATE, last_watched, write
+from tasks.alert_store import RULES, STATE, last_watched, silent_in, told_by, write
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of
 from tasks.alerts.rules import Alerts
@@ -422,12 +423,20 @@ async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_cal
         assert "No good check of deserted has come within 1m" in pager.texts[-1]
         # The server writes down in its own time what became of a call.
         await until(lambda: are_shown("called: deserted is silent since "), "the call is not shown")
+        assert await triggered() == {"deserted", "resting"}  # of which one was no call
         with worker(ground.home, ground.port, "deserted"):
             await pager.rings("deserted", ["silent", "recovered"], seconds=120.0)
         await until(are_shown, "the call is still shown")
     assert [pager.calls(loop) for loop in ("by-hand", "resting", "hourly", "production", "staging")] == [[]] * 5
     async with get_client() as client:
         await client.delete_variable_by_name(RULES)
+
+
+async def triggered() -> set[str]:
+    """The loops that the server has found silent."""
+    async with get_client() as client:
+        ids = (await applying.in_force(client))["automations"]["silent"]["pager"]
+        return {silent_in(event) async for event in events(client, told_by(ids))}
 
 
 async def are_shown(*beginnings: str) -> bool:
