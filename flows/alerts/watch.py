@@ -76,7 +76,7 @@ async def doubts(name: str, rule: Rule, schedules: Schedules, *, all_known: bool
             f"{f'after {span}' if span else 'never'}; "
             f"give it a rule of its own with loops: [{', '.join(loops[:NAMED])}] and within: {_span(TIMES * gap)}"
         )
-    return [one_line(text, None) for text in found]
+    return [one_line(f"note: {text}", None) for text in found]
 
 
 def _resource_of(deployment: str) -> dict[str, str]:

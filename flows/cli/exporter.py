@@ -26,7 +26,7 @@ from flows.server.metrics_http import application, listening
 from tasks.mail.model.errors import ConfigError, describe_os_error
 from tasks.metrics.collector import Board
 
-FIRST_SECONDS = 600.0  # that the first read may take: it asks for each loop
+FIRST_SECONDS = 600.0  # that the first read may take, for it asks for each loop, and one of all schedules
 READ_SECONDS = 60.0
 SCHEDULES_SECONDS, SCHEDULES_REST = 30.0, 50  # between two reads of the schedules, and so many times what one took
 STALE_READS = 3
@@ -96,12 +96,12 @@ async def _read_on(board: Board, url: str, textfile: Path | None, interval: floa
         begun, before, trouble = time.monotonic(), trouble, ""
         try:
             with own_login():  # each time anew: a server of ours that is started later has one, too
+                if begun >= schedules_due:
+                    async with asyncio.timeout(FIRST_SECONDS), impatient_client() as client:
+                        board.scheduled(await intervals(client, _now()))
+                    took = time.monotonic() - begun
+                    schedules_due = begun + max(SCHEDULES_SECONDS, SCHEDULES_REST * took)
                 async with asyncio.timeout(limit):
-                    if begun >= schedules_due:
-                        async with impatient_client() as client:
-                            board.scheduled(await intervals(client, _now()))
-                        took = time.monotonic() - begun
-                        schedules_due = begun + max(SCHEDULES_SECONDS, SCHEDULES_REST * took)
                     found = await sightings.read()
         except Exception as error:
             board.failed()

@@ -23,7 +23,7 @@ from prefect.settings import PREFECT_HOME, temporary_settings
 
 from flows.alerts import apply as applying
 from flows.alerts.automations import PREFIX
-from flows.alerts.loops import known_loops
+from flows.alerts.loops import intervals, known_loops
 from flows.cli.serve import WORKER, serve
 from flows.prefect_api.connection import at
 from flows.prefect_api.events import events
@@ -403,10 +403,15 @@ async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_cal
     said = await mail_loop("alerts", "apply", tmp_path / "alerts.yaml", **env)
     assert said[-1] == "in force: 3 rules, 2 channels"
     (hourly,) = [line for line in said if "hourly" in line]
-    assert hourly.startswith("rules.silent: within: 1m is too short for hourly, whose checks are due up to 1 h apart")
+    assert hourly.startswith(
+        "note: rules.silent: within: 1m is too short for hourly, whose checks are due up to 1 h apart"
+    )
     assert hourly.endswith("give it a rule of its own with loops: [hourly] and within: 3h")
     async with get_client() as client:
         await client.pause_deployment(resting)
+        due = (await intervals(client, datetime.now(UTC))).loops
+        assert (due["production"], due["hourly"]) == (timedelta(minutes=15), timedelta(hours=1))
+        assert not {"staging", "inbound", "resting", "by-hand"} & due.keys()
     async with (
         Api(ground.url) as api,
         Scene("deserted", "none", api) as scene,
