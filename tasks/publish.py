@@ -65,10 +65,22 @@ async def publish(
     except Exception as error:
         log.error("The artifact of %s could not be written: %s", result.loop, type(error).__name__)
         _keep(result)
-    loop = resource(result.loop)
     labels, spans = await called(result) if written else (labels_of(result), {})
+    announce(result, labels, spans)
+    return written
+
+
+def announce(result: LoopResult, labels: Mapping[str, str], spans: Mapping[str, str]) -> None:
+    """Send the events of a check: itself, for how long its loop may be silent, and the earlier probes that it tells."""
+    loop = resource(result.loop)
     try:
-        emit_checked(result, labels, spans)
+        emit_event(CHECKED, resource={**loop, **labels}, payload=result.model_dump(mode="json"))
+        for rule, span in spans.items():
+            emit_event(
+                watched(span),
+                resource=loop | {RULE: rule},
+                payload={"loop": result.loop, "sentence": result.sentence},
+            )
         for probe in result.counted_probes:
             emit_event(
                 ARRIVED,
@@ -80,16 +92,6 @@ async def publish(
             )
     except Exception as error:
         log.error("The event of %s could not be sent: %s", result.loop, type(error).__name__)
-    return written
-
-
-def emit_checked(result: LoopResult, labels: dict[str, str], spans: dict[str, str]) -> None:
-    """The event of a check, and for each rule that would miss the loop, for how long it may be silent: see called()."""
-    loop = resource(result.loop)
-    emit_event(CHECKED, resource=loop | labels, payload=result.model_dump(mode="json"))
-    told = {"loop": result.loop, "sentence": result.sentence}
-    for rule, span in spans.items():
-        emit_event(watched(span), resource=loop | {RULE: rule}, payload=told)
 
 
 def _sender(probe: EarlierProbe) -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import line
-from tasks.publish import emit_checked
+from tasks.publish import announce
 from tasks.tracing.export import traced
 
 SECONDS = 20.0
@@ -70,11 +70,9 @@ class Brief:
             heard(result)
         if self._asking is not None:
             await self._asking
-        labels, spans = (labels_of(result), {}) if self._concerns_nobody(result.loop) else await called(result)
-        try:
-            emit_checked(result, labels, spans)
-        except Exception as error:
-            log.error("The event of %s could not be sent: %s", result.loop, type(error).__name__)
+        nobody = self._concerns_nobody(result.loop)
+        labels, spans = (labels_of(result), {}) if nobody else await called(result)
+        announce(result, labels, spans)
         self.plain.append(result)
         await traced(result, config, told_at)
 
@@ -82,4 +80,4 @@ class Brief:
         """Whether a good check of the loop changes nothing: no outage is remembered, and no silence can end."""
         if self._rules is None or STATE.format(loop=loop) in self._remembered:
             return False
-        return not any(rule.when == "silent" and rule.holds_for(loop) for rule in self._rules)
+        return not any(rule.misses(loop) for rule in self._rules)
