@@ -387,8 +387,8 @@ async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_cal
 ) -> None:
     """With the rules of the examples, but for their 45 minutes: one is all that this waits.
 
-    A loop is checked by hand, one is due in an hour only, one has a schedule that is switched off, and one loses its
-    worker: that one alone is called for, and `alerts show` says so.
+    A loop is checked by hand, one is due in an hour only, one has a schedule that is switched off, and two lose their
+    worker, one of them within a fleet: they alone are called for, and `alerts show` says so.
     """
     example = (ROOT / "examples" / "alerts.yaml").read_text(encoding="utf-8")
     (tmp_path / "alerts.yaml").write_text(example.replace("45m", "1m"), encoding="utf-8")
@@ -415,23 +415,29 @@ async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_cal
     async with (
         Api(ground.url) as api,
         Scene("deserted", "none", api) as scene,
+        Scene("in-a-fleet", "none", api) as member,
         Scene("by-hand", "none", api) as by_hand,
     ):
         await deployment_on("deserted", schedules=every(30), parameters=scene.parameters())
+        await fleet_on("deserted", {"in-a-fleet": member.parameters()})
         (tmp_path / "by-hand.json").write_text(json.dumps(by_hand.parameters()), encoding="utf-8")
         checked_by_hand = asyncio.create_task(mail_loop("check", tmp_path / "by-hand.json", **env))
         with worker(ground.home, ground.port, "deserted") as running:
-            await until(lambda: is_watched("deserted"), "no check is run")
+            for loop in ("deserted", "in-a-fleet"):
+                await until(lambda loop=loop: is_watched(loop), f"no check of {loop} is run")  # type: ignore[misc]
             os.killpg(running.pid, signal.SIGKILL)
         assert (await checked_by_hand)[0].startswith("by-hand: ok (delivered)")
-        await pager.rings("deserted", ["silent"], seconds=180.0)
-        assert "No good check of deserted has come within 1m" in pager.texts[-1]
+        for loop in ("deserted", "in-a-fleet"):
+            await pager.rings(loop, ["silent"], seconds=180.0)
+        assert any("No good check of deserted has come within 1m" in text for text in pager.texts)
         # The server writes down in its own time what became of a call.
-        await until(lambda: are_shown("called: deserted is silent since "), "the call is not shown")
-        assert await triggered() == {"deserted", "resting"}  # of which one was no call
+        said_of = [f"called: {loop} is silent since " for loop in ("deserted", "in-a-fleet")]
+        await until(lambda: are_shown(*said_of), "the calls are not shown")
+        assert await triggered() == {"deserted", "in-a-fleet", "resting"}  # of which one was no call
         with worker(ground.home, ground.port, "deserted"):
-            await pager.rings("deserted", ["silent", "recovered"], seconds=120.0)
-        await until(are_shown, "the call is still shown")
+            for loop in ("deserted", "in-a-fleet"):
+                await pager.rings(loop, ["silent", "recovered"], seconds=120.0)
+        await until(are_shown, "the calls are still shown")
     assert [pager.calls(loop) for loop in ("by-hand", "resting", "hourly", "production", "staging")] == [[]] * 5
     async with get_client() as client:
         await client.delete_variable_by_name(RULES)
@@ -446,8 +452,8 @@ async def triggered() -> set[str]:
 
 async def are_shown(*beginnings: str) -> bool:
     """Whether these calls, and no others of these loops, are shown."""
-    loops = ("deserted", "resting", "hourly", "by-hand")
-    lines = [line for line in await shown() if "called" in line and any(loop in line for loop in loops)]
+    loops = ("deserted", "in-a-fleet", "resting", "hourly", "by-hand")
+    lines = sorted(line for line in await shown() if "called" in line and any(loop in line for loop in loops))
     return len(lines) == len(beginnings) and all(map(str.startswith, lines, beginnings))
 
 
@@ -455,6 +461,22 @@ async def shown() -> list[str]:
     said: list[str] = []
     await applying.show(said.append)
     return said
+
+
+async def fleet_on(pool: str, loops: dict[str, dict[str, Any]]) -> None:
+    """A fleet that is told briefly, on the work pool of a deployment."""
+    async with get_client() as client:
+        like = await client.read_deployment_by_name(f"mail-loop-check/{pool}")
+        inside = {name: {key: one[key] for key in ("smtp", "imap", "limits")} for name, one in loops.items()}
+        await client.create_deployment(
+            await client.create_flow_from_name("fleet-check"),
+            name=pool,
+            entrypoint="flows/fleet.py:fleet_check",
+            pull_steps=like.pull_steps,
+            work_pool_name=pool,
+            parameters={"name": "sites", "loops": inside, "brief": True},
+            schedules=every(30),
+        )
 
 
 def every(seconds: float) -> list[DeploymentScheduleCreate]:
