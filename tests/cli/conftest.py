@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tasks.sandbox import Sandbox
+from tests.support.first_start import FirstStart
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = 's3cret "quoted" \\ pässword'
@@ -44,6 +45,12 @@ Command = Callable[..., Awaitable[Ended]]
 async def box() -> AsyncIterator[Sandbox]:
     async with Sandbox(users={"monitor": PASSWORD}) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def private_home(first_start: FirstStart, tmp_path: Path) -> Path:
+    """The home of the private server of `mail_loop`, which has been started before."""
+    return first_start(tmp_path / "state" / "mail-loop")
 
 
 @pytest.fixture

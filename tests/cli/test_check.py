@@ -147,7 +147,7 @@ async def test_an_inbound_check_deletes_what_its_own_loop_sent_and_then_finds_no
 
 
 async def test_through_a_private_prefect_server_two_commands_share_it_and_leave_their_records(
-    box: Sandbox, mail_loop: Command, tmp_path: Path
+    box: Sandbox, mail_loop: Command, private_home: Path, tmp_path: Path
 ) -> None:
     """Without a configured server the command brings its own, ends it, and the run is in its database."""
 
@@ -161,9 +161,8 @@ async def test_through_a_private_prefect_server_two_commands_share_it_and_leave_
     assert {r["outcome"] for r in results} == {"delivered"}
     assert sorted(str(r["attempts"]) for r in results) == ["1", "1", "2"]
 
-    home = tmp_path / "state" / "mail-loop"
-    assert not (home / "server.json").exists()
-    with closing(sqlite3.connect(home / "prefect.db")) as database:
+    assert not (private_home / "server.json").exists()
+    with closing(sqlite3.connect(private_home / "prefect.db")) as database:
 
         def rows(query: str) -> list[tuple[str, ...]]:
             return sorted(database.execute(query).fetchall())
@@ -209,14 +208,13 @@ async def test_a_terminated_check_ends_at_once_with_3_and_leaves_no_server(
 
 
 async def test_a_verdict_survives_the_death_of_the_prefect_server(
-    box: Sandbox, mail_loop: Command, tmp_path: Path
+    box: Sandbox, mail_loop: Command, private_home: Path, tmp_path: Path
 ) -> None:
     """What was found counts, and is no error of the mail: the server is killed while the message is on its way."""
     box.play(Script(delay=4.0))
-    home = tmp_path / "state" / "mail-loop"
 
     def kill_the_server_once_the_message_is_sent() -> bool:
-        if "DATA" in box.commands and (server := processes.running(home, "server")) is not None:
+        if "DATA" in box.commands and (server := processes.running(private_home, "server")) is not None:
             os.killpg(server.pid, signal.SIGKILL)
             return True
         return False

@@ -143,12 +143,11 @@ async def test_stop_ends_nothing_where_nothing_of_ours_runs(mail_loop: Command) 
 
 
 async def test_stop_ends_the_private_server_of_a_killed_check_but_none_in_use(
-    box: Sandbox, mail_loop: Command, tmp_path: Path
+    box: Sandbox, mail_loop: Command, private_home: Path, tmp_path: Path
 ) -> None:
     """A check that was killed outright cannot end its server; one that still runs keeps its own."""
     box.play(Script(deliver_to=None))
     file = written(tmp_path, "office", config(box, limits__max_wait=600.0))
-    home = tmp_path / "state" / "mail-loop"
     stopped: list[asyncio.Task[Ended]] = []
 
     def stop_and_see() -> bool:
@@ -158,6 +157,6 @@ async def test_stop_ends_the_private_server_of_a_killed_check_but_none_in_use(
 
     await mail_loop("check", file, until=stop_and_see, number=signal.SIGKILL)
     assert stopped[0].result().out == "nothing of ours was running\n"
-    assert processes.running(home, "server") is not None
+    assert processes.running(private_home, "server") is not None
     assert (await mail_loop("stop")).out == "ended: server\n"
-    assert processes.running(home, "server") is None
+    assert processes.running(private_home, "server") is None

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from tests.cli.conftest import Command
+from tests.support.first_start import FirstStart
 
 
 def modes(home: Path) -> dict[str, int]:
@@ -14,8 +15,10 @@ def modes(home: Path) -> dict[str, int]:
     return {str(path): stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()}
 
 
-async def test_a_demo_that_is_kept_can_be_checked_again_until_it_is_ended(mail_loop: Command, tmp_path: Path) -> None:
-    home = tmp_path / "demo"
+async def test_a_demo_that_is_kept_can_be_checked_again_until_it_is_ended(
+    first_start: FirstStart, mail_loop: Command, tmp_path: Path
+) -> None:
+    home = first_start(tmp_path / "demo")
     try:
         shown = await mail_loop("demo", "--keep", "--home", home, warnings="ignore")
         assert shown.code == 0

@@ -57,6 +57,7 @@ async def test_so_is_that_of_a_failure(arguments: str, redirection: str, box: Sa
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.usefixtures("private_home")
 async def test_through_prefect_too(box: Sandbox, tmp_path: Path) -> None:
     """With files opened in place of none of the streams."""
     assert (await checked(box, tmp_path, "", "<&- >&- 2>&-")).code == 0
