@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Event
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -22,6 +22,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
 
 from tasks.mail.model.safe_text import one_line
+from tests.support.http_server import Quiet, listening
 
 STATUS = {0: "unset", 1: "ok", 2: "error"}
 COLUMNS = 40  # of a drawing
@@ -114,7 +115,7 @@ def collector(port: int = 0, **what: Any) -> Iterator[Collector]:
     """A collector on loopback, until the end of the block."""
     found = Collector(**what)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Taking(Quiet, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -130,19 +131,12 @@ def collector(port: int = 0, **what: Any) -> Iterator[Collector]:
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Said on stderr otherwise."""
-
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        found.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with listening(Taking, port) as at:
+        found.url = f"http://127.0.0.1:{at}"
         try:
             yield found
         finally:
             found.over.set()
-            server.shutdown()
-            thread.join()
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:

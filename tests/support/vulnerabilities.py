@@ -9,11 +9,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import trustme
+
+from tests.support.http_server import Quiet, listening
 
 # Of https://github.com/pypa/advisory-database
 OLD_JINJA2 = {
@@ -67,7 +69,7 @@ def source(folder: Path) -> Iterator[Source]:
         authority.issue_cert(host).configure_cert(made)
         return made
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answering(Quiet, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_CONNECT(self) -> None:
@@ -102,21 +104,11 @@ def source(folder: Path) -> Iterator[Source]:
             super().finish()
             self.connection.close()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield running
-    finally:
-        done.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Answering) as running.port:
+        try:
+            yield running
+        finally:
+            done.set()
 
 
 def vulnerability(name: str, known: dict[str, Any]) -> dict[str, Any]:

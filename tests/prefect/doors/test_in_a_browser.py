@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,7 @@ from playwright.async_api import BrowserContext, Page, expect
 from flows.setup.pool import POOL
 from tests.prefect.browser import SCREENSHOTS, logged_in, started
 from tests.prefect.records import SOCKETS_LEFT_OPEN, login
+from tests.support.http_server import Quiet, listening
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -46,9 +46,8 @@ async function all() {
 </script>"""
 
 
-class Silent(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name in the standard library
-        """Nobody reads it."""
+class Folder(Quiet, SimpleHTTPRequestHandler):
+    """The files of a folder."""
 
 
 @pytest.fixture
@@ -57,14 +56,8 @@ def elsewhere(server: str, tmp_path: Path) -> Iterator[str]:
     names = {"API": server, "NAME": "from-a-page", "POOL": POOL}
     constants = "".join(f"const {name} = {json.dumps(value)};" for name, value in names.items())
     (tmp_path / "index.html").write_text(f"<script>{constants}</script>{PAGE}", encoding="utf-8")
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(tmp_path))) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{http.server_port}/"
-        finally:
-            http.shutdown()
-            thread.join()
+    with listening(partial(Folder, directory=str(tmp_path))) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 async def typed(context: BrowserContext, ui: str) -> Page:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from typing import Self
+
+from tests.support.http_server import Quiet, listening
 
 PATIENCE = 60.0  # seconds until a call must have come, on a busy machine
 
@@ -16,6 +18,7 @@ class Pager:
     """Listens on loopback; `rung` has the subjects of what it took, oldest first. While `down` it answers 503."""
 
     def __init__(self) -> None:
+        self._open = ExitStack()
         self.down = False
         self.refused = 0
         self.rung: list[str] = []
@@ -24,7 +27,7 @@ class Pager:
     def __enter__(self) -> Self:
         pager = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Taking(Quiet, BaseHTTPRequestHandler):
             def do_POST(self) -> None:  # the library calls it so
                 call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if pager.down:
@@ -35,21 +38,14 @@ class Pager:
                 self.send_response(503 if pager.down else 200)
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._port = self._open.enter_context(listening(Taking))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._open.close()
 
     def url(self, scheme: str = "http") -> str:
-        return f"{scheme}://127.0.0.1:{self._server.server_port}/canary-of-the-pager"
+        return f"{scheme}://127.0.0.1:{self._port}/canary-of-the-pager"
 
     def calls(self, loop: str) -> list[str]:
         """What it was called for, about one loop."""

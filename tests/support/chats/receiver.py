@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl
@@ -25,6 +25,7 @@ from tests.support.chats.readers import (
     teams,
     telegram,
 )
+from tests.support.http_server import Quiet, listening
 
 READERS: Mapping[str, Reader] = {
     "api.telegram.org": telegram,
@@ -43,6 +44,7 @@ class Receiver:
     """`took` has what each path was sent and did not refuse, `refused` what it refused."""
 
     def __init__(self, folder: Path) -> None:
+        self._open = ExitStack()
         self.took: list[tuple[str, Seen]] = []
         self.refused: list[tuple[str, str]] = []
         authority = trustme.CA()
@@ -54,7 +56,7 @@ class Receiver:
     def __enter__(self) -> Self:
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Taking(Quiet, BaseHTTPRequestHandler):
             service = ""
 
             def do_CONNECT(self) -> None:  # the library calls it so
@@ -83,23 +85,16 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._port = self._open.enter_context(listening(Taking))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._open.close()
 
     @property
     def here(self) -> str:
         """Its address, without a scheme."""
-        return f"127.0.0.1:{self._server.server_port}"
+        return f"127.0.0.1:{self._port}"
 
     def take(self, service: str, path: str, call: Mapping[str, Any]) -> int:
         """Read a call as the service does; returns the status of the answer."""
