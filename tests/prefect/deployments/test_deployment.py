@@ -49,39 +49,16 @@ def test_an_entrypoint_loads_and_its_parameters_are_a_valid_configuration(
     validate(given, parameter_schema(flow).model_dump(), raise_on_error=True)
 
 
-async def test_the_worker_runs_a_check_from_another_folder_with_a_password_from_its_environment(
-    deployed: str, box: Sandbox, home: Path
-) -> None:
-    run = await ended(await create_run("mail-loop-check/staging", parameters(box, "by-worker")))
-    assert run.state is not None
-    assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state
-    assert run.name.startswith("by-worker ")
-    assert places_of(PASSWORD, home) == []
-
-
-async def test_the_worker_runs_a_loop_of_a_fleet_and_a_whole_fleet_from_its_file(
-    deployed: str, box: Sandbox, tmp_path: Path
-) -> None:
+async def test_the_worker_runs_a_loop_of_a_fleet_from_its_file(deployed: str, box: Sandbox, tmp_path: Path) -> None:
+    """As it was deployed a moment ago. Whole fleets are run in test_stored_deployments.py."""
     given = parameters(box, "")
     del given["name"]
     file = tmp_path / "loops.json"
     file.write_text(json.dumps({"defaults": given | {"every": "52w"}, "loops": {"of-a-fleet": {}}}), encoding="utf-8")
-    common = template(ROOT / "prefect.yaml")
-    await apply(all_planned([file]), "15m", "by-worker", common, print)
-    async with get_client() as client:
-        made = await client.read_deployment_by_name("mail-loop-check/of-a-fleet")
-        await client.create_deployment(
-            await client.create_flow_from_name("fleet-check"),
-            name="whole",
-            entrypoint="flows/fleet.py:fleet_check",
-            pull_steps=made.pull_steps,
-            work_pool_name=made.work_pool_name,
-        )
-    alone = await ended(await create_run("mail-loop-check/of-a-fleet", {}))
-    whole = await ended(await create_run("fleet-check/whole", {"name": "sites", "files": [str(file)]}))
-    for run in (alone, whole):
-        assert run.state is not None
-        assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state
+    await apply(all_planned([file]), "15m", "by-worker", template(ROOT / "prefect.yaml"), print)
+    run = await ended(await create_run("mail-loop-check/of-a-fleet", {}))
+    assert run.state is not None
+    assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state
 
 
 async def test_an_inbound_check_by_the_worker_takes_its_password_from_a_secret_block(

@@ -24,7 +24,7 @@ from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.errors import ConfigError
 from tasks.sandbox import Sandbox
 from tests.prefect.deployments.runs import create_run, ended
-from tests.prefect.records import OTHER_TOKEN, PASSWORD, SOCKETS_LEFT_OPEN, parameters
+from tests.prefect.records import OTHER_TOKEN, PASSWORD, SOCKETS_LEFT_OPEN, parameters, places_of
 from tests.support.raw.imap import RawImap
 from tests.support.raw.smtp import RawSmtp
 
@@ -139,7 +139,10 @@ async def test_nor_do_a_mailbox_a_bounce_mailbox_an_inbound_check_a_fleet_and_it
 async def test_the_list_is_read_by_each_run_and_a_line_that_is_none_is_told(
     worker_list: Path, home: Path, box: Sandbox
 ) -> None:
-    """By one worker: no list, a list, and one with a wrong line behind the right one."""
+    """By one worker: no list, a list, and one with a wrong line behind the right one.
+
+    With the right one a check runs from another folder, by a password of the worker's environment.
+    """
     began = processes.running(home, WORKER)
     right = f"sandbox-password@{box.host}\n"
     told = {
@@ -150,8 +153,10 @@ async def test_the_list_is_read_by_each_run_and_a_line_that_is_none_is_told(
     for number, (content, expected) in enumerate(told.items()):
         await asyncio.to_thread(write, worker_list, content)
         run = await ended(await create_run("mail-loop-check/staging", parameters(box, f"list-{number}")))
-        assert name_of(run) == ("Misconfigured" if expected else "Delivered"), message(run)
+        end = name_of(run), run.name.startswith(f"list-{number} ")  # which a run is called once it may begin
+        assert end == (("Misconfigured", False) if expected else ("Delivered", True)), message(run)
         assert expected in message(run)
+    assert places_of(PASSWORD, home) == []
     assert processes.running(home, WORKER) == began
 
 

@@ -62,11 +62,13 @@ def running(home: Path) -> list[processes.Background]:
     return [found for name in ("server", "worker") if (found := processes.running(home, name)) is not None]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-@pytest.mark.parametrize("arguments", [("history",), ("alerts", "show"), ("setup",)], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    ("host", "arguments"), [("127.0.0.1", ("history",)), ("localhost", ("alerts", "show")), ("127.0.0.1", ("setup",))]
+)
 def test_a_command_finds_it_from_any_folder(
     deployed: str, tmp_path: Path, host: str, arguments: tuple[str, ...]
 ) -> None:
+    """By whatever name of this machine, as the next test but one tells."""
     done = mail_loop(tmp_path, *arguments, PREFECT_API_URL=deployed.replace("127.0.0.1", host), DO_NOT_TRACK="1")
     assert done.returncode == 0, done.stderr
 
@@ -96,7 +98,7 @@ def test_it_is_given_to_the_server_itself_and_to_nobody_else(deployed: str, home
 
 
 def test_what_listens_there_once_the_server_has_ended_gets_nothing(own: Path) -> None:
-    """Whoever takes its port is not it."""
+    """Whoever takes its port is not it; and the list of servers, for this user alone, forgets it."""
     port = free_port()
     url = start_server(own, port)
     try:
@@ -110,6 +112,11 @@ def test_what_listens_there_once_the_server_has_ended_gets_nothing(own: Path) ->
         stranger.bind(("127.0.0.1", port))
         stranger.listen()
         assert login_for(url) is None
+    start_server(own, other := free_port())
+    kept = state_home() / "servers.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert str(port) not in (found := json.loads(kept.read_text(encoding="utf-8")))
+    assert found[str(other)] == {"home": str(own), "name": SERVER}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "no JSON", '{"4200": 1}', '{"4200": {"home": 1}}', "\x00"])
@@ -129,10 +136,20 @@ def own(first_start: FirstStart, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_one_that_the_environment_sets_is_used_as_it_is(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And kept, so that commands find it; the next start keeps to it."""
+    """And kept, so that commands find it; the next start keeps to it.
+
+    Its hosts and origins are let in, too: those of a proxy in front of it.
+    """
     monkeypatch.setenv(OF_SERVER, "ops:chosen by hand")
+    monkeypatch.setenv("MAIL_LOOP_TRUSTED_HOSTS", "mail-loop.example.org")
+    monkeypatch.setenv("PREFECT_SERVER_CORS_ALLOWED_ORIGINS", "https://mail-loop.example.org")
     url = start_server(own, free_port())
     assert (version(url, "ops:chosen by hand"), version(url, None)) == (200, 401)
+    by_name = {"Host": "mail-loop.example.org", "Origin": "https://mail-loop.example.org"}
+    answer = httpx.get(f"{url}/health", headers=by_name)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, by_name["Origin"])
+    assert httpx.get(f"{url}/health").status_code == 200
+    assert httpx.get(f"{url}/health", headers={"Host": "evil.test"}).status_code == 400
     monkeypatch.delenv(OF_SERVER)
     assert login_for(url) == "ops:chosen by hand"
     assert stat.S_IMODE((own / FILE).stat().st_mode) == 0o600
@@ -144,18 +161,6 @@ def test_one_that_cannot_be_typed_is_refused_in_a_sentence(own: Path, monkeypatc
     monkeypatch.setenv(OF_SERVER, "ops:with a line break\n")
     with pytest.raises(ConfigError, match=f"^{OF_SERVER}: has a line break or another character that cannot be typed"):
         start_server(own, free_port())
-
-
-def test_hosts_and_origins_of_the_environment_are_let_in_too(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy in front of it, with a name and an origin of its own."""
-    monkeypatch.setenv("MAIL_LOOP_TRUSTED_HOSTS", "mail-loop.example.org")
-    monkeypatch.setenv("PREFECT_SERVER_CORS_ALLOWED_ORIGINS", "https://mail-loop.example.org")
-    url = start_server(own, free_port())
-    by_name = {"Host": "mail-loop.example.org", "Origin": "https://mail-loop.example.org"}
-    answer = httpx.get(f"{url}/health", headers=by_name)
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, by_name["Origin"])
-    assert httpx.get(f"{url}/health").status_code == 200
-    assert httpx.get(f"{url}/health", headers={"Host": "evil.test"}).status_code == 400
 
 
 def test_a_private_server_has_one_too_and_a_file_that_lies_there_is_not_followed(own: Path, tmp_path: Path) -> None:
@@ -194,13 +199,3 @@ def until_it_answers(server: processes.Background) -> None:
 
     while not answers(server.url):
         assert server.alive
-
-
-def test_the_list_of_servers_is_for_this_user_alone_and_forgets_those_that_ended(own: Path) -> None:
-    start_server(own, port := free_port())
-    processes.stop(own, SERVER)
-    start_server(own, other := free_port())
-    kept = state_home() / "servers.json"
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert str(port) not in (found := json.loads(kept.read_text(encoding="utf-8")))
-    assert found[str(other)] == {"home": str(own), "name": SERVER}
