@@ -10,16 +10,19 @@ from typing import Any
 
 import httpx
 import pytest
-from prefect import Flow
+from prefect import Flow, State
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.flow_engine import run_flow
 from prefect.flows import load_flow_from_entrypoint
+from prefect.states import Pending
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
 from flows.deploy.apply import apply
 from flows.deploy.template import template
+from flows.mail_loop import mail_loop_check
 from flows.setup.bootstrap import ROOT
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import inbound_config, loop_config
@@ -123,11 +126,13 @@ async def test_an_unenforced_deployment_with_a_clear_password_sends_nothing(
             work_pool_name=found.work_pool_name,
             enforce_parameter_schema=False,
         )
-    run = await ended(await create_run("mail-loop-check/unenforced", given))
-    assert run.state is not None
-    assert (run.state.type, run.state.name) == ("FAILED", "Misconfigured")
-    assert run.state.message is not None
-    assert f"{section}.password: a deployment never holds a password in clear" in run.state.message
+    # As a worker does it, in this process; Pending already, so that no worker takes it.
+    run = await create_run("mail-loop-check/unenforced", given, state=Pending())
+    running: Any = run_flow(mail_loop_check, flow_run=run, return_type="state")
+    state: State[Any] = await running
+    assert (state.type, state.name) == ("FAILED", "Misconfigured")
+    assert state.message is not None
+    assert f"{section}.password: a deployment never holds a password in clear" in state.message
     assert box.commands == []
 
 
