@@ -244,6 +244,27 @@ async def test_the_probe_is_found_in_whatever_folder_of_many(number: int) -> Non
     assert result.folder == f"List {number:03}"
 
 
+async def test_no_sweep_over_many_folders_keeps_the_expected_one_waiting() -> None:
+    class Slow(RawImap):
+        """The message comes in the middle of the first sweep, which takes several seconds."""
+
+        raw, asked = b"", 0
+
+        async def _perform(self, session: Session, tag: bytes, verb: str, argument: str, uid: bool) -> None:
+            if verb == "status" and "List" in argument:
+                await asyncio.sleep(0.02)
+                self.asked += 1
+                if self.asked == 20:
+                    self.put(self.raw)
+            await super()._perform(session, tag, verb, argument, uid)
+
+    async with Relay() as relay, Slow() as mailbox:
+        mailbox.folders |= {f"List {place:03}": [] for place in range(400)}
+        relay.arrive = lambda raw: setattr(mailbox, "raw", RECEIVED + raw)
+        assert_found(await Round(relay, mailbox).check())
+        assert 20 <= mailbox.asked < 200
+
+
 async def test_folders_that_there_is_no_time_for_are_counted_and_lost_says_so() -> None:
     class Slow(RawImap):
         async def _perform(self, session: Session, tag: bytes, verb: str, argument: str, uid: bool) -> None:

@@ -42,11 +42,11 @@ class Original:
 
 
 def original(message: Message, number: str, depth: int = MOST_WRAPPERS) -> Original | None:
-    """The attached message with this id of a probe in its own header; None where there is none."""
+    """The attached message that has this id of a probe in its own header; None where there is none."""
     for part in own_parts(message) if depth else ():
         as_spam = str(part.get_param("x-spam-type", "")).lower() == "original"
         for inner in _attached(part, as_spam):
-            if _id(inner) == number:
+            if _is_it(inner, number):
                 return Original(inner, as_spam)
             if (found := original(inner, number, depth - 1)) is not None:
                 return Original(found.message, as_spam or found.as_spam)
@@ -112,5 +112,7 @@ def _encoded(inner: Message) -> Iterator[Message]:
             return
 
 
-def _id(message: Message) -> str:
-    return " ".join(str(message.get("X-Mail-Loop-Id", "")).split())
+def _is_it(message: Message, number: str) -> bool:
+    """By our own field, or by the Message-ID where that was taken away."""
+    own, given = (" ".join(str(message.get(name, "")).split()) for name in ("X-Mail-Loop-Id", "Message-ID"))
+    return own == number if own else given.startswith(f"<{number}@")

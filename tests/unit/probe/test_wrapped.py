@@ -36,6 +36,13 @@ def test_another_probe_in_it_is_none_and_one_of_another_loop_is_not_ours_to_dele
     assert not is_own(WRAPPERS[name](PROBE.content.replace(b"Name: office", b"Name: home")), PROBE)
 
 
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_a_probe_in_it_without_its_own_fields_is_found_and_left(name: str) -> None:
+    raw = WRAPPERS[name](PROBE.content.replace(b"X-Mail-Loop", b"X-Gone"))
+    assert judged(raw, PROBE) is Match.COPY
+    assert not is_own(raw, PROBE)
+
+
 @pytest.mark.parametrize(
     "head",
     [
