@@ -52,6 +52,15 @@ async def test_a_wrapped_probe_is_found_named_as_such_and_cleaned_up(name: str) 
     assert not any("left in the mailbox" in note for note in result.notes)
 
 
+async def test_a_wrapper_that_comes_like_a_bounce_is_none() -> None:
+    wrap = WRAPPERS["a gateway that writes as itself"]
+    async with around() as way:
+        way.relay.arrive = lambda raw: way.mailbox.append(b"Return-Path: <>\r\n" + RECEIVED + wrap(raw))
+        result = await way.check(2.0)
+        assert way.mailbox.messages == []
+    assert result.outcome is Outcome.DELIVERED
+
+
 async def test_a_wrapped_message_of_another_loop_stays() -> None:
     async with around() as way:
         wrap = WRAPPERS["SpamAssassin, report_safe 1"]

@@ -78,7 +78,7 @@ def match(headers: bytes, probe: Probe) -> Match:
         return Match.REPORT
     arrived = arrival(message, probe)
     if comes_as_bounce(message):
-        return Match.REPORT if arrived is Match.NO else Match.UNLESS_REPORT
+        return Match.REPORT if arrived in (Match.ENCLOSED, Match.NO) else Match.UNLESS_REPORT
     return arrived
 
 

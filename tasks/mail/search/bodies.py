@@ -12,6 +12,8 @@ from tasks.mail.probe.wrapped import wrapped
 def judged(raw: bytes, probe: Probe) -> Match:
     """OWN, COPY or NO, of a message that is no report of a failure: that is asked before."""
     message = HEADERS.parsebytes(bounded(raw, MOST_HEADER_LINES))
+    if is_report(message):
+        return Match.NO
     kind = arrival(message, probe)
     if kind is Match.PERHAPS and body_has_id(raw, probe):
         return Match.COPY

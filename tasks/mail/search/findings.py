@@ -31,6 +31,7 @@ CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off 
 MOST_BODIES = 10  # of one folder that are read in one look; of what is there the newest
 LAST_SECONDS = 5.0  # for which they are read in the last one, however many there are
 OLD_REPORTS = 20  # read in the last one, of what may be a bounce but is too old by its date
+MAY_REPORT = {Match.REPORT, Match.UNLESS_REPORT}
 PARSE_SECONDS = 5.0  # for one message; as much of it as is parsed takes a tenth of a second
 
 Found = TypeVar("Found")
@@ -38,12 +39,16 @@ Found = TypeVar("Found")
 
 @dataclass
 class Findings:
-    """What is known of the probe; it outlives the connections it was learned on."""
+    """What is known of the probe; it outlives the connections it was learned on.
+
+    With `reports_only` the probe itself is not looked for: it is the mailbox that bounces go to.
+    """
 
     probe: Probe
     imap: ImapConfig
     sent: Receipt
     _: KW_ONLY
+    reports_only: bool = False
     hits: dict[tuple[str, int, int], Hit] = field(default_factory=dict)
     bounce: Bounce | None = None
     delay: Bounce | None = None  # the last one: it tells most of where the probe is now
@@ -70,12 +75,10 @@ class Findings:
             raw = await self._body(box, place, one)
             self.unread.done(place.folder, seen.uidvalidity, one, read=bool(raw))  # not before: see the connection
             left -= 1
-            if one.kind is Match.REPORT:
-                self.old_reports += one.old
-                await self._read_report(raw, place, one)
-            elif not (
-                one.kind is Match.UNLESS_REPORT and await self._read_report(foreign(raw, self.probe), place, one)
-            ):
+            self.old_reports += one.old and one.kind is Match.REPORT
+            said = foreign(raw, self.probe) if one.kind is Match.UNLESS_REPORT else raw
+            is_notice = one.kind in MAY_REPORT and await self._read_report(said, place, one)
+            if not (is_notice or self.reports_only):
                 kind = await self._in_time(partial(judged, raw or one.headers, self.probe))
                 if kind in (Match.OWN, Match.COPY):
                     self.hit(place, seen.uidvalidity, one.uid, one.arrived, own=kind is Match.OWN)

@@ -29,13 +29,9 @@ UNDECIDED = {Match.PERHAPS, Match.ENCLOSED, Match.UNLESS_REPORT}
 
 @dataclass
 class Looks(Findings):
-    """What is known of the mailbox so far; it outlives the connections it was learned on.
-
-    With `reports_only` neither the probe nor other folders are looked for: it is the mailbox that bounces go to.
-    """
+    """What is known of the mailbox so far; it outlives the connections it was learned on."""
 
     _: KW_ONLY
-    reports_only: bool = False
     seen: dict[str, Seen] = field(default_factory=dict)
     empty: set[str] = field(default_factory=set)  # folders that were looked at aside, and held nothing
 

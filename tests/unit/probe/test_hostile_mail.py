@@ -29,7 +29,7 @@ def taken_for(raw: bytes, probe: Probe = PROBE) -> Match | Bounce:
     """What a message is taken for in the end, once its body was read where the header leaves it open."""
     kind = match(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", probe)
     if kind is Match.REPORT:
-        return bounce_of(raw, probe) or Match.NO
+        return bounce_of(raw, probe) or judged(raw, probe)
     if kind is Match.UNLESS_REPORT and (notice := notice_of(foreign(raw, probe), probe)):
         return notice if notice.action == FAILED else Match.NO
     return judged(raw, probe) if kind in UNDECIDED else kind

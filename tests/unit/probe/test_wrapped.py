@@ -7,9 +7,10 @@ import base64
 import pytest
 
 from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.probe.bounce import notice_of
 from tasks.mail.probe.compose import compose
 from tasks.mail.probe.match import Match, match
-from tasks.mail.search.bodies import is_own, judged
+from tasks.mail.search.bodies import foreign, is_own, judged
 from tests.support.mail.wrapping import WRAPPERS, around, header_of
 
 SMTP = SmtpConfig(
@@ -34,6 +35,14 @@ def test_another_probe_in_it_is_none_and_one_of_another_loop_is_not_ours_to_dele
     assert judged(other, PROBE) is Match.NO
     assert not is_own(other, PROBE)
     assert not is_own(WRAPPERS[name](PROBE.content.replace(b"Name: office", b"Name: home")), PROBE)
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_a_wrapper_without_a_return_path_may_be_a_report_but_says_nothing_of_a_failure(name: str) -> None:
+    raw = b"Return-Path: <>\r\n" + WRAPPERS[name](PROBE.content)
+    assert match(header_of(raw), PROBE) in (Match.REPORT, Match.UNLESS_REPORT)
+    assert notice_of(foreign(raw, PROBE), PROBE) is None
+    assert judged(raw, PROBE) in (Match.COPY, Match.OWN)
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
