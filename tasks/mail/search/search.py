@@ -51,7 +51,6 @@ async def find(
     """Look for the probe until it, or its bounce, is found, or `max_wait` seconds after the acceptance.
 
     Then account for the probes of earlier runs, which were waited for `lost_after` seconds, `max_wait` if left out.
-
     Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, after a
     second look where waiting most likely changes nothing, else when the time is over, and a last connection, begun only
     then, has failed as well. An Arrival without hits means that a complete look at the end of the time found nothing.
@@ -141,13 +140,13 @@ class Search(Moves):
         pace = Pace(deadline)
         while not self.detected:
             last = pace.over
-            if last or (not self.due and pace.sweep_is_due()):
+            if begins := last or (not self.due and pace.sweep_is_due()):
                 # A filter that files mail makes the folder for it when the first one comes.
                 expected, junk, others = await self._places(box, (expected, junk, others))
                 self.begin_sweep(others)
             self.junk_folder = junk.folder if junk else ""
             await self.look_at_selected(box, expected)
-            if not self.detected and sweep:
+            if not self.detected and begins:
                 await self.read_again(box, expected)
             if not self.detected and junk and (last or pace.junk_is_due()):
                 await self.look_aside(box, junk)
@@ -234,10 +233,9 @@ class Search(Moves):
         """A connection has failed, and another one follows; the first failure is told."""
         if not self.failed:
             self.failed = True
-            server = endpoint(self.imap.host, self.imap.port)
             self.note(
-                f"The mailbox server {server} failed while the message was looked for "
-                f"(at {failure.stage}: {str(failure).rstrip('.')}), and was tried again: see its log."
+                f"The mailbox server {endpoint(self.imap.host, self.imap.port)} failed while the message was looked "
+                f"for (at {failure.stage}: {str(failure).rstrip('.')}), and was tried again: see its log."
             )
 
     async def _collect(self, box: Mailbox, folders: list[str]) -> None:
