@@ -20,11 +20,11 @@ from flows.server.prefect import SERVER, free_port, settings, start_server
 from tasks.mail.config.addresses import slug
 from tasks.mail.config.state_dir import state_home
 from tasks.sandbox import Sandbox
-from tests.prefect.browser import chromium, page, ui
+from tests.prefect.browser import chromium, left_open, page, ui
 from tests.prefect.records import ALLOWED, OTHER_TOKEN, PASSWORD, USER, Records, forget_server, leave_connections
 from tests.support.first_start import FirstStart
 
-__all__ = ["chromium", "page", "ui"]
+__all__ = ["chromium", "left_open", "page", "ui"]
 
 
 @pytest.fixture(scope="session")
