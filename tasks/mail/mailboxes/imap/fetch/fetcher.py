@@ -147,7 +147,7 @@ class Fetcher(Parts):
     async def _one_by_one(self, numbers: Sequence[int], known: dict[int, Told]) -> list[int]:
         """Ask for what is left out of an answer, the newest first; returns what is not told of even then."""
         for number in sorted(numbers, reverse=True)[:MOST_ALONE]:
-            answers = await self._in_parts("FETCH", [number], ROW % SIZE)
+            answers, _ = await self._known("FETCH", [number])
             known.update((one.seq, one) for one in answers if one.uid and one.seq == number)
         return [number for number in numbers if number not in known]
 

@@ -39,10 +39,9 @@ class Parts:
         except ImapFailure as failure:
             self._pass_on(failure)
             self._refusals += 1
-            if len(numbers) == 1 and failure.code != GONE:
-                self._refused.update(numbers)
-            if len(numbers) == 1 or not as_well or self._refusals > MOST_REFUSED:
-                self._refused.update(numbers if len(numbers) > 1 else ())
+            alone = len(numbers) == 1
+            if alone or not as_well or self._refusals > MOST_REFUSED:
+                self._refused.update(() if alone and failure.code == GONE else numbers)
                 raise
             refusal = failure
         found: list[Told] = []
