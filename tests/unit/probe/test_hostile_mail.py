@@ -190,7 +190,9 @@ Content-Type: message/rfc822
 
 @pytest.mark.parametrize("sender", [b"From: MAILER-DAEMON@mx.test\n", b"Return-Path: <>\nFrom: probe@example.org\n"])
 @pytest.mark.parametrize("ids", [b"", b"X-Mail-Loop-Id: {id}\nX-Mail-Loop-Name: office\n"])
-@pytest.mark.parametrize("subject", [b"DELIVERY FAILURE: User unknown", PROBE.subject.encode()])
+@pytest.mark.parametrize(
+    "subject", [b"DELIVERY FAILURE: User unknown", PROBE.subject.encode()], ids=["own", "the probe's"]
+)
 def test_a_notice_with_our_own_ids_on_top_is_a_report(sender: bytes, ids: bytes, subject: bytes) -> None:
     """As Domino sends it: with the Message-ID of what it returns, or with all of its header."""
     raw = (sender + ids + DOMINO).replace(b"DELIVERY FAILURE: User unknown", subject).replace(b"\n", b"\r\n")
