@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -68,6 +68,18 @@ async def apply(alerts: Alerts, say: Say) -> None:
                     say(doubt)
     await crash_rule.ensure_here()
     say(f"in force: {_count(alerts.rules, 'rule')}, {_count(alerts.channels, 'channel')}")
+
+
+async def begin_anew(changed: Collection[UUID]) -> None:
+    """Start the clock of the loops of deployments that are new, or have another schedule than it was set by."""
+    async with impatient_client() as client:
+        silent = {name: rule for name, rule in rules_of(await in_force(client)).items() if rule.when == "silent"}
+        if not silent or not changed:
+            return
+        ids = {str(one) for one in changed}
+        schedules = schedules_of(one for one in await deployed(client) if one.id in ids)
+        for name, rule in silent.items():
+            await watch(client, name, rule, schedules, anew=True)
 
 
 def _refuse_mail(alerts: Alerts, channel: str, way: frozenset[str], loops: Mapping[str, Mapping[str, Any]]) -> None:

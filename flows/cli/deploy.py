@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from prefect.settings import get_current_settings
 
+from flows.alerts.apply import begin_anew
 from flows.deploy.apply import Say, apply
 from flows.deploy.template import template
 from flows.prefect_api.connection import api, in_a_thread
@@ -33,7 +34,10 @@ def run(
     def shown(text: str) -> None:
         say(one_line(text, None))
 
+    async def deployed() -> None:
+        await begin_anew(await apply(checks, every, fleet, common, shown, shards=shards, brief=brief, dry_run=dry_run))
+
     with api(state_home()):
-        in_a_thread(lambda: apply(checks, every, fleet, common, shown, shards=shards, brief=brief, dry_run=dry_run))
+        in_a_thread(deployed)
     allow_at(url, uses_of(check.config for check in checks), shown, dry_run=dry_run)
     return 0

@@ -43,8 +43,11 @@ async def apply(
     shards: int | None = None,
     brief: bool = False,
     dry_run: bool = False,
-) -> None:
-    """Make the server's deployments of `fleet` those of the checks. Raises ConfigError before anything is changed."""
+) -> list[UUID]:
+    """Make the server's deployments of `fleet` those of the checks. Raises ConfigError before anything is changed.
+
+    Returns the ids of those that are new, or have another schedule than before.
+    """
     if clear := clear_passwords(checks):
         raise ConfigError(listed(clear))
     new = {key_of(plan): wanted(plan, fleet, template) for plan in plans(checks, every, fleet, shards, brief=brief)}
@@ -55,6 +58,7 @@ async def apply(
         _refuse_foreign(new, there, fleet)
         counts = dict.fromkeys(("created", "changed", "removed"), 0)
         said = {word: f"would be {word}" if dry_run else word for word in counts}
+        due_otherwise: list[UUID] = []
 
         for key, deployment in new.items():
             found = there.get(key)
@@ -67,7 +71,8 @@ async def apply(
             word = "created" if old is None else "changed"
             counts[word] += 1
             if not dry_run:
-                await _write(client, key, deployment, found)
+                written = await _write(client, key, deployment, found)
+                due_otherwise += [written] if old is None or old["schedule"] != deployment["schedule"] else []
             say(f"{said[word]}: {_title(key)}: {'; '.join(changed) or told(deployment)}")
         for key, gone in there.items():
             if key not in new and fleet_of(gone) == fleet:
@@ -77,6 +82,7 @@ async def apply(
                 say(f"{said['removed']}: {_title(key)}")
         total = ", ".join(f"{number} {said[word]}" for word, number in counts.items() if number)
         say(f"fleet {fleet}: {len(new)} deployment{'s' if len(new) != 1 else ''}, {total or 'nothing changed'}")
+    return due_otherwise
 
 
 def _flows() -> FlowFilter:
@@ -131,11 +137,11 @@ def _keep_off(old: Fields, new: Fields, key: Key, say: Say) -> None:
         say(f"switched off in Prefect, and left so: {_title(key)}")
 
 
-async def _write(client: PrefectClient, key: Key, new: Fields, found: DeploymentResponse | None) -> None:
+async def _write(client: PrefectClient, key: Key, new: Fields, found: DeploymentResponse | None) -> UUID:
     flow_id = found.flow_id if found else await client.create_flow_from_name(key[0])
     paused = found.paused if found else None
     try:
-        await client.create_deployment(**arguments(new, flow_id), paused=paused)
+        return await client.create_deployment(**arguments(new, flow_id), paused=paused)
     except (PrefectHTTPStatusError, httpx.HTTPStatusError) as error:
         # Its answer may repeat parameters.
         status = error.response.status_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -15,12 +16,15 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.events.filters import EventFilter, EventNameFilter, EventOrder, EventResourceFilter
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
+from flows.alerts.apply import begin_anew
 from flows.deploy.apply import apply
 from flows.deploy.desired import MARK
 from flows.deploy.template import template
 from flows.setup.bootstrap import ROOT
+from tasks.alert_store import RULES, WATCHED, resource, watched, write
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.config.spread import anchor
@@ -67,7 +71,8 @@ class Ground:
         said: list[str] = []
         common = template(ROOT / "prefect.yaml")
         checks = all_planned([self.folder])
-        await apply(checks, "15m", fleet or self.name, common, said.append, shards=shards, dry_run=dry_run)
+        changed = await apply(checks, "15m", fleet or self.name, common, said.append, shards=shards, dry_run=dry_run)
+        await begin_anew(changed)
         return [text.replace(f"{self.name}-", "").replace(f"fleet {self.name}", "fleet") for text in said]
 
     async def there(self, loop: str, flow: str = "mail-loop-check") -> DeploymentResponse:
@@ -115,6 +120,33 @@ async def test_a_loop_becomes_a_deployment_with_what_prefect_yaml_says_of_all(gr
     due = datetime.fromtimestamp(schedule.schedule.anchor_date.timestamp(), UTC)
     assert due == anchor(made.name, timedelta(minutes=5))
     assert schedule.active
+
+
+async def test_a_loop_that_is_new_or_due_more_rarely_may_be_silent_for_as_long_as_its_schedule_says(
+    ground: Ground,
+) -> None:
+    """Where a rule is in force; the clock that its last check has set would call somebody too soon."""
+    office = f"{ground.name}-office"
+    rule = {"when": "silent", "within": "45m", "channels": ["pager"], "loops": [office]}
+    expected: list[str] = []
+    async with get_client() as client:
+        await write(client, RULES, {"rules": {"quiet": rule}})
+        try:
+            for every, span in (("15m", "45m"), ("15m", None), ("1d", "26h")):
+                ground.write({"office": loop("o")}, every=every)
+                await ground.deploy()
+                expected += [watched(span)] if span else []
+                about = EventResourceFilter(id=[resource(office)["prefect.resource.id"]])
+                found: list[str] = []
+                for _ in range(100):
+                    where = EventFilter(event=EventNameFilter(prefix=[WATCHED]), resource=about, order=EventOrder.ASC)
+                    found = [one.event for one in (await client.read_events(where, limit=50)).events]
+                    if found == expected:
+                        break
+                    await asyncio.sleep(0.1)
+                assert found == expected
+        finally:
+            await client.delete_variable_by_name(RULES)
 
 
 async def test_a_second_time_nothing_changes_and_the_scheduled_runs_stay(ground: Ground) -> None:
