@@ -249,6 +249,7 @@ PROFILES: dict[str, Profile] = {
     "Microsoft 365, BYE 13": Profile(script={"examine": [b"* BYE Connection is closed. 13\r\n"]}),
     "Microsoft 365, BYE 14": Profile(script={"noop": [b"* BYE Connection is closed. 14\r\n"]}),
     "Yahoo, dropped rows": Profile(folders={"Bulk Mail": "\\Junk"}, tell=left_out_but_alone),
+    "Yahoo, dropped rows in stale views": Profile(shows=DEAF, tell=left_out_but_alone),
     "Yahoo, unreadable neighbours": Profile(
         folders={"Bulk": ""}, tell=refuses(SPOILT, "[UNAVAILABLE] FETCH Server error - Please try again later", "")
     ),

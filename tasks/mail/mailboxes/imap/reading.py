@@ -73,7 +73,7 @@ class Reading(ABC):
         """
         self._fetching()
         self.left = []
-        came, announced = self._session.connection.came, self._announced()
+        came, announced = self._session.connection.came, self._announced(uidnext)
         if self._at_most(uidnext) <= BATCH:
             rows = await self._since(uidnext)
             if len(rows) < min(announced, BATCH):  # it has told of more than it shows
@@ -144,9 +144,10 @@ class Reading(ABC):
         self._fetcher.opened(folder.uidnext)
         self._unreadable = {one for one in self._unreadable if one[0] != name or one[1] > 0}  # numbers are new ones now
 
-    def _announced(self) -> int:
-        """Of how many messages the server has told since new ones were last fetched."""
-        return self._session.connection.came - self._reached[1]
+    def _announced(self, uidnext: int) -> int:
+        """Of how many messages with this UID or a higher one the server has told, by EXISTS or by the next UID."""
+        known, came = self._reached
+        return self._session.connection.came - came if known is None else self._at_most(uidnext)
 
     def _at_most(self, uidnext: int) -> int:
         """How many messages there may be with this UID or a higher one."""

@@ -206,7 +206,7 @@ class SharedMailbox(Mailbox):
         view = self._shared.views.get(place[0]) if place else None
         return view if view and place and view.opened.uidvalidity == place[1] else None
 
-    def _announced(self) -> int:
+    def _announced(self, uidnext: int) -> int:
         return 0  # new messages are fetched for all
 
     def _at_most(self, uidnext: int) -> int:
