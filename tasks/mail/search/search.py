@@ -140,17 +140,17 @@ class Search(Moves):
         pace = Pace(deadline)
         while not self.detected:
             last = pace.over
-            if begins := last or (not self.due and pace.sweep_is_due()):
+            if sweep := last or (not self.due and pace.sweep_is_due()):
                 # A filter that files mail makes the folder for it when the first one comes.
                 expected, junk, others = await self._places(box, (expected, junk, others))
                 self.begin_sweep(others)
             self.junk_folder = junk.folder if junk else ""
             await self.look_at_selected(box, expected)
-            if not self.detected and begins:
+            if not self.detected and sweep:
                 await self.read_again(box, expected)
             if not self.detected and junk and (last or pace.junk_is_due()):
                 await self.look_aside(box, junk)
-            if not self.detected and (self.due or last):
+            if not self.detected and (sweep or self.due):
                 await self.sweep(box, last)
             if last and not self.detected:
                 await self.last_look(box, [expected, junk] if junk else [expected])

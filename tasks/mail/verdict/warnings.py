@@ -67,7 +67,7 @@ def tempered(verdict: Verdict, listed: Sequence[Concern]) -> Verdict:
         sentence=f"{verdict.sentence.removesuffix('.')}, but {first.words}{more}.",
         notes=tuple(f"{other.words[0].upper()}{other.words[1:]}." for other in others),
         who_acts="; ".join(dict.fromkeys(concern.who for concern in listed)),
-        cause=next((one.cause for one in listed if one.cause and one.critical is first.critical), None),
+        cause=first.cause,
     )
 
 
