@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +103,14 @@ def mail_loop(tmp_path: Path) -> Command:
         return Ended(process.returncode or 0, (out or b"").decode(), err.decode())
 
     return run
+
+
+async def forked(mail_loop: Command, commands: Iterable[Sequence[str]], **env: str) -> list[Ended]:
+    """How these commands end, each a fork of one process that has imported Prefect."""
+    env |= {"warnings": "ignore", "PYTHONPATH": str(ROOT)}
+    forks = await mail_loop(json.dumps([*commands]), module="tests.cli.trouble.forks", **env)
+    assert forks.code == 0, forks
+    return [Ended(*one) for one in json.loads(forks.out)]
 
 
 def config(box: Sandbox, **changes: object) -> Config:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from flows.server.prefect import free_port
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, forked
 from tests.support.prometheus import DEPLOY
 from tests.support.prometheus import promtool as run_promtool
 
@@ -50,29 +50,27 @@ async def test_without_a_prefect_server_there_is_nothing_to_export(mail_loop: Co
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--textfile", "metrics.txt"), "--textfile: the node exporter reads files named *.prom only, not metrics.txt"),
-        (("--textfile", "gone/x.prom"), "--textfile: cannot write gone/x.prom (No such file or directory): check"),
-        (("--port", "{taken}"), "cannot listen on 127.0.0.1, port {taken} (Address already in use): choose another"),
-        (("--address", "192.0.2.1"), "cannot listen on 192.0.2.1, port 9797 (Cannot assign requested address): choose"),
-        (("--address", "a..b"), "cannot listen on a..b, port 9797 (Name or service not known): choose another"),
-    ],
-)
-async def test_what_it_cannot_do_is_said_in_one_sentence(
-    mail_loop: Command, arguments: tuple[str, ...], said: str
-) -> None:
+CANNOT = {
+    ("--textfile", "metrics.txt"): "--textfile: the node exporter reads files named *.prom only, not metrics.txt",
+    ("--textfile", "gone/x.prom"): "--textfile: cannot write gone/x.prom (No such file or directory): check",
+    ("--port", "{taken}"): "cannot listen on 127.0.0.1, port {taken} (Address already in use): choose another",
+    ("--address", "192.0.2.1"): "cannot listen on 192.0.2.1, port 9797 (Cannot assign requested address): choose",
+    ("--address", "a..b"): "cannot listen on a..b, port 9797 (Name or service not known): choose another",
+}
+
+
+async def test_what_it_cannot_do_is_said_in_one_sentence(mail_loop: Command) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
         taken = sock.getsockname()[1]
         url = f"http://127.0.0.1:{free_port()}/api"
-        filled = [argument.format(taken=taken) for argument in arguments]
-        ended = await mail_loop("exporter", *filled, PREFECT_API_URL=url, warnings="ignore")
-    assert (ended.code, ended.out) == (3, "")
-    assert ended.err.startswith(f"mail-loop: {said.format(taken=taken)}")
-    assert ended.err.count("\n") == 1
+        commands = [("exporter", option, value.format(taken=taken)) for option, value in CANNOT]
+        ends = await forked(mail_loop, commands, PREFECT_API_URL=url)
+    for ended, said in zip(ends, CANNOT.values(), strict=True):
+        assert (ended.code, ended.out) == (3, "")
+        assert ended.err.startswith(f"mail-loop: {said.format(taken=taken)}"), ended
+        assert ended.err.count("\n") == 1
 
 
 async def test_while_prefect_is_down_it_says_so_and_ends_with_0_when_told_to(

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +18,7 @@ import pytest
 from flows.server import processes
 from flows.server.prefect import SERVER, free_port, start_server
 from tasks.sandbox import Sandbox
-from tests.cli.conftest import ROOT, Command, Ended, config, written
+from tests.cli.conftest import ROOT, Command, config, forked, written
 from tests.prefect.failures.api import Api
 from tests.support import certificates
 from tests.support.first_start import FirstStart
@@ -68,13 +67,10 @@ async def said_by_each(mail_loop: Command, box: Sandbox, folder: Path, sentence:
     """Each command ends with 3 and this sentence; a check with 0, one message, and the sentence in a note."""
     written(folder, "office", config(box))
     (folder / "alerts.yaml").write_text(ALERTS, encoding="utf-8")
-    env |= {"warnings": "ignore", "PAGER_URL": "http://127.0.0.1:9/", "PYTHONPATH": str(ROOT)}
-    forked = json.dumps([*COMMANDS, ("check", "--json", "office.json")])
-    forks, setup = await asyncio.gather(
-        mail_loop(forked, module="tests.cli.trouble.forks", **env), mail_loop("setup", **env)
+    env |= {"warnings": "ignore", "PAGER_URL": "http://127.0.0.1:9/"}
+    (*ended, checked), setup = await asyncio.gather(
+        forked(mail_loop, [*COMMANDS, ("check", "--json", "office.json")], **env), mail_loop("setup", **env)
     )
-    assert forks.code == 0, forks
-    *ended, checked = [Ended(*one) for one in json.loads(forks.out)]
     for command, one in zip([*COMMANDS, "setup"], [*ended, setup], strict=True):
         assert (one.code, one.err) == (3, f"mail-loop: {sentence}\n"), (command, one)
     assert checked.code == 0, checked
