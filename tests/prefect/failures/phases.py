@@ -17,6 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.cli.serve import WORKER_SETTINGS
 from flows.server import processes
@@ -154,7 +155,14 @@ class Scene:
     async def start(self, deployment: UUID) -> None:
         """Have a worker run a check, which comes to its phase and no further."""
         async with get_client() as client:
-            self.run = await client.create_flow_run_from_deployment(deployment, parameters=self.parameters())
+            self.run = None
+            while self.run is None:
+                try:
+                    self.run = await client.create_flow_run_from_deployment(deployment, parameters=self.parameters())
+                except PrefectHTTPStatusError as error:
+                    if error.response.status_code != 503:  # SQLite is busy, and nothing was made
+                        raise
+                    await asyncio.sleep(0.5)
         await until(lambda: self.is_reached, f"{self.name} does not come to {self.phase}")
 
     async def now(self) -> FlowRun:
