@@ -23,12 +23,12 @@ Series = dict[tuple[tuple[str, str], ...], float]
 
 
 class Prometheus(Server):
-    """Scrapes the exporter twice a second, and evaluates our rules as often; keeps nothing."""
+    """Scrapes the exporter every two seconds, and evaluates our rules as often; keeps nothing."""
 
     def __init__(self, home: Path, port: int, target: str) -> None:
         shutil.copy(DEPLOY / "prometheus" / "rules.yml", home / "rules.yml")
         config = (DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
-        config = config.replace("127.0.0.1:9797", target).replace("30s", "500ms")
+        config = config.replace("127.0.0.1:9797", target).replace("30s", "2s")
         (home / "prometheus.yml").write_text(config, encoding="utf-8")
         self.url = f"http://{HOST}:{port}"
         argv = [

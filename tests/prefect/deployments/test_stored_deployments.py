@@ -98,18 +98,21 @@ async def test_a_worker_runs_each_stored_deployment_to_the_end_that_it_had(
     sections = {name: here(member[name], box, []) for name in ("smtp", "imap", "limits")}
     file = tmp_path / "loops.json"
     file.write_text(json.dumps({"defaults": sections | {"every": "52w"}, "loops": {"of-a-file": {}}}), encoding="utf-8")
-    runs = {name: await begun(one, box, [str(file)]) for name, one in STORED.items()}
     ended: dict[str, tuple[str, str, set[str]]] = {}
+    names = list(STORED)
+    # A few at a time: on a busy machine the server's database is locked for longer than a worker asks again.
+    for few in (names[:3], names[3:6], names[6:]):
+        runs = {name: await begun(STORED[name], box, [str(file)]) for name in few}
 
-    async def all_ended() -> bool:
-        async with get_client() as client:
-            for name, run in runs.items():
-                state = (await client.read_flow_run(run.id)).state
-                if state is not None and state.is_final() and name not in ended:
-                    ended[name] = state.type.value, str(state.name), await keys(run)
-        return ended.keys() == runs.keys()
+        async def all_ended(runs: dict[str, FlowRun] = runs) -> bool:
+            async with get_client() as client:
+                for name, run in runs.items():
+                    state = (await client.read_flow_run(run.id)).state
+                    if state is not None and state.is_final() and name not in ended:
+                        ended[name] = state.type.value, str(state.name), await keys(run)
+            return runs.keys() <= ended.keys()
 
-    await until(all_ended, "a run does not end")
+        await until(all_ended, "a run does not end")
     assert ended == ENDS
 
 
