@@ -14,7 +14,6 @@ from email.policy import Compat32
 from enum import Enum, auto
 
 from tasks.mail.model.header import Row
-from tasks.mail.model.safe_text import legible
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.octets import bounded, mentions
 
@@ -223,7 +222,7 @@ def decoded(value: object) -> str:
     # Unfolded first: decode_header would lose the blank at the beginning of a folded line.
     raw = " ".join(("" if value is None else str(value)[:LONGEST_VALUE]).split())
     try:
-        raw = legible(raw)  # 8-bit headers are UTF-8 (RFC 6532), or of long ago
+        raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # 8-bit headers are UTF-8 (RFC 6532)
         parts = [
             part.decode(charset or "ascii", "replace") if isinstance(part, bytes) else part
             for part, charset in decode_header(raw)
