@@ -75,12 +75,12 @@ async def test_each_check_is_counted_once_and_none_from_before_the_exporter(prom
     for loop, outcome, number in ((GOOD, "delivered", 2), (BAD, "rejected", 2), (NEW, "delivered", 1)):
         found = await ask.until(f"{series(loop, Outcome(outcome))} >= {number}")
         assert list(found.values()) == [number]
-        stages = await ask.query(f'mail_loop_stage_seconds_count{{loop="{loop}", leg="smtp", stage="rcpt"}}')
+        stages = await ask.until(f'mail_loop_stage_seconds_count{{loop="{loop}", leg="smtp", stage="rcpt"}}')
         assert list(stages.values()) == [number]
     total = f'sum(mail_loop_checks_total{{loop=~"{GOOD}|{BAD}|{NEW}"}})'
-    assert list((await ask.query(total)).values()) == [5]
-    assert list((await ask.query(f'mail_loop_delivery_seconds_count{{loop="{GOOD}"}}')).values()) == [2]
-    assert list((await ask.query(f'mail_loop_delivery_seconds_count{{loop="{BAD}"}}')).values()) == [0]
+    assert list((await ask.until(total)).values()) == [5]
+    assert list((await ask.until(f'mail_loop_delivery_seconds_count{{loop="{GOOD}"}}')).values()) == [2]
+    assert list((await ask.until(f'mail_loop_delivery_seconds_count{{loop="{BAD}"}}')).values()) == [0]
 
 
 async def test_the_first_check_of_a_new_loop_is_an_increase(prometheus: Watched) -> None:
@@ -92,13 +92,13 @@ async def test_the_first_check_of_a_new_loop_is_an_increase(prometheus: Watched)
 
 async def test_up_and_the_last_success_are_those_of_the_loop(prometheus: Watched) -> None:
     ask = prometheus.prometheus
-    up = {dict(labels)["loop"]: value for labels, value in (await ask.query("mail_loop_up")).items()}
+    up = {dict(labels)["loop"]: value for labels, value in (await ask.until("mail_loop_up")).items()}
     assert (up[GOOD], up[BAD], up[NEW]) == (1, 0, 1)
-    ages = await ask.query("time() - mail_loop_last_success_timestamp_seconds")
+    ages = await ask.until("time() - mail_loop_last_success_timestamp_seconds")
     age = {dict(labels)["loop"]: value for labels, value in ages.items()}
     assert 0 <= age[GOOD] < 600
     assert age[BAD] > 1e9  # never
-    expiry = await ask.query(f'mail_loop_certificate_expiry_timestamp_seconds{{loop="{GOOD}"}} > time()')
+    expiry = await ask.until(f'mail_loop_certificate_expiry_timestamp_seconds{{loop="{GOOD}"}} > time()')
     assert {dict(labels)["leg"] for labels in expiry} == {"smtp", "imap"}
 
 
@@ -157,13 +157,13 @@ async def test_the_variables_of_the_dashboard_are_there(prometheus: Watched) -> 
     assert uids | {loop["datasource"]["uid"]} == {"${datasource}"}
     match = re.fullmatch(r"label_values\((\w+), loop\)", loop["query"]["query"])
     assert match is not None
-    assert {GOOD, BAD, NEW} <= {dict(labels)["loop"] for labels in await prometheus.prometheus.query(match[1])}
+    assert {GOOD, BAD, NEW} <= {dict(labels)["loop"] for labels in await prometheus.prometheus.until(match[1])}
 
 
 async def test_a_restart_of_the_exporter_looks_like_no_new_check(prometheus: Watched) -> None:
     """The counters begin again with nought, which Prometheus takes for a reset; what was read anew is not counted."""
     ask, counter = prometheus.prometheus, f'mail_loop_checks_total{{loop="{BAD}", outcome="rejected"}}'
-    (before,) = (await ask.query(f"increase({counter}[10m])")).values()
+    (before,) = (await ask.until(f"increase({counter}[10m])")).values()
     assert await asyncio.to_thread(prometheus.exporter.stop) == 0
     assert not prometheus.textfile.exists()
     await ask.until('up{job="mail-loop"} == 0')
@@ -171,8 +171,8 @@ async def test_a_restart_of_the_exporter_looks_like_no_new_check(prometheus: Wat
     await prometheus.exporter.until(200)
     await ask.until(f"{counter} == 0")
     await ask.until('mail_loop_exporter_reads_total{result="success"} >= 3')
-    assert list((await ask.query(counter)).values()) == [0]
-    (after,) = (await ask.query(f"increase({counter}[10m])")).values()
+    assert list((await ask.until(counter)).values()) == [0]
+    (after,) = (await ask.until(f"increase({counter}[10m])")).values()
     assert after < before + 0.5
 
 
