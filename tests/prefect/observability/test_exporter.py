@@ -72,7 +72,7 @@ def at_once() -> Sightings:
 async def read_until(sightings: Sightings, loop: str, number: int) -> list[Sighting]:
     """Read until so many new runs of the loop are told, and a few times more, in case that one is told again."""
     found: list[Sighting] = []
-    for _ in range(300):
+    for _ in range(900):
         found += of(loop, (await sightings.read()).new)
         if len(found) >= number:
             break
