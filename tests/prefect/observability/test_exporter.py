@@ -13,6 +13,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Completed, Crashed, Failed
@@ -186,6 +187,9 @@ async def test_what_a_failed_read_had_read_is_not_lost(
 async def test_an_event_tells_which_deployment_has_scheduled_its_run_and_none_where_somebody_has_started_it(
     server: str, records: Records, name: str
 ) -> None:
+    nobody: Any = None
+    for context in (FlowRunContext, TaskRunContext):
+        context.__var__.set(nobody)  # Prefect would relate the events to a run that an earlier test has left there
     sightings = Sightings(now)
     await sightings.read()
     by = {"prefect.resource.id": "prefect.deployment.its-id", "prefect.resource.role": "deployment"}

@@ -71,7 +71,7 @@ def assert_same(raw: bytes) -> None:
         assert [notice for notice in told.values() if notice] == ([parsed] if parsed else [])
 
 
-@pytest.mark.parametrize("raw", ALL)
+@pytest.mark.parametrize("raw", ALL, ids=range(len(ALL)))
 def test_what_is_not_parsed_would_have_been_nobodys_notice(raw: bytes) -> None:
     """Of every form of a bounce, of this probe and of another, plain and encoded."""
     assert_same(raw)
