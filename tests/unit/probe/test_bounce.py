@@ -331,6 +331,7 @@ def test_a_text_that_refuses(text: str) -> None:
         "Version 5.1.12.3 of the program",
         "450 4.7.1 Greylisted, come back",
     ],
+    ids=range(9),
 )
 def test_a_text_that_does_not_refuse(text: str) -> None:
     assert not refuses(text)
