@@ -118,7 +118,7 @@ class Findings:
             if not box.alive:
                 raise
             self.note(f"Message {one.uid} in {place.folder} could not be read: {failure}.")
-            if one.kind is Match.PERHAPS:
+            if one.kind is not Match.REPORT:  # it may be the probe
                 self.unreadable.add((place.folder, one.uid))
             return b""
 

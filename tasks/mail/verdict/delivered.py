@@ -28,20 +28,6 @@ def arrived(
     journey: Journey | None,
 ) -> Verdict:
     """The verdict on a message of which at least one copy was found. `errors`: the attempts that had failed before."""
-    verdict = _arrived(loop, imap, sent, found, errors, journey)
-    if journey is None or not journey.wrapped:
-        return verdict
-    return replace(verdict, sentence=f"{verdict.sentence.removesuffix('.')}; {WRAPPED}.")
-
-
-def _arrived(
-    loop: LoopConfig,
-    imap: ImapConfig,
-    sent: Receipt,
-    found: Arrival,
-    errors: Sequence[AttemptError],
-    journey: Journey | None,
-) -> Verdict:
     hit, seconds = found.first, delivery_seconds(sent, found)
     after = f"{took(seconds)} after {loop.smtp.host} accepted it{_retried(sent, errors)}{settled(sent)}"
     mark = marked(imap, journey)
@@ -74,6 +60,13 @@ def _arrived(
         sentence=f"{verdict.sentence.removesuffix('.')}{changed.words}.",
         who_acts=verdict.who_acts or changed.who,
     )
+
+
+def as_it_came(verdict: Verdict, journey: Journey | None) -> Verdict:
+    """The verdict on a message that arrived, with what a filter has made of the message."""
+    if journey is None or not journey.wrapped:
+        return verdict
+    return replace(verdict, sentence=f"{verdict.sentence.removesuffix('.')}; {WRAPPED}.")
 
 
 def _retried(sent: Receipt, errors: Sequence[AttemptError]) -> str:

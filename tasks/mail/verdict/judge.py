@@ -14,7 +14,7 @@ from tasks.mail.model.facts import Arrival, AttemptError, Bounce, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict import bounce as returned
-from tasks.mail.verdict.delivered import arrived
+from tasks.mail.verdict.delivered import arrived, as_it_came
 from tasks.mail.verdict.phrases import (
     Verdict,
     follow,
@@ -44,7 +44,7 @@ def judge(
     if isinstance(found, ImapFailure):
         return _unreadable(loop.smtp, mailbox, sent, found)
     if found.hits and loop.imap is not None:
-        return arrived(loop, loop.imap, sent, found, errors, journey)
+        return as_it_came(arrived(loop, loop.imap, sent, found, errors, journey), journey)
     if found.bounce is not None:
         return _bounced(loop, found.bounce)
     if loop.imap is None:

@@ -13,10 +13,12 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import AttemptError, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.verdict.remedies import YOU, Remedy, renewal, whoever_runs
+from tasks.mail.verdict.remedies import YOU, Remedy, whoever_runs
 from tasks.mail.verdict.why import mailbox_remedy, relay_remedy, section_of, why_refused, why_unreadable
 
 # Causes that the sentence has words of its own for.
+# What a failure is taken for where nothing tells more of it.
+USUAL = {ErrorType.AUTH: Cause.WRONG_PASSWORD, ErrorType.TLS: Cause.CERTIFICATE}
 UNREACHED = frozenset({None, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED, Cause.NAME_NOT_FOUND})
 
 
@@ -87,19 +89,15 @@ def took(seconds: float) -> str:
 def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> Remedy:
     """The half sentence about a mailbox that could not be read, with what to do, and who must."""
     bounces, section = isinstance(mailbox, BounceMailbox), section_of(mailbox)
-    remedy = reachable(section, mailbox.host, failure)
+    cause = why_unreadable(mailbox, failure)
+    cause = USUAL.get(failure.error_type) if cause in UNREACHED else cause
+    remedy = renewed(failure.text, mailbox.host) or mailbox_remedy(cause, mailbox)
     if failure.error_type is ErrorType.UNEXPECTED:
         remedy = Remedy("see the log of this run", YOU)
-    elif (cause := why_unreadable(mailbox, failure)) not in UNREACHED:
-        remedy = _renewed(failure.text, mailbox.host) or mailbox_remedy(cause, mailbox) or remedy
-    elif failure.error_type is ErrorType.IMAP:
+    elif remedy is None and failure.error_type is ErrorType.IMAP:
         words = f"see the server's log, and check {section}.folder"
         remedy = Remedy(words, f"{YOU}, or else {whoever_runs(mailbox.host)}")
-    elif failure.error_type is ErrorType.AUTH:
-        words = f"check {section}.username and its password"
-        remedy = Remedy(words, f"{YOU}, or else {whoever_runs(mailbox.host)}")
-    elif failure.error_type is ErrorType.TLS:
-        remedy = secured(section, mailbox.host, failure.text)
+    remedy = remedy or reachable(section, mailbox.host, failure)
     so = "so no bounce would have been seen" if bounces else "so whether the mail arrived is not known"
     words = (
         f"the {'bounce ' if bounces else ''}mailbox of {mailbox.username} at {endpoint(mailbox.host, mailbox.port)} "
@@ -108,14 +106,10 @@ def unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> Remedy:
     return Remedy(words, remedy.who)
 
 
-def secured(section: str, host: str, text: str) -> Remedy:
-    """What to do where TLS was refused, for the reason `text`."""
-    ends = Remedy(f"check its certificate and {section}.tls", f"{YOU}, or else {whoever_runs(host)}")
-    return _renewed(text, host) or ends
-
-
-def _renewed(text: str, host: str) -> Remedy | None:
-    return Remedy(renew, whoever_runs(host)) if (renew := renewal(text)) is not None else None
+def renewed(text: str, host: str) -> Remedy | None:
+    """What to do about a certificate that was not accepted because its time is over, by the words of the library."""
+    expired = "certificate has expired" in text
+    return Remedy("renew that certificate", whoever_runs(host)) if expired else None
 
 
 def reachable(section: str, host: str, failure: SmtpFailure | ImapFailure) -> Remedy:

@@ -126,8 +126,3 @@ def whoever_runs(server: str) -> str:
 def is_greylisting(reply: str, stage: str = "rcpt") -> bool:
     """Whether a server refuses for now because it has not seen the sender before."""
     return of_reply(stage, reply) is Cause.GREYLISTED
-
-
-def renewal(text: str) -> str | None:
-    """What to do about a certificate that was not accepted because its time is over."""
-    return "renew that certificate" if "certificate has expired" in text else None

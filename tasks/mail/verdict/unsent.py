@@ -7,7 +7,7 @@ from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import SmtpFailure
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
-from tasks.mail.verdict.phrases import UNREACHED, Verdict, exempted, reachable, said, secured
+from tasks.mail.verdict.phrases import UNREACHED, USUAL, Verdict, exempted, reachable, renewed, said
 from tasks.mail.verdict.remedies import YOU, Remedy, whoever_runs
 from tasks.mail.verdict.why import relay_remedy, why_unsent
 
@@ -81,18 +81,15 @@ def _remedy(smtp: SmtpConfig, failure: SmtpFailure, cause: Cause | None) -> Reme
     runs = whoever_runs(smtp.host)
     if cause is Cause.GREYLISTED:
         return Remedy(f"raise smtp.retries and smtp.retry_delay, or have {exempted(smtp)}", f"{YOU}, or {runs}")
-    if cause not in UNREACHED or failure.smtp_code is not None:
-        renewed = secured("smtp", smtp.host, failure.text) if cause is Cause.CERTIFICATE else None
-        found = _login_offered(smtp, failure) or renewed or relay_remedy(cause, smtp)
-        if found is not None:
-            return found
+    known = None if cause in UNREACHED and failure.smtp_code is None else cause
+    over = renewed(failure.text, smtp.host) if failure.error_type is ErrorType.TLS else None
+    usual = USUAL.get(failure.error_type)
+    found = _login_offered(smtp, failure) or over or relay_remedy(known, smtp) or relay_remedy(usual, smtp)
+    if found is not None:
+        return found
     match failure.error_type:
         case ErrorType.TEMPORARY:
             return Remedy("see its log for the reason, or raise smtp.retries and smtp.retry_delay", runs)
-        case ErrorType.AUTH:
-            return Remedy("check smtp.username and its password", f"{YOU}, or else {runs}")
-        case ErrorType.TLS:
-            return secured("smtp", smtp.host, failure.text)
         case ErrorType.TIMEOUT:
             return Remedy("see whether it is overloaded or its port filtered", f"{runs}, or the network before it")
         case ErrorType.CONNECTION:

@@ -17,6 +17,7 @@ from tasks.mail.model.result import LoopResult
 from tests.support.checks.many_loops import loops
 from tests.support.checks.rounds import SHORT, SOON, Relay, Round, assert_found, letter, notes
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind
+from tests.support.mail.wrapping import WRAPPERS
 from tests.support.raw.imap import Session
 from tests.support.raw.mailbox import Asked, Message, chosen
 from tests.support.raw.profiles import (
@@ -202,6 +203,15 @@ async def test_what_is_not_shown_says_nothing_about_a_probe_that_is_found_and_al
         result = await way.check(SHORT, timeout=5.0)
     assert result.outcome is Outcome.UNVERIFIED
     assert "1 message in INBOX could not be read" in result.sentence
+
+
+async def test_nor_is_one_lost_whose_wrapper_alone_is_shown() -> None:
+    """What a filter has made of it does not name it in its header, and its body is refused."""
+    wrap = WRAPPERS["SpamAssassin, another sender and subject"]
+    async with at(Profile(tell=refuses(b"X-Mail-Loop-Id", "[SERVERBUG] cannot read", "PEEK[]"))) as (way, mailbox):
+        way.relay.arrive = lambda raw: mailbox.append(wrap(raw))
+        result = await way.check(SHORT)
+    assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
 
 
 async def test_a_server_that_refuses_every_message_is_not_asked_for_each() -> None:

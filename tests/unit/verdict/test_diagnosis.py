@@ -14,14 +14,15 @@ from tasks.mail.mailboxes.imap.quota import quotas
 from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.model.observed import Quota
 from tasks.mail.verdict.journey import changes, clock_notes, slow_step, ways
-from tasks.mail.verdict.remedies import renewal
+from tasks.mail.verdict.phrases import renewed
 
 START = datetime(2026, 11, 24, 7, 0, 0, tzinfo=UTC)
 
 
 def test_a_certificate_is_to_be_renewed_only_where_its_time_is_over() -> None:
-    assert renewal("the certificate of a is not accepted: certificate has expired") == "renew that certificate"
-    assert renewal("the certificate of a is not accepted: Hostname mismatch") is None
+    over = "the certificate of a is not accepted: certificate has expired"
+    assert renewed(over, "a") == ("renew that certificate", "whoever runs a")
+    assert renewed("the certificate of a is not accepted: Hostname mismatch", "a") is None
 
 
 STORAGE = Quota("STORAGE", 97, 100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Iterator
 from functools import cache
-from importlib.machinery import ModuleSpec
+from importlib.abc import InspectLoader
 from pathlib import Path
 from types import CodeType
 
@@ -22,8 +22,7 @@ def own_words() -> str:
 def _modules() -> Iterator[CodeType]:
     for module in pkgutil.walk_packages([str(ROOT)], f"{PACKAGE}."):
         spec = module.module_finder.find_spec(module.name, None)
-        # What was found has a loader of source, which typeshed does not know.
-        if isinstance(spec, ModuleSpec) and (code := spec.loader.get_code(module.name)):  # type: ignore[union-attr]
+        if spec and isinstance(spec.loader, InspectLoader) and (code := spec.loader.get_code(module.name)):
             yield code
 
 
