@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.net.limits import Places
 
 IN_ONE_MAILBOX = 5  # inbound checks, each with a session of its own beside those of the loops; Dovecot allows 10
@@ -29,7 +29,7 @@ class Gates:
         self._mailboxes: defaultdict[tuple[object, ...], Places] = defaultdict(lambda: Places(IN_ONE_MAILBOX))
 
     @asynccontextmanager
-    async def passed(self, config: LoopConfig | InboundConfig) -> AsyncIterator[None]:
+    async def passed(self, config: CheckConfig) -> AsyncIterator[None]:
         """Wait until `config` may be checked. The mailbox first: who waits for it keeps nobody else waiting."""
         async with AsyncExitStack() as held:
             if isinstance(config, InboundConfig):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -10,27 +12,27 @@ from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import PATIENCE, Gates, room_for
-from flows.direct import inbound_steps, loop_steps
-from tasks import credentials
-from tasks.finish import ended, record, tell
+from tasks.finish import end_misconfigured, record_reported, report_verdict
 from tasks.groups.fleet import fleet_ended, fleet_name
 from tasks.groups.summary import Brief
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.plan import Planned
+from tasks.mail.engine import Context, run_check
 from tasks.mail.mailboxes.imap.pool.pool import together
-from tasks.mail.model.errors import CheckSkipped, ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Places
-from tasks.mail.run_lock import hold_run
-from tasks.mail.verdict.result import broken, misconfigured, skipped
-from tasks.mail.verdict.unforeseen import unforeseen
+from tasks.mail.plain_steps import PlainSteps
+from tasks.mail.verdict.result import broken
 from tasks.parameters import FleetLoop, check_flow, fleet_of
-from tasks.run_context import this_run, to_its_end
-from tasks.signing_key import signing_key
+from tasks.run_context import to_its_end
 from tasks.states import final_state
+from tasks.steps import context_of_run
 
 AT_ONCE = 20  # more of them would measure each other, for all share one processor
-TELLING = 2  # reports on their way to the server at once: more of them would hold up those who still look for mail
+RECORDING = 2  # reports on their way to the server at once: more of them would hold up those who still look for mail
+
+RecordReported = Callable[[LoopResult, CheckConfig, datetime], Awaitable[None]]
 
 
 @check_flow
@@ -52,26 +54,24 @@ async def fleet_check(
         loops: The loops, each under its name; instead of files, or in addition to them.
         brief: Task runs and reports only for what is not ok, for which thousands of loops leave room.
     """
-    with to_its_end(), credentials.each_once():
+    with to_its_end():
         try:
             checks = fleet_of(name, files, loops)
         except ConfigError as error:
-            return await ended(misconfigured(fleet_name(name), str(error), this_run(), error.cause))
-        gates, telling = Gates(AT_ONCE, PATIENCE, room_for(len(checks))), Places(TELLING, PATIENCE)
-        key = await signing_key()
+            return await end_misconfigured(fleet_name(name), error)
+        gates, recording = Gates(AT_ONCE, PATIENCE, room_for(len(checks))), Places(RECORDING, PATIENCE)
+        context = await context_of_run(PlainSteps())
         briefly = Brief() if brief else None
         if briefly is not None:
             briefly.begin([check.config.name for check in checks])
 
         async def one(check: Planned) -> LoopResult:
-            case = Case(check.config, telling, key)
+            case = Case(check.config, context, recording)
             async with gates.passed(check.config):
                 if briefly is None:
                     await check_one(case, return_state=True)  # type: ignore[misc]  # typed as if it were not async
                 else:
-                    case.result = await _result(check.config, key)
-                    async with telling.one():
-                        await briefly.tell(case.result, check.config)
+                    await case.run(briefly.record)
             return case.result or broken(case.name, RuntimeError("the task ended without a result"))
 
         async with together(len(checks)):
@@ -82,37 +82,26 @@ async def fleet_check(
 class Case:
     """One check of a fleet, and what came of it. No dataclass: Prefect would take it apart and put it together anew."""
 
-    def __init__(self, config: LoopConfig | InboundConfig, telling: Places, key: bytes) -> None:
+    def __init__(self, config: CheckConfig, context: Context, recording: Places) -> None:
         self.name = config.name
-        self.config = config
-        self.telling = telling
-        self.key = key
         self.result: LoopResult | None = None
+        self._config = config
+        self._context = context
+        self._recording = recording
+
+    async def run(self, record: RecordReported) -> LoopResult:
+        """Check the loop. Whatever comes of that is reported at once, and recorded when it is its turn."""
+
+        async def reported(result: LoopResult, config: CheckConfig) -> None:
+            self.result = result
+            reported_at = report_verdict(result)
+            async with self._recording.one():
+                await record(result, config, reported_at)
+
+        return await run_check(self._config, self._context, reported)
 
 
 @task(name="check", task_run_name="{case.name}", cache_policy=NO_CACHE, persist_result=False, retries=0)
 async def check_one(case: Case) -> State[object]:
     """Check one loop and record what came of it. Whatever that is, the others go on."""
-    result = await _result(case.config, case.key)
-    case.result = result
-    told_at = tell(result)  # before its turn to be recorded, which may be long in coming
-    async with case.telling.one():
-        await record(result, case.config, told_at)
-    return final_state(result)
-
-
-async def _result(config: LoopConfig | InboundConfig, key: bytes) -> LoopResult:
-    run = this_run()
-    try:
-        if isinstance(config, InboundConfig):
-            config = config.model_copy(update={"imap": await credentials.resolve_imap(config.imap)})
-            return await inbound_steps(config, run)
-        config = await credentials.resolve(config)
-        with hold_run(config) as mine:
-            return await loop_steps(mine, key, run)
-    except ConfigError as error:
-        return misconfigured(config.name, str(error), run, error.cause)
-    except CheckSkipped as reason:
-        return skipped(config.name, str(reason), run, reason.cause)
-    except Exception as error:
-        return unforeseen(config, error, run)
+    return final_state(await case.run(record_reported))

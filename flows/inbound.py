@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
-from tasks.finish import ended
+from tasks.finish import end_misconfigured, end_run, record_result
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.config.secrets import hiding
+from tasks.mail.engine import run_check
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
-from tasks.mail.verdict.inbound import conclude_inbound
-from tasks.mail.verdict.result import misconfigured
-from tasks.mail.verdict.unforeseen import unforeseen
 from tasks.parameters import check_flow, inbound_of
-from tasks.run_context import begin, this_run, to_its_end
-from tasks.search import look
+from tasks.run_context import to_its_end
+from tasks.steps import PrefectSteps, context_of_run
 
 
 @check_flow
@@ -27,13 +24,7 @@ async def inbound_check(imap: ImapConfig, name: str = "inbound") -> LoopResult |
     """
     with to_its_end():
         try:
-            inbound = await inbound_of(name, imap)
+            inbound = inbound_of(name, imap)
         except ConfigError as error:
-            return await ended(misconfigured(str(name), str(error), this_run(), error.cause))
-        begin()
-        try:
-            with hiding(inbound):
-                result = conclude_inbound(inbound, await look(inbound), this_run())
-        except Exception as error:  # Prefect would write it down as it is
-            result = unforeseen(inbound, error, this_run())
-        return await ended(result, inbound)
+            return await end_misconfigured(name, error)
+        return await end_run(await run_check(inbound, await context_of_run(PrefectSteps()), record_result))

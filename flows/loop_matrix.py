@@ -8,19 +8,17 @@ from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import PATIENCE, Gates, room_for
-from flows.mail_loop import checked
-from tasks.finish import ended, recorded
+from tasks.finish import end_misconfigured, record_result
 from tasks.groups.matrix import matrix_ended, matrix_name
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.config.matrix import Receiver, Sender
+from tasks.mail.engine import run_check
 from tasks.mail.mailboxes.imap.pool.pool import together
-from tasks.mail.model.errors import CheckSkipped, ConfigError
+from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
-from tasks.mail.run_lock import hold_run
-from tasks.mail.verdict.result import misconfigured, skipped
 from tasks.parameters import check_flow, matrix_of
-from tasks.run_context import this_run, to_its_end
-from tasks.signing_key import signing_key
+from tasks.run_context import to_its_end
+from tasks.steps import PrefectSteps, context_of_run
 
 AT_ONCE = 30  # loops of one run: waiting costs little, and those of one relay or mailbox are few of them
 
@@ -51,24 +49,15 @@ async def loop_matrix(
             matrix = await matrix_of(name, senders, receivers, limits, without)
             loops = matrix.loops()
         except ConfigError as error:
-            return await ended(misconfigured(matrix_name(name), str(error), this_run(), error.cause))
+            return await end_misconfigured(matrix_name(name), error)
 
         gates = Gates(AT_ONCE, PATIENCE, room_for(len(loops)))
-        key = await signing_key()
+        context = await context_of_run(PrefectSteps())
 
         async def one(loop: LoopConfig) -> LoopResult:
             async with gates.passed(loop):
-                return await recorded(await _one_of_many(loop, key), loop)
+                return await run_check(loop, context, record_result)
 
         async with together(len(loops)):
             results = await asyncio.gather(*map(one, loops.values()))
         return await matrix_ended(matrix.name, dict(zip(loops, results, strict=True)))
-
-
-async def _one_of_many(loop: LoopConfig, key: bytes) -> LoopResult:
-    """Check one loop. Whatever becomes of it, the others go on."""
-    try:
-        with hold_run(loop) as mine:
-            return await checked(mine, key)
-    except CheckSkipped as reason:
-        return skipped(loop.name, str(reason), this_run(), reason.cause)

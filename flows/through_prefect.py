@@ -28,10 +28,8 @@ from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import api, in_a_thread
 from flows.prefect_api.probe import ApiError, api_error
 from flows.server.prefect import ServerError
-from tasks.credentials import of_the_user
-from tasks.finish import listener
 from tasks.mail.config.loading.environment import with_known_passwords
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.config.secrets import redactor_of
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
@@ -39,7 +37,7 @@ from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.result import broken
-from tasks.run_context import still_wanted
+from tasks.run_context import Caller, caller
 
 AT_ONCE = 10  # flow runs that begin at once
 MOST_RUNS = 16  # that wait at once: SQLite took 24 loops with 16 well, stalls with 40 and answers 503 with 50
@@ -80,7 +78,7 @@ class _Turn:
         return self._ours
 
 
-def check_all(configs: Sequence[LoopConfig | InboundConfig], home: Path, show: Show) -> list[LoopResult]:
+def check_all(configs: Sequence[CheckConfig], home: Path, show: Show) -> list[LoopResult]:
     """Run all checks concurrently; `show` gets each result as soon as it is there."""
     asked_at = time.monotonic()
     with ExitStack() as held:
@@ -99,13 +97,11 @@ def _unrecorded(result: LoopResult, reason: str) -> LoopResult:
     return result.model_copy(update={"notes": (*result.notes, note)})
 
 
-async def _check_all(
-    configs: Sequence[LoopConfig | InboundConfig], private: bool, seconds: float, show: Show
-) -> list[LoopResult]:
+async def _check_all(configs: Sequence[CheckConfig], private: bool, seconds: float, show: Show) -> list[LoopResult]:
     gates = Gates(AT_ONCE, PATIENCE, min(MOST_RUNS, room_for(len(configs))))
     silent = ""  # why Prefect is asked no more: each further check would wait for it as long again
 
-    async def one(config: LoopConfig | InboundConfig) -> LoopResult:
+    async def one(config: CheckConfig) -> LoopResult:
         nonlocal silent
         async with gates.passed(config):
             progress.follow(config.name)
@@ -131,16 +127,13 @@ async def _check_all(
     return results
 
 
-async def check(
-    config: LoopConfig | InboundConfig, show: Show = lambda result: None, seconds: float = BEGIN_SECONDS
-) -> LoopResult:
+async def check(config: CheckConfig, show: Show = lambda result: None, seconds: float = BEGIN_SECONDS) -> LoopResult:
     """Run one check as a flow run. Raises NotBegun where Prefect does not let it begin within `seconds`.
 
     Its verdict counts, and goes to `show`, from the moment it is told, whatever becomes of Prefect then.
     """
     turn = _Turn()
-    listener.set(turn.told.set_result)
-    still_wanted.set(turn.begin)
+    caller.set(Caller(turn.told.set_result, turn.begin))
     run = asyncio.create_task(_flow_run(config))
     try:
         await asyncio.wait((run, turn.begun, turn.told), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -177,12 +170,11 @@ def _not_begun(run: asyncio.Task[State[Any]], seconds: float) -> NotBegun:
     return NotBegun(f"Prefect could not begin the flow run ({type(error).__name__})")
 
 
-async def _flow_run(config: LoopConfig | InboundConfig) -> State[Any]:
-    with of_the_user():
-        if isinstance(config, InboundConfig):
-            return await inbound_check(config.imap, config.name, return_state=True)
-        sections = (config.smtp, config.imap, config.limits, config.bounce_mailbox)
-        return await mail_loop_check(config.name, *sections, return_state=True)
+async def _flow_run(config: CheckConfig) -> State[Any]:
+    if isinstance(config, InboundConfig):
+        return await inbound_check(config.imap, config.name, return_state=True)
+    sections = (config.smtp, config.imap, config.limits, config.bounce_mailbox)
+    return await mail_loop_check(config.name, *sections, return_state=True)
 
 
 async def result_of(state: State[Any]) -> LoopResult:

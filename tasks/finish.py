@@ -1,63 +1,65 @@
-"""How a flow run ends: the verdict is told first, then recorded, then made the run's final state.
+"""How a flow run ends: the verdict is reported first, then recorded, then made the run's final state.
 
-In between, after the verdict, the mailbox is told what the record tells of earlier probes, and the run looks after what
-killed runs left on record.
+In between, after the verdict, earlier probes are marked in the mailbox as reported, and what killed runs left on record
+is cleared.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextvars import ContextVar
 from datetime import UTC, datetime
 
 from prefect.client.schemas.objects import State
 
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig, LoopConfig
+from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import line
 from tasks.mail.search.cleanup.acknowledge import settle
+from tasks.mail.verdict.result import misconfigured
 from tasks.parameters import configuration_of
 from tasks.publish import publish
-from tasks.run_context import name_this_run
+from tasks.run_context import caller, name_this_run, this_run
 from tasks.states import final_state
 from tasks.tracing.export import traced
 from tasks.zombie_runs import clear_remains
 
-# Whoever started the run in this process may listen here: the verdict then reaches him whatever becomes of Prefect.
-listener: ContextVar[Callable[[LoopResult], None] | None] = ContextVar("listener", default=None)
-
 log = logging.getLogger(__name__)
 
 
-async def ended(result: LoopResult, config: LoopConfig | InboundConfig | None = None) -> State[object]:
-    """Tell and record `result`, and turn it into the final state. `config` is None where it was wrong."""
-    await recorded(result, config)
+async def end_run(result: LoopResult) -> State[object]:
+    """Name the run, clear what killed runs left, and turn its result, which is on record, into the final state."""
     if result.token is not None:
         await name_this_run(f"{result.loop} {result.token}")
     await clear_remains(result.loop)
     return final_state(result)
 
 
-async def recorded(result: LoopResult, config: LoopConfig | InboundConfig | None = None) -> LoopResult:
-    """Tell `result` and record it: of a run with many loops, each. Its trace comes last, where one is wanted."""
-    return await record(result, config, tell(result))
+async def end_misconfigured(name: object, error: ConfigError) -> State[object]:
+    """Record that the parameters are wrong, and turn that into the final state."""
+    result = misconfigured(str(name), str(error), this_run(), error.cause)
+    await record_result(result)
+    return await end_run(result)
 
 
-def tell(result: LoopResult) -> datetime:
-    """Say the verdict, and return when: in the log, and to who listens. Prefect is asked for nothing."""
-    told_at = datetime.now(UTC)
+async def record_result(result: LoopResult, check: CheckConfig | None = None) -> None:
+    """Report a result, then record it: of a run with many loops, each. `check` is None where it was wrong."""
+    await record_reported(result, check, report_verdict(result))
+
+
+def report_verdict(result: LoopResult) -> datetime:
+    """Report a verdict to the log and to the caller, and return when. Prefect is asked for nothing."""
+    reported_at = datetime.now(UTC)
     log.log(logging.INFO if result.status is Status.OK else logging.WARNING, "%s", line(result))
-    if (heard := listener.get()) is not None:
-        heard(result)
-    return told_at
+    if (called_by := caller.get()) is not None:
+        called_by.on_verdict(result)
+    return reported_at
 
 
-async def record(result: LoopResult, config: LoopConfig | InboundConfig | None, told_at: datetime) -> LoopResult:
-    """Record what was told."""
-    loop = config if isinstance(config, LoopConfig) else None
-    if await publish(result, configuration_of(config), loop.limits if loop else None) and loop:
+async def record_reported(result: LoopResult, check: CheckConfig | None, reported_at: datetime) -> None:
+    """Record a result that was reported. Its trace comes last, where one is wanted."""
+    loop = check if isinstance(check, LoopConfig) else None
+    if await publish(result, configuration_of(check), loop.limits if loop else None) and loop:
         await settle(result, loop)
-    await traced(result, config, told_at)
-    return result
+    await traced(result, check, reported_at)

@@ -10,13 +10,14 @@ from prefect import Flow
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from tasks import credentials
+from tasks.credentials import SecretBlocks
 from tasks.mail.config.addresses import SLUG
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.check_file import check_ca_files
 from tasks.mail.config.loading.files import all_planned, check_fleet_ca_files
 from tasks.mail.config.loading.files import check_ca_files as check_matrix_ca_files
 from tasks.mail.config.loop import (
+    CheckConfig,
     ImapConfig,
     InboundConfig,
     Limits,
@@ -28,6 +29,7 @@ from tasks.mail.config.loop import (
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.config.plan import Planned
+from tasks.mail.config.secrets import login_sections
 from tasks.mail.config.section import Strict
 from tasks.mail.model.errors import ConfigError
 from tasks.run_context import elsewhere, of_a_deployment
@@ -102,37 +104,34 @@ def _loops(value: object) -> object:
     return {name: _side(sections) for name, sections in value.items()}
 
 
-async def loop_of(
-    name: object, smtp: object, imap: object, limits: object, bounce_mailbox: object = None
-) -> LoopConfig:
-    """The loop that the parameters describe, passwords in place. Raises ConfigError."""
+def loop_of(name: object, smtp: object, imap: object, limits: object, bounce_mailbox: object = None) -> LoopConfig:
+    """The loop that the parameters describe. Raises ConfigError."""
     _refuse_elsewhere()
     given = {"name": name, "smtp": smtp, "imap": imap, "limits": limits, "bounce_mailbox": bounce_mailbox}
     loop = loop_config({field: value for field, value in given.items() if value is not None})
     check_ca_files(loop)
     _refuse_clear_passwords(passwords_of(loop))
-    return await credentials.resolve(loop)
+    return loop
 
 
-async def inbound_of(name: object, imap: object) -> InboundConfig:
+def inbound_of(name: object, imap: object) -> InboundConfig:
     """The same for an inbound check."""
     _refuse_elsewhere()
     inbound = inbound_config({"name": name, "imap": imap})
     check_ca_files(inbound)
     _refuse_clear_passwords(passwords_of(inbound))
-    return inbound.model_copy(update={"imap": await credentials.resolve_imap(inbound.imap)})
+    return inbound
 
 
 async def matrix_of(name: object, senders: object, receivers: object, limits: object, without: object) -> Matrix:
-    """The same for a matrix."""
+    """The same for a matrix, with all its passwords in place, for many of its loops share one."""
     given = {"name": name, "senders": senders, "receivers": receivers, "limits": limits, "without": without}
     matrix = matrix_config({field: value for field, value in given.items() if value is not None})
     check_matrix_ca_files(matrix)
     _refuse_clear_passwords({where: section.password for where, section in matrix.sections().items()})
-    resolve = credentials.resolve_section
-    with credentials.each_once():
-        senders = {key: await resolve(sender, f"senders.{key}") for key, sender in matrix.senders.items()}
-        receivers = {key: await resolve(mailbox, f"receivers.{key}") for key, mailbox in matrix.receivers.items()}
+    resolve = SecretBlocks().resolve
+    senders = {key: await resolve(sender, f"senders.{key}") for key, sender in matrix.senders.items()}
+    receivers = {key: await resolve(mailbox, f"receivers.{key}") for key, mailbox in matrix.receivers.items()}
     return matrix.model_copy(update={"senders": senders, "receivers": receivers})
 
 
@@ -157,15 +156,9 @@ def fleet_of(name: object, files: object, loops: object) -> Sequence[Planned]:
     return checks
 
 
-def passwords_of(config: LoopConfig | InboundConfig, where: str = "") -> dict[str, object]:
+def passwords_of(config: CheckConfig, where: str = "") -> dict[str, object]:
     """The clear password of each section, None where it has none, under the path that an error gives."""
-    return {f"{where}{name}": section.password for name, section in logins_of(config).items()}
-
-
-def logins_of(config: LoopConfig | InboundConfig) -> dict[str, SmtpConfig | ImapConfig | BounceMailbox]:
-    """The sections that may have a password, by name."""
-    sections = {name: getattr(config, name, None) for name in ("smtp", "imap", "bounce_mailbox")}
-    return {name: section for name, section in sections.items() if section is not None}
+    return {f"{where}{name}": section.password for name, section in login_sections(config).items()}
 
 
 def refuse_clear_passwords(passwords: Mapping[str, object]) -> None:
@@ -180,7 +173,7 @@ def _given(loop: object) -> object:
     return {name: getattr(loop, name) for name in loop.model_fields_set} if isinstance(loop, FleetLoop) else loop
 
 
-def configuration_of(config: LoopConfig | InboundConfig | None) -> dict[str, Mapping[str, object]]:
+def configuration_of(config: CheckConfig | None) -> dict[str, Mapping[str, object]]:
     """The configuration for a report, section by section, without passwords."""
     if config is None:
         return {}

@@ -1,4 +1,4 @@
-"""The flow run that we are in, as Prefect knows it, and who started it in this process."""
+"""The flow run that we are in, as Prefect knows it, and the command that has started it in this process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from uuid import UUID
 
 import anyio
@@ -16,13 +17,29 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.runtime import deployment, flow_run
 
+from tasks.mail.model.errors import Overtaken
+from tasks.mail.model.result import LoopResult
+
 VANTAGE = "MAIL_LOOP_VANTAGE"  # says of a worker where it is
 FROM = "mail-loop-fleet-from:"  # the tag that says of a run where it must take place
 
 NAME_SECONDS = 5.0  # Prefect's own client would try for minutes
 
-# Whoever started the run in this process and may do without it: says whether the check is still this run's to do.
-still_wanted: ContextVar[Callable[[], bool] | None] = ContextVar("still_wanted", default=None)
+
+@dataclass(frozen=True)
+class Caller:
+    """The command of ours that has started the run in its own process.
+
+    `on_verdict` gets the result whatever becomes of Prefect; `may_begin` says whether the check is still this run's to
+    do. The secrets are those of the user who typed the command, and no list of hosts is asked.
+    """
+
+    on_verdict: Callable[[LoopResult], None]
+    may_begin: Callable[[], bool] = lambda: True
+
+
+# Set by our own command line alone: nothing that a run is given can set it.
+caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 log = logging.getLogger(__name__)
 
@@ -76,14 +93,10 @@ def to_its_end() -> Iterator[None]:
         yield
 
 
-class Overtaken(Exception):
-    """Who started this run does its check without Prefect by now: another message must not be sent."""
-
-
 def begin() -> None:
-    """Say that the check begins, for good: all that Prefect has to be asked for it has told. Raises Overtaken."""
-    wanted = still_wanted.get()
-    if wanted is not None and not wanted():
+    """Say that the check begins, for good: nothing more has to be asked of Prefect before. Raises Overtaken."""
+    called_by = caller.get()
+    if called_by is not None and not called_by.may_begin():
         raise Overtaken("the check is done without Prefect, which has taken too long to let it begin")
 
 

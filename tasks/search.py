@@ -7,47 +7,34 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
-from tasks.mail.config.loop import ImapConfig, InboundConfig
-from tasks.mail.config.mailbox import BounceMailbox
-from tasks.mail.config.secrets import redactor
-from tasks.mail.model.errors import ImapFailure, as_imap_failure
-from tasks.mail.model.facts import Arrival, Receipt
+from tasks.mail.config.loop import InboundConfig
+from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.facts import Arrival
 from tasks.mail.model.safe_text import unlinked
-from tasks.mail.probe.compose import Probe
 from tasks.mail.search.inbound import Recent, find_recent
+from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.tries import Tries
 from tasks.mail.search.watch import watch
 from tasks.states import finding
 
 
-@task(task_run_name="search {probe.loop} {receipt.token}", cache_policy=NO_CACHE, persist_result=False, retries=0)
-async def find_probe(
-    receipt: Receipt,
-    probe: Probe,
-    imap: ImapConfig | None,
-    max_wait: float,
-    lost_after: float | None = None,
-    bounce_mailbox: BounceMailbox | None = None,
-) -> Arrival | State[object]:
-    """Look for the message of `receipt`, or for its bounce. It waits by itself, so Prefect has nothing to retry."""
+@task(
+    task_run_name="search {request.probe.loop} {request.receipt.token}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=0,
+)
+async def find_probe(request: SearchRequest) -> Arrival | State[object]:
+    """Look for the message of a receipt, or for its bounce. It waits by itself, so Prefect has nothing to retry."""
     try:
-        with as_imap_failure(redactor(imap, bounce_mailbox)):
-            return await watch(probe, imap, bounce_mailbox, receipt, max_wait, lost_after)
+        return await watch(request)
     except ImapFailure as failure:
         return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
 
 
-async def search(
-    receipt: Receipt,
-    probe: Probe,
-    imap: ImapConfig | None,
-    max_wait: float,
-    lost_after: float,
-    bounce_mailbox: BounceMailbox | None = None,
-) -> Arrival | ImapFailure:
+async def search(request: SearchRequest) -> Arrival | ImapFailure:
     """Run the task, and take out what it found."""
-    asked = (receipt, probe, imap, max_wait, lost_after, bounce_mailbox)
-    state = await find_probe(*asked, return_state=True)  # type: ignore[misc]  # see send()
+    state = await find_probe(request, return_state=True)  # type: ignore[misc]  # see send()
     return await finding(state, Arrival, ImapFailure)
 
 
@@ -65,8 +52,7 @@ def may_change(task: Task[..., object], task_run: TaskRun, state: State[object])
 async def look_for_recent(inbound: InboundConfig, tries: Tries) -> Recent | State[object]:
     """Look once for a fresh message; each run of the task is one look."""
     try:
-        with as_imap_failure(redactor(inbound.imap)):
-            return await find_recent(inbound, tries)
+        return await find_recent(inbound, tries)
     except ImapFailure as failure:
         return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
 

@@ -14,7 +14,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import loaded, planned
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.errors import ConfigError
 from tasks.metrics.loop import Intervals
@@ -118,7 +118,7 @@ def _loops(flow: str, given: Mapping[str, Any]) -> tuple[Loops, bool]:
     return {one.name: one.model_dump(mode="json", exclude_unset=True) for one in configs}, not missing
 
 
-def _of_fleet(given: Mapping[str, Any], missing: list[ConfigError]) -> Iterator[LoopConfig | InboundConfig]:
+def _of_fleet(given: Mapping[str, Any], missing: list[ConfigError]) -> Iterator[CheckConfig]:
     if isinstance(loops := given.get("loops"), Mapping) and loops:
         yield from (one.config for one in planned(fleet_config({"loops": loops})))
     files = given.get("files")
@@ -130,6 +130,6 @@ def _of_fleet(given: Mapping[str, Any], missing: list[ConfigError]) -> Iterator[
             yield from (one.config for one in planned(found))
 
 
-def _of_matrix(given: Mapping[str, Any]) -> Iterator[LoopConfig | InboundConfig]:
+def _of_matrix(given: Mapping[str, Any]) -> Iterator[CheckConfig]:
     fields = {name: value for name, value in given.items() if value is not None}
     yield from matrix_config(fields).loops().values()

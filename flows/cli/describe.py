@@ -11,7 +11,7 @@ from tasks.mail.config.fields import without_line_end
 from tasks.mail.config.fleet import Fleet
 from tasks.mail.config.loading.environment import from_environment
 from tasks.mail.config.loading.files import Config, loaded, planned
-from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.loop import CheckConfig, InboundConfig, SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.matrix import Matrix
 from tasks.mail.config.secret_hosts import uses_of
@@ -25,7 +25,7 @@ NAMED = 5  # loops of a fleet in the line that tells of it, or passwords or port
 SECTIONS = ("smtp", "imap", "bounce_mailbox")  # with a login
 
 
-def with_max_wait(config: LoopConfig | InboundConfig, seconds: float | None) -> LoopConfig | InboundConfig:
+def with_max_wait(config: CheckConfig, seconds: float | None) -> CheckConfig:
     """The loop with another limit; a message that comes after it is lost, so none can be late beyond it."""
     if seconds is None:
         return config
@@ -110,7 +110,7 @@ def secret_lines(files: Iterable[str]) -> tuple[list[str], list[str]]:
 
     A file named prefect.yaml stands for its deployments.
     """
-    checks: list[LoopConfig | InboundConfig] = []
+    checks: list[CheckConfig] = []
     problems: list[str] = []
     for file in files:
         try:

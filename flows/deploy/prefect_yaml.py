@@ -11,12 +11,12 @@ import yaml
 
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import loaded, planned
-from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config.loop import CheckConfig, inbound_config, loop_config
 from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import passwords_of, refuse_clear_passwords
 
-Check = LoopConfig | InboundConfig
+Check = CheckConfig
 FLEET = "flows/fleet.py:fleet_check"
 
 

@@ -10,15 +10,15 @@ from prefect.settings import PREFECT_API_AUTH_STRING
 from flows.prefect_api.connection import at
 from flows.prefect_api.probe import impatient_client
 from tasks.mail.config.loading.environment import variable
-from tasks.mail.config.loop import InboundConfig, LoopConfig
-from tasks.parameters import logins_of
+from tasks.mail.config.loop import CheckConfig
+from tasks.mail.config.secrets import login_sections
 
 
 async def without_password(
-    url: str, checks: Iterable[LoopConfig | InboundConfig], environment: Mapping[str, str] = os.environ
+    url: str, checks: Iterable[CheckConfig], environment: Mapping[str, str] = os.environ
 ) -> list[str]:
     """A sentence for each password that neither the environment nor the Prefect server at `url` knows."""
-    secrets = {login.password_secret for check in checks for login in logins_of(check).values()}
+    secrets = {login.password_secret for check in checks for login in login_sections(check).values()}
     named = {secret for secret in secrets if secret and not environment.get(variable(secret))}
     with at(url, environment.get(PREFECT_API_AUTH_STRING.name)):
         async with impatient_client() as client:

@@ -12,9 +12,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tasks.mail.config.fields import Slug
 from tasks.mail.config.loading.check_file import read
-from tasks.mail.config.loop import validated
 from tasks.mail.config.messages import problem
-from tasks.mail.config.section import Strict
+from tasks.mail.config.section import Strict, validated
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.intervals import span
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -16,11 +16,10 @@ from prefect.client.orchestration import get_client
 from tasks.alert_store import RULES, STATE
 from tasks.alerting import called, labels_of
 from tasks.alerts.rules import Rule
-from tasks.finish import listener, recorded
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.finish import record_reported
+from tasks.mail.config.loop import CheckConfig
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report.report import line
 from tasks.publish import announce
 from tasks.tracing.export import traced
 
@@ -59,22 +58,18 @@ class Brief:
             log.warning("Whether somebody must be called is asked for each loop: %s", type(error).__name__)
             self._rules = None
 
-    async def tell(self, result: LoopResult, config: LoopConfig | InboundConfig) -> None:
-        """Record one result."""
+    async def record(self, result: LoopResult, config: CheckConfig, reported_at: datetime) -> None:
+        """Record one result that was reported."""
         if result.status is not Status.OK or result.outcome is not Outcome.DELIVERED or result.earlier_probes:
-            await recorded(result, config)
+            await record_reported(result, config, reported_at)
             return
-        told_at = datetime.now(UTC)
-        log.info("%s", line(result))
-        if (heard := listener.get()) is not None:
-            heard(result)
         if self._asking is not None:
             await self._asking
         nobody = self._concerns_nobody(result.loop)
         labels, spans = (labels_of(result), {}) if nobody else await called(result)
         announce(result, labels, spans)
         self.plain.append(result)
-        await traced(result, config, told_at)
+        await traced(result, config, reported_at)
 
     def _concerns_nobody(self, loop: str) -> bool:
         """Whether a good check of the loop changes nothing: no outage is remembered, and no silence can end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.tracing.legs import delivery, searching, sending
@@ -13,7 +13,7 @@ from tasks.tracing.spans import Event, Span, Trace, Value, known, within
 LONGEST = 1e8  # seconds: longer than any check may take
 
 
-def trace_of(result: LoopResult, config: LoopConfig | InboundConfig | None, ended: datetime) -> Trace:
+def trace_of(result: LoopResult, config: CheckConfig | None, ended: datetime) -> Trace:
     """The trace of a check that `ended` by this machine's clock; `config` says whom it talked to.
 
     It begins with the first attempt, and ends when the message was seen, or when it was given up. All that is known is

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from threading import Thread
 
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig
 from tasks.mail.model.result import LoopResult
 
 SECONDS = 3.0  # that a check waits for a collector, its verdict told and recorded
@@ -29,7 +29,7 @@ def wanted(env: Mapping[str, str]) -> bool:
     return bool(env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
 
 
-async def traced(result: LoopResult, config: LoopConfig | InboundConfig | None, ended: datetime) -> None:
+async def traced(result: LoopResult, config: CheckConfig | None, ended: datetime) -> None:
     """Export the trace of a check that `ended`, if one is wanted, within a few seconds.
 
     What goes wrong here is one line in the log, and changes no verdict.
@@ -44,7 +44,7 @@ async def traced(result: LoopResult, config: LoopConfig | InboundConfig | None, 
         )
 
 
-async def _export(result: LoopResult, config: LoopConfig | InboundConfig | None, ended: datetime) -> None:
+async def _export(result: LoopResult, config: CheckConfig | None, ended: datetime) -> None:
     from tasks.tracing.build import trace_of
     from tasks.tracing.otlp import Unexported, export, where_to
 

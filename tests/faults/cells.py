@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import direct
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tests.support import certificates
@@ -90,7 +90,7 @@ class Ground:
         """The real servers. A cell that uses them says `needs_lab`."""
         return Lab()
 
-    async def check(self, config: LoopConfig | InboundConfig) -> LoopResult:
+    async def check(self, config: CheckConfig) -> LoopResult:
         """Run one whole check, timed; a TimeoutError when it takes longer than its cell allows."""
         begun = time.monotonic()
         try:

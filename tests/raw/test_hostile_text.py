@@ -15,7 +15,7 @@ import trustme
 from markdown_it import MarkdownIt
 
 from flows.direct import check
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
@@ -76,7 +76,7 @@ def harmless(result: LoopResult) -> LoopResult:
     return result.model_copy(update={**changes, "attempt_errors": errors, "notes": notes})
 
 
-def assert_shows_only_text(result: LoopResult, config: LoopConfig | InboundConfig) -> None:
+def assert_shows_only_text(result: LoopResult, config: CheckConfig) -> None:
     assert [text for text in lines_of(result) if not text.isprintable()] == []
     assert re.search("https?://", line(result), re.IGNORECASE) is None  # it is logged, and is the state's message
     report = markdown(result, configuration_of(config))

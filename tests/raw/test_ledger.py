@@ -17,7 +17,8 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.search.cleanup.ledger import TELLING, TOLD
 from tasks.mail.search.cleanup.stale import MOST_TOLD
-from tasks.mail.search.search import find
+from tasks.mail.search.request import SearchRequest
+from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.signing_key import key_in_state
@@ -174,7 +175,8 @@ async def test_a_run_that_ends_before_its_result_is_out_loses_nothing(permanent:
         loop = way.loop(30.0, retention=60.0)
         assert loop.imap is not None
         probe = compose(loop.name, loop.smtp)
-        found = await find(probe, loop.imap, await attempt(probe, loop.smtp, Attempts()), 30.0)
+        receipt = await attempt(probe, loop.smtp, Attempts())
+        found = await watch(SearchRequest(probe, receipt, loop.imap, None, 30.0, 30.0))
         assert len(found.earlier) == 1  # and nobody ever hears of it
         assert [told(await check(loop)) for _ in range(2)] == [[Reported.LOST], []]
         assert way.mailbox.messages == []

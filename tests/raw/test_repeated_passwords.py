@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from flows.direct import check
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig
 from tasks.mail.model.redaction.redactor import HIDDEN
 from tasks.mail.report.report import attempts, line, markdown, timeline
 from tasks.mail.report.svg import text as plain
@@ -22,7 +22,7 @@ CODES = "a response code"  # of capitals and with blanks turned into underscores
 UNSEEN = ("a greeting",)  # of a login that was not the last one: told by its stage alone
 
 
-def config_of(at: Scene, place: str) -> LoopConfig | InboundConfig:
+def config_of(at: Scene, place: str) -> CheckConfig:
     if place == "a subject":
         return at.inbound.model_copy(update={"imap": at.inbound.imap.model_copy(update=LOGIN)})
     assert at.loop.imap is not None

@@ -12,7 +12,7 @@ import yaml
 
 from flows.direct import check
 from tasks.mail.config.loading.check_file import load
-from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig, inbound_config, loop_config
+from tasks.mail.config.loop import CheckConfig, ImapConfig, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.tls import ssl_context
 from tests.support import certificates
@@ -28,7 +28,7 @@ SMTP, IMAP = {"host": "localhost", **LOGIN, **ADDRESSES}, {"host": "localhost", 
 FLAT = {**SMTP, "name": "flat"}  # as NyxMon has it
 
 
-def written(folder: Path, data: object) -> LoopConfig | InboundConfig:
+def written(folder: Path, data: object) -> CheckConfig:
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
     return load(path)

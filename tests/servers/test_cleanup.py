@@ -26,7 +26,8 @@ from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.ownership import is_thorough
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.search.cleanup.ledger import TOLD
-from tasks.mail.search.search import find
+from tasks.mail.search.request import SearchRequest
+from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.result import conclude
@@ -141,7 +142,7 @@ async def run(config: LoopConfig, thorough: bool) -> None:
     attempts = Attempts()
     receipt = await attempt(probe, config.smtp, attempts)
     assert config.imap is not None
-    found = await find(probe, config.imap, receipt, 30.0)
+    found = await watch(SearchRequest(probe, receipt, config.imap, None, 30.0, 30.0))
     assert found.hits
     await settle(conclude(config, probe, attempts, receipt, found), config)
 

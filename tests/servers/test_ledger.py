@@ -22,7 +22,8 @@ from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.search.cleanup.ledger import TELLING, TOLD
-from tasks.mail.search.search import find
+from tasks.mail.search.request import SearchRequest
+from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.signing_key import key_in_state
@@ -65,7 +66,7 @@ async def lost(config: LoopConfig, age: timedelta, flow_run: str) -> LoopResult:
     attempts = Attempts()
     receipt = await attempt(probe, config.smtp, attempts)
     assert config.imap is not None
-    found = await find(probe, config.imap, receipt, SHORT)
+    found = await watch(SearchRequest(probe, receipt, config.imap, None, SHORT, SHORT))
     result = conclude(config, probe, attempts, receipt, found, flow_run)
     assert result.outcome is Outcome.LOST, result.sentence
     return result
@@ -186,7 +187,8 @@ async def test_a_run_that_dies_before_its_result_is_out_loses_nothing(lab: Lab, 
     put(lab, user, message, MINUTE)
     probe, attempts = compose(config.name, config.smtp), Attempts()
     assert config.imap is not None
-    found = await find(probe, config.imap, await attempt(probe, config.smtp, attempts), 30.0)
+    receipt = await attempt(probe, config.smtp, attempts)
+    found = await watch(SearchRequest(probe, receipt, config.imap, None, 30.0, 30.0))
     assert [late.probe_id for late in found.earlier] == [number]  # and nobody ever hears of it
     assert keywords(lab, user) == [[TELLING]]
     assert [told(await check(config)) for _ in range(2)] == [[number], []]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config
+from tasks.mail.config.loop import CheckConfig, LoopConfig, inbound_config
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, AttemptError, Hit, Receipt
 from tasks.mail.model.header import Row
@@ -110,7 +110,7 @@ NO_NEWS.tried = Tried(3, moment(0), moment(20.25), moment(20.5))
 LOOSE = loop({"verify": False}, smtp={"tls": "none", "username": "a", "password": "z"})
 DELAYED_THERE = replace(BOUNCE, action=DELAYED, status="4.7.1", diagnostic="451 4.7.1 Greylisted.")
 
-Case = tuple[LoopConfig | InboundConfig | None, LoopResult]
+Case = tuple[CheckConfig | None, LoopResult]
 
 
 def judged(

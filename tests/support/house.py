@@ -105,7 +105,10 @@ ROOMS = (
     ),
     Room(6, "tasks.mail.report", "a result as text and Markdown; `svg/`: its picture", "config model", folders="svg"),
     Room(
-        7, "tasks.mail", "what a whole check has: the lock of a run, its budget, what it tells those that count", BELOW
+        7,
+        "tasks.mail",
+        "the engine: the order of the steps of a check; its lock, its budget, what a result counts as",
+        BELOW,
     ),
     Room(8, "tasks.correlation", "what many results show together: who is to blame", "config model report"),
     Room(8, "tasks.history", "results over time; `svg/`: their pictures", "mail model report", folders="svg"),

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pydantic import BaseModel, ValidationError
 
 from tasks.mail.config.addresses import SLUG, SLUG_LENGTH, quoted, slug
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig, InboundConfig, LoopConfig
 from tasks.mail.config.messages import listed, sentences
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.intervals import span
@@ -36,7 +36,7 @@ class Member:
     `vantage` are the places that it is checked from, each a work queue; without any it is checked from wherever.
     """
 
-    config: LoopConfig | InboundConfig
+    config: CheckConfig
     every: str | None = None
     tags: tuple[str, ...] = ()
     vantage: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ def _member(name: str, defaults: Fields, own: Fields) -> tuple[list[Member], lis
     given = {section: value for section in SECTIONS if (value := _merged(section, defaults, own)) is not None}
     if not {"smtp", "imap"} & given.keys():
         return [], [f"loops.{name}: describes no check: give it a section smtp or imap (or both), or the defaults"]
-    model: type[LoopConfig | InboundConfig] = LoopConfig
+    model: type[CheckConfig] = LoopConfig
     if "smtp" not in given:  # what the defaults say of other halves is not for this one
         model, given = InboundConfig, {key: value for key, value in given.items() if key == "imap" or own.get(key)}
 

@@ -8,16 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from tasks.mail.config.addresses import LONGEST_ADDRESS, LONGEST_LOCAL, with_detail
 from tasks.mail.config.expect import Expect, VerifyDkim
@@ -35,9 +28,8 @@ from tasks.mail.config.fields import (
     Text,
 )
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig, Tls
-from tasks.mail.config.messages import explain, problem
-from tasks.mail.config.section import Section, Strict, login_rules, without_password
-from tasks.mail.model.errors import ConfigError
+from tasks.mail.config.messages import problem
+from tasks.mail.config.section import Section, Strict, login_rules, validated, without_password
 
 Severity = Literal["warning", "critical"]
 
@@ -228,16 +220,7 @@ class InboundConfig(Strict):
         return imap
 
 
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def validated(model: type[Model], data: Mapping[str, object], source: str = "", inside: str = "") -> Model:
-    """`data` as a `model`, or a ConfigError that lists every problem. `inside`: see explain()."""
-    try:
-        return model.model_validate(dict(data))
-    except ValidationError as error:
-        text = explain(error, model, source, inside)
-    raise ConfigError(text)  # outside the except clause: the cause would carry the input, and with it a password
+CheckConfig = LoopConfig | InboundConfig
 
 
 def loop_config(data: Mapping[str, object], source: str = "") -> LoopConfig:

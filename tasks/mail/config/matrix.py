@@ -10,9 +10,9 @@ from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_v
 
 from tasks.mail.config.addresses import SLUG_LENGTH, quoted
 from tasks.mail.config.fields import Address, Slug
-from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SmtpConfig, validated
+from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SmtpConfig
 from tasks.mail.config.messages import explain, problem
-from tasks.mail.config.section import Strict, without_password
+from tasks.mail.config.section import Strict, validated, without_password
 from tasks.mail.model.errors import ConfigError
 
 Cell = tuple[str, str]  # sender and receiver

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.mail.config.addresses import endpoint
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig, LoopConfig
 
 Identity = tuple[object, ...]
 
@@ -23,7 +23,7 @@ class Planned:
     `every`, `tags` and `vantage` are what a fleet says of its deployments.
     """
 
-    config: LoopConfig | InboundConfig
+    config: CheckConfig
     matrix: str | None = None
     sender: str | None = None
     receiver: str | None = None

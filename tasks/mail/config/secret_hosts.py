@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tasks.mail.config.addresses import host_name
-from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.loop import CheckConfig, SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.model.errors import ConfigError
 
@@ -55,7 +55,7 @@ def use_of(section: SmtpConfig | MailboxConfig) -> Use | None:
     return Use(section.password_secret, section.host, frozenset(one for one, is_so in weak.items() if is_so))
 
 
-def uses_of(checks: Iterable[LoopConfig | InboundConfig]) -> list[Use]:
+def uses_of(checks: Iterable[CheckConfig]) -> list[Use]:
     """The same of all sections of these checks: each secret and host once, with all that is weak anywhere."""
     found: dict[Key, Use] = {}
     for check in checks:

@@ -13,11 +13,19 @@ from tasks.mail.config.fields import without_line_end
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 
 if TYPE_CHECKING:
-    from tasks.mail.config.loop import InboundConfig, LoopConfig, SmtpConfig
-    from tasks.mail.config.mailbox import MailboxConfig
+    from tasks.mail.config.loop import CheckConfig, ImapConfig, SmtpConfig
+    from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
+
+LOGINS = ("smtp", "imap", "bounce_mailbox")
 
 # That of the check that runs here: any of its servers may know the passwords of the others.
 _mine: ContextVar[Redactor] = ContextVar("redactor", default=NOTHING)
+
+
+def login_sections(check: CheckConfig) -> dict[str, SmtpConfig | ImapConfig | BounceMailbox]:
+    """The sections that log in somewhere, by name; those that the check does not have are left out."""
+    sections = {name: getattr(check, name, None) for name in LOGINS}
+    return {name: section for name, section in sections.items() if section is not None}
 
 
 def password_of(section: SmtpConfig | MailboxConfig) -> str:
@@ -37,14 +45,13 @@ def redactor(*sections: SmtpConfig | MailboxConfig | None) -> Redactor:
     return _mine.get().and_also(passwords, [text for section in there for text in _shown(section)])
 
 
-def redactor_of(check: LoopConfig | InboundConfig) -> Redactor:
+def redactor_of(check: CheckConfig) -> Redactor:
     """The same for a whole check."""
-    sections = (getattr(check, name, None) for name in ("smtp", "imap", "bounce_mailbox"))
-    return redactor(*sections).and_also((), [check.name])
+    return redactor(*login_sections(check).values()).and_also((), [check.name])
 
 
 @contextmanager
-def hiding(check: LoopConfig | InboundConfig) -> Iterator[None]:
+def hiding(check: CheckConfig) -> Iterator[None]:
     """Within it, whatever is made a text of is without all passwords of `check`, which are in place."""
     token = _mine.set(redactor_of(check))
     try:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     SecretStr,
     SerializerFunctionWrapHandler,
+    ValidationError,
     ValidationInfo,
     model_serializer,
 )
 
-from tasks.mail.config.messages import problem
+from tasks.mail.config.messages import explain, problem
+from tasks.mail.model.errors import ConfigError
 
 KEY_BLOCK = "mail-loop-key"  # a Secret block that no parameter can name
 
@@ -48,6 +51,18 @@ class Section(Strict):
         if values.get("password", "") is None:
             del values["password"]
         return values
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], data: Mapping[str, object], source: str = "", inside: str = "") -> Model:
+    """`data` as a `model`, or a ConfigError that lists every problem. `inside`: see explain()."""
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError as error:
+        text = explain(error, model, source, inside)
+    raise ConfigError(text)  # outside the except clause: the cause would carry the input, and with it a password
 
 
 def _redacted(value: object) -> object:

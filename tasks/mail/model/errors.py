@@ -3,6 +3,7 @@
 MailLoopError
 ├── ConfigError     the configuration is wrong; nothing was sent
 ├── CheckSkipped    it is not this check's turn, or its sending budget is spent; nothing was sent
+├── Overtaken       the caller of this run has begun the check in another way; nothing was sent
 ├── SmtpFailure     the SMTP leg failed, with its stage and the server's reply
 ├── ImapFailure     the IMAP leg failed, with its stage and the server's response code
 ├── CheckFailed     a check ended in an error; carries its LoopResult
@@ -78,6 +79,10 @@ class CheckSkipped(MailLoopError):
     def __init__(self, text: str, cause: Cause) -> None:
         super().__init__(text)
         self.cause = cause
+
+
+class Overtaken(MailLoopError):
+    """The caller of this run does the check in another way by now: a second message must not be sent."""
 
 
 class SmtpFailure(MailLoopError):

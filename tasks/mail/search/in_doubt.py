@@ -10,6 +10,7 @@ from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import Probe
+from tasks.mail.search.request import SearchRequest
 from tasks.mail.senders.attempts import Attempts
 
 REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says it has not taken
@@ -17,10 +18,13 @@ REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says it
 
 def to_look_for(
     loop: LoopConfig, sent: Receipt | SmtpFailure, probe: Probe, attempts: Attempts
-) -> tuple[Receipt, float] | None:
-    """What may be in the mailboxes, and the seconds to wait for it; None where nothing can be."""
+) -> SearchRequest | None:
+    """What to look for in the mailboxes, and for how long; None where nothing can be."""
+    max_wait = loop.limits.max_wait
     if isinstance(sent, Receipt):
-        return (sent, loop.limits.max_wait) if loop.imap or loop.bounce_mailbox else None
+        if not (loop.imap or loop.bounce_mailbox):
+            return None
+        return SearchRequest(probe, sent, loop.imap, loop.bounce_mailbox, max_wait, lost_after=max_wait)
     if not (attempts.bodies and loop.imap):
         return None
     receipt = Receipt(
@@ -35,7 +39,8 @@ def to_look_for(
         doubt=sent,
         earlier_copies=attempts.bodies - 1,
     )
-    return receipt, min(loop.limits.max_wait, REFUSED_SECONDS)
+    within = min(max_wait, REFUSED_SECONDS)
+    return SearchRequest(probe, receipt, loop.imap, loop.bounce_mailbox, within, lost_after=max_wait)
 
 
 def proved(

@@ -10,8 +10,9 @@ from datetime import timedelta
 from email.message import Message
 
 from tasks.mail.config.loop import ImapConfig, InboundConfig
+from tasks.mail.config.secrets import redactor
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import ImapFailure, as_imap_failure
 from tasks.mail.model.header import Row
 from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import ErrorType
@@ -37,10 +38,11 @@ class Recent:
 
 
 async def find_recent(inbound: InboundConfig, tries: Tries) -> Recent:
-    """Look once more. Raises ImapFailure, with error type no_recent_message where there is none."""
+    """Look once more. Raises ImapFailure and nothing else, with error type no_recent_message where there is none."""
     tries.begin()
     try:
-        return await _look(inbound, tries)
+        with as_imap_failure(redactor(inbound.imap)):
+            return await _look(inbound, tries)
     except ImapFailure as failure:
         tries.failed(failure)
         raise

@@ -13,7 +13,6 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 
 from tasks.mail.config.addresses import endpoint
-from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.folders import Place, Places, everything, places
 from tasks.mail.mailboxes.imap.headers import BODY_OCTETS
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
@@ -21,16 +20,15 @@ from tasks.mail.mailboxes.imap.polling import Pace
 from tasks.mail.mailboxes.imap.pool.pool import opened
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.facts import Arrival, Hit, Receipt
+from tasks.mail.model.facts import Arrival, Hit
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.observed import Quota
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.probe.compose import Probe
 from tasks.mail.search.cleanup.collect import collect, collect_earlier, terms_of
 from tasks.mail.search.cleanup.stale import Earlier
 from tasks.mail.search.copies import read_copies, room, verified
 from tasks.mail.search.moves import Moves
-from tasks.mail.search.tries import SECOND_LOOK, Tries
+from tasks.mail.search.tries import Tries
 from tasks.mail.search.unread import unreadable
 
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
@@ -38,25 +36,6 @@ SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is no
 COPY_SECONDS = 5.0  # unless an attempt was refused after its message had gone out: then it is likely
 MOST_CLEANED = 50  # other folders that earlier probes are looked for in
 SHORTEST_PAUSE = 0.2  # between two connections, whatever retry_delay says
-
-
-async def find(
-    probe: Probe,
-    imap: ImapConfig,
-    sent: Receipt,
-    max_wait: float,
-    lost_after: float | None = None,
-    second_look: float = SECOND_LOOK,
-) -> Arrival:
-    """Look for the probe until it, or its bounce, is found, or `max_wait` seconds after the acceptance.
-
-    Then account for the probes of earlier runs, which were waited for `lost_after` seconds, `max_wait` if left out.
-    Raises ImapFailure when the mailbox cannot be read: at once where another connection would end the same way, after a
-    second look where waiting most likely changes nothing, else when the time is over, and a last connection, begun only
-    then, has failed as well. An Arrival without hits means that a complete look at the end of the time found nothing.
-    """
-    lost = timedelta(seconds=max_wait if lost_after is None else lost_after)
-    return await Search(probe, imap, sent, lost, tries=Tries(second_look)).run(sent.accepted.monotonic + max_wait)
 
 
 @dataclass
@@ -79,7 +58,13 @@ class Search(Moves):
     junk_folder: str = ""
 
     async def run(self, deadline: float) -> Arrival:
-        """Look until something is found or the deadline (monotonic seconds) has passed: see find()."""
+        """Look until the probe, or its bounce, is found, or the deadline (monotonic seconds) has passed.
+
+        Then account for the probes of earlier runs. Raises ImapFailure when the mailbox cannot be read: at once where
+        another connection would end the same way, after a second look where waiting most likely changes nothing, else
+        when the time is over, and a last connection, begun only then, has failed as well. An Arrival without hits means
+        that a complete look at the end of the time found nothing.
+        """
         while True:
             opened = self.tries.begin()
             try:

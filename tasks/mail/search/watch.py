@@ -18,11 +18,11 @@ from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.config.secrets import redactor
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
-from tasks.mail.model.facts import Arrival, Bounce, Receipt
+from tasks.mail.model.facts import Arrival, Bounce
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.probe.compose import Probe
-from tasks.mail.search.search import Search, find
+from tasks.mail.search.request import SearchRequest
+from tasks.mail.search.search import Search
 from tasks.mail.search.tries import SECOND_LOOK, Tries
 
 FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
@@ -30,29 +30,27 @@ LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was n
 ONCE_MORE = 5.0  # seconds for another look for the probe, once its bounce has come
 
 
-async def watch(
-    probe: Probe,
-    imap: ImapConfig | None,
-    bounce_mailbox: BounceMailbox | None,
-    sent: Receipt,
-    max_wait: float,
-    lost_after: float | None = None,
-    second_look: float = SECOND_LOOK,
-) -> Arrival:
-    """Look for the probe in `imap` as find() does, and for its bounce in `bounce_mailbox`; one of them may be missing.
+async def watch(request: SearchRequest, second_look: float = SECOND_LOOK) -> Arrival:
+    """Look for the probe in the mailbox of the request, and for its bounce in the bounce mailbox: see Search.run().
 
-    Raises the ImapFailure of `imap`, or of `bounce_mailbox` where that is all there is.
+    Raises the ImapFailure of the mailbox, or of the bounce mailbox where that is all there is, and nothing else.
     """
-    deadline = sent.accepted.monotonic + max_wait
+    with as_imap_failure(redactor(request.mailbox, request.bounce_mailbox)):
+        return await _watch_both(request, second_look)
+
+
+async def _watch_both(request: SearchRequest, second_look: float) -> Arrival:
+    probe, sent, imap, bounce_mailbox = request.probe, request.receipt, request.mailbox, request.bounce_mailbox
+    deadline = sent.accepted.monotonic + request.max_wait
+    lost = timedelta(seconds=request.lost_after)
+    search = Search(probe, imap, sent, lost, tries=Tries(second_look)) if imap else None
     if bounce_mailbox is None:
-        if imap is None:
+        if search is None:
             raise ValueError("there is no mailbox to look into")
-        return await find(probe, imap, sent, max_wait, lost_after, second_look)
-    lost = timedelta(seconds=max_wait if lost_after is None else lost_after)
+        return await search.run(deadline)
     bounces = Search(probe, _searched(bounce_mailbox), sent, lost, reports_only=True, tries=Tries(second_look))
-    if imap is None:
+    if search is None:
         return await bounces.run(deadline)
-    search = Search(probe, imap, sent, lost, tries=Tries(second_look))
     return await _Watch(search, bounces, bounce_mailbox).run(deadline)
 
 

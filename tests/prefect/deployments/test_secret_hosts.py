@@ -19,9 +19,10 @@ from flows.fleet import fleet_check
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.server import processes
-from tasks.credentials import of_the_user, resolve_section
+from tasks.credentials import SecretBlocks
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.errors import ConfigError
+from tasks.run_context import Caller, caller
 from tasks.sandbox import Sandbox
 from tests.prefect.deployments.runs import create_run, ended
 from tests.prefect.records import OTHER_TOKEN, PASSWORD, SOCKETS_LEFT_OPEN, parameters, places_of
@@ -197,11 +198,12 @@ async def test_only_our_own_command_line_needs_no_list(my_list: Path) -> None:
     section = SmtpConfig.model_validate(smtp)
     refused = f"hand other-service-token to relay.test: add the line other-service-token@relay.test to {my_list}"
     with pytest.raises(ConfigError, match=refused):
-        await resolve_section(section, "smtp")
-    with of_the_user():
-        found = await resolve_section(section, "smtp")
+        await SecretBlocks().resolve(section, "smtp")
+    of_the_user = caller.set(Caller(lambda result: None))
+    found = await SecretBlocks().resolve(section, "smtp")
+    caller.reset(of_the_user)
     assert found.password == SecretStr(OTHER_TOKEN)
     with pytest.raises(ConfigError, match=refused):
-        await resolve_section(section, "smtp")
+        await SecretBlocks().resolve(section, "smtp")
     await asyncio.to_thread(write, my_list, "other-service-token@relay.test")
-    assert await resolve_section(section, "smtp") == found
+    assert await SecretBlocks().resolve(section, "smtp") == found

@@ -23,7 +23,6 @@ from flows.fleet import AT_ONCE, fleet_check
 from flows.history import read
 from flows.setup.bootstrap import ROOT
 from tasks.alert_store import RULES, STATE, write
-from tasks.finish import listener
 from tasks.history.window import window
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.failed import MatrixFailed
@@ -31,6 +30,7 @@ from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net import limits as courtesy
 from tasks.mail.run_lock import hold_run
+from tasks.run_context import Caller, caller
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, Records, places_of, run_id
 from tests.support.raw.imap import RawImap
@@ -205,7 +205,7 @@ async def test_servers_that_never_answer_hold_nobody_up(
     """More of them than are checked at a time, and before the others: those all end while the first still wait."""
     monkeypatch.setattr(courtesy, "PATIENCE", 0.5)
     good: list[LoopResult] = []
-    listener.set(good.append)
+    caller.set(Caller(good.append))
     async with RawSmtp({"banner": SILENCE}) as hole:
         dead = loop(system, "u0") | {"imap": None}
         dead["smtp"] |= {"host": hole.host, "port": hole.port, "timeout": 3600.0, "tls": "none"}

@@ -11,11 +11,12 @@ from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.server.prefect import free_port
-from tasks.finish import ended
+from tasks.finish import record_result
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.probe.compose import compose
-from tasks.mail.search.search import find
+from tasks.mail.search.request import SearchRequest
+from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tasks.mail.verdict.result import conclude
@@ -81,10 +82,12 @@ async def test_what_could_not_be_published_is_told_by_the_next_run(
     await asyncio.sleep(OLD)
     probe, attempts = compose(name, loop.smtp), Attempts()
     receipt = await attempt(probe, loop.smtp, attempts)
-    result = conclude(loop, probe, attempts, receipt, await find(probe, loop.imap, receipt, 2.0))
+    result = conclude(
+        loop, probe, attempts, receipt, await watch(SearchRequest(probe, receipt, loop.imap, None, 2.0, 2.0))
+    )
     assert [told.probe_id for told in result.earlier_probes] == [late.id]
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
-        await ended(result, loop)
+        await record_result(result, loop)
     _, second = await check(name, loop.smtp, loop.imap, SHORT)
     assert [told.probe_id for told in second.earlier_probes] == [late.id]
     _, third = await check(name, loop.smtp, loop.imap, SHORT)

@@ -77,7 +77,7 @@ async def test_every_wrong_value_among_the_parameters_is_told_with_its_sentence(
     for case in VALUES:
         data = case.applied(good(box.smtp_port))
         try:
-            said.append(f"taken as {await loop_of(data['name'], data['smtp'], data['imap'], data['limits'])}")
+            said.append(f"taken as {loop_of(data['name'], data['smtp'], data['imap'], data['limits'])}")
         except ConfigError as error:
             said.append(str(error))
     assert said == [case.said for case in VALUES]

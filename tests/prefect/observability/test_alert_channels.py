@@ -41,7 +41,7 @@ from tasks.alert_store import RULES
 from tasks.alerts import message
 from tasks.alerts.rules import Alerts
 from tasks.alerts.state import Standing
-from tasks.mail.config.loop import validated
+from tasks.mail.config.section import validated
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, forget_server, leave_connections

@@ -37,7 +37,7 @@ from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of
 from tasks.alerts.rules import Alerts
 from tasks.alerts.silence import LONGER
-from tasks.mail.config.loop import validated
+from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult

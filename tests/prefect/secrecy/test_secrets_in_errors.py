@@ -18,6 +18,7 @@ from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.search.request import SearchRequest
 from tasks.mail.senders.attempts import Attempts
 from tasks.search import find_probe
 from tasks.send import send_probe
@@ -57,7 +58,8 @@ async def sending(server: RawSmtp, tls: ServerTls) -> State[Any] | Receipt:
 
 async def searching(server: RawImap, tls: ServerTls) -> State[Any]:
     probe, receipt = probe_for(relay(server, tls))
-    found = await find_probe.fn(receipt, probe, ImapConfig.model_validate(sections(server, tls)), 1.5)
+    mailbox = ImapConfig.model_validate(sections(server, tls))
+    found = await find_probe.fn(SearchRequest(probe, receipt, mailbox, None, 1.5, 1.5))
     assert isinstance(found, State)
     return found
 

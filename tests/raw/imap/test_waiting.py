@@ -22,6 +22,7 @@ from tasks.mail.model.progress import Progress
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.report.report import timeline
+from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
@@ -45,10 +46,10 @@ async def looked(way: Round, max_wait: float = LONG, second_look: float = SECOND
 async def searched(loop: LoopConfig, second_look: float = SECOND_LOOK) -> Arrival:
     probe = compose(loop.name, loop.smtp)
     receipt = await attempt(probe, loop.smtp, Attempts())
+    max_wait = loop.limits.max_wait
     async with asyncio.timeout(SOON):
-        return await watch(
-            probe, loop.imap, loop.bounce_mailbox, receipt, loop.limits.max_wait, second_look=second_look
-        )
+        request = SearchRequest(probe, receipt, loop.imap, loop.bounce_mailbox, max_wait, max_wait)
+        return await watch(request, second_look)
 
 
 async def failure(way: Round, max_wait: float = LONG, **imap: Any) -> ImapFailure:

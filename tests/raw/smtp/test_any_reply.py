@@ -16,7 +16,8 @@ from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import compose
-from tasks.mail.search.search import find
+from tasks.mail.search.request import SearchRequest
+from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt
 from tests.support.raw.imap import RawImap
@@ -129,7 +130,7 @@ def test_a_search_ends_in_an_arrival_or_a_failure_of_its_own(phase: str, reply: 
             probe = compose("raw", smtp)
             now = Moment.now()
             sent = Receipt(probe_id=probe.id, token=probe.token, started=now, accepted=now, smtp_code=250, response="")
-            ended = await ending(find(probe, imap, sent, TIMEOUT), ImapFailure)
+            ended = await ending(watch(SearchRequest(probe, sent, imap, None, TIMEOUT, TIMEOUT)), ImapFailure)
             if isinstance(ended, ImapFailure):
                 assert str(ended).isprintable()
             else:

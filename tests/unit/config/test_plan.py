@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config.loop import CheckConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.config.plan import Planned, ends
 
 
@@ -29,7 +29,7 @@ def loop(smtp: str = "", imap: str | None = "", **smtp_fields: object) -> LoopCo
     return loop_config(data)
 
 
-def named(*configs: LoopConfig | InboundConfig | Planned) -> list[tuple[str, str] | None]:
+def named(*configs: CheckConfig | Planned) -> list[tuple[str, str] | None]:
     return ends([one if isinstance(one, Planned) else Planned(one) for one in configs])
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from flows.concurrency import FILES, IN_ONE_MAILBOX, MOST, OTHERS, Gates, room_for
-from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
+from tasks.mail.config.loop import CheckConfig, InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.net.limits import AT_ONE_RELAY, SPREAD, Places, Relays, provider
 
 
@@ -26,11 +26,11 @@ def inbound(mailbox: str) -> InboundConfig:
     return inbound_config({"name": "x", "imap": imap})
 
 
-async def most_at_once(at_once: int, loops: Sequence[LoopConfig | InboundConfig]) -> Counter[str]:
+async def most_at_once(at_once: int, loops: Sequence[CheckConfig]) -> Counter[str]:
     """The most checks that were running at a time: in all (under ""), and of each mailbox."""
     gates, running, most = Gates(at_once), Counter[str](), Counter[str]()
 
-    async def one(config: LoopConfig | InboundConfig) -> None:
+    async def one(config: CheckConfig) -> None:
         names = ["", config.imap.username] if config.imap else [""]
         async with gates.passed(config):
             for name in names:

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tasks.mail.config.loop import ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig
+from tasks.mail.config.loop import CheckConfig, ImapConfig, InboundConfig, Limits, LoopConfig, SmtpConfig
 from tasks.mail.model.journey_record import HopRecord, JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
 from tasks.mail.model.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult
@@ -129,7 +129,7 @@ REJECTED: dict[str, object] = NOT_SENT | {
 }
 
 
-def root(found: LoopResult, config: LoopConfig | InboundConfig | None = LOOP, lasted: float = 300.1) -> Span:
+def root(found: LoopResult, config: CheckConfig | None = LOOP, lasted: float = 300.1) -> Span:
     """The trace of a check that ended so many seconds after it had begun."""
     return trace_of(found, config, AT + timedelta(seconds=lasted)).root
 
@@ -379,7 +379,7 @@ results = st.builds(
 @stable
 @given(results, st.sampled_from([LOOP, INBOUND, None]), moments)
 def test_whatever_a_result_says_its_spans_lie_within_each_other_and_their_texts_are_bounded(
-    found: LoopResult, config: LoopConfig | InboundConfig | None, ended: datetime
+    found: LoopResult, config: CheckConfig | None, ended: datetime
 ) -> None:
     tree = trace_of(found, config, ended).root
     for span in tree.walk():

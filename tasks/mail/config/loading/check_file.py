@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tasks.mail.config.addresses import quoted, slug
 from tasks.mail.config.loading.formats import PARSERS, values
-from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig, SmtpConfig, validated
+from tasks.mail.config.loop import CheckConfig, ImapConfig, InboundConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
+from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 
 LARGEST = 64 * 1024
@@ -21,7 +22,7 @@ OF_SMTP = SmtpConfig.model_fields.keys() - ImapConfig.model_fields.keys()
 OF_IMAP = ImapConfig.model_fields.keys() - SmtpConfig.model_fields.keys() | {"tls_mode"}
 
 
-def load(path: str | Path) -> LoopConfig | InboundConfig:
+def load(path: str | Path) -> CheckConfig:
     """The check that the file at `path` describes; a failure is a ConfigError that begins with the path as given."""
     return check_of(path, *read(path))
 
@@ -34,7 +35,7 @@ def read(path: str | Path, sections: str = "smtp or imap (or both)") -> tuple[st
     return source, _mapping(Path(path), source, sections)
 
 
-def check_of(path: str | Path, source: str, data: dict[str, object]) -> LoopConfig | InboundConfig:
+def check_of(path: str | Path, source: str, data: dict[str, object]) -> CheckConfig:
     """The check that these fields describe; `path` gives it a name, and a folder to its relative paths."""
     inside = ""
     if not {"smtp", "imap"} & data.keys():
@@ -54,7 +55,7 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> LoopConf
     sections = ("smtp", "imap", "bounce_mailbox")
     data |= {section: beside(path, data[section]) for section in sections if section in data}
 
-    config: LoopConfig | InboundConfig
+    config: CheckConfig
     if "smtp" in data:
         config = validated(LoopConfig, data, source, inside)
     else:
@@ -78,7 +79,7 @@ def beside(path: str | Path, section: object) -> object:
     return section
 
 
-def check_ca_files(config: LoopConfig | InboundConfig, source: str = "", inside: str = "") -> None:
+def check_ca_files(config: CheckConfig, source: str = "", inside: str = "") -> None:
     """Raise ConfigError unless every `ca_file` can be read and holds certificates."""
     sections: dict[str, SmtpConfig | MailboxConfig | None] = {"imap": config.imap}
     if isinstance(config, LoopConfig):

@@ -10,7 +10,7 @@ from tasks.mail.config.addresses import is_slug, slug
 from tasks.mail.config.fleet import SECTIONS, Fleet, fleet_config
 from tasks.mail.config.loading.check_file import beside, ca_problem, check_of, read
 from tasks.mail.config.loading.formats import PARSERS
-from tasks.mail.config.loop import InboundConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.matrix import Matrix, matrix_config
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
@@ -18,7 +18,7 @@ from tasks.mail.model.errors import ConfigError
 
 SIDES = ("senders", "receivers")
 
-Config = LoopConfig | InboundConfig | Matrix | Fleet
+Config = CheckConfig | Matrix | Fleet
 
 
 def loaded(paths: Iterable[str | Path]) -> Iterator[tuple[str | Path, Config | ConfigError]]:

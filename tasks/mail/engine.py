@@ -1,0 +1,110 @@
+"""The order of the steps of a check: compose, send, search, judge, record. It stands here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+from tasks.mail.config.loading.environment import LoginSection
+from tasks.mail.config.loop import CheckConfig, InboundConfig, SmtpConfig
+from tasks.mail.config.secrets import hiding, login_sections
+from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure, Overtaken, SmtpFailure
+from tasks.mail.model.facts import Arrival, Receipt
+from tasks.mail.model.result import LoopResult
+from tasks.mail.probe.compose import Probe, compose
+from tasks.mail.run_lock import hold_run
+from tasks.mail.search.in_doubt import proved, to_look_for
+from tasks.mail.search.inbound import Recent
+from tasks.mail.search.request import SearchRequest
+from tasks.mail.send_budget import Allowance
+from tasks.mail.senders.attempts import Attempts
+from tasks.mail.verdict.inbound import conclude_inbound
+from tasks.mail.verdict.result import conclude, misconfigured, skipped
+from tasks.mail.verdict.unforeseen import unforeseen
+
+Record = Callable[[LoopResult, CheckConfig], Awaitable[None]]
+
+
+class Steps(Protocol):
+    """How the steps are run: as Prefect tasks or as plain coroutines. The failure of a leg is returned, not raised."""
+
+    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SmtpFailure:
+        """Hand the probe to the relay, again after each temporary failure."""
+
+    async def search(self, request: SearchRequest) -> Arrival | ImapFailure:
+        """Look for the probe, or for its bounce."""
+
+    async def look(self, inbound: InboundConfig) -> Recent | ImapFailure:
+        """Look for a fresh message, again after each look that found none."""
+
+
+class Passwords(Protocol):
+    """Where the passwords are that a configuration names."""
+
+    async def resolve(self, section: LoginSection, field: str) -> LoginSection:
+        """The section with its password in place; `field` is its name in errors. Raises ConfigError."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a check needs of the outside.
+
+    `key` signs its probe; `run_id` is that of the flow run, where there is one. `begin` is called when all that others
+    have to be asked for is known, before anything is sent; it may raise Overtaken.
+    """
+
+    steps: Steps
+    passwords: Passwords
+    key: bytes = b""
+    run_id: str | None = None
+    begin: Callable[[], None] = lambda: None
+
+
+async def run_check(check: CheckConfig, context: Context, record: Record) -> LoopResult:
+    """Run one check and have its result recorded; whatever goes wrong is a result, except that Overtaken is raised.
+
+    The run of a loop is locked until its result is recorded: what the record says of earlier probes is marked in the
+    mailbox before another check looks.
+    """
+    with ExitStack() as held:
+        try:
+            check = await with_passwords(check, context.passwords)
+            context.begin()
+            if isinstance(check, InboundConfig):
+                with hiding(check):
+                    result = conclude_inbound(check, await context.steps.look(check), context.run_id)
+            else:
+                allowance = held.enter_context(hold_run(check))
+                check = allowance.loop
+                with hiding(check):
+                    result = await _loop(allowance, context)
+        except Overtaken:
+            raise
+        except ConfigError as error:
+            result = misconfigured(check.name, str(error), context.run_id, error.cause)
+        except CheckSkipped as reason:
+            result = skipped(check.name, str(reason), context.run_id, reason.cause)
+        except Exception as error:  # in its own words it may hold a password
+            result = unforeseen(check, error, context.run_id)
+        await record(result, check)
+    return result
+
+
+async def with_passwords(check: CheckConfig, passwords: Passwords) -> CheckConfig:
+    """The check with all its passwords in place. Raises ConfigError where one is nowhere to be found."""
+    sections = {name: await passwords.resolve(section, name) for name, section in login_sections(check).items()}
+    return check.model_copy(update=sections)
+
+
+async def _loop(allowance: Allowance, context: Context) -> LoopResult:
+    loop = allowance.loop
+    probe = compose(loop.name, loop.smtp, run=context.run_id, key=context.key)
+    attempts = Attempts(allowance.spend)
+    sent = await context.steps.send(probe, loop.smtp, attempts)
+    found: Arrival | ImapFailure | None = None
+    if request := to_look_for(loop, sent, probe, attempts):
+        found = await context.steps.search(request)
+        sent, found = proved(sent, request.receipt, found)
+    return conclude(loop, probe, attempts, sent, found, context.run_id, allowance.notes)

@@ -1,0 +1,63 @@
+"""The steps of a check as plain coroutines: what Prefect's tasks do, without Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from tasks.mail.config.loop import InboundConfig, SmtpConfig
+from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.facts import Arrival, Receipt
+from tasks.mail.probe.compose import Probe
+from tasks.mail.search.inbound import Recent, find_recent
+from tasks.mail.search.request import SearchRequest
+from tasks.mail.search.tries import Tries
+from tasks.mail.search.watch import watch
+from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.smtp.dialogue import attempt
+
+T = TypeVar("T")
+
+
+class PlainSteps:
+    """See tasks.mail.engine.Steps."""
+
+    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SmtpFailure:
+        try:
+            return await _retry(
+                lambda: attempt(probe, smtp, attempts),
+                lambda error: isinstance(error, SmtpFailure) and error.temporary,
+                smtp.retry_delays(),
+            )
+        except SmtpFailure as failure:
+            return failure.alone()
+
+    async def search(self, request: SearchRequest) -> Arrival | ImapFailure:
+        try:
+            return await watch(request)
+        except ImapFailure as failure:
+            return failure.alone()
+
+    async def look(self, inbound: InboundConfig) -> Recent | ImapFailure:
+        tries = Tries()
+        try:
+            return await _retry(
+                lambda: find_recent(inbound, tries),
+                lambda error: isinstance(error, ImapFailure) and not error.permanent,
+                [inbound.imap.retry_delay] * inbound.imap.retries,
+            )
+        except ImapFailure as failure:
+            return failure.alone()
+
+
+async def _retry(step: Callable[[], Awaitable[T]], again: Callable[[Exception], bool], delays: Sequence[float]) -> T:
+    """Run a step, once more after each delay (seconds) as long as `again` says so of its error."""
+    for delay in delays:
+        try:
+            return await step()
+        except Exception as error:
+            if not again(error):
+                raise
+        await asyncio.sleep(delay)
+    return await step()
