@@ -67,5 +67,6 @@ class Machine:
     def _inside(self, argv: Sequence[str]) -> list[str]:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii")
         init = (children.split() or [str(self._process.pid)])[0]
-        enter = ["nsenter", "--target", init, "-m", "-p", "-n", "-u", "-i", "-C", "--wd=/"]
+        # --root: where this process is in a chroot, the root of the mount namespace is another one than that of init.
+        enter = ["nsenter", "--target", init, "-m", "-p", "-n", "-u", "-i", "-C", "--root", "--wd"]
         return [*enter, "env", "-i", *(f"{name}={value}" for name, value in ENVIRONMENT.items()), *argv]
