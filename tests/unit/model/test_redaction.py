@@ -76,6 +76,37 @@ def test_a_password_is_hidden_however_it_is_written(written: str) -> None:
     assert not any(map(str.isalnum, rest)), shown
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\x",
+        "C:\\xyz",
+        "\\xg0",
+        "\\u12",
+        "\\U0011",
+        "\\",
+        "%",
+        "%g0",
+        "=",
+        "=g",
+        "+g",
+        "&",
+        "&#x;",
+        "&-",
+        "\\U00FFFFFF",
+        "\\ud800",
+        "&#x110000;",
+        "&#9999999;",
+        "%ff%fe",
+        "=C3",
+        "&2D-",
+    ],
+)
+def test_what_only_looks_like_an_escape_stays_as_it_is_and_keeps_nothing_from_being_hidden(text: str) -> None:
+    assert REDACT.text(f"{text} {PASSWORD} {text}") == f"{text} {HIDDEN} {text}"
+    assert REDACT.text(f"see {text}") == f"see {text}"
+
+
 KEPT = {  # password: user name, text that stays as it is
     "Winter2026!": ("bert", "2026-01-01 12:00 winter Winter 2026! Winter2 er2026! 26!"),
     "pw-bert": ("bert", "bert bert's <bert@relay.example> pw-bertram xpw-bert pw"),

@@ -93,10 +93,10 @@ def _quoted_printable(text: str) -> Iterator[Piece]:
 
 def _backslash(text: str) -> Iterator[Piece]:
     kind = text[1]
-    if kind == "x":
+    if kind == "x" and len(text) > 2:
         yield from _octets(text, 4)
     elif kind in "uU" and len(text) > 2:
-        letters = text.encode("ascii").decode("unicode_escape")
+        letters = text.encode("ascii").decode("unicode_escape", "replace")  # there are 0x110000 characters
         if len(letters) > 1:  # JSON has halves of characters beyond 16 bits
             letters = letters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         yield letters, len(text)
