@@ -44,7 +44,7 @@ lint: $(VENV)/.ready ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-test-trixie: ## make test on Debian 13, with its Python 3.13, in a chroot; as root (its log: ci-output/trixie.log)
+test-trixie: ## make test on Debian 13, with its Python 3.13, in a root of its own; as root (its log: ci-output/trixie.log)
 	@+MAKEFLAGS= .ci/trixie
 
 test-lowest: $(LOWEST)/.ready ## tests without servers, with the oldest versions that pyproject.toml allows

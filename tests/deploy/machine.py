@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "LD_LIBRARY_PATH": "/opt/python/lib",  # see boot
 }
+JOURNAL = ("journalctl", "--no-pager", "--lines=60")
 NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup")
 
 
@@ -51,7 +52,9 @@ class Machine:
     def run(self, *argv: str, check: bool = True) -> str:
         """What a command says, run in the machine as root."""
         done = subprocess.run(self._inside(argv), capture_output=True, text=True, check=False, timeout=PATIENCE)
-        assert not check or done.returncode == 0, f"{argv}: {done.returncode}: {done.stdout}{done.stderr}"
+        assert not check or done.returncode == 0, (
+            f"{argv}: {done.returncode}: {done.stdout}{done.stderr}{self.run(*JOURNAL, check=False)}"
+        )
         return done.stdout
 
     @contextmanager
