@@ -7,6 +7,7 @@ HOME_DIR := .mail-loop
 PORT ?= 4200
 # Most tests wait for servers most of the time, so a few more than there are cores do well.
 JOBS ?= 3
+COMMIT = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 TABLE ?= ci-output/faults.md
 
 .DEFAULT_GOAL := help
@@ -18,11 +19,11 @@ help: ## this list
 demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves the servers up)
 	@$(BIN)/mail-loop demo --home $(HOME_DIR)/demo $(if $(KEEP),--keep)
 
-test: $(VENV)/.ready ## all tests that can run here (REQUIRE_SERVERS=1: all, or fail)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(VENV)/.ready ## all tests that can run here, of the faults a sample (REQUIRE_SERVERS=1: all, or fail)
+	@FAULTS_SAMPLE=$(COMMIT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too; MB=10: of bombs)
-	@MB=$(MB) FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
+faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too; MB=10: of bombs; SAMPLE=COMMIT: that of its gate)
+	@MB=$(MB) FAULTS_SAMPLE=$(SAMPLE) FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
 
 bench: $(VENV)/.ready ## how soon and how cheap, beside others: forty minutes (ARGS=--write: into docs/performance.md)
 	@$(BIN)/python -W ignore -m bench $(ARGS)

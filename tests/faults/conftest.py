@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults import table
 from tests.faults.cells import Ground, Measured
+from tests.faults.matrix import CELLS, CHOSEN, SEED
 
 MEASURED = pytest.StashKey[list[Measured]]()
 LINES = pytest.StashKey[list[str]]()
@@ -28,6 +29,21 @@ def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def measured(request: pytest.FixtureRequest) -> list[Measured]:
     """All that was measured so far."""
     return request.config.stash.setdefault(MEASURED, [])
+
+
+def pytest_configure() -> None:
+    """No document takes the table of a sample for that of the whole matrix."""
+    file = Path(os.environ.get("FAULTS_TABLE", ""))
+    if SEED and file.is_file() and table.BEGIN in file.read_text(encoding="utf-8"):
+        raise pytest.UsageError(f"The table in {file} is that of the whole matrix: leave out SAMPLE, or TABLE")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say at the head of the run which cells it has."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if SEED and reporter is not None:
+        count = f"{len(CHOSEN)} of the {len(CELLS)} cells of the fault matrix"
+        reporter.write_line(f"{count}; the same ones: make faults SAMPLE={SEED}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

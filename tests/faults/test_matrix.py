@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.faults.cells import Cell, Ground, Measured, measure
-from tests.faults.imap import cells as imap_cells
-from tests.faults.smtp import cells as smtp_cells
+from tests.faults.matrix import CELLS, CHOSEN
 from tests.support.servers import LAB_NEEDS, require
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-CELLS: list[Cell] = [*smtp_cells.cells(), *imap_cells.cells()]
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", CHOSEN, ids=lambda cell: cell.name)
 async def test_a_fault_is_reported_as_what_it_is_and_leaves_nothing_behind(
     cell: Cell, ground: Ground, measured: list[Measured]
 ) -> None:
