@@ -1,0 +1,1 @@
+"""Planted faults: which of them the tests find. See `__main__`."""
