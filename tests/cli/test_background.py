@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows.server import processes
+from tests.support.checks.bounds import PROGRAM_SECONDS
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 STUBBORN = [
@@ -99,7 +100,7 @@ except KeyboardInterrupt:
         with open(os.open(record, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as pipe:
             assert select.select([pipe], [], [], 30)[0]
             text = pipe.read()
-        assert starter.communicate()[0] == "interrupted\n"
+        assert starter.communicate(timeout=PROGRAM_SECONDS)[0] == "interrupted\n"
     record.unlink()
     record.write_text(text, encoding="utf-8")
     assert processes.stop(home, "one")

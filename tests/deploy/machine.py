@@ -47,7 +47,7 @@ class Machine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.kill()  # and with it everything inside
-        self._process.wait()
+        self._process.wait(PATIENCE)
 
     def run(self, *argv: str, check: bool = True) -> str:
         """What a command says, run in the machine as root."""

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from flows.cli.main import parser
 from flows.setup.bootstrap import ROOT
 from flows.setup.pool import POOL
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.servers import PROGRAM_PATH, require
 
 DEPLOY = ROOT / "deploy"
@@ -79,6 +80,7 @@ def test_compose_accepts_its_file() -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=PROGRAM_SECONDS,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -122,6 +124,10 @@ def test_secrets_become_variables_of_the_command_alone(tmp_path: Path) -> None:
     (tmp_path / "A_PASSWORD").write_text("a 'b' \"c\" $d `e`\\n\n", encoding="utf-8")
     script = (DEPLOY / "with-secrets").read_text(encoding="utf-8").replace("/run/secrets", str(tmp_path))
     done = subprocess.run(
-        ["sh", "-c", script, "with-secrets", "printenv", "A_PASSWORD"], capture_output=True, text=True, check=True
+        ["sh", "-c", script, "with-secrets", "printenv", "A_PASSWORD"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PROGRAM_SECONDS,
     )
     assert done.stdout == "a 'b' \"c\" $d `e`\\n\n"

@@ -13,6 +13,7 @@ import pytest
 
 from flows.setup.bootstrap import ROOT
 from tests.deploy.machine import INSTALLED, Machine
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.servers import IS_ROOT, PROGRAM_PATH, require
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
@@ -72,6 +73,7 @@ def test_a_unit_is_as_little_exposed_as_it_was(unit: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=PROGRAM_SECONDS,
     )
     assert done.returncode == 0, done.stdout
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.serve import WORKER_SETTINGS
+from tests.support.checks.bounds import PROGRAM_SECONDS
 
 NAME = "PREFECT_CLIENT_MAX_RETRIES"
 WORKER = Path(__file__).resolve().parents[2] / "deploy" / "worker"
@@ -24,5 +25,5 @@ def test_prefect_asks_again_a_few_times_only_unless_told_otherwise(
     stand_in.chmod(0o700)
     env = {name: value for name, value in os.environ.items() if name != NAME}
     env |= {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | given
-    run = subprocess.run([WORKER], env=env, capture_output=True, text=True, check=True)
+    run = subprocess.run([WORKER], env=env, capture_output=True, text=True, check=True, timeout=PROGRAM_SECONDS)
     assert run.stdout == f"{found}\n"

@@ -13,6 +13,7 @@ import pytest
 
 from tests.faults.cells import Ground
 from tests.faults.scripted import Leg, Script, loop
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.raw.imap import RawImap
 from tests.support.raw.server import DEFAULT, Endless
 from tests.support.raw.smtp import RawSmtp
@@ -112,12 +113,14 @@ class Checker:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(config).encode() + b"\n")
-        return Told(*json.loads(await self.process.stdout.readline()))
+        async with asyncio.timeout(PROGRAM_SECONDS):
+            return Told(*json.loads(await self.process.stdout.readline()))
 
     async def end(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        await self.process.wait()
+        async with asyncio.timeout(PROGRAM_SECONDS):
+            await self.process.wait()
 
 
 async def told(checker: Checker, ground: Ground, leg: Leg, script: Script) -> Told:

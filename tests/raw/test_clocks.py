@@ -18,6 +18,7 @@ import pytest
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.probe.compose import compose
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.checks.patience import PATIENCE, limited
 from tests.support.checks.rounds import Relay, Round, around
 from tests.support.clock import Clock
@@ -159,7 +160,9 @@ def test_a_clock_that_is_set_spends_and_refills_no_budget(set_clock: Clock, tmp_
     def spend() -> tuple[float, bool]:
         """Send a message; what the clock said, and whether it was refused."""
         env = os.environ | set_clock.env | {"XDG_STATE_HOME": str(tmp_path)}
-        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=PROGRAM_SECONDS
+        )
         assert done.returncode == 0 or "CheckSkipped: the loop has sent 2 messages within an hour" in done.stderr
         return float(done.stdout) - time.time(), done.returncode != 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from tests.support.checks.bounds import PROGRAM_SECONDS
+
 
 class Clock:
     """The clock of the processes that are started with `env`."""
@@ -30,7 +32,11 @@ def library() -> str:
     """Where faketime has its library. It fails where a semaphore is left of a killed process with its number."""
     for _ in range(20):
         told = subprocess.run(
-            ["faketime", "-m", "-f", "+0", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=False
+            ["faketime", "-m", "-f", "+0", "printenv", "LD_PRELOAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PROGRAM_SECONDS,
         )
         if told.returncode == 0:
             return told.stdout.strip()

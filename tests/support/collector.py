@@ -22,6 +22,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
 
 from tasks.mail.model.safe_text import one_line
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.http_server import Quiet, listening
 
 STATUS = {0: "unset", 1: "ok", 2: "error"}
@@ -121,7 +122,7 @@ def collector(port: int = 0, **what: Any) -> Iterator[Collector]:
         def do_POST(self) -> None:
             found.take(self.path, dict(self.headers), self.rfile.read(int(self.headers["Content-Length"])))
             if found.hangs:
-                found.over.wait()
+                found.over.wait(PROGRAM_SECONDS)
                 self.close_connection = True
                 return
             answer = ExportTraceServiceResponse().SerializeToString()

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+from tests.support.checks.bounds import THREAD_SECONDS
+
 
 class Quiet:
     """Of a handler: it does not say on stderr what was asked."""
@@ -25,4 +27,5 @@ def listening(handler: Callable[..., BaseHTTPRequestHandler], port: int = 0) -> 
             yield server.server_port
         finally:
             server.shutdown()
-            thread.join()
+            thread.join(THREAD_SECONDS)
+            assert not thread.is_alive()

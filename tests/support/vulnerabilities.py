@@ -15,6 +15,7 @@ from typing import Any
 
 import trustme
 
+from tests.support.checks.bounds import THREAD_SECONDS
 from tests.support.http_server import Quiet, listening
 
 # Of https://github.com/pypa/advisory-database
@@ -92,7 +93,7 @@ def source(folder: Path) -> Iterator[Source]:
         def answer(self, name: str, version: str, body: dict[str, Any]) -> None:
             running.asked.add((name, version))
             if running.silent:
-                done.wait()
+                done.wait(THREAD_SECONDS)
             status, content = (404, b"{}") if name in running.unknown else (200, json.dumps(body).encode())
             status, content = running.instead or (status, content)
             self.send_response(status)

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.house import (
     APART,
     BELOW,
@@ -157,7 +158,9 @@ def test_help_loads_nothing_heavy() -> None:
         "    flows.cli.main.main(['--help'])\n"
         f"sys.exit(' '.join(sys.modules.keys() & {heavy}) or 'exit codes' not in said.getvalue())"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -165,4 +168,4 @@ def test_help_loads_nothing_heavy() -> None:
 def test_prefect_is_not_loaded_before_it_is_needed(name: str) -> None:
     """`mail-loop --help`, `validate` and `check --direct` start without it."""
     code = f"import sys, {name}; sys.exit('prefect' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=PROGRAM_SECONDS).returncode == 0

@@ -17,6 +17,7 @@ from flows.cli.serve import WORKER, serve
 from flows.server import processes
 from flows.setup.bootstrap import setup
 from tests.prefect.records import ALLOWED, PASSWORD, SOCKETS_LEFT_OPEN
+from tests.support.checks.bounds import PROGRAM_SECONDS
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -47,7 +48,9 @@ def deploy(url: str, home: Path, *arguments: str | Path, **environment: str) -> 
     """What `mail-loop deploy` of a user says."""
     own = {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)} | environment
     argv = [sys.executable, "-m", "flows.cli.main", "deploy", "--fleet", "allowed", *map(str, arguments)]
-    done = subprocess.run(argv, env=os.environ | own, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        argv, env=os.environ | own, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -27,6 +27,7 @@ from flows.server.login import OF_CLIENT, known
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.setup.bootstrap import ROOT
 from tests.prefect.records import SOCKETS_LEFT_OPEN, leave_connections
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.first_start import FirstStart
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -105,7 +106,9 @@ def runs_of(server: str, home: Path, *keys: str) -> list[UUID]:
     """One run for each key, which leaves something in every table."""
     environment = os.environ | {"PREFECT_API_URL": server, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
     argv = [sys.executable, "-W", "ignore", "-m", "tests.prefect.deployments.leavings", *keys]
-    done = subprocess.run(argv, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        argv, env=environment, cwd=ROOT, capture_output=True, text=True, check=True, timeout=PROGRAM_SECONDS
+    )
     return [UUID(line) for line in done.stdout.split()]
 
 

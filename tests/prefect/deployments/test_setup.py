@@ -1,4 +1,4 @@
-"""`mail-loop setup`: for a Prefect server that something else has started."""
+"""`mail-loop setup` gives a server that something else started all that it needs, once, and says what is missing."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from flows.setup.bootstrap import DEPLOYMENTS, setup
 from flows.setup.crash_automation import NAME
 from flows.setup.pool import POOL
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
+from tests.support.checks.bounds import PROGRAM_SECONDS
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -27,7 +28,7 @@ def mail_loop(*arguments: str, **environment: str) -> subprocess.CompletedProces
     """The command, told what the environment says and nothing of the server of the tests."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | environment
     argv = [sys.executable, "-m", "flows.cli.main", *arguments]
-    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS)
 
 
 async def test_a_server_has_all_it_needs_once_however_often_it_is_set_up(server: str, home: Path) -> None:

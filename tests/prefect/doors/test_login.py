@@ -21,6 +21,7 @@ from flows.server.prefect import SERVER, free_port, private_server, start_server
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.first_start import FirstStart
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -32,7 +33,9 @@ def mail_loop(folder: Path, *arguments: str, **environment: str) -> subprocess.C
     """The command, in a folder of its own, told of no login."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | environment
     argv = [sys.executable, "-m", "flows.cli.main", *arguments]
-    return subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        argv, env=env, cwd=folder, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS
+    )
 
 
 def version(url: str, login: str | None) -> int:

@@ -28,6 +28,7 @@ from flows.setup.pool import POOL
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import started
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, count, parameters
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.first_start import FirstStart
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.asyncio(loop_scope="module")]
@@ -60,7 +61,9 @@ class Upgraded:
 
 def checked_out(folder: Path) -> Path:
     """The tree of the version before. A clone that is not whole has none: the test is skipped there."""
-    done = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=False)
+    done = subprocess.run(
+        ["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=False, timeout=PROGRAM_SECONDS
+    )
     if done.returncode != 0:
         reason = f"the commit {BEFORE} is needed: git fetch --unshallow"
         (pytest.fail if os.environ.get("REQUIRE_SERVERS") == "1" else pytest.skip)(reason)
@@ -76,7 +79,8 @@ async def told(tree: Path, module: str, *arguments: str, **more: str) -> str:
     run = await asyncio.create_subprocess_exec(
         *argv, cwd=tree, env=env | {"PYTHONPATH": str(tree)}, stdout=asyncio.subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    out = (await run.communicate())[0].decode()
+    async with asyncio.timeout(PROGRAM_SECONDS):
+        out = (await run.communicate())[0].decode()
     assert run.returncode == 0, out
     return out
 

@@ -18,6 +18,7 @@ from flows.setup.bootstrap import ROOT
 from flows.setup.pool import POOL
 from tests.prefect.doors import upgrades
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, login
+from tests.support.checks.bounds import PROGRAM_SECONDS
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
@@ -44,7 +45,9 @@ print(json.dumps(sorted(map(list, {tuple(one) for one in found}))))
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     env = {"PREFECT_HOME": str(tmp_path_factory.mktemp("routes")), "PATH": "/usr/bin:/bin", "DO_NOT_TRACK": "1"}
-    done = subprocess.run([sys.executable, "-c", ROUTES], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ROUTES], env=env, capture_output=True, text=True, check=True, timeout=PROGRAM_SECONDS
+    )
     return [(method, path) for method, path in json.loads(done.stdout.splitlines()[-1])]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import HeldImap, HeldSmtp, until
 from tests.prefect.records import PASSWORD, USER
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.raw.server import Line
 
 REFUSED = b"550 5.1.1 No such user\r\n"
@@ -88,12 +89,13 @@ class Apart:
         assert process.stderr is not None
         err = asyncio.create_task(process.stderr.read())
         try:
-            self.out = (await process.stdout.readline()).decode()
-            self.said = time.monotonic()
-            self.out += (await process.stdout.read()).decode()
-            self.err = (await err).decode()
-            self.code = await process.wait()
-            self.ended = time.monotonic()
+            async with asyncio.timeout(PROGRAM_SECONDS):
+                self.out = (await process.stdout.readline()).decode()
+                self.said = time.monotonic()
+                self.out += (await process.stdout.read()).decode()
+                self.err = (await err).decode()
+                self.code = await process.wait()
+                self.ended = time.monotonic()
         finally:
             if process.returncode is None:
                 process.kill()

@@ -30,6 +30,7 @@ from tasks.mail.model.result import LoopResult
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import PHASES, Scene, command, deployment_on, find, until, worker
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
+from tests.support.checks.bounds import PROGRAM_SECONDS
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.asyncio(loop_scope="module")]
 
@@ -122,7 +123,8 @@ class Aftermath:
                     scene.deliver_late()
                     await until(lambda scene=scene: scene.is_reached, f"{scene.name} does not come to {scene.phase}")  # type: ignore[misc]
             process.send_signal(number)
-            await process.wait()
+            async with asyncio.timeout(PROGRAM_SECONDS):
+                await process.wait()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -46,6 +46,7 @@ from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import Scene, deployment_on, until, worker
 from tests.prefect.observability.pager import Pager
 from tests.prefect.records import ALLOWED, PASSWORD, SOCKETS_LEFT_OPEN, forget_server, leave_connections, places_of
+from tests.support.checks.bounds import PROGRAM_SECONDS
 
 # Apprise reads pictures with what Python is about to lose.
 pytestmark = [
@@ -372,7 +373,8 @@ async def mail_loop(*arguments: str | Path, **env: str) -> list[str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    out, _ = await process.communicate()
+    async with asyncio.timeout(PROGRAM_SECONDS):
+        out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
     return out.decode().splitlines()
 

@@ -20,6 +20,7 @@ from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, Records, imap, parameters, smtp
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.collector import Collector, collector
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -89,7 +90,8 @@ async def test_where_prefect_emits_spans_both_are_one_trace_below_the_flow_run(
         }
         command = [sys.executable, "-m", "flows.cli.main", "check", "--json", str(file)]
         process = await asyncio.create_subprocess_exec(*command, env=os.environ | env, stdout=asyncio.subprocess.PIPE)
-        out, _ = await process.communicate()
+        async with asyncio.timeout(PROGRAM_SECONDS):
+            out, _ = await process.communicate()
     result = json.loads(out)
     assert process.returncode == 0
     root = there.named(f"check {name}")

@@ -23,6 +23,7 @@ from tests.prefect.secrecy.canary_checks import Checks, Ended, places, run, star
 from tests.support import certificates
 from tests.support.canaries import IMAP, PASSWORD, SMTP, seen_in
 from tests.support.certificates import ServerTls
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.raw.server import SILENCE
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -143,7 +144,8 @@ async def test_a_process_that_is_killed_while_it_logs_in(
             communicating = asyncio.create_task(process.communicate())
             await until(lambda: bool(relay.credentials and mailbox.credentials))
             process.send_signal(number)
-            out, err = await communicating
+            async with asyncio.timeout(PROGRAM_SECONDS):
+                out, err = await communicating
     assert relay.credentials[0][1] == mailbox.credentials[0][1] == PASSWORD
     assert process.returncode == (-signal.SIGKILL if number is signal.SIGKILL else 3)
     assert b" DEBUG " in err

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple, TypeVar
 
+from tests.support.checks.bounds import THREAD_SECONDS
 from tests.support.servers import PROGRAM_PATH
 
 HOST = "127.0.0.1"
@@ -133,7 +134,7 @@ class Child:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             os.killpg(self.pid, signal.SIGKILL)
-            self._process.wait()
+            self._process.wait(THREAD_SECONDS)
 
 
 def until(attempt: Callable[[], T | None], failure: Callable[[], str], seconds: float = 60) -> T:
@@ -259,4 +260,8 @@ class Guard:
         )
 
     def dismiss(self) -> None:
-        self._process.communicate()
+        try:
+            self._process.communicate(timeout=THREAD_SECONDS)
+        except subprocess.TimeoutExpired:  # somebody else holds its input open
+            self._process.kill()
+            raise

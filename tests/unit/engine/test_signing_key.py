@@ -1,4 +1,4 @@
-"""The key that signs probes where there is no Prefect."""
+"""The key that signs probes without Prefect is made once, for its user alone, and no check fails for want of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.mail.signing_key import key_in_state
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.unprivileged import unprivileged
 
 
@@ -30,7 +31,7 @@ def test_it_is_made_once_and_for_its_user_alone(state: Path) -> None:
 def test_checks_that_begin_together_have_the_same() -> None:
     code = "from tasks.mail.signing_key import key_in_state; print(key_in_state().hex())"
     running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    assert len({process.communicate()[0] for process in running}) == 1
+    assert len({process.communicate(timeout=PROGRAM_SECONDS)[0] for process in running}) == 1
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "nonsense", "empty"])

@@ -14,6 +14,7 @@ from sqlalchemy.pool import Pool
 
 from flows.prefect_server import MILLISECONDS, wait_briefly
 from flows.setup.bootstrap import ROOT
+from tests.support.checks.bounds import PROGRAM_SECONDS
 
 
 async def test_each_connection_to_sqlite_waits_briefly_from_its_first_use_on(tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_where_hosts_are_to_be_refused_no_server_starts_that_would_not(option: s
     """Its processes would be Prefect's own, which look at no Host."""
     env = {"MAIL_LOOP_TRUSTED_HOSTS": "localhost", "PREFECT_HOME": str(tmp_path), "HOME": str(tmp_path)}
     argv = [sys.executable, "-m", "flows.prefect_server", "server", "start", option]
-    done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS)
     assert done.returncode == 1
     assert done.stderr == (
         "MAIL_LOOP_TRUSTED_HOSTS is for a server of one process: leave out --workers and --background\n"
