@@ -18,6 +18,7 @@ import yaml
 
 from tests.support.mail.sentences import (
     ADDRESS,
+    BACKOFF,
     BLANK,
     BOOL,
     CONTROL,
@@ -25,6 +26,7 @@ from tests.support.mail.sentences import (
     EHLO,
     EMPTY,
     HOST,
+    JITTER,
     MINUTES,
     NAME,
     NONE,
@@ -172,22 +174,32 @@ VALUES: list[Value] = [
             "a_b.example",
             "127.0.0.256",
             "[::1]",
+            "[2001:db8::1]",
+            "mail example",
+            "-a.example",
             " ",
             "☃.de",
+            "a" * 64,
         )
     ),
     Value("smtp.host", "x" * 5000, f"smtp.host: {HOST}'{'x' * 96}..."),
     Value("smtp.host", ABSENT, "smtp.host: is required: host name or IP address of the SMTP server"),
-    *_each("smtp.port", PORT, 0, -1, 65536, 25.0, 25.5, "25", True, None, [25], math.nan, 10**400, 10**4000),
+    *_each("smtp.port", PORT, 0, -1, 65536, 25.0, 25.5, 587.0, "25", True, None, [25], math.nan, 10**400, 10**4000),
     *_each("smtp.tls", TLS, "ssl", "STARTTLS", "", None, False, 5, ["none"]),
     *_each("smtp.username", TEXT, 5),
     *_each("smtp.username", EMPTY, ""),
-    *_each("smtp.username", CONTROL, "a\r\nRSET", "\ud800"),
+    *_each("smtp.username", CONTROL, "a\r\nRSET", "a\0b", "\ud800"),
     Value("smtp.username", ABSENT, "smtp.username: is required where password is set: the name to log in with"),
     *_each("smtp.password", TEXT, 12345, True),
     *_each("smtp.password", ONE, [SECRET], {SECRET: SECRET}),
     *_each("smtp.password", EMPTY, "", "\n"),
-    *_each("smtp.password", LINE_END, f"{SECRET}\n{SECRET}", f"\0{SECRET}", f"{SECRET}\ud800"),
+    *_each(
+        "smtp.password",
+        LINE_END,
+        *(f"{SECRET}\n{SECRET}", f"{SECRET}\r{SECRET}", f"\0{SECRET}", f"{SECRET}\0", f"{SECRET}\ud800"),
+    ),
+    *_each("smtp.password_secret", EMPTY, ""),
+    *_each("smtp.password_secret", CONTROL, "a\nb"),
     Value(
         "smtp.password_secret",
         "relay-password",
@@ -200,23 +212,51 @@ VALUES: list[Value] = [
     ),
     *(
         Value("smtp.from_addr", address, f"smtp.from_addr: {ADDRESS}{address!r}")
-        for address in ("nobody", "Ann <a@b.example>", "a@b.example,c@d.example", "a@@b.example", "a@", "@b.example")
+        for address in (
+            *("nobody", "b.example", "Ann <a@b.example>", "<a@b.example>", "a@b.example,c@d.example", "a@@b.example"),
+            *(
+                "a@b@c.example",
+                "a@",
+                "@b.example",
+                "a@b.example ",
+                "a@foo_bar.example",
+                "a@192.0.2.1",
+                "a..b@c.example",
+            ),
+            "a" * 65 + "@b.example",
+        )
     ),
     *_each("smtp.from_addr", CONTROL, "a@b.example\r\nBcc: c@d.example"),
     *_each("smtp.to_addr", NONE, None),
     *_each("smtp.to_addr", ONE, ["a@b.example", "c@d.example"]),
     Value("smtp.to_addr", "", f"smtp.to_addr: {EMPTY}"),
+    Value("smtp.to_addr", "nobody", f"smtp.to_addr: {ADDRESS}'nobody'"),
+    Value(
+        "smtp.from_addr", ABSENT, "smtp.from_addr: is required: sender address of the probes, such as probe@example.org"
+    ),
+    Value(
+        "smtp.to_addr", ABSENT, "smtp.to_addr: is required: recipient address of the probes, such as inbox@example.net"
+    ),
+    Value(
+        "smtp.subject_prefix",
+        ABSENT,
+        "smtp.subject_prefix: is required: text that the subject of each probe begins with, such as [mail-loop]",
+    ),
     Value("smtp.to_addr", "a@" + "b" * 300, f"smtp.to_addr: {ADDRESS}'a@{'b' * 94}..."),
     *_each("smtp.subject_prefix", TEXT, 2026, True, datetime.date(2026, 1, 2)),
     *_each("smtp.subject_prefix", EMPTY, ""),
     *_each("smtp.subject_prefix", BLANK, " a", "a ", " "),
-    *_each("smtp.subject_prefix", CONTROL, "a\nBcc: c@d.example", "\x1b[31m", "a\x85b"),
+    *_each(
+        "smtp.subject_prefix",
+        CONTROL,
+        *("a\nBcc: c@d.example", "a\r\nBcc: b", "\x1b[31m", "a\x7f", "a\x85b", "a\u2028b", "a\ud800"),
+    ),
     *_each("smtp.subject_prefix", "must be at most 100 characters long", "a" * 101),
-    *_each("smtp.timeout", DURATION, 0, -1, 604801, "5", "5s", True, None, math.inf, math.nan, 1e300, 10**400),
-    *_each("smtp.retries", RETRIES, -1, 1001, 1.5, "2", None, True),
-    *_each("smtp.retry_delay", PAUSE, -0.1, "5s", math.inf),
-    *_each("smtp.retry_backoff", "must be a number from 1 to 100, without quotes", 0.5, 101, "2"),
-    *_each("smtp.retry_jitter", "must be a number from 0 to 1, without quotes", -0.1, 1.1),
+    *_each("smtp.timeout", DURATION, 0, -1, -1.5, 604801, "5", "5s", True, None, math.inf, math.nan, 1e300, 10**400),
+    *_each("smtp.retries", RETRIES, -1, 1001, 1.5, "2", None, True, 10**400),
+    *_each("smtp.retry_delay", PAUSE, -0.1, "5s", math.inf, math.nan),
+    *_each("smtp.retry_backoff", BACKOFF, 0.5, 101, "2", math.inf),
+    *_each("smtp.retry_jitter", JITTER, -0.1, 1.1),
     *_each("smtp.verify", BOOL, "yes", "true", 0, 1, None),
     *_each("smtp.ca_file", TEXT, 5),
     *_each("smtp.ca_file", EMPTY, ""),
@@ -226,7 +266,11 @@ VALUES: list[Value] = [
     *_each(
         "smtp.ca_file", "must be a PEM file with at least one certificate, and '/etc/hostname' is not", "/etc/hostname"
     ),
-    Value("smtp.ehlo_name", "192.0.2.1", f"smtp.ehlo_name: {EHLO}'192.0.2.1'"),
+    *(
+        Value("smtp.ehlo_name", name, f"smtp.ehlo_name: {EHLO}{name!r}")
+        for name in ("192.0.2.1", "[2001:db8::1]", "a b")
+    ),
+    *_each("smtp.ehlo_name", CONTROL, "a\r\nMAIL"),
     Value("smtp.verp", "yes", f"smtp.verp: {BOOL}"),
     Value("smtp.hots", "a.example", "smtp.hots: unknown field; did you mean host?"),
     Value("smtp.zzz", 1, f"smtp.zzz: {UNKNOWN}"),
@@ -240,6 +284,16 @@ VALUES: list[Value] = [
     *_each("imap", f"{SECTION} host", "a.example", 5, [], False),
     *_each("limits", f"{SECTION} warn_after", "5 minutes", 300, [300]),
     *_each("imap.port", PORT, "143", 0),
+    *(Value("imap.host", host, f"imap.host: {HOST}{host!r}") for host in ("a_b",)),
+    Value("imap.host", ABSENT, "imap.host: is required: host name or IP address of the IMAP server"),
+    *_each("imap.tls", TLS, "ssl"),
+    *_each("imap.username", NONE, None),
+    *_each("imap.username", CONTROL, "a\nb"),
+    Value("imap.username", ABSENT, "imap.username: is required: name to log in with"),
+    *_each("imap.timeout", DURATION, 0),
+    *_each("imap.retries", RETRIES, -1),
+    *_each("imap.retry_delay", PAUSE, -1),
+    *_each("imap.verify", BOOL, None),
     Value(
         "imap.tls_mode", "implicit", "imap: tls and tls_mode are two names of one field and differ: keep one of them"
     ),
@@ -247,8 +301,13 @@ VALUES: list[Value] = [
     *_each("imap.folder", CONTROL, "a\r\nb"),
     *_each("imap.folder", ONE, ["INBOX"]),
     *_each("imap.junk_folder", EMPTY, ""),
-    *_each("imap.max_age_minutes", MINUTES, 0, -5, 525601, "30", math.nan),
-    *_each("imap.delete_after_check", BOOL, "no", 1),
+    *_each("imap.max_age_minutes", MINUTES, 0, -5, 525601, "30", math.nan, 1e300),
+    *_each("imap.delete_after_check", BOOL, "no", "true", 1),
+    *_each("imap.no_recent_message_severity", SEVERITY, "error"),
+    *_each("imap.misplaced_severity", SEVERITY, ""),
+    *_each("imap.search_subject", EMPTY, ""),
+    *_each("imap.search_subject", BLANK, "office "),
+    Value("imap.serach_subject", "x", "imap.serach_subject: unknown field; did you mean search_subject?"),
     *_each("imap.junked_severity", SEVERITY, "error", "none", "", None),
     Value(
         "imap.search_subject",
@@ -257,11 +316,18 @@ VALUES: list[Value] = [
         "leave it out",
     ),
     *_each("limits.max_wait", DURATION, 0, -1, "5 min", None, math.inf),
+    *_each("limits.warn_after", DURATION, 0),
     Value("limits.warn_after", 6, "limits.warn_after: must not exceed max_wait (5 s), but is 6 s"),
     Value("limits.warnafter", 4, "limits.warnafter: unknown field; did you mean warn_after?"),
     *(
         Value("name", name, f"name: {NAME}; did you mean {near}?")
-        for name, near in (("My Loop", "my-loop"), ("Büro_2 ", "buro-2"), ("a--b", "a-b"), ("a" * 64, "a" * 63))
+        for name, near in (
+            ("My Loop", "my-loop"),
+            ("Büro_2 ", "buro-2"),
+            ("a--b", "a-b"),
+            ("office\n", "office"),
+            ("a" * 64, "a" * 63),
+        )
     ),
     *(Value("name", name, f"name: {NAME}") for name in ("", "日本", 5, True, ["a"], {"a": 1})),
     Value("name", "\ud800", f"name: {SURROGATE}"),

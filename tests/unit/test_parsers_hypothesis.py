@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from aiosmtplib import (
     SMTPDataError,
     SMTPException,
@@ -312,13 +311,12 @@ def test_nothing_is_taken_for_an_old_probe_of_ours_without_all_its_signs(raw: by
     assert not replace(OWNER, loop="home").owns(Row(1, 1, OLD, PROBE.content))
 
 
-@pytest.mark.parametrize("name", [name for name in (*BOUNCES, *DELAYS, *LOOK_ALIKES) if name != "another id forged"])
-def test_nothing_about_an_old_probe_is_taken_for_one(name: str) -> None:
+def test_nothing_about_an_old_probe_is_taken_for_one() -> None:
     """A forgery that has every sign of a probe of this loop is one: nothing secret tells them apart."""
     assert OWNER.owns(Row(1, 1, OLD, PROBE.content))
     for family in (BOUNCES, DELAYS, LOOK_ALIKES):
-        if name in family:
-            assert not OWNER.owns(Row(1, 1, OLD, family[name](PROBE.content)))
+        for name, about in family.items():
+            assert OWNER.owns(Row(1, 1, OLD, about(PROBE.content))) is (name == "another id forged"), name
 
 
 @stable

@@ -14,13 +14,9 @@ LOGINS = [said for said in MORE if said.put_off is not None]
 
 
 @pytest.mark.parametrize("said", REPLIES, ids=lambda said: said.name or said.reply[:40])
-def test_a_reply_has_its_cause(said: Said) -> None:
+def test_a_reply_has_its_cause_and_the_same_with_other_hosts_addresses_links_and_tickets(said: Said) -> None:
     """All lines of cases/replies.jsonl, and more of their kinds."""
     assert of_reply(said.where, said.text) == said.cause
-
-
-@pytest.mark.parametrize("said", REPLIES, ids=lambda said: said.name or said.reply[:40])
-def test_it_has_the_same_with_other_hosts_addresses_links_and_tickets(said: Said) -> None:
     assert of_reply(said.where, others(said.text)) == said.cause
 
 
@@ -37,10 +33,10 @@ def test_no_phrase_of_the_table_is_longer_than_it_may_be() -> None:
     assert len(set(phrases)) > len(phrases) / 2
 
 
-@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "connect", "returned"])
 @pytest.mark.parametrize("text", ["550 no", "554", "450 4.0.0 no", "451", "5.0.0", "", "\0", "999 hello"])
-def test_a_digit_alone_accuses_nobody(stage: str, text: str) -> None:
-    assert of_reply(stage, text) is None
+def test_a_digit_alone_accuses_nobody(text: str) -> None:
+    stages = ("mail", "rcpt", "data", "connect", "returned")
+    assert [stage for stage in stages if of_reply(stage, text) is not None] == []
     assert not {550, 553, 554, 450} & (CODES.keys() | CODES_LOGIN.keys())
 
 

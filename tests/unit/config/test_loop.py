@@ -15,25 +15,16 @@ from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.model.errors import ConfigError
 from tests.support.mail.sentences import (
     ADDRESS,
-    BACKOFF,
-    BLANK,
-    BOOL,
-    CONTROL,
     DURATION,
-    EHLO,
     EMPTY,
     HOST,
-    JITTER,
-    MINUTES,
     NAME,
     NONE,
-    PAUSE,
     PORT,
-    RETRIES,
-    SEVERITY,
     TEXT,
     TLS,
 )
+from tests.support.malformed import SECRET, VALUES, good
 
 SMTP: dict[str, Any] = {
     "host": "mail.example",
@@ -43,7 +34,6 @@ SMTP: dict[str, Any] = {
 }
 IMAP: dict[str, Any] = {"host": "imap.example", "username": "inbox", "password_secret": "inbox-password"}
 BOUNCES: dict[str, Any] = {"host": "imap.sender.example", "username": "probe", "password_secret": "sender-password"}
-SECRET = "hunter2-never-shown"
 
 KNOWN = "unknown field; known are name, smtp, imap, limits, bounce_mailbox"
 
@@ -129,203 +119,28 @@ def test_imap_port_follows_tls(tls: str, port: int) -> None:
     assert imap(tls_mode=tls, port=1143).port == 1143
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "text"),
-    [
-        ("host", 5, TEXT),
-        ("host", b"mail.example", TEXT),
-        ("host", None, NONE),
-        ("host", "", EMPTY),
-        ("host", "mail.example\n", CONTROL),
-        ("host", "smtp://mail.example", HOST + "'smtp://mail.example'"),
-        ("host", "mail.example:587", HOST + "'mail.example:587'"),
-        ("host", "mail.example.", HOST + "'mail.example.'"),
-        ("host", "foo_bar.example", HOST + "'foo_bar.example'"),
-        ("host", "mail example", HOST + "'mail example'"),
-        ("host", "-a.example", HOST + "'-a.example'"),
-        ("host", "192.0.2.256", HOST + "'192.0.2.256'"),
-        ("host", "[2001:db8::1]", HOST + "'[2001:db8::1]'"),
-        ("host", "☃.example", HOST + "'☃.example'"),
-        ("host", "a" * 64, HOST + repr("a" * 64)),
-        ("host", "x" * 500, HOST + "'" + "x" * 96 + "..."),
-        ("port", 0, PORT),
-        ("port", 65536, PORT),
-        ("port", "587", PORT),
-        ("port", True, PORT),
-        ("port", 587.0, PORT),
-        ("port", None, PORT),
-        ("tls", "ssl", TLS),
-        ("tls", False, TLS),
-        ("tls", None, TLS),
-        ("username", "", EMPTY),
-        ("username", 5, TEXT),
-        ("username", "a\x00b", CONTROL),
-        ("password_secret", "", EMPTY),
-        ("password_secret", "a\nb", CONTROL),
-        ("password", "", EMPTY),
-        ("password", 12345, TEXT),
-        ("password", f"{SECRET}\r{SECRET}", "must not contain line breaks or NUL"),
-        ("password", f"{SECRET}\n{SECRET}", "must not contain line breaks or NUL"),
-        ("password", f"{SECRET}\0", "must not contain line breaks or NUL"),
-        ("from_addr", "A <a@b.example>", ADDRESS + "'A <a@b.example>'"),
-        ("from_addr", "<a@b.example>", ADDRESS + "'<a@b.example>'"),
-        ("from_addr", "a@b.example,c@d.example", ADDRESS + "'a@b.example,c@d.example'"),
-        ("from_addr", "a@b@c.example", ADDRESS + "'a@b@c.example'"),
-        ("from_addr", "b.example", ADDRESS + "'b.example'"),
-        ("from_addr", "@b.example", ADDRESS + "'@b.example'"),
-        ("from_addr", "a@", ADDRESS + "'a@'"),
-        ("from_addr", "a@b.example ", ADDRESS + "'a@b.example '"),
-        ("from_addr", "a@foo_bar.example", ADDRESS + "'a@foo_bar.example'"),
-        ("from_addr", "a@192.0.2.1", ADDRESS + "'a@192.0.2.1'"),
-        ("from_addr", "a..b@c.example", ADDRESS + "'a..b@c.example'"),
-        ("from_addr", "a@b.example\r\nBcc: c@d.example", CONTROL),
-        ("from_addr", "a" * 65 + "@b.example", ADDRESS + repr("a" * 65 + "@b.example")),
-        ("to_addr", "nobody", ADDRESS + "'nobody'"),
-        ("to_addr", None, NONE),
-        ("subject_prefix", "", EMPTY),
-        ("subject_prefix", " a", BLANK),
-        ("subject_prefix", "a ", BLANK),
-        ("subject_prefix", "a" * 101, "must be at most 100 characters long"),
-        ("subject_prefix", "a\r\nBcc: b", CONTROL),
-        ("subject_prefix", "a\x7f", CONTROL),
-        ("subject_prefix", "a\x85b", CONTROL),
-        ("subject_prefix", "a\u2028b", CONTROL),
-        ("subject_prefix", "a\ud800", CONTROL),
-        ("timeout", 0, DURATION),
-        ("timeout", -1.5, DURATION),
-        ("timeout", "30", DURATION),
-        ("timeout", True, DURATION),
-        ("timeout", float("inf"), DURATION),
-        ("timeout", float("nan"), DURATION),
-        ("timeout", 10**400, DURATION),
-        ("timeout", 604801, DURATION),
-        ("timeout", None, DURATION),
-        ("retries", -1, RETRIES),
-        ("retries", 1001, RETRIES),
-        ("retries", 1.5, RETRIES),
-        ("retries", True, RETRIES),
-        ("retries", 10**400, RETRIES),
-        ("retry_delay", -0.1, PAUSE),
-        ("retry_delay", "5s", PAUSE),
-        ("retry_delay", float("nan"), PAUSE),
-        ("retry_backoff", 0.5, BACKOFF),
-        ("retry_backoff", float("inf"), BACKOFF),
-        ("retry_backoff", 101, BACKOFF),
-        ("retry_jitter", -0.1, JITTER),
-        ("retry_jitter", 1.1, JITTER),
-        ("ca_file", "", EMPTY),
-        ("ca_file", "a\0b", CONTROL),
-        ("verify", "yes", BOOL),
-        ("verify", 0, BOOL),
-        ("verify", None, BOOL),
-        ("ehlo_name", "192.0.2.1", EHLO + "'192.0.2.1'"),
-        ("ehlo_name", "[2001:db8::1]", EHLO + "'[2001:db8::1]'"),
-        ("ehlo_name", "a b", EHLO + "'a b'"),
-        ("ehlo_name", "a\r\nMAIL", CONTROL),
-        ("hots", "x", "unknown field; did you mean host?"),
-        (
-            "zzz",
-            "x",
-            "unknown field; known are host, tls, port, username, password, password_secret, from_addr, to_addr, "
-            "subject_prefix, timeout, retries, retry_delay, retry_backoff, retry_jitter, ca_file, verify, ehlo_name, "
-            "verp",
-        ),
-    ],
-)
-def test_smtp_refuses(field: str, value: object, text: str) -> None:
-    """A wrong SMTP value is refused with its field and the remedy, and never with the password."""
-    message = refusal(lambda: smtp(**{field: value}))
-    assert message.split("; smtp.")[0] == f"smtp.{field}: {text}"
-    assert SECRET not in message
+def test_every_wrong_value_is_refused_with_its_field_and_the_remedy_and_never_with_the_password() -> None:
+    """The whole table, but for what a ca_file holds, which is read later. For files see test_malformed.py."""
+    table = [value for value in VALUES if not ("ca_file" in value.path and "'/" in value.said)]
+    said = [refusal(lambda value=value: loop_config(value.applied(good(9)))) for value in table]  # type: ignore[misc]
+    assert said == [value.said for value in table]
+    assert not any(SECRET in one for one in said)
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "text"),
-    [
-        ("host", "a_b", HOST + "'a_b'"),
-        ("port", "993", PORT),
-        ("tls", "ssl", TLS),
-        ("tls_mode", "ssl", None),
-        ("username", None, NONE),
-        ("username", "a\nb", CONTROL),
-        ("folder", "", EMPTY),
-        ("folder", "a\r\nb", CONTROL),
-        ("junk_folder", "", EMPTY),
-        ("search_subject", "", EMPTY),
-        ("search_subject", "office ", BLANK),
-        ("max_age_minutes", 0, MINUTES),
-        ("max_age_minutes", float("nan"), MINUTES),
-        ("max_age_minutes", 1e300, MINUTES),
-        ("delete_after_check", "true", BOOL),
-        ("no_recent_message_severity", "error", SEVERITY),
-        ("junked_severity", "none", SEVERITY),
-        ("misplaced_severity", "", SEVERITY),
-        ("timeout", 0, DURATION),
-        ("retries", -1, RETRIES),
-        ("retry_delay", -1, PAUSE),
-        ("verify", None, BOOL),
-        ("serach_subject", "x", "unknown field; did you mean search_subject?"),
-    ],
-)
-def test_imap_refuses(field: str, value: object, text: str | None) -> None:
-    """A wrong IMAP value is refused with its field and the remedy."""
-    expected = f"imap.{field}: {text}" if text else f"imap.tls: {TLS}"
-    assert refusal(lambda: imap(**{field: value})) == expected
-
-
-@pytest.mark.parametrize(
-    ("limits", "text"),
-    [
-        ({"warn_after": 0}, f"limits.warn_after: {DURATION}"),
-        ({"max_wait": 0}, f"limits.max_wait: {DURATION}"),
-        ({"max_wait": None}, f"limits.max_wait: {DURATION}"),
-        ({"max_wait": float("inf")}, f"limits.max_wait: {DURATION}"),
-        ({"warn_after": 400}, "limits.warn_after: must not exceed max_wait (300 s), but is 400 s"),
-        ({"warn_after": 20.5, "max_wait": 10}, "limits.warn_after: must not exceed max_wait (10 s), but is 20.5 s"),
-        ({"warnafter": 4}, "limits.warnafter: unknown field; did you mean warn_after?"),
-        ("5 minutes", "limits: must be a mapping of fields such as warn_after"),
-    ],
-)
-def test_limits_refuse(limits: object, text: str) -> None:
-    """A wrong limit is refused with its field and the remedy."""
-    assert refusal(lambda: loop_config({"name": "office", "smtp": SMTP, "limits": limits})) == text
+def test_what_only_a_program_can_give_is_refused_as_well() -> None:
+    assert refusal(lambda: smtp(host=b"mail.example")) == f"smtp.host: {TEXT}"
+    assert refusal(lambda: imap(tls_mode="ssl")) == f"imap.tls: {TLS}"
+    assert refusal(lambda: imap(host="a_b")) == f"imap.host: {HOST}'a_b'"
+    limits = {"warn_after": 20.5, "max_wait": 10}
+    assert refusal(lambda: loop_config({"name": "a", "smtp": SMTP, "limits": limits})) == (
+        "limits.warn_after: must not exceed max_wait (10 s), but is 20.5 s"
+    )
 
 
 def test_equal_limits() -> None:
     """A limit may be met exactly."""
     limits = loop_config({"name": "a", "smtp": SMTP, "limits": {"warn_after": 10, "max_wait": 10}}).limits
     assert (limits.warn_after, limits.max_wait) == (10.0, 10.0)
-
-
-@pytest.mark.parametrize(
-    ("field", "text"),
-    [
-        ("host", "is required: host name or IP address of the SMTP server"),
-        ("from_addr", "is required: sender address of the probes, such as probe@example.org"),
-        ("to_addr", "is required: recipient address of the probes, such as inbox@example.net"),
-        ("subject_prefix", "is required: text that the subject of each probe begins with, such as [mail-loop]"),
-    ],
-)
-def test_smtp_requires(field: str, text: str) -> None:
-    """A missing field is named together with what to give."""
-    assert refusal(lambda: loop_config({"name": "a", "smtp": without(SMTP, field)})) == f"smtp.{field}: {text}"
-
-
-@pytest.mark.parametrize(
-    ("field", "text"),
-    [
-        ("host", "imap.host: is required: host name or IP address of the IMAP server"),
-        ("username", "imap.username: is required: name to log in with"),
-        (
-            "password_secret",
-            "imap.username: needs a password: set password_secret, or password for local use",
-        ),
-    ],
-)
-def test_imap_requires(field: str, text: str) -> None:
-    """A missing field is named together with what to give."""
-    data = {"name": "a", "smtp": SMTP, "imap": without(IMAP, field)}
-    assert refusal(lambda: loop_config(data)) == text
 
 
 @pytest.mark.parametrize(
@@ -369,24 +184,10 @@ def test_any_password(password: str) -> None:
     assert config.password.get_secret_value() == password
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("My Loop", f"{NAME}; did you mean my-loop?"),
-        ("Büro_2 ", f"{NAME}; did you mean buro-2?"),
-        ("a--b", f"{NAME}; did you mean a-b?"),
-        ("office\n", f"{NAME}; did you mean office?"),
-        ("a" * 64, f"{NAME}; did you mean {'a' * 63}?"),
-        ("日本", NAME),
-        ("", NAME),
-        (5, NAME),
-    ],
-)
-def test_name_is_a_slug(name: object, text: str) -> None:
+def test_name_is_a_slug_of_an_inbound_check_too() -> None:
     """A name that cannot key the artifacts is refused with one that can."""
-    assert refusal(lambda: loop_config({"name": name, "smtp": SMTP})) == f"name: {text}"
     search = {**IMAP, "search_subject": "x"}
-    assert refusal(lambda: inbound_config({"name": name, "imap": search})) == f"name: {text}"
+    assert refusal(lambda: inbound_config({"name": "a--b", "imap": search})) == f"name: {NAME}; did you mean a-b?"
 
 
 @pytest.mark.parametrize("name", ["a", "2", "office-to-gmail", "a" * 63])

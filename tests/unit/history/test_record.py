@@ -50,28 +50,25 @@ def test_a_result_comes_back_as_it_was() -> None:
     assert extracted(artifact(RESULT)) == RESULT
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_comes_back_as_it_was_and_ends_nothing(text: str) -> None:
+@pytest.mark.parametrize("text", ["plain", *HOSTILE])
+def test_hostile_text_comes_back_as_it_was_and_ends_nothing_and_is_not_shown(text: str) -> None:
+    """To Markdown it is an HTML comment: the report renders as it does without it."""
     result = saying(text)
     assert extracted(artifact(result)) == result
     inside = embedded(result)[len(OPEN) : -len(CLOSE)]
     assert inside.isascii()
     assert inside.isprintable()
     assert not any(ending in inside for ending in ("<", ">", "&", "--"))
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table"])
+    assert parser.render(artifact(result)) == parser.render(markdown(result, {})) + embedded(result) + "\n"
+    results = [result, RESULT, FORGED]
+    assert extracted_all(of_a_fleet(results)) == results
 
 
 @given(st.text(st.characters(codec=None)))
 def test_any_text_comes_back_as_it_was(text: str) -> None:
     result = saying(text)
     assert extracted(artifact(result)) == result
-
-
-@pytest.mark.parametrize("text", ["plain", *HOSTILE])
-def test_it_is_an_html_comment_to_markdown(text: str) -> None:
-    """Nothing of it is shown: the report renders as it does without it."""
-    parser = MarkdownIt("commonmark", {"html": True}).enable(["table"])
-    result = saying(text)
-    assert parser.render(artifact(result)) == parser.render(markdown(result, {})) + embedded(result) + "\n"
 
 
 def test_a_server_that_says_a_record_forges_none() -> None:
@@ -121,12 +118,6 @@ def test_fields_that_an_earlier_version_lacked_have_their_defaults() -> None:
 def of_a_fleet(results: list[LoopResult]) -> str:
     """As tasks/groups/fleet.py writes it."""
     return f"{fleet_table.markdown(fleet_table.rows(results))}\n{embedded_all(results)}\n"
-
-
-@pytest.mark.parametrize("text", ["plain", *HOSTILE])
-def test_all_results_of_a_fleet_come_back_as_they_were(text: str) -> None:
-    results = [saying(text), RESULT, FORGED]
-    assert extracted_all(of_a_fleet(results)) == results
 
 
 def test_a_server_that_says_a_record_forges_none_in_the_report_of_a_fleet() -> None:

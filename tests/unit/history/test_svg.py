@@ -79,9 +79,13 @@ class Elements(HTMLParser):
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
 
-@pytest.mark.parametrize("checks", CASES.values(), ids=CASES)
-@pytest.mark.parametrize("days", [1 / 16, 1, 7, 28, 182, LONGEST.days])
-def test_a_picture_is_a_whole_svg_with_a_ground_a_title_and_a_description(checks: list[Check], days: float) -> None:
+DAYS = (1 / 16, 1, 7, 28, 182, LONGEST.days)
+
+
+@pytest.mark.parametrize(("name", "days"), [*zip(CASES, DAYS, strict=True), *(("mixed", days) for days in DAYS)])
+def test_a_picture_is_a_whole_svg_with_a_ground_a_title_and_a_description(name: str, days: float) -> None:
+    """Each kind of history over one period, and the richest over all of them."""
+    checks = CASES[name]
     for svg in pictures(figures(checks, Window(NOON - timedelta(days=days), NOON))):
         root = ElementTree.fromstring(svg)
         title, description, _, ground = list(root)[:4]

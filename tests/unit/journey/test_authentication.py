@@ -168,16 +168,10 @@ NAMES = [name for name, *_ in REAL]
 def test_what_real_receivers_write_is_read(
     text: str, authserv_id: str, expected: list[tuple[str, str]], believed: int
 ) -> None:
-    """Without a configured id that of the top-most field is taken, and it is said so."""
+    """Without a configured id that of the top-most field is taken, and it is said so; a configured one in any case."""
     found = authentication(header(text + SENDER))
     assert (found.authserv_id, found.assumed, found.believed, found.ignored) == (authserv_id, True, believed, 0)
     assert results(found) == expected
-
-
-@pytest.mark.parametrize(("text", "authserv_id", "expected", "believed"), [row[1:] for row in REAL], ids=NAMES)
-def test_the_configured_id_is_believed_in_any_case(
-    text: str, authserv_id: str, expected: list[tuple[str, str]], believed: int
-) -> None:
     found = authentication(header(text + SENDER), f" {authserv_id.upper()}. ".replace(" . ", ""))
     assert (found.assumed, found.believed) == (False, believed)
     assert results(found) == expected

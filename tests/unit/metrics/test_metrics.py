@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.journey_record import TlsRecord
-from tasks.mail.model.outcome import ErrorType, Outcome, Reported, Status
+from tasks.mail.model.outcome import ErrorType, Outcome, Reported
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.metrics.collector import AT_NOUGHT, FAILURES, Board
 from tasks.metrics.counters import BUCKETS
@@ -104,24 +104,30 @@ def test_a_new_loop_is_shown_with_nought_before_its_first_check_is_counted() -> 
     assert scene.checks("lost", "warning") == AT_NOUGHT + 1
 
 
-@pytest.mark.parametrize(("outcome", "status"), [(o, s) for o, statuses in VERDICTS.items() for s in statuses])
-def test_each_verdict_has_its_series_from_the_beginning(outcome: Outcome, status: Status) -> None:
+def test_each_verdict_has_its_series_from_the_beginning() -> None:
+    verdicts = [(outcome, status) for outcome, statuses in VERDICTS.items() for status in statuses]
     scene = Scene()
     scene.read(known=[seen()])
-    assert scene.checks(outcome, status) == 0
-    scene.later(MINUTE, seen(outcome, START + MINUTE, status=status))
-    assert scene.checks(outcome, status) == 1
-    assert sum(scene.samples("mail_loop_checks_total").values()) == 1
+    assert [scene.checks(*verdict) for verdict in verdicts] == [0] * len(verdicts)
+    for number, (outcome, status) in enumerate(verdicts, 1):
+        scene.later(MINUTE, seen(outcome, START + number * MINUTE, status=status))
+        assert scene.checks(outcome, status) == 1
+        assert sum(scene.samples("mail_loop_checks_total").values()) == number
 
 
-@pytest.mark.parametrize("cause", [*Cause, "none"])
-def test_each_cause_has_its_series_from_the_beginning(cause: str) -> None:
+def test_each_cause_has_its_series_from_the_beginning() -> None:
+    causes = [*Cause, "none"]
     scene = Scene()
     scene.read(known=[seen()])
-    assert scene.value("mail_loop_failures_total", loop="office", cause=cause) == 0
-    scene.later(MINUTE, seen(Outcome.REJECTED, START + MINUTE, cause=Cause.known(cause)))
-    assert scene.value("mail_loop_failures_total", loop="office", cause=cause) == 1
-    assert sum(scene.samples("mail_loop_failures_total").values()) == 1
+
+    def failures(cause: str) -> float | None:
+        return scene.value("mail_loop_failures_total", loop="office", cause=cause)
+
+    assert [failures(cause) for cause in causes] == [0] * len(causes)
+    for number, cause in enumerate(causes, 1):
+        scene.later(MINUTE, seen(Outcome.REJECTED, START + number * MINUTE, cause=Cause.known(cause)))
+        assert failures(cause) == 1
+        assert sum(scene.samples("mail_loop_failures_total").values()) == number
 
 
 def test_what_is_no_failure_is_in_no_series_of_a_cause() -> None:

@@ -1,4 +1,4 @@
-"""What a probe looks like on the wire."""
+"""A probe on the wire: exactly these headers, its id in the body, ASCII in short lines, whatever prefix it has."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def result(notice: Bounce | None) -> LoopResult:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_notice_of_the_field_is_told_with_outcome_server_and_reason(name: str) -> None:
+def test_a_notice_of_the_field_is_told_with_outcome_server_and_reason_if_it_is_about_the_probe(name: str) -> None:
     case, notice = CASES[name], found(returned(name))
     told = result(notice)
     assert told.outcome.value == case["outcome"]
@@ -68,10 +68,7 @@ def test_a_notice_of_the_field_is_told_with_outcome_server_and_reason(name: str)
     if case["outcome"] == "bounced":
         assert server in told.sentence
         assert re.search(case["who"], told.who_acts or "")
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_same_notice_on_another_message_is_none_of_the_probe(name: str) -> None:
+    # The same notice on another message is none of the probe.
     number = "e" * 32
     content = PROBE.content.replace(PROBE.id.encode(), number.encode())
     assert (
