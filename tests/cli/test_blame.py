@@ -1,4 +1,4 @@
-"""`mail-loop check` and `validate` of several loops that share relays and mailboxes."""
+"""What several loops that share relays and mailboxes show together is told behind them, and changes no exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mail-loop check`, in a process of its own, against the sandbox."""
+"""`mail-loop check` in a process of its own: its lines, JSON and exit codes, and nothing left of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mail-loop history`, as a user runs it."""
+"""`mail-loop history` tells the checks of the server that it is given, and one sentence where there is none."""
 
 from __future__ import annotations
 

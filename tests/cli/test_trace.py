@@ -1,4 +1,4 @@
-"""`mail-loop trace`: the journey of a message that a person saved."""
+"""`mail-loop trace` tells the journey of a message that a person saved, or in one sentence why it cannot."""
 
 from __future__ import annotations
 

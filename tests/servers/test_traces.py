@@ -1,4 +1,4 @@
-"""The trace of a message that went over several real servers."""
+"""The trace of a message over real servers holds its hops, though the clock of one of them is slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is reckoned of many loops, and what is read of a run that measures it."""
+"""The document about many loops says what its model and its measured tables say, and the measuring counts right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that a worker has taken and never begun, for it was killed."""
+"""Runs that a killed worker had taken and never begun are ended by the next run of their deployment, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many loops in one flow run, with its records read back from the server."""
+"""Many loops in one flow run: each ends as it would alone, as the records of the server show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flows, run by Prefect's engine, with their records read back from the server."""
+"""What becomes of a message is in the state, the artifact, the event and the log of its flow run, run by Prefect."""
 
 from __future__ import annotations
 

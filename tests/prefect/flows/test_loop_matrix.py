@@ -1,4 +1,4 @@
-"""The matrix as one flow run, with its records read back from the server."""
+"""The matrix in one flow run: each pair ends as it would alone, as the records of the server show."""
 
 from __future__ import annotations
 

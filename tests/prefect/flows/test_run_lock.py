@@ -1,4 +1,4 @@
-"""One running check per loop, as Prefect shows it."""
+"""One running check per loop: Prefect shows a second one as skipped, and one message is sent."""
 
 from __future__ import annotations
 

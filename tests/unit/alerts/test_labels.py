@@ -1,4 +1,4 @@
-"""The labels of a check's own event."""
+"""An event of a check has the label of its cause, and no such label where there is none."""
 
 from __future__ import annotations
 

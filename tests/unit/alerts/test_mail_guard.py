@@ -1,4 +1,4 @@
-"""Mail as a channel: recognised, and what it shares with a loop."""
+"""Mail as a channel is recognised, and what it has in common with a loop is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For how long a loop may be silent."""
+"""A loop is not called silent before its schedule makes its next check due and that had the time it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which loops share a relay or a mailbox, and what those are called."""
+"""Which loops share a relay or a mailbox, and one name for each of these, the same wherever it is met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which deployments a fleet takes: shards and places."""
+"""Which deployments a fleet takes: each loop is in one shard of each place, and stays there whatever others come."""
 
 from __future__ import annotations
 

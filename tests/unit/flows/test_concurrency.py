@@ -1,4 +1,4 @@
-"""How many checks run at once."""
+"""So many checks run at once as mailboxes, relays and this process bear, and none that is slow holds up others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the main thread does while asyncio runs beside it."""
+"""An interrupt that another thread was given is seen by the main one, while asyncio runs beside it."""
 
 from __future__ import annotations
 

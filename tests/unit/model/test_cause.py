@@ -1,4 +1,4 @@
-"""The cause of a result, as others wrote it down."""
+"""The cause of a result comes back as it was written down, and one that is not known is read as none."""
 
 from __future__ import annotations
 

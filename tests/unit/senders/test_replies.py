@@ -1,4 +1,4 @@
-"""What a relay's replies and a failed dialogue are taken for."""
+"""A relay's reply and a failed dialogue are taken for what they are, in one line without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which ports do not fit, and what is said of them."""
+"""A port that does not fit its mode of TLS is told with its field, and no other."""
 
 from __future__ import annotations
 
