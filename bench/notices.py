@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from pathlib import Path
 
-from tasks.mail.model.facts import Bounce
+from tasks.mail.model.result import BounceRecord
 from tasks.mail.probe.bounce import is_about
 from tasks.mail.probe.bounces.parts import Notice, read
 from tasks.mail.probe.bounces.recognise import recognise
@@ -63,7 +63,7 @@ def reported(notice: Notice) -> Probe | None:
     return Probe(number, "", "", "", "", f"<{number}>", b"") if number else None
 
 
-def recognised(raw: bytes) -> Bounce | None:
+def recognised(raw: bytes) -> BounceRecord | None:
     message = message_from_bytes(message_of(raw), policy=POLICY)
     if not comes_as_bounce(message):
         return None

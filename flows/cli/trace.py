@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from flows.cli.check import drawn_for, say
 from tasks.mail.config.extras import can_verify
 from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.journey.journey import journey
-from tasks.mail.journey.record import journey_record
 from tasks.mail.journey.saved import LARGEST, as_received, is_message
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import JourneyRecord
@@ -42,14 +40,14 @@ def traced(raw: bytes, authserv_id: str | None = None, *, verify_dkim: bool = Fa
     if not raw.strip():
         raise ConfigError("the file is empty: save the message as it is, with all its header fields")
     found = journey(raw, authserv_id=authserv_id)
-    if found is None or not (found.steps or is_message(raw)):
+    if found is None or not (found.record.hops or is_message(raw)):
         raise ConfigError(f"the file holds no message that can be read: {WHOLE}")
-    if not found.steps:
+    if not found.record.hops:
         raise ConfigError(
             "the message has no Received field, so no server has told of it: "
             "save it in the mailbox that it arrived in, with all its header fields"
         )
-    return journey_record(replace(found, signatures=signatures(raw)) if verify_dkim else found)
+    return found.record.model_copy(update={"signatures": signatures(raw)}) if verify_dkim else found.record
 
 
 def _read(file: str) -> bytes:

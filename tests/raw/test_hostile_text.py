@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import ssl
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def harmless(result: LoopResult) -> LoopResult:
     """The same result, with nobody's words in it."""
     texts = {name: PLAIN for name in type(result).model_fields if isinstance(getattr(result, name), str)}
     kept = {"status", "outcome", "error_type", "placement", "stage", "leg"}
-    errors = tuple(error.model_copy(update={"error_msg": PLAIN}) for error in result.attempt_errors)
+    errors = tuple(replace(error, error_msg=PLAIN) for error in result.attempt_errors)
     notes = tuple(PLAIN for _ in result.notes)
     changes = {name: text for name, text in texts.items() if name not in kept and getattr(result, name)}
     return result.model_copy(update={**changes, "attempt_errors": errors, "notes": notes})

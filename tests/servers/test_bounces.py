@@ -13,11 +13,11 @@ import pytest
 
 from flows.direct import check
 from tasks.mail.config.loop import LoopConfig, SmtpConfig, loop_config
-from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.bounce import notice_of
 from tasks.mail.probe.compose import compose
+from tests.support.mail.notices import bounced
 from tests.support.servers.lab import Lab, User
 from tests.support.servers.loops import NAME, at, contents, fields
 from tests.support.servers.processes import Endpoint, until
@@ -105,7 +105,7 @@ def test_what_sieve_rejects_is_a_bounce_with_its_reason(lab: Lab, sender: User, 
     (receipt,) = until(lambda: lab.mailbox(sender) or None, lambda: f"nothing came:\n{lab.dovecot.log()[-4000:]}")
     assert receipt.get_param("report-type") == "disposition-notification"
     found = notice_of(receipt.as_bytes(), probe)
-    assert found == Bounce("", "No mail from monitors, please.", probe.to_addr, "mail.test", "")
+    assert found == bounced("", "No mail from monitors, please.", probe.to_addr, "mail.test", "")
     assert lab.mailbox(user) == []
 
 

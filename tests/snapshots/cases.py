@@ -8,12 +8,12 @@ from datetime import timedelta
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig, inbound_config
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
-from tasks.mail.model.facts import Arrival, AttemptError, Hit, Receipt
+from tasks.mail.model.facts import Arrival, Hit, Quota, Receipt
 from tasks.mail.model.header import Row
+from tasks.mail.model.journey_record import SignatureRecord, TlsRecord
 from tasks.mail.model.moment import Tried
-from tasks.mail.model.observed import Quota, Signature, TlsSession
 from tasks.mail.model.outcome import DELAYED, ErrorType, Reported
-from tasks.mail.model.result import EarlierProbe, LoopResult
+from tasks.mail.model.result import AttemptRecord, EarlierProbe, LoopResult
 from tasks.mail.search.inbound import Recent
 from tasks.mail.verdict.inbound import conclude_inbound
 from tasks.mail.verdict.result import broken, misconfigured, skipped
@@ -35,8 +35,8 @@ from tests.support.checks.facts import (
     sent,
 )
 
-LATER = AttemptError(1, ErrorType.TEMPORARY, 451, "451 4.7.1 Greylisted, try again", "rcpt")
-BUSY = [AttemptError(n, ErrorType.TEMPORARY, 421, "421 4.3.2 too many connections", "connect") for n in (1, 2, 3)]
+LATER = AttemptRecord(1, ErrorType.TEMPORARY, 451, "451 4.7.1 Greylisted, try again", "rcpt")
+BUSY = [AttemptRecord(n, ErrorType.TEMPORARY, 421, "421 4.3.2 too many connections", "connect") for n in (1, 2, 3)]
 EARLIER = EarlierProbe(
     probe_id="e" * 32,
     token="eeeeee",
@@ -72,8 +72,8 @@ INBOUND = inbound_config(
 )
 
 
-def tls(days: float) -> TlsSession:
-    return TlsSession("TLSv1.3", "TLS_AES_256_GCM_SHA384", "Example CA", START + timedelta(days=days))
+def tls(days: float) -> TlsRecord:
+    return TlsRecord("TLSv1.3", "TLS_AES_256_GCM_SHA384", "Example CA", START + timedelta(days=days))
 
 
 def way(*above: str, found: Hit | None = None, footer: bytes = b"", minute: int = 0, last: int = 2) -> Arrival:
@@ -117,7 +117,7 @@ def judged(
     found: Arrival | ImapFailure | None,
     outcome: Receipt | SmtpFailure | None = None,
     config: LoopConfig | None = None,
-    errors: Sequence[AttemptError] = (),
+    errors: Sequence[AttemptRecord] = (),
     notes: tuple[str, ...] = (),
 ) -> Case:
     config = config or loop()
@@ -140,7 +140,7 @@ CASES: Mapping[str, Case] = {
     "delivered, as expected": judged(way(PASSED), config=EXPECTING),
     "delivered, dkim fails": judged(way(FAILED), config=EXPECTING),
     "delivered, dkim fails and dkim itself is valid": judged(
-        replace(way(FAILED), signatures=(Signature("example.org", "key", True),)), config=EXPECTING
+        replace(way(FAILED), signatures=(SignatureRecord("example.org", "key", True),)), config=EXPECTING
     ),
     "delivered, server's clock is fast": judged(arrival(hit(at=602))),
     "delivered, a hop's clock is fast": judged(way(minute=59, last=2)),

@@ -1,13 +1,14 @@
-"""Durations in words, and the longest and shortest that is told or drawn."""
+"""Durations and months in words, and the longest and shortest duration that is reported or drawn."""
 
 from __future__ import annotations
 
 SHORTEST, LONGEST = 1e-5, 1e9  # seconds that a picture may span
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # in no locale
 
 
 def clamp(seconds: float) -> float:
-    """A time that can be told and drawn: from 0 to LONGEST seconds."""
+    """A time that can be reported and drawn: from 0 to LONGEST seconds."""
     return min(max(seconds, 0.0), LONGEST)
 
 

@@ -9,23 +9,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tasks.mail.model.moment import Moment, Tried
-from tasks.mail.model.outcome import FAILED, ErrorType, Placement
+from tasks.mail.model.outcome import Placement
 
 if TYPE_CHECKING:
     from tasks.mail.model.errors import ImapFailure, SmtpFailure
-    from tasks.mail.model.observed import Quota, Signature, TlsSession
-    from tasks.mail.model.result import EarlierProbe
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptError:
-    """One failed attempt of the SMTP leg, counted from 1."""
-
-    attempt: int
-    error_type: ErrorType
-    smtp_code: int | None
-    error_msg: str
-    stage: str
+    from tasks.mail.model.journey_record import SignatureRecord, TlsRecord
+    from tasks.mail.model.result import BounceRecord, EarlierProbe
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +37,7 @@ class Receipt:
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     doubt: SmtpFailure | None = None
     earlier_copies: int = 0
-    tls: TlsSession | None = None
+    tls: TlsRecord | None = None
 
     @property
     def certain(self) -> bool:
@@ -67,22 +56,26 @@ class Hit:
     own: bool
 
 
+_ROOM = {"STORAGE": 8, "MESSAGE": 0}  # what a probe needs at the most, with all that is added to it: KiB, messages
+_UNITS = {"STORAGE": "KiB", "MESSAGE": "messages"}
+
+
 @dataclass(frozen=True, slots=True)
-class Bounce:
-    """A delivery status notification (RFC 3464) on the probe. `action`: failed, or delayed while it is still tried.
+class Quota:
+    """One limit of a mailbox: `used` of `limit`, of STORAGE in KiB, of MESSAGE in messages."""
 
-    `mailbox` and `folder` say where it was found, `arrived` when it came, by the clock of that server.
-    """
+    resource: str
+    used: int
+    limit: int
 
-    status: str
-    diagnostic: str
-    recipient: str
-    reporting_mta: str
-    remote_mta: str
-    action: str = FAILED
-    mailbox: str = ""
-    folder: str = ""
-    arrived: datetime | None = None
+    @property
+    def is_full(self) -> bool:
+        """Whether there may be no room left for a probe."""
+        return self.limit - self.used <= _ROOM[self.resource]
+
+    @property
+    def words(self) -> str:
+        return f"{self.used} of {self.limit} {_UNITS[self.resource]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +93,17 @@ class Arrival:
     """
 
     hits: tuple[Hit, ...]
-    bounce: Bounce | None
+    bounce: BounceRecord | None
     detected: Moment
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
     message: bytes = b""
     copy: bytes = b""
-    tls: TlsSession | None = None
-    delay: Bounce | None = None
+    tls: TlsRecord | None = None
+    delay: BounceRecord | None = None
     earlier: tuple[EarlierProbe, ...] = ()
     quotas: tuple[Quota, ...] = ()
-    signatures: tuple[Signature, ...] = ()
+    signatures: tuple[SignatureRecord, ...] = ()
     unread: ImapFailure | None = None
     bounces_unread: ImapFailure | None = None
     more: bool = False

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.journey_record import JourneyRecord, Text, TlsRecord
+from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
-from tasks.mail.model.safe_text import unlinked
+from tasks.mail.model.safe_text import SafeText, unlinked
 
 
 def _utc(moment: datetime) -> datetime:
@@ -21,37 +22,35 @@ def _utc(moment: datetime) -> datetime:
         return moment.replace(tzinfo=UTC)
 
 
-Sentence = Annotated[Text, AfterValidator(unlinked)]
+Sentence = Annotated[SafeText, AfterValidator(unlinked)]
 Timestamp = Annotated[datetime, AfterValidator(_utc)]
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 4))]  # finer than that is noise
 
 
-class AttemptRecord(BaseModel):
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
     """One failed attempt of the SMTP leg."""
-
-    model_config = ConfigDict(frozen=True)
 
     attempt: int
     error_type: ErrorType
     smtp_code: int | None
-    error_msg: Text
+    error_msg: SafeText
     stage: str
 
 
-class BounceRecord(BaseModel):
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
+class BounceRecord:
     """What a delivery status notification (RFC 3464) said of the message; what it did not say is empty."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    action: Text = Field(description="failed, or delayed: the server was still trying.")
-    status: Text = Field("", description="The enhanced status code (RFC 3463).")
-    diagnostic: Text = Field("", description="The reply of the remote server.")
-    recipient: Text = Field("", description="Whom the message could not be delivered to.")
-    reporting_mta: Text = Field("", description="The server that wrote the notification.")
-    remote_mta: Text = Field("", description="The server that it could not hand the message to.")
-    mailbox: Text = Field("", description="The mailbox in which the notification was found.")
-    folder: Text = Field("", description="Its folder.")
-    arrived_at: Timestamp | None = Field(None, description="Its INTERNALDATE.")
+    action: Annotated[SafeText, Field(description="failed, or delayed: the server was still trying.")]
+    status: Annotated[SafeText, Field(description="The enhanced status code (RFC 3463).")] = ""
+    diagnostic: Annotated[SafeText, Field(description="The reply of the remote server.")] = ""
+    recipient: Annotated[SafeText, Field(description="Whom the message could not be delivered to.")] = ""
+    reporting_mta: Annotated[SafeText, Field(description="The server that wrote the notification.")] = ""
+    remote_mta: Annotated[SafeText, Field(description="The server that it could not hand the message to.")] = ""
+    mailbox: Annotated[SafeText, Field(description="The mailbox in which the notification was found.")] = ""
+    folder: Annotated[SafeText, Field(description="Its folder.")] = ""
+    arrived_at: Annotated[Timestamp | None, Field(description="Its INTERNALDATE.")] = None
 
 
 class EarlierProbe(BaseModel):
@@ -72,7 +71,7 @@ class EarlierProbe(BaseModel):
         True,  # in records of versions that did not sign
         description="Whether it carries the signature of this installation; one that does not counts for nothing.",
     )
-    folder: Text
+    folder: SafeText
     uidvalidity: int
     uid: int
 
@@ -82,32 +81,36 @@ class LoopResult(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True)
 
-    loop: Text
+    loop: SafeText
     status: Status
     outcome: Outcome
     sentence: Sentence = Field(description="The verdict in one sentence that a person can act on.")
-    who_acts: Text | None = Field(None, description="Who must act on it; None where nobody need.")
+    who_acts: SafeText | None = Field(None, description="Who must act on it; None where nobody need.")
     leg: str | None = Field(None, description="The leg that failed: smtp or imap.")
     stage: str | None = Field(None, description="The stage of that leg.")
     error_type: ErrorType | None = None
-    error_msg: Text | None = None
+    error_msg: SafeText | None = None
     cause: Annotated[Cause | None, BeforeValidator(Cause.known)] = Field(
         None, description="Why, from a closed list; None where the outcome says all that is known."
     )
     attempts: int = Field(0, description="Attempts to hand the message to the relay.")
     attempt_errors: tuple[AttemptRecord, ...] = ()
     response_code: int | None = Field(None, description="The last reply code of the relay.")
-    response_message: Text | None = Field(None, description="The text of that reply.")
+    response_message: SafeText | None = Field(None, description="The text of that reply.")
     enhanced_code: str | None = Field(None, description="The enhanced status code (RFC 3463) of that reply.")
     smtp_code: int | None = Field(None, description="The reply code that made the SMTP leg fail.")
-    queue_id: Text | None = Field(None, description="The relay's name for the message: what to look for in its log.")
+    queue_id: SafeText | None = Field(
+        None, description="The relay's name for the message: what to look for in its log."
+    )
     token: str | None = None
-    probe_id: Text | None = None
-    subject: Text | None = None
-    message_id: Text | None = None
-    from_: Text | None = Field(None, alias="from")
-    envelope_from: Text | None = Field(None, description="The sender to whom a bounce goes; differs with smtp.verp.")
-    to: Text | None = None
+    probe_id: SafeText | None = None
+    subject: SafeText | None = None
+    message_id: SafeText | None = None
+    from_: SafeText | None = Field(None, alias="from")
+    envelope_from: SafeText | None = Field(
+        None, description="The sender to whom a bounce goes; differs with smtp.verp."
+    )
+    to: SafeText | None = None
     sent_at: Timestamp | None = Field(None, description="When the first attempt began.")
     accepted_at: Timestamp | None = Field(None, description="When the relay accepted the message.")
     arrived_at: Timestamp | None = Field(None, description="INTERNALDATE, by the mail server's clock, whole seconds.")
@@ -119,7 +122,7 @@ class LoopResult(BaseModel):
     )
     smtp_stages: dict[str, Seconds] = Field(default_factory=dict)
     imap_stages: dict[str, Seconds] = Field(default_factory=dict)
-    folder: Text | None = None
+    folder: SafeText | None = None
     placement: Placement | None = None
     copies: int = 0
     matched_uids: tuple[int, ...] = ()
@@ -139,7 +142,7 @@ class LoopResult(BaseModel):
     earlier_probes: tuple[EarlierProbe, ...] = Field(
         (), description="Probes of earlier runs that nobody had collected, each told once."
     )
-    notes: tuple[Text, ...] = Field((), description="What a reader should know beside the verdict.")
+    notes: tuple[SafeText, ...] = Field((), description="What a reader should know beside the verdict.")
     flow_run_id: str | None = None
 
     @property

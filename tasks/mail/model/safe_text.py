@@ -1,23 +1,26 @@
-"""Text from servers and strangers, for people to see: pure."""
+"""Text from servers and strangers, for people to see."""
 
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-LONGEST = 300
-LINK = re.compile(r"(https?):(?=//)", re.IGNORECASE)
-OCTETS = re.compile("[\udc80-\udcff]+")  # what is not ASCII, or not UTF-8, as Python keeps it in a text
+from pydantic import AfterValidator
+
+MAX_LINE_CHARS = 300
+_LINK = re.compile(r"(https?):(?=//)", re.IGNORECASE)
+_OCTETS = re.compile("[\udc80-\udcff]+")  # what is not ASCII, or not UTF-8, as Python keeps it in a text
 
 
 def as_text(octets: bytes) -> str:
     """Octets of which nobody says what they are: UTF-8, and what is none is Latin-1."""
     text = octets.decode("utf-8", "surrogateescape")
-    return OCTETS.sub(lambda run: run[0].encode("ascii", "surrogateescape").decode("latin-1"), text)
+    return _OCTETS.sub(lambda run: run[0].encode("ascii", "surrogateescape").decode("latin-1"), text)
 
 
 def legible(text: str) -> str:
     """The same of octets that stand in a text already, as lone surrogates."""
-    return OCTETS.sub(lambda run: as_text(run[0].encode("ascii", "surrogateescape")), text)
+    return _OCTETS.sub(lambda run: as_text(run[0].encode("ascii", "surrogateescape")), text)
 
 
 def printable(text: str) -> str:
@@ -27,7 +30,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in legible(text))
 
 
-def one_line(text: str, limit: int | None = LONGEST) -> str:
+def one_line(text: str, limit: int | None = MAX_LINE_CHARS) -> str:
     """One line of at most `limit` characters; what could move a cursor, forge a line or hide is shown as an escape."""
     shown = printable(" ".join(text.split()))
     return shown if limit is None or len(shown) <= limit else f"{shown[: limit - 1]}…"
@@ -35,4 +38,9 @@ def one_line(text: str, limit: int | None = LONGEST) -> str:
 
 def unlinked(text: str) -> str:
     """The text with a blank in its addresses: Prefect's UI makes links of all that begin with http in a log."""
-    return LINK.sub(r"\1: ", text)
+    return _LINK.sub(r"\1: ", text)
+
+
+SafeText = Annotated[
+    str, AfterValidator(printable)
+]  # what strangers wrote may be what no JSON, terminal or log can carry

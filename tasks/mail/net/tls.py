@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.safe_text import one_line
 
 # The reasons of OpenSSL where what comes is no TLS at all.
@@ -30,12 +30,12 @@ def ssl_context(ca_file: str | None, verify: bool) -> ssl.SSLContext:
     return context
 
 
-def tls_session(tls: ssl.SSLObject | ssl.SSLSocket) -> TlsSession:
+def tls_session(tls: ssl.SSLObject | ssl.SSLSocket) -> TlsRecord:
     """The facts of an established session."""
     certificate: Mapping[str, Any] = tls.getpeercert() or {}
     not_after = certificate.get("notAfter")
     cipher = tls.cipher()
-    return TlsSession(
+    return TlsRecord(
         protocol=tls.version() or "",
         cipher=cipher[0] if cipher else "",
         issuer=_name(certificate.get("issuer", ())),

@@ -8,8 +8,8 @@ from email.message import Message
 from email.utils import getaddresses
 from functools import lru_cache
 
-from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED, FAILED
+from tasks.mail.model.result import BounceRecord
 from tasks.mail.probe.bounces.parts import Notice, read
 from tasks.mail.probe.bounces.recognise import is_autoresponse, recognise
 from tasks.mail.probe.compose import Probe
@@ -23,7 +23,7 @@ ADDRESSED = ("To", "Delivered-To", "X-Original-To", "Envelope-To")  # whom it ca
 log = logging.getLogger(__name__)
 
 
-def bounce_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
+def bounce_of(raw: bytes, probe: Probe, fresh: bool = True) -> BounceRecord | None:
     """The bounce of `probe` in the message `raw`; None if it reports on something else, or does not report a failure.
 
     A report of a delay is none: the relay is still trying. `fresh`: it came after the probe was sent; else the address
@@ -32,12 +32,12 @@ def bounce_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
     return _told(raw, probe, FAILED, fresh)
 
 
-def delay_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
+def delay_of(raw: bytes, probe: Probe, fresh: bool = True) -> BounceRecord | None:
     """The notice in the message `raw` that `probe` is delayed; None if it says anything else."""
     return _told(raw, probe, DELAYED, fresh)
 
 
-def _told(raw: bytes, probe: Probe, action: str, fresh: bool) -> Bounce | None:
+def _told(raw: bytes, probe: Probe, action: str, fresh: bool) -> BounceRecord | None:
     notice = notice_of(raw, probe, fresh) if concerns(raw, probe, fresh) else None
     return notice if notice is not None and notice.action == action else None
 
@@ -51,7 +51,7 @@ def concerns(raw: bytes, probe: Probe, fresh: bool = True) -> bool:
     return _came_to(HEADERS.parsebytes(bounded(raw, MOST_HEADER_LINES)), probe)
 
 
-def notice_of(raw: bytes, probe: Probe, fresh: bool = True) -> Bounce | None:
+def notice_of(raw: bytes, probe: Probe, fresh: bool = True) -> BounceRecord | None:
     """The bounce of `probe`, or else the notice that it is delayed, in a message that concerns it."""
     try:
         message = _parsed(raw)

@@ -10,8 +10,8 @@ from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.facts import Hit, ranked
-from tasks.mail.model.observed import Quota, Signature
+from tasks.mail.model.facts import Hit, Quota, ranked
+from tasks.mail.model.journey_record import SignatureRecord
 from tasks.mail.net.threads import in_own_thread
 
 SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
@@ -39,7 +39,7 @@ async def read_copies(
     return message, copy
 
 
-async def verified(message: bytes) -> tuple[Signature, ...]:
+async def verified(message: bytes) -> tuple[SignatureRecord, ...]:
     """The DKIM signatures of the message; none where that takes too long."""
     try:
         async with asyncio.timeout(SIGNATURES_SECONDS):

@@ -15,10 +15,11 @@ from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.facts import Bounce, Hit, Receipt
+from tasks.mail.model.facts import Hit, Receipt
 from tasks.mail.model.header import UNKNOWN_DATE, Row, in_range
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import FAILED
+from tasks.mail.model.result import BounceRecord
 from tasks.mail.net.threads import in_own_thread
 from tasks.mail.probe.bounce import concerns, notice_of
 from tasks.mail.probe.compose import Probe
@@ -50,8 +51,8 @@ class Findings:
     _: KW_ONLY
     reports_only: bool = False
     hits: dict[tuple[str, int, int], Hit] = field(default_factory=dict)
-    bounce: Bounce | None = None
-    delay: Bounce | None = None  # the last one: it tells most of where the probe is now
+    bounce: BounceRecord | None = None
+    delay: BounceRecord | None = None  # the last one: it tells most of where the probe is now
     detected: Moment | None = None
     notes: list[str] = field(default_factory=list)
     old_reports: int = 0  # read so far
@@ -101,11 +102,11 @@ class Findings:
             return False
         mailbox = f"{self.imap.username} at {self.imap.host}"
         arrived = one.arrived if in_range(one.arrived) else None
-        notice = replace(notice, mailbox=mailbox, folder=place.folder, arrived=arrived)
+        notice = replace(notice, mailbox=mailbox, folder=place.folder, arrived_at=arrived)
         if notice.action == FAILED:
             self.bounce = notice
             self.detected = self.detected or Moment.now()
-        elif self.delay is None or self.delay.arrived is None or (arrived and self.delay.arrived <= arrived):
+        elif self.delay is None or self.delay.arrived_at is None or (arrived and self.delay.arrived_at <= arrived):
             self.delay = notice
         return True
 

@@ -20,9 +20,8 @@ from tasks.mail.mailboxes.imap.polling import Pace
 from tasks.mail.mailboxes.imap.pool.pool import opened
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.facts import Arrival, Hit
+from tasks.mail.model.facts import Arrival, Hit, Quota
 from tasks.mail.model.moment import Moment
-from tasks.mail.model.observed import Quota
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.search.cleanup.collect import collect, collect_earlier, terms_of
 from tasks.mail.search.cleanup.stale import Earlier

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 
 from tasks.mail.journey.authentication.trust import is_step
-from tasks.mail.journey.received.hops import Hop, hops
+from tasks.mail.journey.received.hops import hops
+from tasks.mail.model.journey_record import HopRecord
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import HEADERS
 
@@ -61,6 +62,6 @@ def _are_of_submission(received: Sequence[str], queue_id: str | None) -> bool:
     )
 
 
-def _is_submission(value: str, hop: Hop, queue_id: str | None) -> bool:
+def _is_submission(value: str, hop: HopRecord, queue_id: str | None) -> bool:
     with_login = LOGGED_IN.fullmatch(hop.with_.partition(" ")[0]) or IN_WORDS.search(value)
     return with_login is not None or (bool(queue_id) and hop.id == queue_id)

@@ -18,9 +18,10 @@ from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.config.secrets import redactor
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
-from tasks.mail.model.facts import Arrival, Bounce
+from tasks.mail.model.facts import Arrival
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.result import BounceRecord
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.search import Search
 from tasks.mail.search.tries import SECOND_LOOK, Tries
@@ -156,7 +157,7 @@ def _failure(task: asyncio.Task[Arrival]) -> ImapFailure | None:
     return error
 
 
-def _later(one: Bounce | None, other: Bounce | None) -> Bounce | None:
+def _later(one: BounceRecord | None, other: BounceRecord | None) -> BounceRecord | None:
     """Of two notices of a delay the one that came later."""
     both = [notice for notice in (one, other) if notice is not None]
-    return max(both, key=lambda notice: notice.arrived.timestamp() if notice.arrived else 0.0, default=None)
+    return max(both, key=lambda notice: notice.arrived_at.timestamp() if notice.arrived_at else 0.0, default=None)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from tasks.mail.model import progress
 from tasks.mail.model.errors import SmtpFailure
-from tasks.mail.model.facts import AttemptError
 from tasks.mail.model.moment import Moment
+from tasks.mail.model.result import AttemptRecord
 
 
 class Attempts:
@@ -18,7 +18,7 @@ class Attempts:
         self._spend = spend
         self.count = 0
         self.bodies = 0  # messages that went out whole and were refused then
-        self.errors: list[AttemptError] = []
+        self.errors: list[AttemptRecord] = []
         self.times: list[tuple[float, float]] = []  # begun and ended, in seconds since the first one began
         self.started = Moment.now()
 
@@ -39,4 +39,4 @@ class Attempts:
         """The attempt that began last failed, or ended in doubt."""
         progress.tell("smtp", error.stage, error.text)
         self.bodies += error.body_out
-        self.errors.append(AttemptError(self.count, error.error_type, error.smtp_code, error.text, error.stage))
+        self.errors.append(AttemptRecord(self.count, error.error_type, error.smtp_code, error.text, error.stage))

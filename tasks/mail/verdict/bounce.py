@@ -1,4 +1,4 @@
-"""What was returned to the sender: a bounce or the notice of a delay, in words and as a record. Pure."""
+"""What was returned to the sender: a bounce or the notice of a delay, in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.model.facts import Arrival, Bounce
+from tasks.mail.model.facts import Arrival
 from tasks.mail.model.result import BounceRecord
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.phrases import unreadable
@@ -14,39 +14,22 @@ from tasks.mail.verdict.phrases import unreadable
 CODES = re.compile(r"\d(?:\.\d{1,3}){2}")
 
 
-def reason(bounce: Bounce) -> str:
+def reason(bounce: BounceRecord) -> str:
     """Why, in the words of the server; empty where it said nothing."""
     told = bounce.status in CODES.findall(bounce.diagnostic)
     parts = (bounce.diagnostic,) if told else (bounce.status, bounce.diagnostic)
     return one_line(" ".join(part for part in parts if part))
 
 
-def still_trying(delay: Bounce) -> str:
+def still_trying(delay: BounceRecord) -> str:
     """Half a sentence about a delay: who still tries, to reach whom, and why it does not work."""
     told = ": ".join(part for part in (one_line(delay.remote_mta), reason(delay)) if part)
     return f"{who_tries(delay)} says that it is still trying" + (f": {told}" if told else "")
 
 
-def who_tries(delay: Bounce) -> str:
+def who_tries(delay: BounceRecord) -> str:
     """The server that told of a delay."""
     return one_line(delay.reporting_mta) or "the relay"
-
-
-def record(found: Arrival) -> BounceRecord | None:
-    """The bounce for the result; without one, the last notice of a delay."""
-    if (bounce := found.bounce or found.delay) is None:
-        return None
-    return BounceRecord(
-        action=bounce.action,
-        status=one_line(bounce.status),
-        diagnostic=one_line(bounce.diagnostic),
-        recipient=one_line(bounce.recipient),
-        reporting_mta=one_line(bounce.reporting_mta),
-        remote_mta=one_line(bounce.remote_mta),
-        mailbox=bounce.mailbox,
-        folder=bounce.folder,
-        arrived_at=bounce.arrived,
-    )
 
 
 def notes(found: Arrival) -> Iterator[str]:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.journey.journey import Journey
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.facts import Arrival, AttemptError, Receipt
+from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.outcome import Outcome, Placement, Status
+from tasks.mail.model.result import AttemptRecord
 from tasks.mail.search.clocks import delivery_seconds
 from tasks.mail.verdict.journey import changes, slow_step, ways
 from tasks.mail.verdict.phrases import Verdict, follow, settled, severity, took
@@ -24,7 +25,7 @@ def arrived(
     imap: ImapConfig,
     sent: Receipt,
     found: Arrival,
-    errors: Sequence[AttemptError],
+    errors: Sequence[AttemptRecord],
     journey: Journey | None,
 ) -> Verdict:
     """The verdict on a message of which at least one copy was found. `errors`: the attempts that had failed before."""
@@ -69,7 +70,7 @@ def as_it_came(verdict: Verdict, journey: Journey | None) -> Verdict:
     return replace(verdict, sentence=f"{verdict.sentence.removesuffix('.')}; {WRAPPED}.")
 
 
-def _retried(sent: Receipt, errors: Sequence[AttemptError]) -> str:
+def _retried(sent: Receipt, errors: Sequence[AttemptRecord]) -> str:
     """Which attempt it was; a note tells more of those before."""
     if not errors or not sent.certain:
         return ""
@@ -131,7 +132,9 @@ def _owner(imap: ImapConfig) -> str:
 
 def _why_junk(journey: Journey | None) -> Remedy:
     """The filter that says it is spam, else the one with the highest share of its threshold."""
-    ratings = [rating for rating in journey.filters if rating.score is not None or rating.spam] if journey else []
+    ratings = (
+        [rating for rating in journey.record.filters if rating.score is not None or rating.spam] if journey else []
+    )
     if not ratings:
         return Remedy("see the spam filter's reasons in its header", "whoever runs the spam filter")
     worst = max(ratings, key=lambda rating: (bool(rating.spam), rating.score is not None))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tasks.mail.journey.authentication.signatures import disagreement
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey
-from tasks.mail.journey.received.clocks import NAMELESS, Step, own_skew
+from tasks.mail.journey.received.clocks import NAMELESS, slowest
 from tasks.mail.journey.received.copies import Parting
 from tasks.mail.verdict.phrases import took
 from tasks.mail.verdict.remedies import Remedy, whoever_runs
@@ -17,20 +17,23 @@ MOST_SERVERS = 5  # named in one sentence
 
 def slow_step(journey: Journey | None, retried: bool) -> Remedy | None:
     """Where the time went, and what to look for in which log. `retried`: that of the first server is explained."""
-    if journey is None or (step := journey.slowest) is None or step.delay is None:
+    hops = journey.record.hops if journey else ()
+    step = slowest(hops)
+    if journey is None or step is None or (delay := step.delay_seconds) is None:
         return None
-    before = journey.before(step)
-    if before is None or not before.hop.by:
+    place = hops.index(step)
+    before = hops[place - 1] if place else None
+    if before is None or not before.by:
         if retried:
             return None
-        words = f"; {took(step.delay)} went by before {step.hop.by} took it: see its log"
-        return Remedy(words, whoever_runs(step.hop.by))
-    last, taker = before.hop.by, step.hop.by or "the next server"
-    where = f"; {took(step.delay)} went by between {last} and {taker}"
-    if step.hop.by in journey.greylisting:
+        words = f"; {took(delay)} went by before {step.by} took it: see its log"
+        return Remedy(words, whoever_runs(step.by))
+    last, taker = before.by, step.by or "the next server"
+    where = f"; {took(delay)} went by between {last} and {taker}"
+    if step.by in journey.greylisting:
         words = f"{where}, which greylisted it: have {last} exempted there if that is too long"
         return Remedy(words, f"{whoever_runs(taker)}, if that is too long")
-    look = f"follow {before.hop.id} in the log of {last}" if before.hop.id else f"see the log of {last}"
+    look = f"follow {before.id} in the log of {last}" if before.id else f"see the log of {last}"
     if taker.lower() == last.lower():
         return Remedy(f"{where}: {look}", whoever_runs(last))
     words = f"{where}: {last} held it, or {taker} was down, busy or refused it for now; {look}"
@@ -42,14 +45,16 @@ def changes(journey: Journey | None) -> Remedy | None:
     if journey is None:
         return None
     parts = []
-    if journey.stripped:
+    if journey.record.stripped:
         suspects = one_of(_servers(journey))
-        words = f"on the way {suspects} removed {_and(journey.stripped)} from its header"
+        words = f"on the way {suspects} removed {_and(journey.record.stripped)} from its header"
         parts.append(Remedy(f"{words}: look there for a rule that removes fields", suspects))
-    if journey.body is Body.CHANGED:
+    if journey.record.body == Body.CHANGED:
         suspects = one_of(changers(journey))
-        named = named_by(journey.foreign, changers(journey))
-        words = f"on the way {suspects} changed its body{_quoted(journey.foreign, named)}, which breaks signatures"
+        named = named_by(journey.record.foreign, changers(journey))
+        words = (
+            f"on the way {suspects} changed its body{_quoted(journey.record.foreign, named)}, which breaks signatures"
+        )
         place = f"first on {named}" if named else "there"
         look = f"look {place} for what adds a footer or a disclaimer, or rewrites links"
         parts.append(Remedy(f"{words}: {look}", named or suspects))
@@ -90,37 +95,38 @@ def ways(parting: Parting | None, relay: str) -> Remedy:
     return Remedy(f"{place}: look there for an alias or a rule that makes two of one", whoever_runs(name))
 
 
-def clock_notes(steps: Sequence[Step]) -> Iterator[str]:
+def clock_notes(journey: Journey) -> Iterator[str]:
     """Whose clocks are off, each once; only our own, where the servers agree that it is."""
-    if own := own_skew(steps):
+    if own := journey.own_skew:
         way = "fast" if own > 0 else "slow"
         agree = "as all servers on the way agree"
         yield f"This machine's clock is at least {took(abs(own))} {way}, {agree}: have it set, for instance by NTP."
         return
     told = set()
-    for step in steps:
-        name = step.hop.by or "a server without a name"
-        if name in told or not (step.skew or step.apart):
+    for hop in journey.record.hops:
+        name, skew = hop.by or "a server without a name", hop.skew_seconds
+        if name in told or not (skew or hop.apart_seconds):
             continue
         told.add(name)
-        if step.skew:
-            way = "fast" if step.skew > 0 else "slow"
-            yield f"The clock of {name} is at least {took(abs(step.skew))} {way}: have it set, for instance by NTP."
+        if skew:
+            way = "fast" if skew > 0 else "slow"
+            yield f"The clock of {name} is at least {took(abs(skew))} {way}: have it set, for instance by NTP."
         else:
             yield (
-                f"The clocks of {step.against} and {name} are at least {took(step.apart)} apart: "
+                f"The clocks of {hop.against} and {name} are at least {took(hop.apart_seconds)} apart: "
                 "have both set, for instance by NTP."
             )
 
 
-def wrong_clocks(steps: Sequence[Step]) -> list[str]:
+def wrong_clocks(journey: Journey) -> list[str]:
     """The servers whose clocks are off for certain, as far as they have names."""
-    return list(dict.fromkeys(step.hop.by for step in steps if step.skew and step.hop.by))
+    return list(dict.fromkeys(hop.by for hop in journey.record.hops if hop.skew_seconds and hop.by))
 
 
 def signature_notes(journey: Journey) -> Iterator[str]:
     """Where our own look at the DKIM signatures says something else than the receiver."""
-    if (half := disagreement(journey.signatures, journey.authentication)) is not None:
+    stated = journey.record.authentication
+    if stated is not None and (half := disagreement(journey.record.signatures, stated)) is not None:
         yield f"{half[0].upper()}{half[1:]}: see whether the signer's key in the DNS was just changed."
 
 
@@ -130,12 +136,14 @@ def _shorter(parting: Parting) -> tuple[str, ...]:
 
 def _servers(journey: Journey) -> list[str]:
     """The servers that a message went by, as far as they have a name."""
-    return list(dict.fromkeys(step.hop.by for step in journey.steps if step.hop.by.lower() not in NAMELESS))
+    return list(dict.fromkeys(hop.by for hop in journey.record.hops if hop.by.lower() not in NAMELESS))
 
 
 def changers(journey: Journey) -> list[str]:
     """The servers that may have changed the body: who verified the DKIM signature tells before from after."""
-    servers, found = _servers(journey), journey.authentication
+    servers, found = _servers(journey), journey.record.authentication
+    if found is None:
+        return servers
     results = {method.result for method in found.methods if method.method == "dkim"}
     place = next((n for n, name in enumerate(servers) if name.lower() == found.authserv_id.lower()), 0)
     if place and "fail" in results:

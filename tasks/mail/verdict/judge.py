@@ -10,8 +10,9 @@ from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.journey.journey import Journey
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
-from tasks.mail.model.facts import Arrival, AttemptError, Bounce, Receipt
+from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.model.result import AttemptRecord, BounceRecord
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict import bounce as returned
 from tasks.mail.verdict.delivered import arrived, as_it_came
@@ -32,7 +33,7 @@ def judge(
     loop: LoopConfig,
     sent: Receipt | SmtpFailure,
     found: Arrival | ImapFailure | None,
-    errors: Sequence[AttemptError] = (),
+    errors: Sequence[AttemptRecord] = (),
     journey: Journey | None = None,
 ) -> Verdict:
     """Judge one check from what its steps returned. `found` is None where nothing was looked for."""
@@ -108,7 +109,7 @@ def _unreadable(smtp: SmtpConfig, mailbox: MailboxConfig, sent: Receipt, failure
     )
 
 
-def _bounced(loop: LoopConfig, bounce: Bounce) -> Verdict:
+def _bounced(loop: LoopConfig, bounce: BounceRecord) -> Verdict:
     by = one_line(bounce.remote_mta or bounce.reporting_mta) or "a mail server"
     reason = returned.reason(bounce) or "no reason given"
     cause = why_returned(bounce)

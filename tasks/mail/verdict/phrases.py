@@ -11,8 +11,9 @@ from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
-from tasks.mail.model.facts import AttemptError, Receipt
+from tasks.mail.model.facts import Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.model.result import AttemptRecord
 from tasks.mail.verdict.remedies import YOU, Remedy, whoever_runs
 from tasks.mail.verdict.why import mailbox_remedy, relay_remedy, section_of, why_refused, why_unreadable
 
@@ -64,7 +65,7 @@ def exempted(smtp: SmtpConfig) -> str:
     return "it greylist nobody who logs in" if smtp.username else "this machine exempted from greylisting there"
 
 
-def refusal_notes(smtp: SmtpConfig, sent: Receipt, errors: Sequence[AttemptError]) -> tuple[str, ...]:
+def refusal_notes(smtp: SmtpConfig, sent: Receipt, errors: Sequence[AttemptRecord]) -> tuple[str, ...]:
     """How a relay that took the message in the end had refused it before."""
     if not errors or not sent.certain:
         return ()

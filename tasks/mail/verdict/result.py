@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
+from datetime import datetime
 
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.secrets import has_line_end, redactor_of
 from tasks.mail.journey.journey import Journey, Known, journey
-from tasks.mail.journey.received.clocks import own_skew
-from tasks.mail.journey.record import journey_record, tls_records
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.header import in_range
+from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
-from tasks.mail.model.result import AttemptRecord, LoopResult
-from tasks.mail.model.safe_text import one_line
+from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.cleanup.ledger import lines
 from tasks.mail.search.clocks import clock_skew, clock_step, delivery_seconds
@@ -42,7 +41,7 @@ def conclude(
     """Judge a check and write down everything its steps returned, passwords hidden. `notes` go before theirs."""
     redact = redactor_of(loop)  # the relay knows one, and may write it anywhere
     found = redact.whole(found)  # before sentences are made of it, in which it is among words of ours
-    way = redact.whole(_journey(loop, probe, sent, found))
+    way = _journey(loop, probe, sent, found, redact)
     verdict = judge(loop, sent, found, attempts.errors, way)
     facts = times(attempts, sent, found)
     notes = configuration_notes(loop.smtp, loop.imap, loop.bounce_mailbox) + notes
@@ -63,13 +62,13 @@ def conclude(
         facts |= {"earlier_probes": found.earlier}
         notes += tuple(lines(found.earlier))
     if isinstance(sent, Receipt) and isinstance(found, Arrival):
-        facts |= _found(sent, found) | {"bounce": bounce.record(found)}
+        facts |= _found(sent, found) | {"bounce": found.bounce or found.delay}
         notes += (*bounce.notes(found), *found.notes, *bounce.unread_notes(loop, found))
         notes += _clock_note(sent, found, way)
-        notes += (*clock_notes(way.steps), *signature_notes(way)) if way else ()
+        notes += (*clock_notes(way), *signature_notes(way)) if way else ()
     if isinstance(sent, Receipt):
         legs = {"smtp": sent.tls, "imap": found.tls if isinstance(found, Arrival) else None}
-        facts |= {"tls": tls_records(legs, sent.started.utc)}
+        facts |= {"tls": {leg: _with_days_left(tls, sent.started.utc) for leg, tls in legs.items() if tls is not None}}
     result = LoopResult(
         loop=loop.name,
         status=verdict.status,
@@ -82,7 +81,7 @@ def conclude(
         error_msg=verdict.error_msg,
         cause=verdict.cause,
         attempts=attempts.count,
-        attempt_errors=tuple(AttemptRecord(**asdict(error)) for error in attempts.errors),
+        attempt_errors=tuple(attempts.errors),
         token=probe.token,
         probe_id=probe.id,
         subject=probe.subject,
@@ -93,7 +92,7 @@ def conclude(
         sent_at=attempts.started.utc,
         notes=verdict.notes + notes,
         flow_run_id=flow_run_id,
-        journey=journey_record(way) if way else None,
+        journey=way.record if way else None,
         attempt_times=tuple(attempts.times),
         **facts,
     )
@@ -104,13 +103,13 @@ def _who_acts(loop: LoopConfig, sent: Receipt | SmtpFailure, attempts: Attempts,
     """Who must act on what the notes tell alone."""
     if isinstance(sent, Receipt) and sent.certain and attempts.errors:
         return f"{whoever_runs(loop.smtp.host)}, if that took too long"
-    if way and own_skew(way.steps):
+    if way and way.own_skew:
         return YOU
-    return whoever_runs(" and ".join(off)) if way and (off := wrong_clocks(way.steps)) else None
+    return whoever_runs(" and ".join(off)) if way and (off := wrong_clocks(way)) else None
 
 
 def _journey(
-    loop: LoopConfig, probe: Probe, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None
+    loop: LoopConfig, probe: Probe, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None, redact: Redactor
 ) -> Journey | None:
     if loop.imap is None or not (isinstance(sent, Receipt) and isinstance(found, Arrival) and found.message):
         return None
@@ -122,8 +121,11 @@ def _journey(
         body=probe.content.partition(b"\r\n\r\n")[2],
         number=probe.id,
     )
-    way = journey(found.message, known, loop.imap.authserv_id, found.copy)
-    return replace(way, signatures=found.signatures, foreign=one_line(way.foreign)) if way else None
+    return journey(found.message, known, loop.imap.authserv_id, found.copy, found.signatures, redact)
+
+
+def _with_days_left(tls: TlsRecord, now: datetime) -> TlsRecord:
+    return tls if tls.not_after is None else replace(tls, days_left=(tls.not_after - now).days)
 
 
 def misconfigured(name: str, reason: str, flow_run_id: str | None = None, cause: Cause | None = None) -> LoopResult:
@@ -224,7 +226,7 @@ def _clock_note(sent: Receipt, found: Arrival, way: Journey | None) -> tuple[str
     if found.hits and not in_range(found.first.internaldate):
         said = "its INTERNALDATE cannot be read or is out of range"
         return (f"The mail server has no date of the message ({said}), so times are measured by this machine's clock.",)
-    if not (skew := clock_skew(sent, found)) or (way and own_skew(way.steps)):
+    if not (skew := clock_skew(sent, found)) or (way and way.own_skew):
         return ()
     off = "fast" if skew > 0 else "slow"
     return (f"The mail server's clock is at least {abs(skew):.0f} s {off}, so times are measured by this machine's.",)

@@ -10,13 +10,14 @@ from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import ImapConfig, LoopConfig
 from tasks.mail.journey.authentication.believed import NONE_FOUND, Drift, drift
 from tasks.mail.journey.body import Body
-from tasks.mail.journey.filters.ratings import Rating, is_near, raised
+from tasks.mail.journey.filters.ratings import is_near, junks_at
 from tasks.mail.journey.filters.readers import ANY
 from tasks.mail.journey.journey import Journey
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.facts import Arrival, Receipt
-from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.journey_record import AuthenticationRecord, FilterRecord, TlsRecord
 from tasks.mail.model.outcome import Status
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.journey import changers, named_by, one_of
 from tasks.mail.verdict.phrases import Verdict
 from tasks.mail.verdict.remedies import Remedy, whoever_runs
@@ -73,7 +74,7 @@ def tempered(verdict: Verdict, listed: Sequence[Concern]) -> Verdict:
 
 def _certificates(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Iterator[Concern]:
     now, days = sent.started.utc, loop.limits.cert_warn_days
-    legs: list[tuple[str, int, TlsSession | None]] = [(loop.smtp.host, loop.smtp.port, sent.tls)]
+    legs: list[tuple[str, int, TlsRecord | None]] = [(loop.smtp.host, loop.smtp.port, sent.tls)]
     if loop.imap is not None and found is not None:
         legs.append((loop.imap.host, loop.imap.port, found.tls))
     for host, port, tls in legs:
@@ -90,13 +91,14 @@ def _in(end: datetime, now: datetime) -> str:
 
 def _drifts(imap: ImapConfig, journey: Journey, domain: str) -> Iterator[Concern]:
     expected = imap.expect.model_dump(exclude_none=True)
-    whose = f" (as stated by {journey.authentication.authserv_id})" if journey.authentication.authserv_id else ""
+    stated = journey.record.authentication or AuthenticationRecord(one_line(imap.authserv_id or ""), assumed=False)
+    whose = f" (as stated by {stated.authserv_id})" if stated.authserv_id else ""
     # What DMARC says decides, and its reasons come behind it.
-    drifts = sorted(drift(journey.authentication, expected), key=lambda one: one.method != "dmarc")
+    drifts = sorted(drift(stated, expected), key=lambda one: one.method != "dmarc")
     for one in drifts:
-        explained = one.method == "dkim" and journey.body is Body.CHANGED
+        explained = one.method == "dkim" and journey.record.body == Body.CHANGED
         suspects = changers(journey)
-        named = named_by(journey.foreign, suspects) or one_of(suspects)
+        named = named_by(journey.record.foreign, suspects) or one_of(suspects)
         remedy = Remedy(", for the body was changed", whoever_runs(named))
         if not explained:
             told = _remedy(one)
@@ -109,7 +111,7 @@ def _remedy(one: Drift) -> Remedy:
 
 
 def _ratings(journey: Journey) -> Iterator[Concern]:
-    for rating in journey.filters:
+    for rating in journey.record.filters:
         if is_near(rating):
             words = f"{rated(rating)}, which is near to junk: see what it holds against the message"
             yield Concern(words, filter_of(rating))
@@ -117,10 +119,10 @@ def _ratings(journey: Journey) -> Iterator[Concern]:
 
 def marked(imap: ImapConfig, journey: Journey | None) -> Concern | None:
     """The spam filter that calls the message spam, the one that says most of it. We send nothing of the kind."""
-    found = [rating for rating in journey.filters if rating.spam] if journey else []
+    found = [rating for rating in journey.record.filters if rating.spam] if journey else []
     if not found:
         return None
-    one = max(found, key=lambda rating: (rating.score is not None, len(raised(rating))))
+    one = max(found, key=lambda rating: (rating.score is not None, len(rating.reasons)))
     words = f"{rated(one)}{'' if one.score is None else ', and so marked it as spam'}"
     return Concern(
         f"{words}: take that up with whoever runs the filter",
@@ -130,10 +132,10 @@ def marked(imap: ImapConfig, journey: Journey | None) -> Concern | None:
     )
 
 
-def rated(rating: Rating) -> str:
+def rated(rating: FilterRecord) -> str:
     """What a spam filter thought, and where as far as that is certain, in half a sentence."""
     at = f" at {rating.server}" if rating.server else ""
-    limit = rating.junks_at
+    limit = junks_at(rating)
     if rating.score is None:
         did = " marked it as spam" if rating.spam else " rated it"
     elif limit is None or (rating.spam and rating.score < limit):  # then it is not the limit that it goes by
@@ -141,11 +143,11 @@ def rated(rating: Rating) -> str:
     else:
         did = f" scored it {rating.score:g} of {limit:g}"
     action = f" ({rating.action})" if rating.action else ""
-    named = [reason.name + ("" if reason.score is None else f" {reason.score:g}") for reason in raised(rating)]
+    named = [name + ("" if score is None else f" {score:g}") for name, score in rating.reasons.items()]
     return f"{rating.filter}{at}{did}{action}" + (f", for {', '.join(named[:3])}" if named else "")
 
 
-def filter_of(rating: Rating) -> str:
+def filter_of(rating: FilterRecord) -> str:
     """Who must act on a rating."""
     name = "the spam filter" if rating.filter == ANY else rating.filter
     return f"whoever runs {name}" + (f" at {rating.server}" if rating.server else "")

@@ -8,7 +8,7 @@ from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
-from tasks.mail.model.facts import AttemptError, Bounce
+from tasks.mail.model.result import AttemptRecord, BounceRecord
 from tasks.mail.verdict.ports import misfit
 from tasks.mail.verdict.remedies import REMEDIES, Remedy
 
@@ -23,7 +23,7 @@ def why_unsent(smtp: SmtpConfig, failure: SmtpFailure) -> Cause | None:
     return _by_port("smtp", smtp, failure)
 
 
-def why_refused(error: AttemptError) -> Cause | None:
+def why_refused(error: AttemptRecord) -> Cause | None:
     """The same of an attempt that another one followed."""
     return of_reply(error.stage, error.error_msg) if error.smtp_code is not None else None
 
@@ -33,7 +33,7 @@ def why_unreadable(mailbox: MailboxConfig, failure: ImapFailure) -> Cause | None
     return _by_port(section_of(mailbox), mailbox, failure)
 
 
-def why_returned(bounce: Bounce) -> Cause | None:
+def why_returned(bounce: BounceRecord) -> Cause | None:
     """Why a message came back, or is delayed: by what the server said, else by the status of the notice."""
     found = of_reply(RETURNED, bounce.diagnostic)
     return found or of_reply(RETURNED, bounce.status)

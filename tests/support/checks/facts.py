@@ -8,13 +8,14 @@ from unittest.mock import patch
 
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
-from tasks.mail.model.facts import Arrival, AttemptError, Bounce, Hit, Receipt
+from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import ErrorType, Placement
-from tasks.mail.model.result import LoopResult
+from tasks.mail.model.result import AttemptRecord, BounceRecord, LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.verdict.result import conclude
+from tests.support.mail.notices import bounced
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 RUN = "0198f3a2-5c1e-7d4f-9a3b-2f1c0d9e8b7a"
@@ -61,11 +62,11 @@ def hit(placement: Placement = Placement.EXPECTED, at: float = 2.0, folder: str 
     return Hit(folder, placement, 1, uid, internaldate, own=True)
 
 
-def arrival(*hits: Hit, seen: float = 2.5, bounce: Bounce | None = None) -> Arrival:
+def arrival(*hits: Hit, seen: float = 2.5, bounce: BounceRecord | None = None) -> Arrival:
     return Arrival(hits, bounce, moment(seen), tried=Tried(1, moment(1.0), moment(1.0), moment(seen)))
 
 
-BOUNCE = Bounce("5.1.1", "550 5.1.1 user unknown", "b@example.net", "relay.example.org", "mx.example.net")
+BOUNCE = bounced("5.1.1", "550 5.1.1 user unknown", "b@example.net", "relay.example.org", "mx.example.net")
 JUNK = hit(Placement.JUNK, folder="Junk")
 OTHER = hit(Placement.OTHER, folder="Lists")
 DOUBT = SmtpFailure(ErrorType.TIMEOUT, "data", "no answer within 30 s")
@@ -85,7 +86,7 @@ def concluded(
     found: Arrival | ImapFailure | None,
     outcome: Receipt | SmtpFailure | None = None,
     config: LoopConfig | None = None,
-    errors: Sequence[AttemptError] = (),
+    errors: Sequence[AttemptRecord] = (),
     notes: tuple[str, ...] = (),
 ) -> LoopResult:
     """The result of a check whose SMTP leg ended in `outcome`, after `errors`, a second each."""

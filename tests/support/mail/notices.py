@@ -6,10 +6,20 @@ import base64
 import zlib
 from collections.abc import Callable
 
+from tasks.mail.model.outcome import FAILED
+from tasks.mail.model.result import BounceRecord
+
 Notice = Callable[[bytes], bytes]
 
 NOBODY = b"nobody@example.net"
 SAID = b"550 5.1.1 <nobody@example.net>: Recipient address rejected"
+
+
+def bounced(
+    status: str, diagnostic: str, recipient: str, reporting_mta: str, remote_mta: str, action: str = FAILED
+) -> BounceRecord:
+    """What a notice is taken for, in the order in which it says so."""
+    return BounceRecord(action, status, diagnostic, recipient, reporting_mta, remote_mta)
 
 
 def mail(*lines: bytes) -> bytes:

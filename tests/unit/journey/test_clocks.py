@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.mail.journey.received.clocks import Step, own_skew, slowest, steps
-from tasks.mail.journey.received.hops import Hop
+from tasks.mail.model.journey_record import HopRecord
 from tests.support.mail.strategies import stable
 
 SENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -23,9 +23,9 @@ def after(seconds: float) -> datetime:
     return SENT + timedelta(seconds=seconds)
 
 
-def hop(by: str, at: float | None) -> Hop:
+def hop(by: str, at: float | None) -> HopRecord:
     """A hop at the server `by`, which dates it `at` seconds after the sending, cut off to the second."""
-    return Hop(f"by {by}", by=by, at=None if at is None else after(at).replace(microsecond=0), parsed=True)
+    return HopRecord(by=by, at=None if at is None else after(at).replace(microsecond=0))
 
 
 def journey(
@@ -45,20 +45,20 @@ def journey(
 
 
 def delays(found: Sequence[Step]) -> list[float | None]:
-    return [step.delay for step in found]
+    return [step.delay_seconds for step in found]
 
 
 def skews(found: Sequence[Step]) -> list[float]:
-    return [step.skew for step in found]
+    return [step.skew_seconds for step in found]
 
 
 def noteworthy(step: Step) -> bool:
     """Whether anything is to be said of a step."""
-    return step.slow or step.skew != 0 or step.apart > 0
+    return step.slow or step.skew_seconds != 0 or step.apart_seconds > 0
 
 
 def nothing_but_delays(found: Sequence[Step]) -> bool:
-    return not any(step.skew or step.apart or step.against or step.margin for step in found)
+    return not any(step.skew_seconds or step.apart_seconds or step.against or step.margin_seconds for step in found)
 
 
 # -- right clocks -------------------------------------------------------------------------------------------------
@@ -87,11 +87,11 @@ def test_a_clock_within_the_tolerance_is_not_called_wrong(dates: Sequence[float]
 
 
 def test_hops_without_a_date_take_no_part_but_are_kept() -> None:
-    unread = Hop("nonsense")
+    unread = HopRecord(raw="nonsense")
     found = steps([unread, hop("a", 1), unread, hop("b", None), hop("c", 5)], sent=SENT, detected=after(6))
-    assert [step.hop.by for step in found] == ["", "a", "", "b", "c"]
+    assert [step.by for step in found] == ["", "a", "", "b", "c"]
     assert delays(found) == [None, 1, None, None, 4]
-    assert found[0] == Step(unread)
+    assert found[0] == unread
 
 
 def test_without_hops_there_are_no_steps() -> None:
@@ -129,7 +129,7 @@ def test_where_no_single_step_took_most_of_the_time_none_is_the_slowest(
 def test_a_step_is_not_slow_if_that_may_be_its_clock() -> None:
     """When the server with the wrong clock was passed is not known: at either end of the 100 seconds, or between."""
     found = journey(("a", 0), ("b", 5000), ("c", 100), detected=101)
-    assert [(step.delay, step.margin) for step in found] == [(0, 0), (50, 50), (50, 50)]
+    assert [(step.delay_seconds, step.margin_seconds) for step in found] == [(0, 0), (50, 50), (50, 50)]
     assert slowest(found) is None
 
 
@@ -140,47 +140,47 @@ def test_a_clock_outside_of_our_bounds_is_the_wrong_one() -> None:
     fast = journey(("a", 600), ("b", 5), detected=10, accepted=1)
     assert skews(fast) == [594, 0]
     assert delays(fast) == [pytest.approx(0.5), pytest.approx(4.5)]
-    assert fast[0].margin == pytest.approx(0.5)
+    assert fast[0].margin_seconds == pytest.approx(0.5)
     slow = journey(("a", 1), ("b", -595), detected=10)
     assert skews(slow) == [0, -595]
-    assert [step.apart for step in (*fast, *slow)] == [0, 0, 0, 0]
+    assert [step.apart_seconds for step in (*fast, *slow)] == [0, 0, 0, 0]
 
 
 def test_a_skew_is_not_overstated() -> None:
     """600 seconds it was in truth, of which the bounds prove a few less."""
     for true in (600, -600):
         (_, step, _) = journey(("a", 1), ("b", 4 + true), ("c", 6), detected=10)
-        assert abs(true) - 6 <= abs(step.skew) <= abs(true)
-        assert step.skew * true > 0
+        assert abs(true) - 6 <= abs(step.skew_seconds) <= abs(true)
+        assert step.skew_seconds * true > 0
 
 
 def test_the_time_between_two_dates_of_one_server_is_right_though_its_clock_is_not() -> None:
     for off in (0, 1.5, -1.5, 40, -40, 86400, -86400):
         found = journey(("a", 1), ("mx", 3 + off), ("mx", 33 + off), ("mx", 34 + off), ("c", 38), detected=40)
-        assert found[2].delay == pytest.approx(30, abs=1)
-        assert found[3].delay == pytest.approx(1, abs=1)
+        assert found[2].delay_seconds == pytest.approx(30, abs=1)
+        assert found[3].delay_seconds == pytest.approx(1, abs=1)
         assert math.fsum(delay for delay in delays(found) if delay is not None) <= 40
 
 
 def test_a_wrong_clock_is_corrected_the_same_before_and_behind_another_server() -> None:
     found = journey(("mx", 1001), ("filter", 21), ("mx", 1031), ("imap", 32), detected=33)
     assert skews(found) == [998, 0, 998, 0]
-    assert found[0].delay == pytest.approx(1, abs=2)
-    assert found[1].delay == pytest.approx(20, abs=2)
-    assert found[2].delay == pytest.approx(10, abs=2)
+    assert found[0].delay_seconds == pytest.approx(1, abs=2)
+    assert found[1].delay_seconds == pytest.approx(20, abs=2)
+    assert found[2].delay_seconds == pytest.approx(10, abs=2)
 
 
 def test_the_same_server_is_the_same_in_whatever_letters_but_localhost_may_be_any() -> None:
     found = journey(("MX.test", 1001), ("mx.TEST", 1011), detected=20)
-    assert found[0].skew == found[1].skew > 0
+    assert found[0].skew_seconds == found[1].skew_seconds > 0
     found = journey(("localhost", 1001), ("localhost", 11), ("", -700), ("", 12), detected=20)
-    assert [step.skew != 0 for step in found] == [True, False, True, False]
+    assert [step.skew_seconds != 0 for step in found] == [True, False, True, False]
 
 
 def test_many_clocks_outvote_one() -> None:
     found = journey(("a", 1), ("b", 500), ("c", 3), ("d", 4), detected=1000)
     assert skews(found) == [0, 496, 0, 0]
-    assert not any(step.apart for step in found)
+    assert not any(step.apart_seconds for step in found)
     assert math.fsum(delay or 0 for delay in delays(found)) == pytest.approx(4)
     found = journey(("a", 501), ("b", 502), ("c", 3), ("d", 504), detected=1000)
     assert skews(found) == [0, 0, -498, 0]
@@ -193,7 +193,7 @@ def test_where_neither_bound_nor_vote_decides_two_clocks_are_said_to_be_apart() 
     found = journey(("a", 700), ("b", 100), detected=1000)
     assert delays(found) == [None, None]
     assert skews(found) == [0, 0]
-    assert [(step.apart, step.against) for step in found] == [(0, ""), (599, "a")]
+    assert [(step.apart_seconds, step.against) for step in found] == [(0, ""), (599, "a")]
     assert [noteworthy(step) for step in found] == [False, True]
     assert slowest(found) is None
 
@@ -201,7 +201,7 @@ def test_where_neither_bound_nor_vote_decides_two_clocks_are_said_to_be_apart() 
 def test_what_lies_around_clocks_in_doubt_is_known_all_the_same() -> None:
     found = journey(("x", 2), ("a", 700), ("a", 750), ("b", 100), ("b", 120), ("c", 800), ("d", 802), detected=1000)
     assert delays(found) == [2, None, 50, None, 20, None, 2]
-    assert [step.apart for step in found] == [0, 0, 0, 649, 629, 0, 0]
+    assert [step.apart_seconds for step in found] == [0, 0, 0, 649, 629, 0, 0]
 
 
 def test_the_acceptance_decides_between_two_that_bounds_do_not() -> None:
@@ -214,13 +214,13 @@ def test_the_acceptance_decides_between_two_that_bounds_do_not() -> None:
 
 def test_the_mailbox_decides_between_two_that_bounds_do_not() -> None:
     found = journey(("x", 1), ("a", 700), ("b", 100), detected=1000, internaldate=101)
-    assert [step.skew > 0 for step in found] == [False, True, False]
+    assert [step.skew_seconds > 0 for step in found] == [False, True, False]
 
 
 @pytest.mark.parametrize("internaldate", [-5000, 5000])
 def test_a_mailbox_outside_of_our_bounds_is_no_witness(internaldate: float) -> None:
     found = journey(("a", 700), ("b", 100), detected=1000, internaldate=internaldate)
-    assert found[1].apart == 599
+    assert found[1].apart_seconds == 599
 
 
 def test_a_witness_alone_proves_nothing() -> None:
@@ -232,7 +232,7 @@ def test_a_witness_alone_proves_nothing() -> None:
 
 def test_a_clock_that_was_set_back_on_the_way_is_apart_from_itself() -> None:
     found = journey(("mx", 700), ("mx", 100), ("mx", 105), detected=1000)
-    assert [(step.apart, step.against) for step in found] == [(0, ""), (599, "mx"), (594, "mx")]
+    assert [(step.apart_seconds, step.against) for step in found] == [(0, ""), (599, "mx"), (594, "mx")]
     assert delays(found)[1:] == [0, 5]
 
 
@@ -242,10 +242,10 @@ def test_a_clock_that_was_set_back_on_the_way_is_apart_from_itself() -> None:
 @pytest.mark.parametrize("off", [3600, -3600])
 def test_where_servers_agree_with_each_other_and_none_with_us_it_is_our_clock(off: float) -> None:
     found = journey(("a", off + 1), ("b", off + 4), ("c", off + 9), detected=10)
-    assert [step.delay for step in found[1:]] == [3, 5]
+    assert [step.delay_seconds for step in found[1:]] == [3, 5]
     assert own_skew(found) == pytest.approx(-off, abs=10)
     assert abs(own_skew(found)) <= 3600
-    assert all(step.skew == -own_skew(found) for step in found)
+    assert all(step.skew_seconds == -own_skew(found) for step in found)
 
 
 def test_one_server_that_disagrees_with_us_is_wrong_itself() -> None:
@@ -282,11 +282,11 @@ def test_with_right_clocks_each_delay_is_right_within_a_second(
     way: list[tuple[str, float]], sent: float, rest: float
 ) -> None:
     found = travel(way, {}, sent, rest)
-    assert [step.hop.by for step in found] == [by for by, _ in way]
+    assert [step.by for step in found] == [by for by, _ in way]
     assert nothing_but_delays(found)
     for step, (_, true) in zip(found, way, strict=True):
-        assert step.delay is not None
-        assert abs(step.delay - true) < 1.001
+        assert step.delay_seconds is not None
+        assert abs(step.delay_seconds - true) < 1.001
 
 
 @stable
@@ -296,15 +296,15 @@ def test_with_wrong_clocks_no_time_is_made_up(
 ) -> None:
     found = travel(way, offsets, sent, rest)
     whole = sum(delay for _, delay in way) + rest
-    known = [step.delay for step in found if step.delay is not None]
+    known = [step.delay_seconds for step in found if step.delay_seconds is not None]
     assert all(delay >= 0 for delay in known)
     assert math.fsum(known) <= whole + 0.001
-    assert [step.hop.by for step in found] == [by for by, _ in way]
+    assert [step.by for step in found] == [by for by, _ in way]
     assert sum(step.slow for step in found) <= 1
     for (before, step), (_, true) in zip(pairwise(found), way[1:], strict=True):
-        if step.hop.by == before.hop.by:  # whatever its clock says
-            assert step.delay is not None
-            assert abs(step.delay - true) < 1.001
+        if step.by == before.by:  # whatever its clock says
+            assert step.delay_seconds is not None
+            assert abs(step.delay_seconds - true) < 1.001
 
 
 @stable
@@ -317,14 +317,14 @@ def test_one_wrong_clock_is_never_laid_to_another(
     whole = sum(delay for _, delay in way) + rest
     found = travel(way, {wrong: offset}, sent, rest)
     for step, (by, true) in zip(found, way, strict=True):
-        assert not step.skew or by == wrong
-        assert step.skew * offset >= 0
-        assert abs(step.skew) <= abs(offset) + 0.001
+        assert not step.skew_seconds or by == wrong
+        assert step.skew_seconds * offset >= 0
+        assert abs(step.skew_seconds) <= abs(offset) + 0.001
         if any(skews(found)):
-            assert step.delay is not None
-            assert abs(step.delay - true) <= step.margin + 2.001
+            assert step.delay_seconds is not None
+            assert abs(step.delay_seconds - true) <= step.margin_seconds + 2.001
         if by == wrong and abs(offset) > whole + 3:
-            assert step.skew
+            assert step.skew_seconds
 
 
 @stable
@@ -336,17 +336,17 @@ def test_whatever_the_dates_no_step_raises_or_takes_more_than_all_the_time(
     at = [data.draw(st.none() | moments) for _ in servers]
     sent, detected = data.draw(moments), data.draw(moments)
     found = steps(
-        [Hop("", by=by, at=moment) for by, moment in zip(servers, at, strict=True)],
+        [HopRecord(by=by, at=moment) for by, moment in zip(servers, at, strict=True)],
         sent=sent,
         detected=detected,
         accepted=data.draw(st.none() | moments),
         internaldate=data.draw(st.none() | moments),
     )
     assert len(found) == len(servers)
-    known = [step.delay for step in found if step.delay is not None]
+    known = [step.delay_seconds for step in found if step.delay_seconds is not None]
     assert all(delay >= 0 for delay in known)
     assert math.fsum(known) <= max(0.0, (detected - sent).total_seconds()) + 0.001
-    assert all((step.delay is None and not noteworthy(step)) or step.hop.at for step in found)
+    assert all((step.delay_seconds is None and not noteworthy(step)) or step.at for step in found)
     assert math.isfinite(own_skew(found))
 
 

@@ -9,11 +9,9 @@ import pytest
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey, Known, journey
-from tasks.mail.journey.record import journey_record
 from tasks.mail.model.facts import Arrival, Hit, Receipt
-from tasks.mail.model.journey_record import JourneyRecord
+from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
 from tasks.mail.model.moment import Moment
-from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.probe.compose import checksum, compose
 from tasks.mail.report.journey_text import lines
@@ -53,8 +51,8 @@ def moment(seconds: float) -> Moment:
     return Moment(START + timedelta(seconds=seconds), 1000.0 + seconds)
 
 
-def tls(days: float) -> TlsSession:
-    return TlsSession("TLSv1.3", "TLS_AES_256_GCM_SHA384", "Example CA", START + timedelta(days=days))
+def tls(days: float) -> TlsRecord:
+    return TlsRecord("TLSv1.3", "TLS_AES_256_GCM_SHA384", "Example CA", START + timedelta(days=days))
 
 
 def arrived(*above: str, body: bytes = BODY, without: bytes = b"") -> bytes:
@@ -82,13 +80,13 @@ def judged(raw: bytes, config: LoopConfig, placement: Placement = Placement.EXPE
 
 
 def test_the_hops_are_told_oldest_first_with_their_times() -> None:
-    steps = read(arrived()).steps
-    assert [(step.hop.by, step.hop.id) for step in steps] == [
+    steps = read(arrived()).record.hops
+    assert [(step.by, step.id) for step in steps] == [
         ("relay.example.org", "4YY"),
         ("mx.example.net", "4XX"),
         ("store.example.net", "abc"),
     ]
-    assert [step.delay for step in steps[1:]] == [pytest.approx(300, abs=1), pytest.approx(1, abs=1)]
+    assert [step.delay_seconds for step in steps[1:]] == [pytest.approx(300, abs=1), pytest.approx(1, abs=1)]
     assert [step.slow for step in steps] == [False, True, False]
 
 
@@ -111,7 +109,7 @@ def test_a_late_message_names_the_slow_hop_and_what_to_look_for() -> None:
 )
 def test_a_body_that_was_added_to_is_recognised(body: bytes, state: Body) -> None:
     found = read(arrived(body=body))
-    assert found.body is state
+    assert found.record.body == state.value
     sentence = judged(arrived(body=body), loop()).sentence
     assert ("changed its body" in sentence) is (state is Body.CHANGED)
     assert ('("Scanned by a gateway" is not ours), which breaks signatures' in sentence) is (b"Scanned" in body)
@@ -122,12 +120,12 @@ def test_a_part_that_was_added_is_a_change_too() -> None:
     mixed = f'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\n{text}\r\n--b\r\n\r\nfooter\r\n--b--\r\n'
     found = journey(f"X-Mail-Loop-Body: {checksum(BODY)}\r\n{mixed}".encode())
     assert found is not None
-    assert found.body is Body.CHANGED
+    assert found.record.body == Body.CHANGED.value
 
 
 def test_header_fields_that_a_gateway_removed_are_named() -> None:
     raw = arrived(without=b"X-Mail-Loop")
-    assert read(raw).stripped == ("X-Mail-Loop-Id", "X-Mail-Loop-Name")
+    assert read(raw).record.stripped == ("X-Mail-Loop-Id", "X-Mail-Loop-Name")
     assert "removed X-Mail-Loop-Id and X-Mail-Loop-Name from its header" in judged(raw, loop()).sentence
 
 
@@ -199,7 +197,7 @@ def test_an_outbound_check_has_a_certificate_to_warn_of() -> None:
 
 
 def record(*above: str) -> JourneyRecord:
-    return journey_record(read(arrived(*above)))
+    return read(arrived(*above)).record
 
 
 def test_the_bars_of_the_hops_begin_where_the_relay_took_the_message() -> None:
@@ -229,7 +227,7 @@ def test_a_hop_of_a_client_without_a_name_is_told_by_its_address_with_its_tls() 
         b" by web.example.net with ESMTPSA; Tue, 24 Nov 2026 10:00:01 +0000\r\n\r\nhello\r\n"
     )
     assert found is not None
-    told = journey_record(found)
+    told = found.record
     assert next(lines(told)).startswith(
         "hop 1: web.example.net took it from [192.0.2.7] with ESMTPSA (TLSv1.3 TLS_AES_256_GCM_SHA384) at 2026-11-24"
     )
@@ -243,13 +241,13 @@ def test_a_hop_of_a_client_without_a_name_is_told_by_its_address_with_its_tls() 
 )
 def test_whatever_a_message_is_it_is_read_or_left(raw: bytes) -> None:
     found = journey(raw)
-    assert found is None or journey_record(found).model_dump_json()
+    assert found is None or found.record.model_dump_json()
 
 
 def test_dates_that_nothing_can_be_added_to_are_told_all_the_same() -> None:
     found = journey(b"Received: from a.test by b.test with SMTP id 7; Fri, 31 Dec 9999 23:59:59 +0000\r\n\r\nhello\r\n")
     assert found is not None
-    assert [step.hop.by for step in found.steps] == ["b.test"]
+    assert [step.by for step in found.record.hops] == ["b.test"]
 
 
 def test_the_way_of_a_bomb_is_told() -> None:
@@ -258,7 +256,7 @@ def test_the_way_of_a_bomb_is_told() -> None:
     for bomb in bombs(2**20, "inbox@example.net"):
         found = journey(head + bomb * 20)
         assert found is not None
-        assert [step.hop.by for step in found.steps] == ["b.test"]
+        assert [step.by for step in found.record.hops] == ["b.test"]
 
 
 def test_a_header_that_was_cut_off_says_nothing_of_the_body() -> None:
@@ -268,5 +266,5 @@ def test_a_header_that_was_cut_off_says_nothing_of_the_body() -> None:
     cut, whole = journey(head + b"\r\n", known), journey(sent, known)
     assert cut is not None
     assert whole is not None
-    assert (cut.body, cut.stripped) == (Body.UNKNOWN, ())
-    assert whole.body is Body.INTACT
+    assert (cut.record.body, cut.record.stripped) == (Body.UNKNOWN.value, ())
+    assert whole.record.body == Body.INTACT.value

@@ -15,7 +15,6 @@ from tasks.mail.config.loop import loop_config
 from tasks.mail.journey.authentication.believed import authentication
 from tasks.mail.journey.authentication.signatures import MOST_SIGNATURES, disagreement, signatures
 from tasks.mail.journey.journey import journey
-from tasks.mail.journey.record import journey_record
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import SignatureRecord
 from tasks.mail.report.journey_text import lines
@@ -103,7 +102,7 @@ def test_where_the_receiver_says_otherwise_both_are_told(stated: str, record: by
 def test_the_journey_tells_what_was_verified() -> None:
     found = journey(signed())
     assert found is not None
-    record = journey_record(found)
+    record = found.record
     assert record.signatures == ()
     valid = SignatureRecord(domain="example.org", selector="key", valid=True)
     verified = record.model_copy(update={"signatures": (valid,)})

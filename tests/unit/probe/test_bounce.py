@@ -7,14 +7,14 @@ from base64 import b64encode
 import pytest
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED
+from tasks.mail.model.result import BounceRecord
 from tasks.mail.probe.bounce import bounce_of, delay_of
 from tasks.mail.probe.bounces.replies import refuses
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import Match, match
 from tests.support.mail.lookalikes import LOOK_ALIKES
-from tests.support.mail.notices import BOUNCES, DELAYS, mail
+from tests.support.mail.notices import BOUNCES, DELAYS, bounced, mail
 
 
 def probe_of(to_addr: str = "nobody@example.net") -> Probe:
@@ -92,7 +92,7 @@ def report(
 
 
 def test_a_bounce_of_postfix_is_read() -> None:
-    assert bounce_of(report(POSTFIX_STATUS), PROBE) == Bounce(
+    assert bounce_of(report(POSTFIX_STATUS), PROBE) == bounced(
         status="5.1.1",
         diagnostic="550 5.1.1 <nobody@example.net>: Recipient address rejected: User unknown; see https://example.net",
         recipient="nobody@example.net",
@@ -103,7 +103,7 @@ def test_a_bounce_of_postfix_is_read() -> None:
 
 def test_a_bounce_of_exim_is_read() -> None:
     found = bounce_of(report(EXIM_STATUS), PROBE)
-    assert found == Bounce(
+    assert found == bounced(
         "5.0.0", "550 No such user here", "nobody@example.net", "exim.example.org", "mail.example.net"
     )
 
@@ -358,7 +358,7 @@ def receipt(text: bytes, disposition: str = DISPOSED, kind: str = "disposition-n
 def test_what_a_filter_of_the_mailbox_rejects_is_a_bounce_with_its_reason(name: str) -> None:
     """RFC 5429 has it written as a receipt, with an explanation and the original."""
     found = bounce_of(receipt(SIEVE[name]), PROBE)
-    assert found == Bounce("", "No robots, please.", "nobody@example.net", "mail.example.net", "")
+    assert found == bounced("", "No robots, please.", "nobody@example.net", "mail.example.net", "")
 
 
 @pytest.mark.parametrize(
@@ -443,12 +443,12 @@ def test_the_type_before_a_diagnostic_is_left_out(value: str, shown: str) -> Non
     assert found.diagnostic == shown
 
 
-def delayed(status: str, diagnostic: str, recipient: str, reporting: str = "", remote: str = "") -> Bounce:
-    return Bounce(status, diagnostic, recipient, reporting, remote, DELAYED)
+def delayed(status: str, diagnostic: str, recipient: str, reporting: str = "", remote: str = "") -> BounceRecord:
+    return bounced(status, diagnostic, recipient, reporting, remote, DELAYED)
 
 
 WHO = "nobody@example.net"
-DELAYS_TOLD: dict[str, Bounce | None] = {
+DELAYS_TOLD: dict[str, BounceRecord | None] = {
     "postfix": delayed("4.4.1", "451 4.7.1 Greylisted", WHO, "mx.example.org", "mail.example.net"),
     "sendmail": delayed("4.4.7", "550 5.1.1 No such user", WHO, "sendmail.example.org", "mail.example.net"),
     "exim, text only": delayed("4.7.1", "451 4.7.1 Greylisted", WHO, "exim.example.org"),

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED
-from tasks.mail.model.result import LoopResult
+from tasks.mail.model.result import BounceRecord, LoopResult
 from tasks.mail.probe.bounce import notice_of
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import Match, match
@@ -43,7 +42,7 @@ def returned(name: str, about: Probe = PROBE) -> bytes:
     return mail(b"Return-Path: <>", text)
 
 
-def found(raw: bytes) -> Bounce | None:
+def found(raw: bytes) -> BounceRecord | None:
     """What a check makes of a message in the mailbox."""
     kind = match(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", PROBE)
     if kind not in (Match.REPORT, Match.UNLESS_REPORT):
@@ -51,7 +50,7 @@ def found(raw: bytes) -> Bounce | None:
     return notice_of(raw, PROBE)
 
 
-def result(notice: Bounce | None) -> LoopResult:
+def result(notice: BounceRecord | None) -> LoopResult:
     if notice is not None and notice.action == DELAYED:
         return concluded(replace(arrival(), delay=notice))
     return concluded(arrival(bounce=notice))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import FAILED
+from tasks.mail.model.result import BounceRecord
 from tasks.mail.probe.bounce import bounce_of, notice_of
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import HEADERS, Match, match
@@ -14,7 +14,7 @@ from tasks.mail.search.bodies import foreign, judged
 from tasks.mail.search.scan import UNDECIDED
 from tests.support.mail import verp
 from tests.support.mail.lookalikes import DISFIGURED, LOOK_ALIKES
-from tests.support.mail.notices import BOUNCES, DELAYS, NOBODY, SAID, Notice, mail
+from tests.support.mail.notices import BOUNCES, DELAYS, NOBODY, SAID, Notice, bounced, mail
 from tests.support.mail.verp import coming_to
 
 
@@ -27,7 +27,7 @@ PROBE = probe_of()
 OTHER = probe_of()
 
 
-def taken_for(raw: bytes, probe: Probe = PROBE) -> Match | Bounce:
+def taken_for(raw: bytes, probe: Probe = PROBE) -> Match | BounceRecord:
     """What a message is taken for in the end, once its body was read where the header leaves it open."""
     kind = match(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", probe)
     if kind is Match.REPORT:
@@ -39,13 +39,13 @@ def taken_for(raw: bytes, probe: Probe = PROBE) -> Match | Bounce:
 
 GMAIL_SAID = "550-5.1.1 The email account that you tried to reach does not exist. 550 5.1.1 Please check the address."
 WHO = NOBODY.decode()
-POSTFIX = Bounce("5.1.1", SAID.decode(), WHO, "mx.example.org", "mail.example.net")
-EXIM = Bounce("5.1.1", "550 5.1.1 No such user here", WHO, "exim.example.org", "mail.example.net")
-EXCHANGE = Bounce(
+POSTFIX = bounced("5.1.1", SAID.decode(), WHO, "mx.example.org", "mail.example.net")
+EXIM = bounced("5.1.1", "550 5.1.1 No such user here", WHO, "exim.example.org", "mail.example.net")
+EXCHANGE = bounced(
     "5.1.10", "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found", WHO, "EX1.example.org", ""
 )
-SENDMAIL = Bounce("5.1.1", "550 5.1.1 No such user", WHO, "sendmail.example.org", "mail.example.net")
-TOLD: dict[str, Bounce] = {
+SENDMAIL = bounced("5.1.1", "550 5.1.1 No such user", WHO, "sendmail.example.org", "mail.example.net")
+TOLD: dict[str, BounceRecord] = {
     "postfix": POSTFIX,
     "postfix, header only": POSTFIX,
     "exim": EXIM,
@@ -54,16 +54,16 @@ TOLD: dict[str, Bounce] = {
     "exchange": EXCHANGE,
     "exchange, header only": EXCHANGE,
     "exchange, text only": EXCHANGE,
-    "gmail": Bounce("5.1.1", GMAIL_SAID, WHO, "googlemail.example", "mail.example.net"),
-    "gmail, text only": Bounce("5.1.1", "550 5.1.1 No such user", WHO, "googlemail.example", ""),
+    "gmail": bounced("5.1.1", GMAIL_SAID, WHO, "googlemail.example", "mail.example.net"),
+    "gmail, text only": bounced("5.1.1", "550 5.1.1 No such user", WHO, "googlemail.example", ""),
     "sendmail": SENDMAIL,
     "sendmail, header only": SENDMAIL,
-    "qmail": Bounce("5.1.1", "550 5.1.1 No such user", "", "qmail.example.org", "192.0.2.1"),
-    "qmail, local": Bounce("5.1.1", "Sorry, no mailbox here by that name. (#5.1.1)", "", "qmail.example.org", ""),
-    "qmail, no reason": Bounce(
+    "qmail": bounced("5.1.1", "550 5.1.1 No such user", "", "qmail.example.org", "192.0.2.1"),
+    "qmail, local": bounced("5.1.1", "Sorry, no mailbox here by that name. (#5.1.1)", "", "qmail.example.org", ""),
+    "qmail, no reason": bounced(
         "", "This message is looping: it already has my Delivered-To line", "", "qmail.example.org", ""
     ),
-    "another, text only": Bounce("", "550 no such user", "", "example.net", ""),
+    "another, text only": bounced("", "550 no such user", "", "example.net", ""),
 }
 
 # Nothing but the sender tells it from a probe that a gateway has stripped.
@@ -199,14 +199,15 @@ def test_a_notice_with_our_own_ids_on_top_is_a_report(sender: bytes, ids: bytes,
     for name, text in ((b"{mid}", PROBE.message_id.encode()), (b"{id}", PROBE.id.encode()), (b"{msg}", PROBE.content)):
         raw = raw.replace(name, text)
     bounce = taken_for(raw)
-    assert isinstance(bounce, Bounce)
+    assert isinstance(bounce, BounceRecord)
     assert (bounce.status, bounce.diagnostic) == ("5.1.1", "550 5.1.1 user unknown")
 
 
 @pytest.mark.parametrize("sender", [b"From: MAILER-DAEMON@mx.test", b"Return-Path: <>"])
 def test_a_notice_with_our_header_on_top_needs_no_copy_to_be_one(sender: bytes) -> None:
     head = PROBE.content.partition(b"\r\n\r\n")[0].replace(b"From:", b"X-From:")
-    assert isinstance(taken_for(sender + b"\r\n" + head + b"\r\n\r\nNot delivered: 550 5.7.1 refused\r\n"), Bounce)
+    refused = taken_for(sender + b"\r\n" + head + b"\r\n\r\nNot delivered: 550 5.7.1 refused\r\n")
+    assert isinstance(refused, BounceRecord)
     assert taken_for(sender + b"\r\n" + head + b"\r\n\r\nWarning: not yet delivered, still trying\r\n") is Match.NO
 
 
@@ -223,7 +224,7 @@ def test_no_notice_is_an_arrival_whatever_its_subject(notices: dict[str, Notice]
         raw = notice(PROBE.content)
         own = HEADERS.parsebytes(raw)["Subject"].encode()
         found = taken_for(raw.replace(own, subject.format(PROBE.subject).encode(), 1))
-        assert found is Match.NO or isinstance(found, Bounce), name
+        assert found is Match.NO or isinstance(found, BounceRecord), name
 
 
 @pytest.mark.parametrize("name", ["qmail", "exim, text only", "gmail, text only", "another, text only"])
@@ -243,7 +244,7 @@ def test_a_bounce_in_text_counts_only_if_it_comes_as_a_bounce(name: str) -> None
         b"From: =?utf-8?q?M=C3=A9l?= <mailer-daemon@example.org>",
         b"X-Failed-Recipients: nobody@example.net",
     ):
-        assert isinstance(taken_for(base + sign + b"\r\n\r\n" + body), Bounce), sign
+        assert isinstance(taken_for(base + sign + b"\r\n\r\n" + body), BounceRecord), sign
     for none in (
         b"Return-Path: <ann@example.org>",
         b"Return-Path: nobody",

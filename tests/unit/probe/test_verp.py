@@ -10,11 +10,10 @@ import pytest
 
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.probe.bounce import bounce_of, delay_of
 from tasks.mail.probe.match import Match, match
-from tests.support.mail.notices import BOUNCES, DELAYS, mail
+from tests.support.mail.notices import BOUNCES, DELAYS, bounced, mail
 from tests.support.mail.verp import OTHER, OWN, PROBE, SMTP, coming_to, probe_of
 
 NULL = b"Return-Path: <>\nFrom: postmaster@example.net\n"
@@ -108,7 +107,7 @@ def test_a_few_words_are_enough_where_the_address_says_whose_bounce_it_is(raw: b
 
 def test_what_it_says_of_the_reason_is_told() -> None:
     raw = letter(NULL + b"X-Failed-Recipients: nobody@example.net\n", b"Mail failed:\n  550 5.1.1 no such user\n")
-    assert bounce_of(raw, PROBE) == Bounce("5.1.1", "550 5.1.1 no such user", "nobody@example.net", "example.net", "")
+    assert bounce_of(raw, PROBE) == bounced("5.1.1", "550 5.1.1 no such user", "nobody@example.net", "example.net", "")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,7 @@ from tasks.mail.config.loop import CheckConfig, ImapConfig, InboundConfig, Limit
 from tasks.mail.model.journey_record import HopRecord, JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
 from tasks.mail.model.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult
-from tasks.mail.model.safe_text import LONGEST
+from tasks.mail.model.safe_text import MAX_LINE_CHARS
 from tasks.mail.report.report import timeline
 from tasks.tracing.build import trace_of
 from tasks.tracing.export import wanted
@@ -293,10 +294,8 @@ def test_the_document_names_every_attribute() -> None:
     }
     facts = {"folder": "INBOX", "placement": Placement.EXPECTED, "copies": 1, "queue_id": "1", "tls": {"smtp": tls}}
     reply = {"response_code": 250, "response_message": "2.0.0 Ok", "enhanced_code": "2.0.0"}
-    hop = HopRecord.model_validate(
-        dict.fromkeys(("from", "by", "with", "id", "tls"), "x")
-        | {"at": AT, "delay_seconds": 1.0, "margin_seconds": 1.0, "skew_seconds": 1.0, "slow": True}
-    )
+    named = HopRecord(from_="x", by="x", with_="x", id="x", tls="x")
+    hop = replace(named, at=AT, delay_seconds=1.0, margin_seconds=1.0, skew_seconds=1.0, slow=True)
     earlier = EarlierProbe(
         probe_id="1", token="1", arrived_at=AT, reported=Reported.LOST, folder="INBOX", uidvalidity=1, uid=1
     )
@@ -392,7 +391,7 @@ def test_whatever_a_result_says_its_spans_lie_within_each_other_and_their_texts_
             text for value in span.attributes.values() for text in (value if isinstance(value, tuple) else (value,))
         ]
         shown = [text for text in [*texts, span.failed or ""] if isinstance(text, str)]
-        assert all(len(text) <= LONGEST and text.isprintable() for text in shown)
+        assert all(len(text) <= MAX_LINE_CHARS and text.isprintable() for text in shown)
 
 
 @settings(stable, max_examples=50)

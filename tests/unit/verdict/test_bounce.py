@@ -8,14 +8,15 @@ from typing import Any
 
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.facts import Arrival, Bounce, Hit, Receipt
+from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.moment import Moment
-from tasks.mail.model.outcome import DELAYED, Outcome, Placement, Status
+from tasks.mail.model.outcome import DELAYED, FAILED, Outcome, Placement, Status
 from tasks.mail.model.result import BounceRecord, LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.report.report import markdown
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.verdict.result import conclude
+from tests.support.mail.notices import bounced
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 PASSWORD = "Kanari7enVogelTon9"
@@ -31,7 +32,8 @@ LOOP: dict[str, Any] = {
     },
     "imap": {"host": "imap.example.net", "username": "b", "password": "another-password"},
 }
-BOUNCE = Bounce(
+BOUNCE = BounceRecord(
+    action=FAILED,
     status="5.1.1",
     diagnostic="550 5.1.1 user unknown",
     recipient="b@example.net",
@@ -39,7 +41,7 @@ BOUNCE = Bounce(
     remote_mta="mx.example.net",
     mailbox="b at imap.example.net",
     folder="INBOX",
-    arrived=START + timedelta(seconds=3),
+    arrived_at=START + timedelta(seconds=3),
 )
 DELAY = replace(BOUNCE, action=DELAYED, status="4.7.1", diagnostic="451 4.7.1 Greylisted.")
 HIT = Hit("INBOX", Placement.EXPECTED, 1, 7, START + timedelta(seconds=2), own=True)
@@ -60,7 +62,7 @@ def concluded(found: Arrival | ImapFailure | None, config: LoopConfig | None = N
     return conclude(config, probe, Attempts(), sent, found)
 
 
-def arrival(*hits: Hit, bounce: Bounce | None = None, delay: Bounce | None = None) -> Arrival:
+def arrival(*hits: Hit, bounce: BounceRecord | None = None, delay: BounceRecord | None = None) -> Arrival:
     return Arrival(hits, bounce, moment(4), delay=delay)
 
 
@@ -108,9 +110,9 @@ def test_a_message_that_comes_after_the_notice_of_its_delay_has_arrived() -> Non
 
 def test_a_notice_that_gives_no_reason_makes_a_sentence_all_the_same() -> None:
     told = "Delayed: the relay says that it is still trying."
-    assert concluded(arrival(delay=Bounce("", "", "", "", "", DELAYED))).notes == (told,)
+    assert concluded(arrival(delay=bounced("", "", "", "", "", DELAYED))).notes == (told,)
     assert (
-        "bounced at a mail server (no reason given)" in concluded(arrival(bounce=Bounce("", "", "", "", ""))).sentence
+        "bounced at a mail server (no reason given)" in concluded(arrival(bounce=bounced("", "", "", "", ""))).sentence
     )
 
 

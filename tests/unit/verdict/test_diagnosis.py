@@ -8,11 +8,9 @@ import pytest
 
 from tasks.mail.journey.filters.greylisting import greylisting
 from tasks.mail.journey.journey import Journey, Known, journey
-from tasks.mail.journey.received.hops import Hop
-from tasks.mail.journey.record import journey_record
 from tasks.mail.mailboxes.imap.quota import quotas
 from tasks.mail.mailboxes.imap.responses import Response
-from tasks.mail.model.observed import Quota
+from tasks.mail.model.facts import Quota
 from tasks.mail.verdict.journey import changes, clock_notes, slow_step, ways
 from tasks.mail.verdict.phrases import renewed
 
@@ -152,27 +150,25 @@ def test_who_verified_the_signature_tells_who_may_have_changed_the_body(verdict:
 
 def test_a_wrong_clock_is_named_once_with_its_host() -> None:
     found = read(received("edge", "E1", 1), received("slow", "S2", -600), received("slow", "S1", -600), RELAY)
-    assert list(clock_notes(found.steps)) == [
-        "The clock of slow is at least 599 s slow: have it set, for instance by NTP."
-    ]
-    assert list(clock_notes(read(EDGE, RELAY).steps)) == []
+    assert list(clock_notes(found)) == ["The clock of slow is at least 599 s slow: have it set, for instance by NTP."]
+    assert list(clock_notes(read(EDGE, RELAY))) == []
 
 
 def test_where_all_servers_agree_against_this_machine_its_clock_is_named_and_theirs_are_not() -> None:
     found = read(received("edge", "E1", 601), received("relay", "R1", 600))
-    (note,) = clock_notes(found.steps)
+    (note,) = clock_notes(found)
     assert note.startswith("This machine's clock is at least 590 s slow, as all servers on the way agree: have it set")
 
 
 def test_a_hop_without_a_name_or_an_id_does_no_harm() -> None:
     found = read("Received: nonsense", copy=message("Received: other nonsense"))
-    assert isinstance(found.steps[0].hop, Hop)
+    assert found.record.hops[0].raw == "nonsense"
     assert ways(found.parting, "relay").words
     assert changes(found) is None
 
 
 def test_the_record_of_a_hop_blames_no_server_for_the_clock_of_this_machine() -> None:
     found = read(received("edge", "E1", 601), received("relay", "R1", 600))
-    assert [hop.skew_seconds for hop in journey_record(found).hops] == [0.0, 0.0]
+    assert [hop.skew_seconds for hop in found.record.hops] == [0.0, 0.0]
     found = read(received("edge", "E1", 1), received("slow", "S2", -600), received("slow", "S1", -600), RELAY)
-    assert [hop.skew_seconds for hop in journey_record(found).hops] == [0.0, -599.0, -599.0, 0.0]
+    assert [hop.skew_seconds for hop in found.record.hops] == [0.0, -599.0, -599.0, 0.0]

@@ -12,16 +12,17 @@ from flows.cli.describe import route
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
-from tasks.mail.model.facts import Arrival, AttemptError, Receipt
-from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.facts import Arrival, Receipt
+from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.model.result import AttemptRecord
 from tests.support.checks.facts import DOUBT, LOST, REFUSED, START, arrival, concluded, hit, loop, sent
 
 HERE = "2001:db8::1"
 LOOP = loop({"host": HERE}, smtp={"host": HERE})
 ALONE = loop(with_imap=False, smtp={"host": HERE}, bounce_mailbox={"host": HERE, "username": "b", "password": "y"})
-LATER = AttemptError(1, ErrorType.TEMPORARY, 450, "450 4.2.0 later", "rcpt")
-SOON = TlsSession("TLSv1.3", "X", "CA", START + timedelta(days=5))
+LATER = AttemptRecord(1, ErrorType.TEMPORARY, 450, "450 4.2.0 later", "rcpt")
+SOON = TlsRecord("TLSv1.3", "X", "CA", START + timedelta(days=5))
 
 
 def test_only_an_ipv6_address_stands_in_brackets() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
-from tasks.mail.model.facts import Arrival, AttemptError, Receipt
+from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
+from tasks.mail.model.result import AttemptRecord
 from tasks.mail.search.clocks import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict.judge import judge
 from tests.support.checks.facts import (
@@ -105,7 +106,7 @@ def test_a_doubt_after_the_final_dot_is_settled_by_the_mailbox(
 
 
 def test_deferred_says_how_often_it_was_tried() -> None:
-    errors = [AttemptError(n, ErrorType.TEMPORARY, 450, "450 later", "rcpt") for n in (1, 2, 3)]
+    errors = [AttemptRecord(n, ErrorType.TEMPORARY, 450, "450 later", "rcpt") for n in (1, 2, 3)]
     verdict = judge(loop(), SmtpFailure(ErrorType.TEMPORARY, "rcpt", "450 later", 450), None, errors)
     assert "on all 3 attempts" in verdict.sentence
 

@@ -146,5 +146,5 @@ def test_the_way_of_a_wrapped_message_goes_on_where_the_wrapper_begins() -> None
         b"Received: from us by relay.example.org with ESMTPSA id 1; Sun, 22 Nov 2026 12:00:00 +0000\r\n" + PROBE.content
     )
     raw = RECEIVED + WRAPPERS["SpamAssassin, report_safe 1"](inner)
-    assert [step.hop.by for step in read(raw).steps] == ["relay.example.org", "mx.example.net"]
-    assert read(raw).stripped == ()
+    assert [hop.by for hop in read(raw).record.hops] == ["relay.example.org", "mx.example.net"]
+    assert read(raw).record.stripped == ()

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
-from tasks.mail.model.facts import Arrival, AttemptError, Receipt
+from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Tried
 from tasks.mail.model.outcome import ErrorType, Outcome
+from tasks.mail.model.result import AttemptRecord
 from tests.support.checks.facts import BOUNCE, arrival, concluded, hit, loop, moment, sent
 
-ERROR = AttemptError(1, ErrorType.RECIPIENT, 550, "550 5.1.1 no such user", "rcpt")
+ERROR = AttemptRecord(1, ErrorType.RECIPIENT, 550, "550 5.1.1 no such user", "rcpt")
 TRIED = Tried(4, moment(1.5), moment(31.0), moment(31.25))
 REFUSED = SmtpFailure(ErrorType.RECIPIENT, "rcpt", "550 5.1.1 no such user", 550)
 

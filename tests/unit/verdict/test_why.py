@@ -8,12 +8,13 @@ import pytest
 
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
-from tasks.mail.model.facts import AttemptError, Bounce
-from tasks.mail.model.observed import Quota
+from tasks.mail.model.facts import Quota
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tasks.mail.model.result import AttemptRecord, BounceRecord
 from tasks.mail.verdict.judge import judge
 from tasks.mail.verdict.phrases import refusal_notes
 from tests.support.checks.facts import arrival, loop, sent
+from tests.support.mail.notices import bounced
 
 SILENT = SmtpFailure(ErrorType.TIMEOUT, "connect", "no answer within 30 s", cause=Cause.NO_ANSWER)
 
@@ -41,8 +42,8 @@ def test_silence_of_a_mailbox_on_such_a_port_names_its_field() -> None:
     assert "set imap.tls to implicit" in verdict.sentence
 
 
-def bounce(diagnostic: str, status: str = "5.0.0", action: str = "failed") -> Bounce:
-    return Bounce(status, diagnostic, "b@example.net", "relay.example.org", "mx.example.net", action)
+def bounce(diagnostic: str, status: str = "5.0.0", action: str = "failed") -> BounceRecord:
+    return bounced(status, diagnostic, "b@example.net", "relay.example.org", "mx.example.net", action)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def bounce(diagnostic: str, status: str = "5.0.0", action: str = "failed") -> Bo
         (bounce(""), None),
     ],
 )
-def test_a_bounce_has_the_cause_of_its_reason_else_of_its_status(notice: Bounce, cause: Cause | None) -> None:
+def test_a_bounce_has_the_cause_of_its_reason_else_of_its_status(notice: BounceRecord, cause: Cause | None) -> None:
     verdict = judge(loop(), sent(), arrival(bounce=notice))
     assert (verdict.outcome, verdict.cause) == (Outcome.BOUNCED, cause)
     assert verdict.who_acts
@@ -77,7 +78,7 @@ def test_lost_has_the_cause_of_the_last_delay_or_of_the_quota_and_else_none() ->
 
 
 def test_a_refusal_that_was_overcome_is_told_in_a_note_with_its_remedy_and_is_no_cause() -> None:
-    errors = [AttemptError(1, ErrorType.TEMPORARY, 450, "450 4.2.1 receiving mail too quickly", "rcpt")]
+    errors = [AttemptRecord(1, ErrorType.TEMPORARY, 450, "450 4.2.1 receiving mail too quickly", "rcpt")]
     assert judge(loop(), sent(), None, errors).cause is None
     (note,) = refusal_notes(loop().smtp, sent(), errors)
     assert "check more rarely, or have the limit raised" in note

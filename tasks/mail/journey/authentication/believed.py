@@ -24,27 +24,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.mail.journey.authentication.results import MOST_RESULTS, Method, Stated, stated
+from tasks.mail.journey.authentication.results import MOST_RESULTS, Stated, stated
 from tasks.mail.journey.authentication.trust import Field, is_step, is_written_by
+from tasks.mail.model.journey_record import AuthenticationRecord, MethodRecord
 from tasks.mail.model.safe_text import one_line
 
 FIELD = "authentication-results"
 NONE_FOUND = "none found"
-
-
-@dataclass(frozen=True, slots=True)
-class Authentication:
-    """What is believed. `assumed`: no authserv-id was configured, and that of the top-most field was taken.
-
-    `authserv_id` is that of the believed fields, empty where they have none (Exchange). `believed` and `ignored` count
-    the fields; ignored are those of others, and those that others may have written.
-    """
-
-    authserv_id: str
-    assumed: bool
-    methods: tuple[Method, ...]
-    believed: int
-    ignored: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +51,19 @@ class Drift:
         return f"{self.method.upper()} is {self.found}{because} instead of {self.expected}"
 
 
-def authentication(fields: Sequence[Field], authserv_id: str | None = None) -> Authentication:
+def is_stated(fields: Sequence[Field]) -> bool:
+    """Whether any field of the header states results, whoever wrote it."""
+    return any(name.lower() == FIELD for name, _ in fields)
+
+
+def authentication(fields: Sequence[Field], authserv_id: str | None = None) -> AuthenticationRecord:
     """What the receiver states in the header `fields` (top first).
 
     A configured `authserv_id` may be several with blanks between, since some receivers write under several: OpenDMARC
     beside the name of the host, or one for each method (iCloud). `*.example.org` is any below example.org.
+
+    In what is returned `authserv_id` is that of the believed fields, empty where they have none (Exchange); `ignored`
+    counts the fields of others, and those that others may have written.
     """
     ids = None if authserv_id is None else set(map(_plain, authserv_id.split())) or {""}
     total = sum(name.lower() == FIELD for name, _ in fields)
@@ -78,16 +72,15 @@ def authentication(fields: Sequence[Field], authserv_id: str | None = None) -> A
         top = next((value for name, value in added if name.lower() == FIELD), None)
         ids = set() if top is None else {_plain(stated(top).authserv_id)}
     believed = _believed(added, ids)
-    methods: list[Method] = []
+    methods: list[MethodRecord] = []
     above: set[str] = set()
     for field in believed:
         methods += [method for method in field.methods if method.method not in above]
         above |= {method.method for method in field.methods}
-    return Authentication(
+    return AuthenticationRecord(
         authserv_id=one_line(believed[0].authserv_id if believed else authserv_id or ""),
         assumed=authserv_id is None and bool(believed),
         methods=tuple(methods[:MOST_RESULTS]),
-        believed=len(believed),
         ignored=total - len(believed),
     )
 
@@ -125,7 +118,7 @@ def _plain(authserv_id: str) -> str:
     return authserv_id.strip().lower().rstrip(".")
 
 
-def drift(found: Authentication, expect: Mapping[str, str]) -> tuple[Drift, ...]:
+def drift(found: AuthenticationRecord, expect: Mapping[str, str]) -> tuple[Drift, ...]:
     """Where the methods did not give what is expected of them. One of several results is enough.
 
     Where `none` is expected of a method, saying nothing about it is as good.

@@ -7,10 +7,11 @@ time is linear in the length, whatever a stranger wrote.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from tasks.mail.journey.comments import comment_end
+from tasks.mail.model.journey_record import MethodRecord
 from tasks.mail.model.safe_text import one_line
 
 KEYWORD = re.compile(r"[a-z](?:[a-z0-9_.-]{0,62}[a-z0-9])?")
@@ -24,19 +25,6 @@ MOST_PAIRS = 50  # of one result
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
-    """One result of one method, as the receiver states it; of two DKIM signatures each has its own.
-
-    `method` and `result` are in lower case. `properties` are what was looked at, such as `header.d`.
-    """
-
-    method: str
-    result: str
-    reason: str = ""
-    properties: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class _Token:
     """A `word`, a `comment`, `;` or `=`. `apart`: white space or a comment stands before it."""
 
@@ -47,10 +35,13 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """One field: whose it is, and what it states; `none` has no results."""
+    """One field: whose it is, and what it states; `none` has no results.
+
+    Of two DKIM signatures each has its own; names and results are in lower case.
+    """
 
     authserv_id: str
-    methods: tuple[Method, ...]
+    methods: tuple[MethodRecord, ...]
 
 
 def stated(value: str) -> Stated:
@@ -65,7 +56,7 @@ def stated(value: str) -> Stated:
     if not any(token.kind == "=" for token in parts[0]):  # what follows the id there is its version
         authserv_id = next((_unquoted(token.text) for token in parts[0] if token.kind == "word"), "")
         del parts[0]
-    methods: list[Method] = []
+    methods: list[MethodRecord] = []
     for part in parts:
         if len(methods) == MOST_RESULTS:
             break
@@ -78,14 +69,14 @@ def stated(value: str) -> Stated:
             methods[-1] = _with(methods[-1], pairs)
         elif KEYWORD.fullmatch(name) and KEYWORD.fullmatch(result):
             reason = next((text for key, text in rest if key.lower() == "reason"), remark)
-            methods.append(_with(Method(name, result, one_line(reason)), rest))
+            methods.append(_with(MethodRecord(name, result, one_line(reason)), rest))
     return Stated(authserv_id, tuple(methods))
 
 
-def _with(method: Method, pairs: Sequence[tuple[str, str]]) -> Method:
+def _with(method: MethodRecord, pairs: Sequence[tuple[str, str]]) -> MethodRecord:
     """The method with more properties; the first of a name stays."""
     more = {one_line(key.lower()): one_line(text) for key, text in reversed(pairs) if key.lower() != "reason"}
-    return Method(method.method, method.result, method.reason, {**more, **method.properties})
+    return replace(method, properties={**more, **method.properties})
 
 
 def _pairs(tokens: Sequence[_Token]) -> tuple[list[tuple[str, str]], str]:

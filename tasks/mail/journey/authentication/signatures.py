@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from tasks.mail.journey.authentication.believed import Authentication
-from tasks.mail.model.observed import Signature
+from tasks.mail.model.journey_record import AuthenticationRecord, SignatureRecord
 from tasks.mail.model.safe_text import one_line
 
 MOST_SIGNATURES = 5  # a message may carry any number; honest ones have two or three
@@ -20,7 +19,7 @@ Lookup = Callable[..., bytes | None]
 log = logging.getLogger(__name__)
 
 
-def signatures(raw: bytes, lookup: Lookup | None = None) -> tuple[Signature, ...]:
+def signatures(raw: bytes, lookup: Lookup | None = None) -> tuple[SignatureRecord, ...]:
     """Verify what a message is signed with. It blocks for as long as the DNS takes; `lookup` gets TXT records."""
     import dkim  # not above: it is optional
 
@@ -29,7 +28,7 @@ def signatures(raw: bytes, lookup: Lookup | None = None) -> tuple[Signature, ...
     return tuple(_verified(raw, place, lookup or dkim.get_txt) for place in range(min(count, MOST_SIGNATURES)))
 
 
-def _verified(raw: bytes, place: int, lookup: Lookup) -> Signature:
+def _verified(raw: bytes, place: int, lookup: Lookup) -> SignatureRecord:
     import dkim
 
     silent: list[Exception] = []
@@ -53,15 +52,15 @@ def _verified(raw: bytes, place: int, lookup: Lookup) -> Signature:
         reason = f"it could not be read ({type(error).__name__})"
     domain, selector = _text(verifier.domain), _text(verifier.selector)
     if silent:
-        return Signature(domain, selector, None, "the DNS did not answer")
-    return Signature(domain, selector, valid, "" if valid else one_line(reason))
+        return SignatureRecord(domain, selector, None, "the DNS did not answer")
+    return SignatureRecord(domain, selector, valid, "" if valid else one_line(reason))
 
 
 def _text(value: object) -> str:
     return one_line(value.decode("utf-8", "replace")) if isinstance(value, bytes) else ""
 
 
-def disagreement(found: tuple[Signature, ...], stated: Authentication) -> str | None:
+def disagreement(found: tuple[SignatureRecord, ...], stated: AuthenticationRecord) -> str | None:
     """Half a sentence where the receiver says otherwise; None where both agree, or one of them says nothing."""
     results = {method.result for method in stated.methods if method.method == "dkim"}
     told = [signature for signature in found if signature.valid is not None]

@@ -1,61 +1,48 @@
-"""What the spam filters thought of a message, and how near it came to be junk. Pure.
+"""What the spam filters thought of a message, and how near it came to be junk.
 
 Many filters append their fields at the end of the header (rspamd, Exim, Exchange), where a sender, or the filter of the
 service that sent the message, may have put the like. What stands above every Received field by which the message may
 have come in is the receiver's for certain (see `trust`); the rest is read too, and said to be uncertain. Of two fields
 of one name the upper one counts: a filter replaces what it finds, or writes above it.
+
+Of a FilterRecord `spam` is the filter's own verdict, `action` what it says was done, and `threshold` the score that it
+states for spam, with rspamd for rejection. `reasons` are the rules that raised the score, the one that did so most
+first. `certain`: it stands where only the receiver writes, and then `server` is where the filter ran, as far as the
+place of its fields tells.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tasks.mail.journey.authentication.trust import Field, entry
-from tasks.mail.journey.filters.fields import Reason, Said
+from tasks.mail.journey.filters.fields import Said
 from tasks.mail.journey.filters.readers import READERS, RSPAMD, owner, plain, reader_of
 from tasks.mail.journey.owner import Written, with_writers
+from tasks.mail.model.journey_record import FilterRecord
 
-MOST_REASONS = 5
+MAX_REASONS = 5
 # The threshold that rspamd states is that of rejection, 15 unless configured. It junks before that, at 6.
-JUNKS_AT = {RSPAMD: 6 / 15}
+_JUNKS_AT = {RSPAMD: 6 / 15}
 # Rules of SpamAssassin and rspamd that lower a score, or do not count.
-FOR_IT = re.compile(
+_LOWERING = re.compile(
     r"BAYES_(?:00|05|20|40|HAM)|DKIM_(?:VALID|SIGNED|VERIFIED)|R_DKIM_ALLOW|R_SPF_ALLOW|DMARC_(?:PASS|POLICY_ALLOW)"
     r"|SPF_(?:HELO_)?PASS|ARC_(?:VALID|SIGNED|ALLOW|NA)|ALL_TRUSTED|NO_RELAYS|T_|__|NICE_REPLY"
     r"|RCVD_IN_(?:DNSWL|MSPIKE_(?:H|WL)|IADB|VALIDITY_(?:CERTIFIED|SAFE|RPBL_BLOCKED))|(?:USER|DEF|ENV)_\w*(?:WHITE|WELCOME)LIST"
     r"|ENV_AND_HDR_SPF_MATCH|MAILING_LIST_MULTI|MIME_GOOD|\w*(?:WHITELIST|WELCOMELIST|_GOOD|_HAM)\b|LANGUAGES"
     r"|AWL\b|TXREP\b|\w+_BLOCKED\b",
 )
-ORDER = {name: place for place, name in enumerate(READERS)}
+_ORDER = {name: place for place, name in enumerate(READERS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Rating:
-    """What one filter thought. `spam` is its own verdict, `action` what it says was done.
-
-    `threshold` is the score that it states for spam, with rspamd for rejection. `reasons` are the rules that moved the
-    score, the one most for spam first; see raised(). `certain`: stands where only the receiver writes, and then
-    `server` is where the filter ran, as far as the place of its fields tells.
-    """
-
-    filter: str
-    score: float | None = None
-    threshold: float | None = None
-    spam: bool | None = None
-    reasons: tuple[Reason, ...] = ()
-    action: str = ""
-    certain: bool = False
-    server: str = ""
-
-    @property
-    def junks_at(self) -> float | None:
-        """The score from which mail is junked, as far as it is known: rspamd's is an estimate from its defaults."""
-        return None if self.threshold is None else self.threshold * JUNKS_AT.get(self.filter, 1.0)
+def junks_at(rating: FilterRecord) -> float | None:
+    """The score from which mail is junked, as far as it is known: rspamd's is an estimate from its defaults."""
+    return None if rating.threshold is None else rating.threshold * _JUNKS_AT.get(rating.filter, 1.0)
 
 
-def filters(headers: Sequence[Field]) -> tuple[Rating, ...]:
+def filters(headers: Sequence[Field]) -> tuple[FilterRecord, ...]:
     """What each filter thought that left fields in the header (top first); those that are certain first."""
     border, fields = entry(headers), with_writers(headers)
     certain = [replace(rating, certain=True) for rating in _ratings(fields[:border])]
@@ -64,33 +51,28 @@ def filters(headers: Sequence[Field]) -> tuple[Rating, ...]:
     return (*certain, *others)
 
 
-def is_near(rating: Rating, share: float = 0.8) -> bool:
+def is_near(rating: FilterRecord, share: float = 0.8) -> bool:
     """Whether a message that is not spam came near: to `share` of the score that junks mail, or to be greylisted."""
     if rating.spam:
         return False
     if rating.action == "greylist":
         return True
-    if rating.score is None or rating.junks_at is None:
-        return False
-    return 0 < round(rating.junks_at * share, 6) <= rating.score
+    limit = junks_at(rating)
+    return rating.score is not None and limit is not None and 0 < round(limit * share, 6) <= rating.score
 
 
-def raised(rating: Rating) -> tuple[Reason, ...]:
-    """The rules that count against the message. Of one without a score only its name tells that it is for it."""
-    return tuple(
-        reason
-        for reason in rating.reasons
-        if (reason.score > 0 if reason.score is not None else not FOR_IT.match(reason.name))
-    )
+def raises(rule: str, score: float | None) -> bool:
+    """Whether a rule counts against the message. Of one without a score only its name tells that it is for it."""
+    return score > 0 if score is not None else not _LOWERING.match(rule)
 
 
-def _ratings(fields: Sequence[Written]) -> Iterator[Rating]:
+def _ratings(fields: Sequence[Written]) -> Iterator[FilterRecord]:
     values: dict[str, Written] = {}
     for field in fields:
         values.setdefault(plain(field.name), field)
     common = owner({name: field.value for name, field in values.items()})
     said: dict[str, list[tuple[Said, str]]] = {}
-    for name in sorted(values, key=lambda name: ORDER.get(name, len(ORDER))):
+    for name in sorted(values, key=lambda name: _ORDER.get(name, len(_ORDER))):
         if (known := reader_of(name)) is None:
             continue
         found = known[1](" ".join(values[name].value.split()))
@@ -102,14 +84,14 @@ def _ratings(fields: Sequence[Written]) -> Iterator[Rating]:
         yield replace(_merged(filter_name, [part for part, _ in parts]), server=server)
 
 
-def _merged(writer: str, parts: Sequence[Said]) -> Rating:
+def _merged(writer: str, parts: Sequence[Said]) -> FilterRecord:
     score = next((part.score for part in parts if part.score is not None), None)
     threshold = next((part.threshold for part in parts if part.threshold is not None), None)
     spam = _spam(parts)
-    if spam is None and score is not None and threshold is not None and writer not in JUNKS_AT:
+    if spam is None and score is not None and threshold is not None and writer not in _JUNKS_AT:
         spam = True if score >= threshold else None
     action = next((part.action for part in parts if part.action), "")
-    return Rating(writer, score, threshold, spam, _top(parts), action)
+    return FilterRecord(filter=writer, score=score, threshold=threshold, spam=spam, reasons=_top(parts), action=action)
 
 
 def _spam(parts: Sequence[Said]) -> bool | None:
@@ -118,12 +100,12 @@ def _spam(parts: Sequence[Said]) -> bool | None:
     return any(said) if said else None
 
 
-def _top(parts: Sequence[Said]) -> tuple[Reason, ...]:
+def _top(parts: Sequence[Said]) -> dict[str, float | None]:
     """The rules that moved the score most towards spam. Where two fields name one, the one with a score is taken."""
     scores: dict[str, float | None] = {}
     for reason in (reason for part in parts for reason in part.reasons):
         if scores.get(reason.name) is None:
             scores[reason.name] = reason.score
-    moved = [Reason(name, score) for name, score in scores.items() if score != 0]
-    moved.sort(key=lambda reason: (reason.score is None, -(reason.score or 0.0)))
-    return tuple(moved[:MOST_REASONS])
+    moved = [(name, score) for name, score in scores.items() if score != 0]
+    moved.sort(key=lambda rule: (rule[1] is None, -(rule[1] or 0.0)))
+    return {name: score for name, score in moved[:MAX_REASONS] if raises(name, score)}

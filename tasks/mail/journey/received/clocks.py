@@ -1,40 +1,28 @@
-"""How long a message took from hop to hop, by servers' clocks that may be wrong: pure."""
+"""How long a message took from hop to hop, by servers' clocks that may be wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 
 from tasks.mail.journey.received.clock_offsets import GRAIN, TOLERANCE, Reckoning, reckon
-from tasks.mail.journey.received.hops import Hop
+from tasks.mail.model.journey_record import HopRecord
 
-NOTABLE = 1.0  # seconds that a step must take to be called slow
+_MIN_SLOW_SECONDS = 1.0  # that a hop must take to be called slow
 NAMELESS = {"", "localhost", "localhost.localdomain"}  # each may be another server
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One hop in time; all numbers are seconds.
-
-    `delay` is the time since the dated hop before it (for the first, since the sending), spent there or on the way. It
-    is None where it cannot be told, and else right within the grain of the dates plus `margin`. `skew` is by how much
-    this server's clock is off at least: positive if it is fast, 0.0 if it may be right. `apart` is by how much its
-    clock and that of the earlier server `against` differ at least, where it cannot be told which of them is off.
-    `slow` is said of a step that took more than a second, and more than half of the time from sending to detection.
-    """
-
-    hop: Hop
-    delay: float | None = None
-    margin: float = 0.0
-    skew: float = 0.0
-    apart: float = 0.0
-    against: str = ""
-    slow: bool = False
+# One hop in time. `delay_seconds` is the time since the dated hop before it (for the first, since the sending), spent
+# there or on the way. It is None where it cannot be told, and else right within the grain of the dates plus
+# `margin_seconds`. `skew_seconds` is by how much this server's clock is off at least: positive if it is fast, 0.0 if it
+# may be right. `apart_seconds` is by how much its clock and that of the earlier server `against` differ at least, where
+# it cannot be told which of them is off. `slow` is said of a hop that took more than a second, and more than half of
+# the time from sending to detection.
+Step = HopRecord
 
 
 def steps(
-    hops: Sequence[Hop],
+    hops: Sequence[HopRecord],
     *,
     sent: datetime,
     detected: datetime,
@@ -59,7 +47,7 @@ def steps(
         None if internaldate is None else since(internaldate),
     )
     timed = _timed([hop for hop, _ in dated], reckoning)
-    return tuple(Step(hop) if hop.at is None else next(timed) for hop in hops)
+    return tuple(hop if hop.at is None else next(timed) for hop in hops)
 
 
 def slowest(steps: Sequence[Step]) -> Step | None:
@@ -69,13 +57,13 @@ def slowest(steps: Sequence[Step]) -> Step | None:
 
 def own_skew(steps: Sequence[Step]) -> float:
     """By how many seconds our own clock is off at least, positive if it is fast: where several servers agree on it."""
-    dated = [step for step in steps if step.hop.at is not None]
-    skews, servers = {step.skew for step in dated}, {step.hop.by.lower() for step in dated}
+    dated = [step for step in steps if step.at is not None]
+    skews, servers = {step.skew_seconds for step in dated}, {step.by.lower() for step in dated}
     return 0.0 - skews.pop() if len(skews) == 1 and len(servers) > 1 else 0.0
 
 
-def _timed(dated: Sequence[Hop], reckoning: Reckoning) -> Iterator[Step]:
-    """The steps of the hops that have a date."""
+def _timed(dated: Sequence[HopRecord], reckoning: Reckoning) -> Iterator[Step]:
+    """The hops that have a date, with their times."""
     delays, clocks = _delays(reckoning), reckoning.clocks
     for place, hop in enumerate(dated):
         delay, clock = delays.get(place), clocks[place]
@@ -83,8 +71,16 @@ def _timed(dated: Sequence[Hop], reckoning: Reckoning) -> Iterator[Step]:
         if delay is not None and not _same_clock(reckoning, place):
             margin = clock.margin + (clocks[place - 1].margin if place else 0.0)
         apart, against = _apart(dated, reckoning, place)
-        slow = delay is not None and delay - margin > max(NOTABLE, reckoning.whole / 2)
-        yield Step(hop, delay, margin, clock.skew, apart, against, slow)
+        slow = delay is not None and delay - margin > max(_MIN_SLOW_SECONDS, reckoning.whole / 2)
+        yield replace(
+            hop,
+            delay_seconds=delay,
+            margin_seconds=margin,
+            skew_seconds=clock.skew,
+            apart_seconds=apart,
+            against=against,
+            slow=slow,
+        )
 
 
 def _same_clock(reckoning: Reckoning, place: int) -> bool:
@@ -111,7 +107,7 @@ def _delays(reckoning: Reckoning) -> dict[int, float]:
     return delays
 
 
-def _apart(dated: Sequence[Hop], reckoning: Reckoning, place: int) -> tuple[float, str]:
+def _apart(dated: Sequence[HopRecord], reckoning: Reckoning, place: int) -> tuple[float, str]:
     """How far behind an earlier hop this one is, where it is in doubt whose clock is off, and that hop's server."""
     rivals = reckoning.clocks[place].rivals
     earlier = [other for other in range(place) if reckoning.clocks[other] in rivals]

@@ -1,11 +1,11 @@
-"""Where the ways of two copies of one message part: pure."""
+"""Where the ways of two copies of one message part."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.mail.journey.received.hops import Hop
+from tasks.mail.model.journey_record import HopRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +15,12 @@ class Parting:
     Without `last` they went apart from the beginning: the message was handed in twice.
     """
 
-    last: Hop | None
+    last: HopRecord | None
     first: tuple[str, ...]
     second: tuple[str, ...]
 
 
-def parting(first: Sequence[Hop], second: Sequence[Hop]) -> Parting:
+def parting(first: Sequence[HopRecord], second: Sequence[HopRecord]) -> Parting:
     """Compare the hops of two copies, oldest first: a server gives each message that it takes a name and a date."""
     common = 0
     for one, other in zip(first, second, strict=False):
@@ -30,5 +30,5 @@ def parting(first: Sequence[Hop], second: Sequence[Hop]) -> Parting:
     return Parting(first[common - 1] if common else None, _servers(first[common:]), _servers(second[common:]))
 
 
-def _servers(hops: Sequence[Hop]) -> tuple[str, ...]:
+def _servers(hops: Sequence[HopRecord]) -> tuple[str, ...]:
     return tuple(hop.by for hop in hops if hop.by)

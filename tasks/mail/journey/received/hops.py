@@ -1,6 +1,12 @@
 """The servers that a message went through, from its Received fields (RFC 5321 4.4, RFC 5322 3.6.7): pure.
 
 Each server writes them in its own way, and a stranger may have written any of them: what cannot be read is shown.
+
+Of a HopRecord they fill these fields, "" and None where the server did not say; each text is one printable line.
+`from_` is the name that the client gave of itself (HELO), or else by which the server calls it. `peer` is the client as
+the server saw it: `reverse.name [address]`, or one of both. `tls` says version and cipher; a server that tells neither
+may still say ESMTPS in `with_`. `at` is UTC, cut off to the second. `raw` is the whole field (cut where it is absurdly
+long), and all there is, where it could not be read.
 """
 
 from __future__ import annotations
@@ -14,55 +20,34 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from tasks.mail.journey.received.tls import session
+from tasks.mail.model.durations import MONTHS
+from tasks.mail.model.journey_record import HopRecord
 from tasks.mail.model.safe_text import one_line, printable
 
-LONGEST_VALUE = 4096  # characters of a field that is read; honest ones have a few hundred
-KEYWORDS = {"from", "by", "via", "with", "id", "for", "tls", "envelope-from"}
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MAX_FIELD_CHARS = 4096  # characters of a field that is read; honest ones have a few hundred
+_KEYWORDS = {"from", "by", "via", "with", "id", "for", "tls", "envelope-from"}
 
 # Blanks are single by then, and every repetition is bounded or cannot begin twice: the time is linear in the text.
-MARK = re.compile(r"\\.|[()]")
-WORD = re.compile(r"<[^<>]*>|[^ ();<]+|[^ ]")
-HELO = re.compile(r"(?:^|\s)(?:HELO|EHLO)[ =](\S+)", re.IGNORECASE)
-ZONE = r"(?:[.,]\d{1,9})? ?(?P<zone>[+-]\d\d:?\d\d(?!\d)|[A-Z]{1,5}(?![A-Z\d]))?"
-TIME = rf"(?P<hour>\d\d?) ?: ?(?P<minute>\d\d)(?: ?: ?(?P<second>\d\d))?(?!\d){ZONE}"
-DATE = re.compile(
-    rf"(?<!\d)(?P<day>\d\d?)[ -]?(?P<month>{'|'.join(MONTHS)})[ -]?(?P<year>\d{{4}}|\d\d) {TIME}",
+_MARK = re.compile(r"\\.|[()]")
+_WORD = re.compile(r"<[^<>]*>|[^ ();<]+|[^ ]")
+_HELO = re.compile(r"(?:^|\s)(?:HELO|EHLO)[ =](\S+)", re.IGNORECASE)
+_ZONE = r"(?:[.,]\d{1,9})? ?(?P<zone>[+-]\d\d:?\d\d(?!\d)|[A-Z]{1,5}(?![A-Z\d]))?"
+_TIME = rf"(?P<hour>\d\d?) ?: ?(?P<minute>\d\d)(?: ?: ?(?P<second>\d\d))?(?!\d){_ZONE}"
+_DATE = re.compile(
+    rf"(?<!\d)(?P<day>\d\d?)[ -]?(?P<month>{'|'.join(MONTHS)})[ -]?(?P<year>\d{{4}}|\d\d) {_TIME}",
     re.ASCII | re.IGNORECASE,
 )
-ISO_DATE = re.compile(  # SendGrid
-    rf"(?<![\d-])(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)[ T]{TIME}", re.ASCII | re.IGNORECASE
+_ISO_DATE = re.compile(  # SendGrid
+    rf"(?<![\d-])(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)[ T]{_TIME}", re.ASCII | re.IGNORECASE
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """What one server said of taking the message, "" and None where it did not; each text is one printable line.
-
-    `from_` is the name that the client gave of itself (HELO), or else by which the server calls it. `peer` is the
-    client as the server saw it: `reverse.name [address]`, or one of both. `tls` says version and cipher; a server
-    that tells neither may still say ESMTPS in `with_`. `at` is UTC, cut off to the second. `raw` is the whole field
-    (cut where it is absurdly long). Where `parsed` is false, `raw` is all there is.
-    """
-
-    raw: str
-    from_: str = ""
-    peer: str = ""
-    by: str = ""
-    with_: str = ""
-    id: str = ""
-    for_: str = ""
-    tls: str = ""
-    at: datetime | None = None
-    parsed: bool = False
-
-
-def hops(received: Sequence[str]) -> tuple[Hop, ...]:
+def hops(received: Sequence[str]) -> tuple[HopRecord, ...]:
     """The hops of a message, oldest first, from its Received values as they stand, topmost first."""
-    return tuple(_hop(value[: LONGEST_VALUE + 1]) for value in reversed(received))
+    return tuple(_hop(value[: MAX_FIELD_CHARS + 1]) for value in reversed(received))
 
 
-def queue_ids(hops: Sequence[Hop]) -> tuple[tuple[str, str], ...]:
+def queue_ids(hops: Sequence[HopRecord]) -> tuple[tuple[str, str], ...]:
     """What to look for in whose log: (host, queue id), each once, in the order of `hops`.
 
     Exchange writes its version where others write the id.
@@ -84,9 +69,9 @@ class _Clause:
 
 
 @lru_cache(64)  # several questions are asked about the hops of the same message
-def _hop(value: str) -> Hop:
-    if len(value) > LONGEST_VALUE:
-        return Hop(one_line(value, LONGEST_VALUE))
+def _hop(value: str) -> HopRecord:
+    if len(value) > MAX_FIELD_CHARS:
+        return HopRecord(raw=one_line(value, MAX_FIELD_CHARS))
     raw = one_line(_utf8(value), None)
     clauses, top, comments = _clauses(raw)
     none = _Clause()
@@ -95,8 +80,7 @@ def _hop(value: str) -> Hop:
     from_, peer = _client(client)
     if not from_ and (before := clauses[""].comments) and before[0].startswith("from "):
         from_ = before[0].removeprefix("from ")  # a user of the same machine, as Sendmail writes it
-    hop = Hop(
-        raw,
+    hop = HopRecord(
         from_=one_line(from_),
         peer=one_line(peer),
         by=one_line(_by(by)),
@@ -105,10 +89,9 @@ def _hop(value: str) -> Hop:
         for_=one_line(clauses.get("for", none).first),
         tls=one_line(session(comments, clauses.get("tls", none).first) or ironport),
         at=_date(top),
-        parsed=True,
     )
     read = hop.at is not None or (hop.by and (hop.from_ or hop.with_ or hop.id))
-    return hop if read else Hop(raw)
+    return hop if read else HopRecord(raw=raw)
 
 
 def _utf8(value: str) -> str:
@@ -125,13 +108,13 @@ def _words(text: str) -> Iterator[tuple[str, bool]]:
     A parenthesis that has no other half stands for itself, so that it does not swallow the rest.
     """
     ends, begun = dict[int, int](), list[int]()
-    for mark in MARK.finditer(text):
+    for mark in _MARK.finditer(text):
         if mark[0] == "(":
             begun.append(mark.start())
         elif mark[0] == ")" and begun:
             ends[begun.pop()] = mark.end()
     place = 0
-    while word := WORD.search(text, place):
+    while word := _WORD.search(text, place):
         if end := ends.get(word.start()):
             yield text[word.end() : end - 1], True
             place = end
@@ -162,7 +145,7 @@ def _clauses(text: str) -> tuple[dict[str, _Clause], str, list[str]]:
         from_nobody = clause is clauses.get("from") and not clause.words and not clause.comments and place != last_by
         if word == ";":
             clause = _Clause()
-        elif word.lower() in KEYWORDS and not from_nobody:
+        elif word.lower() in _KEYWORDS and not from_nobody:
             clause = _Clause()
             clauses.setdefault(word.lower(), clause)
         else:
@@ -175,9 +158,9 @@ def _client(clause: _Clause) -> tuple[str, str]:
     called = clause.words[0] if clause.words else ""
     helo, name, address = "", "", ""
     for comment in clause.comments:
-        if said := HELO.search(comment):
+        if said := _HELO.search(comment):
             helo = helo or said[1]
-            comment = comment[: said.start()]  # a HELO may be an address too
+            comment = comment[: said.start()]  # a _HELO may be an address too
         words = comment.split(maxsplit=2)[:2]
         seen = next((place for place, word in enumerate(words) if _address(word)), None)
         if seen is not None and not address:
@@ -216,7 +199,7 @@ def _by(clause: _Clause) -> str:
 
 def _date(text: str) -> datetime | None:
     """The last date in a text. Without a zone, or in an unknown one, it is taken for UTC (RFC 5322 4.3)."""
-    found = [*DATE.finditer(text)] or [*ISO_DATE.finditer(text)]
+    found = [*_DATE.finditer(text)] or [*_ISO_DATE.finditer(text)]
     if not found:
         return None
     date = found[-1].groupdict(default="0")

@@ -25,7 +25,8 @@ from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.mailboxes.imap.writes import Changes
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.observed import Quota, TlsSession
+from tasks.mail.model.facts import Quota
+from tasks.mail.model.journey_record import TlsRecord
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
@@ -71,7 +72,7 @@ class Mailbox(Changes):
         return self._session.stages
 
     @property
-    def tls(self) -> TlsSession | None:
+    def tls(self) -> TlsRecord | None:
         return self._session.tls
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tasks.mail.mailboxes.imap.connection import Connection
 from tasks.mail.mailboxes.imap.framing import Reply
-from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.journey_record import TlsRecord
 
 if TYPE_CHECKING:
     from tasks.mail.config.loop import ImapConfig
@@ -20,7 +20,7 @@ class Asking(Protocol):
     def config(self) -> ImapConfig: ...
 
     @property
-    def tls(self) -> TlsSession | None: ...
+    def tls(self) -> TlsRecord | None: ...
 
     @property
     def capabilities(self) -> frozenset[str]: ...

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from tasks.mail.mailboxes.imap.responses import Response
-from tasks.mail.model.observed import Quota
+from tasks.mail.model.facts import Quota
 
 QUOTA = re.compile(rb"QUOTA\b", re.IGNORECASE)
 LIMIT = re.compile(rb"(?<![\w-])(STORAGE|MESSAGE) (\d{1,19}) (\d{1,19})\b", re.IGNORECASE)

@@ -19,7 +19,7 @@ from tasks.mail.mailboxes.imap.encoding import strings
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure, describe_os_error
-from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net import resolve
 from tasks.mail.net.connect import connect
@@ -44,7 +44,7 @@ class Session:
     def __init__(self, config: ImapConfig, until: float = math.inf) -> None:
         self.config = config
         self.until = until
-        self.tls: TlsSession | None = None
+        self.tls: TlsRecord | None = None
         self.capabilities: frozenset[str] = frozenset()
         self.connection = Connection(config.host, tls_first=config.tls == "implicit")
         self.connection.redact = redactor(config)  # from the greeting on: an earlier login may be quoted in it

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from tasks.mail.model.redaction.escapes import View, as_it_is, unescaped
 from tasks.mail.model.redaction.own_words import own_words
 from tasks.mail.model.redaction.spellings import in_base64, in_base64_alone, in_hex, login_in_base64, written
-from tasks.mail.model.safe_text import LONGEST, one_line, printable, unlinked
+from tasks.mail.model.safe_text import MAX_LINE_CHARS, one_line, printable, unlinked
 
 HIDDEN = "********"
 LEAST = 8  # characters of a run
@@ -66,7 +66,7 @@ class Redactor:
                 at = end
         return "".join([*shown, text[at:]])
 
-    def line(self, text: str, limit: int | None = LONGEST) -> str:
+    def line(self, text: str, limit: int | None = MAX_LINE_CHARS) -> str:
         """The same in one line, hidden before it is cut."""
         return one_line(self.text(" ".join(text.split())), limit)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from email.message import Message
 
-from tasks.mail.model.facts import Bounce
 from tasks.mail.model.outcome import DELAYED, FAILED
+from tasks.mail.model.result import BounceRecord
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.bounces import fields, reason, servers
 from tasks.mail.probe.bounces.fields import Group
@@ -40,7 +40,7 @@ def is_autoresponse(message: Message) -> bool:
     return is_autoreply(message) and not system
 
 
-def recognise(notice: Notice) -> Bounce | None:
+def recognise(notice: Notice) -> BounceRecord | None:
     """The bounce or the delay that a notice tells of, whatever message it is about; None where it tells of neither."""
     action, told = _action(notice)
     if action is None:
@@ -53,14 +53,14 @@ def recognise(notice: Notice) -> Bounce | None:
     status = fields.plain(told.get("status", ""))
     if is_vague(status):
         status = code_in(said) or in_text.code or (status if fields.STATUS.fullmatch(status) else "")
-    return Bounce(
+    return BounceRecord(
+        action=action,
         status=one_line(status),
         diagnostic=said,
         recipient=fields.typed(told.get("final-recipient", ""))
         or one_line(decoded(message.get("X-Failed-Recipients"))),
         reporting_mta=_reporting(notice),
         remote_mta=fields.server(told.get("remote-mta", "")) or servers.remote(f"{said}\n{notice.text}"),
-        action=action,
     )
 
 

@@ -14,7 +14,7 @@ import ssl
 from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException, SMTPResponse, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 
-from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.net.tls import tls_session
 
 READY = 220
@@ -110,7 +110,7 @@ class Connection(SMTP):
         if response.code != READY:
             raise SMTPConnectResponseError(response.code, response.message)
 
-    def tls_session(self) -> TlsSession | None:
+    def tls_session(self) -> TlsRecord | None:
         """What was agreed on, None in clear."""
         tls = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
         return tls_session(tls) if tls is not None else None

@@ -15,8 +15,8 @@ from tasks.mail.config.secrets import password_of, redactor
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import SmtpFailure, describe_os_error, enhanced_code
 from tasks.mail.model.facts import Receipt
+from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.moment import Moment
-from tasks.mail.model.observed import TlsSession
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.safe_text import one_line, unlinked
 from tasks.mail.net import limits, resolve
@@ -88,7 +88,7 @@ class _Dialogue:
         self.stages = Stages("smtp", smtp.timeout)
         self.password = password_of(smtp)
         self.redact = redactor(smtp)  # whatever the relay repeats
-        self.tls: TlsSession | None = None
+        self.tls: TlsRecord | None = None
         # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
         self.client = Connection(smtp.host, smtp.ehlo_name or resolve.own_name(), timeout=2 * smtp.timeout)
 

@@ -16,7 +16,7 @@ from tasks.mail.mailboxes.imap.pool.queue import again
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.observed import TlsSession
+from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Share:
         self.stages: dict[str, float] = {}  # seconds that he has waited
 
     @property
-    def tls(self) -> TlsSession | None:
+    def tls(self) -> TlsRecord | None:
         return self.shared.session.tls
 
     @property
