@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from tasks.mail.config.addresses import LONGEST_ADDRESS, LONGEST_LOCAL, with_detail
-from tasks.mail.config.expect import Expect, VerifyDkim
 from tasks.mail.config.fields import (
     Address,
     Duration,
@@ -27,11 +25,9 @@ from tasks.mail.config.fields import (
     Subject,
     Text,
 )
-from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig, Tls
+from tasks.mail.config.mailbox import BounceMailbox, ProbeMailbox, Tls
 from tasks.mail.config.messages import problem
 from tasks.mail.config.section import Section, Strict, login_rules, validated, without_password
-
-Severity = Literal["warning", "critical"]
 
 TOKEN_LENGTH = 6  # hex digits of a probe's id: enough to tell runs apart by eye; a match always takes the whole id
 LONGEST_RETRY_DELAY = 3600.0
@@ -112,43 +108,10 @@ class SmtpConfig(Section):
         return delays + delays[-1:] * (self.retries - len(delays))
 
 
-class ImapConfig(MailboxConfig):
+class ImapConfig(ProbeMailbox):
     """The mailbox that a probe should arrive in."""
 
     model_config = ConfigDict(title="IMAP")
-
-    folder: Text = Field("INBOX", description="Folder that the probe is expected in")
-    search_subject: Subject | None = Field(
-        None, description="Text that the subject must contain; in a loop it is the subject prefix if left out"
-    )
-    max_age_minutes: float = Field(
-        30.0, gt=0, le=525600, description="Minutes after which a message is too old for an inbound check"
-    )
-    delete_after_check: bool = Field(True, description="Whether the probe is deleted once it is found")
-    retention: Duration = Field(
-        86400.0, description="Seconds after which a probe that no check has collected is deleted by a later one"
-    )
-    spare_recent: bool = Field(
-        False,
-        description="Leave probes where they are while deleting them would take the flag \\Recent from other messages",
-    )
-    no_recent_message_severity: Severity = Field("critical", description="How bad it is when no message is found")
-    junked_severity: Severity = Field("warning", description="How bad it is in the junk folder, or marked as spam")
-    misplaced_severity: Severity = Field("warning", description="How bad it is when the probe is in another folder")
-    authserv_id: Text | None = Field(
-        None,
-        description="Name under which the receiver states the authentication (RFC 8601); if left out the top-most one",
-    )
-    expect: Expect = Field(
-        default_factory=Expect, description="What the receiver must find of SPF, DKIM, DMARC and ARC, where it matters"
-    )
-    verify_dkim: VerifyDkim = Field(
-        False, description="Whether the check verifies the DKIM signatures itself, too: needs dkimpy and the DNS"
-    )
-    drift_severity: Severity = Field("warning", description="How bad it is when the authentication is not as expected")
-    junk_folder: Text | None = Field(None, description="Name of the junk folder; if left out it is found by itself")
-    retries: Retries = Field(2, description="Further attempts of an inbound check that found nothing")
-    retry_delay: Pause = Field(10.0, description="Seconds before a further attempt or a new connection")
 
 
 class Limits(Section):
@@ -205,6 +168,16 @@ class LoopConfig(Strict):
             )
         return imap
 
+    @property
+    def sender(self) -> SmtpConfig:
+        """What the probe is handed to, whatever the protocol."""
+        return self.smtp
+
+    @property
+    def mailbox(self) -> ProbeMailbox | None:
+        """Where the probe should arrive, whatever the protocol."""
+        return self.imap
+
 
 class InboundConfig(Strict):
     """The receiving half alone: is there a fresh message whose subject carries `search_subject`?"""
@@ -218,6 +191,11 @@ class InboundConfig(Strict):
         if imap.search_subject is None:
             raise problem("is required: text that the subject must contain", at="imap.search_subject")
         return imap
+
+    @property
+    def mailbox(self) -> ProbeMailbox:
+        """Where to look, whatever the protocol."""
+        return self.imap
 
 
 CheckConfig = LoopConfig | InboundConfig

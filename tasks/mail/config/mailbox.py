@@ -1,16 +1,19 @@
-"""What the configuration says of any mailbox, and of the one that bounces go to."""
+"""What the configuration says of any mailbox, of the one that bounces go to, and of the one of the probe."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from tasks.mail.config.fields import Duration, Host, Password, Port, Text
+from tasks.mail.config.expect import Expect, VerifyDkim
+from tasks.mail.config.fields import Duration, Host, Password, Pause, Port, Retries, Subject, Text
 from tasks.mail.config.messages import problem
 from tasks.mail.config.section import Section, login_rules, without_password
 
 Tls = Literal["none", "starttls", "implicit"]
+
+Severity = Literal["warning", "critical"]
 
 IMAP_PORTS: dict[Tls, int] = {"none": 143, "starttls": 143, "implicit": 993}
 
@@ -19,6 +22,7 @@ class MailboxConfig(Section):
     """Where a mailbox is, and how to log in to it."""
 
     model_config = ConfigDict(json_schema_extra=without_password)
+    protocol: ClassVar[str] = "imap"  # the key of MAILBOXES in mailboxes/registry
 
     host: Host = Field(description="Host name or IP address of the IMAP server")
     tls: Tls = Field(
@@ -61,3 +65,40 @@ class BounceMailbox(MailboxConfig):
     model_config = ConfigDict(title="Bounce mailbox")
 
     folder: Text = Field("INBOX", description="Folder that bounces are looked for in, beside the junk folder")
+
+
+class ProbeMailbox(MailboxConfig):
+    """The mailbox that a probe should arrive in, whatever the protocol."""
+
+    folder: Text = Field("INBOX", description="Folder that the probe is expected in")
+    search_subject: Subject | None = Field(
+        None, description="Text that the subject must contain; in a loop it is the subject prefix if left out"
+    )
+    max_age_minutes: float = Field(
+        30.0, gt=0, le=525600, description="Minutes after which a message is too old for an inbound check"
+    )
+    delete_after_check: bool = Field(True, description="Whether the probe is deleted once it is found")
+    retention: Duration = Field(
+        86400.0, description="Seconds after which a probe that no check has collected is deleted by a later one"
+    )
+    spare_recent: bool = Field(
+        False,
+        description="Leave probes where they are while deleting them would take the flag \\Recent from other messages",
+    )
+    no_recent_message_severity: Severity = Field("critical", description="How bad it is when no message is found")
+    junked_severity: Severity = Field("warning", description="How bad it is in the junk folder, or marked as spam")
+    misplaced_severity: Severity = Field("warning", description="How bad it is when the probe is in another folder")
+    authserv_id: Text | None = Field(
+        None,
+        description="Name under which the receiver states the authentication (RFC 8601); if left out the top-most one",
+    )
+    expect: Expect = Field(
+        default_factory=Expect, description="What the receiver must find of SPF, DKIM, DMARC and ARC, where it matters"
+    )
+    verify_dkim: VerifyDkim = Field(
+        False, description="Whether the check verifies the DKIM signatures itself, too: needs dkimpy and the DNS"
+    )
+    drift_severity: Severity = Field("warning", description="How bad it is when the authentication is not as expected")
+    junk_folder: Text | None = Field(None, description="Name of the junk folder; if left out it is found by itself")
+    retries: Retries = Field(2, description="Further attempts of an inbound check that found nothing")
+    retry_delay: Pause = Field(10.0, description="Seconds before a further attempt or a new connection")

@@ -38,6 +38,13 @@ class Reported(StrEnum):
     UNCOLLECTED = "uncollected"  # it came in time, but its check was killed or could not read the mailbox
 
 
+class Leg(StrEnum):
+    """The two halves of a check. The words are a promise to users: stages, events, metrics and traces are named so."""
+
+    SENDING = "smtp"
+    RECEIVING = "imap"
+
+
 class ErrorType(StrEnum):
     """What kind of failure it was; the words are a promise to users."""
 
