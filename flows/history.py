@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -27,12 +28,9 @@ from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.fleet import fleet_check
-from flows.inbound import inbound_check
-from flows.loop_matrix import loop_matrix
-from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import api, in_a_thread
 from flows.prefect_api.probe import impatient_client
+from flows.registry import CHECK_FLOWS, HISTORY
 from tasks.alerts.rules import TRIAL
 from tasks.groups.fleet import fleet_name
 from tasks.history import html as page
@@ -45,10 +43,9 @@ from tasks.mail.checks import Check, loop_name, of_results, of_state
 from tasks.mail.config.addresses import SLUG
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
+from tasks.pages import items, pages
 from tasks.publish import artifact_key
 
-FLOWS = [mail_loop_check.name, inbound_check.name, loop_matrix.name, fleet_check.name]
-PAGE = 200  # what a server gives at the most at a time, unless it is configured otherwise
 UNDER_WAY = timedelta(hours=1)  # a run that has not ended is not held against the coverage until it is older
 
 ELSEWHERE = (
@@ -75,7 +72,7 @@ async def loop_history(
     history = await read(period, loop)
     await acreate_markdown_artifact(
         markdown.markdown(history, period),
-        key=artifact_key(f"history-{loop}" if loop else "history"),
+        key=artifact_key(HISTORY.report_name(loop) if loop else HISTORY.report_prefix),
         description=in_short(history, period),
     )
     return Completed(message=in_short(history, period), data=history)
@@ -120,43 +117,26 @@ async def read(period: Window, loop: str | None = None) -> list[Figures]:
 async def _runs(client: PrefectClient, period: Window) -> AsyncIterator[list[FlowRun]]:
     """The runs of our checks, page by page, in an order that no two runs share; each of them once."""
     seen: set[UUID] = set()
-    offset = 0
-    while True:
-        runs = await client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=FLOWS)),
-            flow_run_filter=FlowRunFilter(
-                expected_start_time=FlowRunFilterExpectedStartTime(after_=period.start, before_=period.end)
-            ),
-            sort=FlowRunSort.ID_DESC,
-            limit=PAGE,
-            offset=offset,
-        )
+    within = FlowRunFilterExpectedStartTime(after_=period.start, before_=period.end)
+    read = partial(
+        client.read_flow_runs,
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[entry.name for entry in CHECK_FLOWS])),
+        flow_run_filter=FlowRunFilter(expected_start_time=within),
+        sort=FlowRunSort.ID_DESC,
+    )
+    async for runs in pages(read):
         yield [run for run in runs if run.id not in seen]
-        if len(runs) < PAGE:
-            return
         seen |= {run.id for run in runs}  # runs that are made meanwhile push others on to the next page
-        offset += PAGE
 
 
 async def artifacts_of(client: PrefectClient, runs: list[UUID]) -> dict[UUID, list[Artifact]]:
     """The reports of these runs, by run: a run that was retried in the UI has several."""
     found: dict[UUID, dict[UUID, Artifact]] = defaultdict(dict)
-    offset = 0
-    while True:
-        artifacts = await client.read_artifacts(
-            artifact_filter=ArtifactFilter(
-                flow_run_id=ArtifactFilterFlowRunId(any_=runs), type=ArtifactFilterType(any_=["markdown"])
-            ),
-            sort=ArtifactSort.ID_DESC,
-            limit=PAGE,
-            offset=offset,
-        )
-        for one in artifacts:
-            if one.flow_run_id is not None:
-                found[one.flow_run_id][one.id] = one
-        if len(artifacts) < PAGE:
-            return defaultdict(list, {run: list(ones.values()) for run, ones in found.items()})
-        offset += PAGE
+    reports = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=runs), type=ArtifactFilterType(any_=["markdown"]))
+    async for one in items(partial(client.read_artifacts, artifact_filter=reports, sort=ArtifactSort.ID_DESC)):
+        if one.flow_run_id is not None:
+            found[one.flow_run_id][one.id] = one
+    return defaultdict(list, {run: list(ones.values()) for run, ones in found.items()})
 
 
 def results_in(artifacts: list[Artifact]) -> list[LoopResult]:

@@ -16,16 +16,18 @@ from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.prefect_api.events import RESOURCE, checked, events
+from flows.registry import VANTAGE
 from tasks.correlation.vantage import Seen, Together, Watched, together
 from tasks.correlation.vantage_table import in_short, markdown
 from tasks.history.record import read
 from tasks.mail.config.fields import Slug
 from tasks.mail.config.fleet import seen_from
+from tasks.pages import chunks
 from tasks.publish import artifact_key
 from tasks.run_context import as_begun
 
 AHEAD = timedelta(days=1)  # the clock of a worker may be, by which events are dated
-AT_ONCE = 100  # names in one question
+_NAMES_AT_ONCE = 100  # names in one question
 READ_SECONDS = 120.0
 
 
@@ -66,7 +68,7 @@ async def loop_vantage(name: Slug, loops: dict[str, VantageLoop]) -> list[Togeth
     found = [together(one, {place: seen[seen_from(one.loop, place)] for place in one.places}, now) for one in watched]
     text = in_short(found)
     await acreate_markdown_artifact(
-        markdown(found, now), key=artifact_key(f"vantage-{name}"), description=f"vantage {name}"
+        markdown(found, now), key=artifact_key(VANTAGE.report_name(name)), description=f"vantage {name}"
     )
     return Completed(name="Differs" if any(one.differs for one in found) else "Alike", message=text, data=found)
 
@@ -76,8 +78,8 @@ async def _seen(client: PrefectClient, watched: Sequence[Watched], now: datetime
     found: defaultdict[str, list[Seen]] = defaultdict(list)
     names = [seen_from(one.loop, place) for one in watched for place in one.places]
     since = now - max((one.window for one in watched), default=timedelta())
-    for start in range(0, len(names), AT_ONCE):
-        where = checked(since, now + AHEAD, EventOrder.ASC, names[start : start + AT_ONCE])
+    for some in chunks(names, _NAMES_AT_ONCE):
+        where = checked(since, now + AHEAD, EventOrder.ASC, some)
         async for event in events(client, where):
             result = read(event.payload)
             if result is not None and event.resource.id == f"{RESOURCE}{result.loop}":

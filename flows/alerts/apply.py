@@ -15,7 +15,7 @@ from flows.alerts.loops import deployed, parameters_of, schedules_of
 from flows.alerts.watch import doubts, silences, watch
 from flows.prefect_api.probe import impatient_client
 from flows.setup import crash_automation as crash_rule
-from tasks.alert_store import RULES, was_taken, write
+from tasks.alert_store import RULES, STATE, was_taken, write
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
 from tasks.alerts.markup import Markup
@@ -23,9 +23,9 @@ from tasks.alerts.rules import Alerts, Rule
 from tasks.alerts.state import Pending, Standing
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line
+from tasks.pages import items
 
-STATES = "mail-loop-alert-state-"
-PAGE = 200
+_STATES = STATE.format(loop="")
 
 Say = Callable[[str], None]
 
@@ -165,20 +165,21 @@ async def show(say: Say) -> None:
 async def _outages(client: PrefectClient) -> list[str]:
     """A sentence for each outage, whether somebody has been called for it or the channels have yet to take the call."""
     found = []
-    offset, page = 0, PAGE
-    while page == PAGE:
-        where = {"variables": {"name": {"like_": STATES}}, "limit": PAGE, "offset": offset}
-        variables = (await client.request("POST", "/variables/filter", json=where)).json()
-        page, offset = len(variables), offset + PAGE
-        for variable in variables:
-            for rule, fields in variable["value"].items():
-                standing = Standing.model_validate(fields)
-                if standing.called:
-                    untaken = [channel for channel, call in standing.pending.items() if await _is_untaken(client, call)]
-                    since = f"{standing.since:%Y-%m-%d %H:%M} UTC" if standing.since else "some time"
-                    loop = variable["name"].removeprefix(STATES)
-                    called = f"not called yet, for {', '.join(untaken)} has not taken it" if untaken else "called"
-                    found.append(one_line(f"{called}: {loop} is {standing.outcome} since {since} (rule {rule})"))
+
+    async def read(*, limit: int, offset: int) -> list[dict[str, Any]]:
+        where = {"variables": {"name": {"like_": _STATES}}, "limit": limit, "offset": offset}
+        page: list[dict[str, Any]] = (await client.request("POST", "/variables/filter", json=where)).json()
+        return page
+
+    async for variable in items(read):
+        for rule, fields in variable["value"].items():
+            standing = Standing.model_validate(fields)
+            if standing.called:
+                untaken = [channel for channel, call in standing.pending.items() if await _is_untaken(client, call)]
+                since = f"{standing.since:%Y-%m-%d %H:%M} UTC" if standing.since else "some time"
+                loop = variable["name"].removeprefix(_STATES)
+                called = f"not called yet, for {', '.join(untaken)} has not taken it" if untaken else "called"
+                found.append(one_line(f"{called}: {loop} is {standing.outcome} since {since} (rule {rule})"))
     return found
 
 

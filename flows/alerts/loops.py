@@ -6,24 +6,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
 
+from flows.registry import CHECK_FLOWS, FLEET, INBOUND, FlowEntry, Kind
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.errors import ConfigError
 from tasks.metrics.loop import Intervals
+from tasks.pages import items
 from tasks.schedules import Schedule, active, interval
-
-SINGLE = ("mail-loop-check", "inbound-check")
-FLEET, MATRIX = "fleet-check", "loop-matrix"
-MOST_DEPLOYMENTS = 10_000
-PAGE = 200
 
 Loops = dict[str, Mapping[str, Any]]
 
@@ -45,19 +43,10 @@ class Deployed:
 async def deployed(client: PrefectClient) -> list[Deployed]:
     """All deployments of checks that the server has."""
     found = []
-    for name in (*SINGLE, FLEET, MATRIX):
-        for offset in range(0, MOST_DEPLOYMENTS, PAGE):
-            flows = FlowFilter(name=FlowFilterName(any_=[name]))
-            page = await client.read_deployments(flow_filter=flows, limit=PAGE, offset=offset)
-            found += [deployed_as(name, one) for one in page]
-            if len(page) < PAGE:
-                break
+    for entry in CHECK_FLOWS:
+        flows = FlowFilter(name=FlowFilterName(any_=[entry.name]))
+        found += [deployed_as(entry, one) async for one in items(partial(client.read_deployments, flow_filter=flows))]
     return found
-
-
-async def known_loops(client: PrefectClient) -> Loops:
-    """The loops that the server has deployments of, with what their parameters say of them."""
-    return parameters_of(await deployed(client))
 
 
 def parameters_of(deployments: Iterable[Deployed]) -> Loops:
@@ -93,26 +82,26 @@ async def intervals(client: PrefectClient, now: datetime) -> Intervals:
     return Intervals(*({name: time for name, time in found.items() if time} for found in (loops, groups)))
 
 
-def deployed_as(flow: str, deployment: DeploymentResponse) -> Deployed:
-    loops, complete = _loops(flow, deployment.parameters)
+def deployed_as(entry: FlowEntry, deployment: DeploymentResponse) -> Deployed:
+    loops, complete = _loops(entry, deployment.parameters)
     starts = []
     for one in active(deployment):
         own = one.parameters != deployment.parameters
-        started, all_known = _loops(flow, one.parameters) if own else (loops, True)
+        started, all_known = _loops(entry, one.parameters) if own else (loops, True)
         starts.append((one.schedule, started))
         complete = complete and all_known
-    return Deployed(str(deployment.id), loops, tuple(starts), complete, flow in SINGLE)
+    return Deployed(str(deployment.id), loops, tuple(starts), complete, entry.kind is Kind.CHECK)
 
 
-def _loops(flow: str, given: Mapping[str, Any]) -> tuple[Loops, bool]:
+def _loops(entry: FlowEntry, given: Mapping[str, Any]) -> tuple[Loops, bool]:
     """The loops of these parameters, and whether they are all; where they are wrong none, for nothing is checked."""
-    if flow in SINGLE:
+    if entry.kind is Kind.CHECK:
         # An inbound check may leave its name out.
-        name = given.get("name", "inbound" if flow == SINGLE[1] else None)
+        name = given.get("name", "inbound" if entry is INBOUND else None)
         return ({} if name is None else {str(name): given}), True
     missing: list[ConfigError] = []
     try:
-        configs = [*(_of_fleet(given, missing) if flow == FLEET else _of_matrix(given))]
+        configs = [*(_of_fleet(given, missing) if entry is FLEET else _of_matrix(given))]
     except ConfigError:
         return {}, True
     return {one.name: one.model_dump(mode="json", exclude_unset=True) for one in configs}, not missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 import httpx
@@ -17,18 +18,18 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from flows.deploy.desired import FLOWS, Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
+from flows.deploy.desired import Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
 from flows.deploy.plan import plans
 from flows.deploy.pool_template import TEMPLATE
 from flows.deploy.template import Fields, Template
 from flows.prefect_api.probe import impatient_client
+from flows.registry import FLOWS
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
 from tasks.mail.model.errors import ConfigError
+from tasks.pages import chunks, items
 from tasks.run_context import FROM
-
-PAGE = 100  # names in one question, deployments in one answer
 
 Say = Callable[[str], None]
 
@@ -102,18 +103,12 @@ async def _need_pool(client: PrefectClient, pool: str) -> None:
 async def _there(client: PrefectClient, new: dict[Key, Fields]) -> list[DeploymentResponse]:
     """The deployments that are ours by their tag, and those that have the name of one to be made."""
     names = sorted({name for _, name in new})
-    chunks = [names[start : start + PAGE] for start in range(0, len(names), PAGE)]
-    filters = [DeploymentFilter(name=DeploymentFilterName(any_=chunk)) for chunk in chunks]
+    filters = [DeploymentFilter(name=DeploymentFilterName(any_=[*chunk])) for chunk in chunks(names)]
     filters.append(DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS])))
     found: dict[UUID, DeploymentResponse] = {}
     for one in filters:
-        offset = 0
-        while True:
-            page = await client.read_deployments(flow_filter=_flows(), deployment_filter=one, limit=PAGE, offset=offset)
-            found |= {deployment.id: deployment for deployment in page}
-            if len(page) < PAGE:
-                break
-            offset += PAGE
+        read = partial(client.read_deployments, flow_filter=_flows(), deployment_filter=one)
+        found |= {deployment.id: deployment async for deployment in items(read)}
     return list(found.values())
 
 

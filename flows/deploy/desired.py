@@ -8,19 +8,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from prefect import Flow
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.utilities.callables import parameter_schema
 
-from flows.deploy.plan import CHECK, FLEET, INBOUND, VANTAGE, Plan
+from flows.deploy.plan import Plan
 from flows.deploy.template import Fields, Template
-from flows.fleet import fleet_check
-from flows.inbound import inbound_check
-from flows.loop_vantage import loop_vantage
-from flows.mail_loop import mail_loop_check
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.plan import Planned
 from tasks.parameters import CLEAR, passwords_of
@@ -32,17 +27,10 @@ MARK = "Written by mail-loop deploy, which puts it back to what its files say."
 WIDEST = 60  # characters of a value in a difference
 
 Key = tuple[str, str]  # the names of flow and deployment
-# Each with what stands before the name of the deployment in the key of its reports.
-FLOWS: Mapping[str, tuple[Flow[..., Any], str]] = {
-    CHECK: (mail_loop_check, ""),
-    INBOUND: (inbound_check, ""),
-    FLEET: (fleet_check, "fleet"),
-    VANTAGE: (loop_vantage, "vantage"),
-}
 
 
 def key_of(plan: Plan) -> Key:
-    return plan.flow, plan.name
+    return plan.flow.name, plan.name
 
 
 def tags_of(fleet: str) -> list[str]:
@@ -65,13 +53,12 @@ def clear_passwords(checks: Sequence[Planned]) -> list[str]:
 
 def wanted(plan: Plan, fleet: str, template: Template) -> Fields:
     """The deployment of a plan: what create_deployment takes, but for its flow, and its schedule in short."""
-    flow, label = FLOWS[plan.flow]
-    key = artifact_key(f"{label}-{plan.name}" if label else plan.name)
+    key = artifact_key(plan.flow.report_name(plan.name))
     place = [place_tag(plan.place)] if plan.place else []
     return {
         "name": plan.name,
         "description": f"{MARK}\n\nIts reports: [{key}](/v2/artifacts/key/{key}).",
-        "entrypoint": template.entrypoints[plan.flow],
+        "entrypoint": template.entrypoints[plan.flow.name],
         "parameters": dict(plan.parameters),
         "tags": sorted({"mail-loop", *tags_of(fleet), *plan.tags, *place}),
         "work_pool_name": template.pool,
@@ -81,7 +68,7 @@ def wanted(plan: Plan, fleet: str, template: Template) -> Fields:
         "concurrency_limit": plan.at_once or template.limit,
         "concurrency_options": template.options,
         "enforce_parameter_schema": True,
-        "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
+        "parameter_openapi_schema": parameter_schema(plan.flow.load()).model_dump_for_openapi(),
         "schedule": {"every": plan.every.total_seconds(), "from": plan.anchor.isoformat(), "active": True},
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from flows.registry import FLEET, INBOUND, LOOP, VANTAGE, FlowEntry
 from tasks.mail.config.addresses import SLUG_LENGTH
 from tasks.mail.config.fleet import MOST_LOOPS, seen_from
 from tasks.mail.config.loop import InboundConfig, LoopConfig
@@ -16,8 +17,6 @@ from tasks.mail.config.plan import Planned
 from tasks.mail.config.spread import anchor, nth, shard
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.intervals import span
-
-CHECK, INBOUND, FLEET, VANTAGE = "mail-loop-check", "inbound-check", "fleet-check", "loop-vantage"
 
 # A shard is not one check: while one of its loops waits for a message the others are due again. And the place of a run
 # that was killed is taken for 5 minutes.
@@ -28,7 +27,7 @@ SHARDS_AT_ONCE = 2
 class Plan:
     """One deployment. `at_once` is None where prefect.yaml says how many of its runs there may be."""
 
-    flow: str
+    flow: FlowEntry
     name: str
     parameters: Mapping[str, Any]
     every: timedelta
@@ -73,7 +72,7 @@ def _from_each_place(check: Planned) -> Iterator[tuple[Planned, str | None]]:
 
 def _single(check: Planned, place: str | None, length: timedelta) -> Plan:
     name = check.config.name
-    flow = INBOUND if isinstance(check.config, InboundConfig) else CHECK
+    flow = INBOUND if isinstance(check.config, InboundConfig) else LOOP
     parameters = check.config.model_dump(mode="json", exclude_unset=True)
     return Plan(flow, name, parameters, length, anchor(name, length), check.tags, place)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from flows.registry import FLEET, INBOUND, LOOP, MATRIX
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import CheckConfig, inbound_config, loop_config
@@ -16,33 +17,30 @@ from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import passwords_of, refuse_clear_passwords
 
-Check = CheckConfig
-FLEET = "flows/fleet.py:fleet_check"
 
-
-def _fleet_loops(parameters: dict[str, Any]) -> Sequence[Check]:
+def _fleet_loops(parameters: dict[str, Any]) -> Sequence[CheckConfig]:
     loops = parameters.get("loops")
     return [member.config for member in fleet_config({"loops": loops}).members] if loops else []
 
 
-FLOWS: Mapping[str, Callable[[dict[str, Any]], Sequence[Check]]] = {
-    "flows/mail_loop.py:mail_loop_check": lambda parameters: [loop_config(parameters)],
-    "flows/inbound.py:inbound_check": lambda parameters: [inbound_config(parameters)],
-    "flows/loop_matrix.py:loop_matrix": lambda parameters: [*matrix_config(parameters).loops().values()],
-    FLEET: _fleet_loops,
+_CHECKS_IN: Mapping[str, Callable[[dict[str, Any]], Sequence[CheckConfig]]] = {
+    LOOP.entrypoint: lambda parameters: [loop_config(parameters)],
+    INBOUND.entrypoint: lambda parameters: [inbound_config(parameters)],
+    MATRIX.entrypoint: lambda parameters: [*matrix_config(parameters).loops().values()],
+    FLEET.entrypoint: _fleet_loops,
 }
 
 
-def deployed_checks(path: Path) -> list[Check]:
+def deployed_checks(path: Path) -> list[CheckConfig]:
     """The checks that prefect.yaml deploys, but for those that Prefect has yet to fill in. Raises ConfigError."""
     return [check for one in _deployments(path) for check in _checks(path.name, one)]
 
 
-def all_checks(path: Path) -> list[Check]:
+def all_checks(path: Path) -> list[CheckConfig]:
     """The same, with those in the files of its fleets, as far as they can be read here: the worker has them."""
     checks = deployed_checks(path)
     for one in _deployments(path):
-        files = (one.get("parameters") or {}).get("files") if one["entrypoint"] == FLEET else None
+        files = (one.get("parameters") or {}).get("files") if one["entrypoint"] == FLEET.entrypoint else None
         if isinstance(files, list):
             read = [found for _, found in loaded(path.parent / file for file in files if isinstance(file, str))]
             checks += [two.config for found in read if not isinstance(found, ConfigError) for two in planned(found)]
@@ -54,7 +52,7 @@ def _deployments(path: Path) -> Iterator[Mapping[str, Any]]:
     deployments = content.get("deployments") if isinstance(content, dict) else None
     if not isinstance(deployments, list):
         raise ConfigError(f"{path.name}: deployments: must be a list")
-    return (one for one in deployments if isinstance(one, dict) and one.get("entrypoint") in FLOWS)
+    return (one for one in deployments if isinstance(one, dict) and one.get("entrypoint") in _CHECKS_IN)
 
 
 def _content(path: Path) -> object:
@@ -71,7 +69,7 @@ def _content(path: Path) -> object:
         ) from None
 
 
-def _checks(source: str, deployment: Mapping[str, Any]) -> Sequence[Check]:
+def _checks(source: str, deployment: Mapping[str, Any]) -> Sequence[CheckConfig]:
     parameters = deployment.get("parameters")
     where = f"{source}: {str(deployment['entrypoint']).partition(':')[2].replace('_', '-')}/{deployment.get('name')}"
     if not isinstance(parameters, dict):
@@ -79,7 +77,7 @@ def _checks(source: str, deployment: Mapping[str, Any]) -> Sequence[Check]:
     if "{{" in json.dumps(parameters, default=str):  # a variable or a block of Prefect's
         return []
     try:
-        checks = FLOWS[deployment["entrypoint"]](parameters)
+        checks = _CHECKS_IN[deployment["entrypoint"]](parameters)
         for check in checks:
             refuse_clear_passwords(passwords_of(check))
     except ConfigError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from flows.registry import FLEET, INBOUND, LOOP, VANTAGE
 from tasks.mail.model.errors import ConfigError
 
 Fields = dict[str, Any]
@@ -40,10 +41,10 @@ def template(path: Path) -> Template:
             limit=one.pop("limit"),
             options=one,
             entrypoints={
-                "mail-loop-check": shared["loop"]["entrypoint"],
-                "inbound-check": shared["inbound"]["entrypoint"],
-                "fleet-check": "flows/fleet.py:fleet_check",
-                "loop-vantage": "flows/loop_vantage.py:loop_vantage",
+                LOOP.name: shared["loop"]["entrypoint"],
+                INBOUND.name: shared["inbound"]["entrypoint"],
+                FLEET.name: FLEET.entrypoint,
+                VANTAGE.name: VANTAGE.entrypoint,
             },
         )
     except OSError as error:

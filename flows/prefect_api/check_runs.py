@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -21,14 +22,16 @@ from prefect.client.schemas.sorting import ArtifactCollectionSort, FlowRunSort
 from prefect.events.filters import EventOrder
 from prefect.events.schemas.events import ReceivedEvent
 
-from flows.history import FLOWS, PAGE, artifacts_of, loop_named_in, results_in
+from flows.history import artifacts_of, loop_named_in, results_in
 from flows.prefect_api.events import RESOURCE, checked, events
 from flows.prefect_api.probe import impatient_client
+from flows.registry import CHECK_FLOWS
 from tasks.groups.matrix import matrix_name
 from tasks.history.record import extracted, read
 from tasks.mail.model.result import LoopResult
 from tasks.metrics.recent import Seen
 from tasks.metrics.run import Sighting, identity, of_a_result, of_a_state
+from tasks.pages import ReadPage, chunks, items
 from tasks.publish import artifact_key
 
 LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run
@@ -130,8 +133,8 @@ class Sightings:
                 del self._waiting[id_]
             elif now - since >= self._grace:
                 silent[id_] = run
-        for id_s in [[*silent][start : start + PAGE] for start in range(0, len(silent), PAGE)]:
-            artifacts = await artifacts_of(client, id_s)
+        for id_s in chunks([*silent]):
+            artifacts = await artifacts_of(client, [*id_s])
             for id_ in id_s:
                 self._settle(silent[id_], results_in(artifacts[id_]), now)
                 del self._waiting[id_]
@@ -170,51 +173,36 @@ async def _newest_of_each_loop(
     client: PrefectClient, since: datetime
 ) -> AsyncIterator[tuple[str, datetime, LoopResult]]:
     """Each loop with its newest report, and when that was written; the newest first."""
-    offset, seen = 0, set()
-    while True:
-        page = await client.read_latest_artifacts(
-            artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(like_=artifact_key("%"))),
-            sort=ArtifactCollectionSort.UPDATED_DESC,
-            limit=PAGE,
-            offset=offset,
-        )
-        for one in page:
-            written = _plain(one.updated or OLDEST)
-            if written < since:
-                return
-            result = extracted(one.data)
-            if result is not None and one.key == artifact_key(result.loop) and one.key not in seen:
-                seen.add(one.key)
-                yield result.loop, written, result
-        if len(page) < PAGE:
+    seen = set()
+    ours = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(like_=artifact_key("%")))
+    read = partial(client.read_latest_artifacts, artifact_filter=ours, sort=ArtifactCollectionSort.UPDATED_DESC)
+    async for one in items(read):
+        written = _plain(one.updated or OLDEST)
+        if written < since:
             return
-        offset += PAGE
+        result = extracted(one.data)
+        if result is not None and one.key == artifact_key(result.loop) and one.key not in seen:
+            seen.add(one.key)
+            yield result.loop, written, result
 
 
 async def _newest_end(client: PrefectClient) -> datetime | None:
     """When the newest run ended, by the clock of the server."""
-    runs = await _read_runs(client, OLDEST, 0, 1)
+    runs = await _read_runs(client, OLDEST)(limit=1, offset=0)
     return _plain(runs[0].end_time) if runs and runs[0].end_time else None
 
 
 async def _ended_runs(client: PrefectClient, since: datetime) -> AsyncIterator[FlowRun]:
     """The runs of our checks that have ended since; one may come twice."""
-    offset = 0
-    while True:
-        runs = await _read_runs(client, since, offset, PAGE)
-        for run in runs:
-            if run.state is not None and run.state.is_final():
-                yield run
-        if len(runs) < PAGE:
-            return
-        offset += PAGE
+    async for run in items(_read_runs(client, since)):
+        if run.state is not None and run.state.is_final():
+            yield run
 
 
-async def _read_runs(client: PrefectClient, since: datetime, offset: int, limit: int) -> list[FlowRun]:
-    return await client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=FLOWS)),
+def _read_runs(client: PrefectClient, since: datetime) -> ReadPage[FlowRun]:
+    return partial(
+        client.read_flow_runs,
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[entry.name for entry in CHECK_FLOWS])),
         flow_run_filter=FlowRunFilter(end_time=FlowRunFilterEndTime(after_=since)),
         sort=FlowRunSort.END_TIME_DESC,
-        limit=limit,
-        offset=offset,
     )

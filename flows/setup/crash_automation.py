@@ -10,9 +10,10 @@ from prefect.client.schemas.objects import StateType
 
 from flows.prefect_api.connection import at
 from flows.prefect_api.probe import impatient_client
+from flows.registry import CHECK_FLOWS, VANTAGE
 
 NAME = "mail-loop: crash runs whose heartbeat stopped"
-FLOWS = ["fleet-check", "inbound-check", "loop-matrix", "loop-vantage", "mail-loop-check"]
+_FLOWS = sorted(entry.name for entry in (*CHECK_FLOWS, VANTAGE))
 SILENCE = timedelta(minutes=10)  # three of Prefect's heartbeats and more, and longer than a server takes to restart
 
 
@@ -27,7 +28,7 @@ def crash_silent_runs(silence: timedelta = SILENCE) -> AutomationCore:
         trigger=EventTrigger(
             posture=Posture.Proactive,
             match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
-            match_related=ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": FLOWS}),
+            match_related=ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": _FLOWS}),
             after={"prefect.flow-run.heartbeat"},
             expect={"prefect.flow-run.*"},
             for_each={"prefect.resource.id"},

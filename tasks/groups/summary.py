@@ -20,11 +20,11 @@ from tasks.finish import record_reported
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
+from tasks.pages import PAGE_SIZE, chunks
 from tasks.publish import announce
 from tasks.tracing.export import traced
 
 SECONDS = 20.0
-PAGE = 200  # what a server gives at the most at a time
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ class Brief:
             async with asyncio.timeout(SECONDS), get_client() as client:
                 names = [RULES, *(STATE.format(loop=loop) for loop in loops)]
                 found: dict[str, Any] = {}
-                for start in range(0, len(names), PAGE):
-                    where = {"variables": {"name": {"any_": names[start : start + PAGE]}}, "limit": PAGE}
+                for some in chunks(names):
+                    where = {"variables": {"name": {"any_": some}}, "limit": PAGE_SIZE}
                     response = await client.request("POST", "/variables/filter", json=where)
                     found |= {one["name"]: one["value"] for one in response.json()}
                 self._rules = [Rule.model_validate(one) for one in found.pop(RULES, {"rules": {}})["rules"].values()]

@@ -23,7 +23,7 @@ from prefect.settings import PREFECT_HOME, temporary_settings
 
 from flows.alerts import apply as applying
 from flows.alerts.automations import PREFIX
-from flows.alerts.loops import intervals, known_loops
+from flows.alerts.loops import deployed, intervals, parameters_of
 from flows.cli.serve import WORKER, serve
 from flows.prefect_api.connection import at
 from flows.prefect_api.events import events
@@ -359,7 +359,7 @@ async def test_a_loop_that_is_only_within_a_fleet_or_a_matrix_is_known(ground: G
             number = await client.create_flow_from_name(flow)
             for one in deployments:
                 await client.create_deployment(number, name=f"known-{one['name']}", parameters=one)
-        known = await known_loops(client)
+        known = parameters_of(await deployed(client))
     assert {"in-a-fleet", "in-a-file", "all-a-b"} <= known.keys()
     assert not {"x", "sites", "files", "all"} & known.keys()
     assert hosts_of(known["in-a-fleet"]) == {"relay.example.org", "imap.example.net", "b.test", "d.test", "example.net"}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.deploy.plan import FLEET, INBOUND, VANTAGE, Plan, plans
+from flows.deploy.plan import Plan, plans
+from flows.registry import FLEET, INBOUND, LOOP, VANTAGE
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import planned
 from tasks.mail.config.spread import SINCE, shard
@@ -73,10 +74,10 @@ def test_more_shards_than_loops_are_not_made() -> None:
 def test_a_loop_from_several_places_is_one_deployment_each_and_one_that_compares_them() -> None:
     found = made({"office": {"vantage": ["berlin", "dublin"]}, "branch": {"vantage": ["berlin"]}, "plain": {}})
     assert [(plan.flow, plan.name, plan.place) for plan in found] == [
-        ("mail-loop-check", "office-from-berlin", "berlin"),
-        ("mail-loop-check", "office-from-dublin", "dublin"),
-        ("mail-loop-check", "branch-from-berlin", "berlin"),
-        ("mail-loop-check", "plain", None),
+        (LOOP, "office-from-berlin", "berlin"),
+        (LOOP, "office-from-dublin", "dublin"),
+        (LOOP, "branch-from-berlin", "berlin"),
+        (LOOP, "plain", None),
         (VANTAGE, "main", None),
     ]
     assert found[0].parameters["name"] == "office-from-berlin"

@@ -13,7 +13,8 @@ from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 
-from flows.alerts.loops import FLEET, SINGLE, deployed_as, parameters_of, schedules_of
+from flows.alerts.loops import deployed_as, parameters_of, schedules_of
+from flows.registry import FLEET, INBOUND, LOOP
 from tasks.alerts.silence import ALLOWED
 from tasks.schedules import Schedule, active, due_after, in_words, interval, longest, silence
 
@@ -104,13 +105,13 @@ def test_a_schedule_that_is_switched_off_and_a_deployment_that_is_paused_count_a
 
 
 def test_a_schedule_with_parameters_of_its_own_starts_the_checks_of_another_loop() -> None:
-    found = deployed_as(SINGLE[0], deployment(schedule(), schedule("0 6 * * *", name="nightly"), name="office"))
+    found = deployed_as(LOOP, deployment(schedule(), schedule("0 6 * * *", name="nightly"), name="office"))
     assert schedules_of([found]) == {"office": [(found.id, QUARTERS)], "nightly": [(found.id, NIGHTLY)]}
     assert parameters_of([found]) == {"office": {"name": "office"}}
 
 
 def test_an_inbound_check_without_a_name_is_called_inbound() -> None:
-    assert schedules_of([deployed_as(SINGLE[1], deployment(schedule()))]).keys() == {"inbound"}
+    assert schedules_of([deployed_as(INBOUND, deployment(schedule()))]).keys() == {"inbound"}
 
 
 def test_a_loop_is_started_by_the_schedules_of_all_deployments_that_check_it() -> None:
@@ -118,8 +119,8 @@ def test_a_loop_is_started_by_the_schedules_of_all_deployments_that_check_it() -
     imap = {"host": "imap.example.net", "username": "u", "password_secret": "s"}
     loops = {name: {"smtp": smtp, "imap": imap} for name in ("office", "garage")}
     fleet = deployed_as(FLEET, deployment(schedule("0 6 * * *"), name="sites", loops=loops))
-    single = deployed_as(SINGLE[0], deployment(schedule(), name="office"))
-    idle = deployed_as(SINGLE[0], deployment(name="by-hand"))
+    single = deployed_as(LOOP, deployment(schedule(), name="office"))
+    idle = deployed_as(LOOP, deployment(name="by-hand"))
     found = schedules_of([single, fleet, idle])
     assert found == {"office": [(single.id, QUARTERS), (fleet.id, NIGHTLY)], "garage": [(fleet.id, NIGHTLY)]}
     assert [one.complete for one in (single, fleet, idle)] == [True, True, True]

@@ -1,0 +1,50 @@
+"""The one list of our flows. Reading it loads none of them, nor Prefect: `FlowEntry.load` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+
+class Kind(Enum):
+    """What a run of a flow does."""
+
+    CHECK = auto()  # checks one loop, or the receiving half of one
+    GROUP = auto()  # checks many loops
+    REPORT = auto()  # checks nothing: says what others have found
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEntry:
+    """A flow. `report_prefix` stands before the name of the run, or of its deployment, in the key of its report."""
+
+    name: str
+    entrypoint: str
+    kind: Kind
+    report_prefix: str = ""
+
+    def report_name(self, name: str) -> str:
+        """What its report is called beside those of loops, which have the names of the loops."""
+        return f"{self.report_prefix}-{name}" if self.report_prefix else name
+
+    def load(self) -> Flow[..., Any]:
+        """The flow itself."""
+        path, _, function = self.entrypoint.partition(":")
+        flow: Flow[..., Any] = getattr(import_module(path.removesuffix(".py").replace("/", ".")), function)
+        return flow
+
+
+LOOP = FlowEntry("mail-loop-check", "flows/mail_loop.py:mail_loop_check", Kind.CHECK)
+INBOUND = FlowEntry("inbound-check", "flows/inbound.py:inbound_check", Kind.CHECK)
+FLEET = FlowEntry("fleet-check", "flows/fleet.py:fleet_check", Kind.GROUP, "fleet")
+MATRIX = FlowEntry("loop-matrix", "flows/loop_matrix.py:loop_matrix", Kind.GROUP, "matrix")
+VANTAGE = FlowEntry("loop-vantage", "flows/loop_vantage.py:loop_vantage", Kind.REPORT, "vantage")
+HISTORY = FlowEntry("loop-history", "flows/history.py:loop_history", Kind.REPORT, "history")
+
+FLOWS = {entry.name: entry for entry in (LOOP, INBOUND, FLEET, MATRIX, VANTAGE, HISTORY)}
+CHECK_FLOWS = [entry for entry in FLOWS.values() if entry.kind is not Kind.REPORT]

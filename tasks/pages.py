@@ -1,0 +1,39 @@
+"""Answers of Prefect's API that come in pages, and questions about many things at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+PAGE_SIZE = 200  # what a server gives at the most at a time, unless it is configured otherwise
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class ReadPage(Protocol[T_co]):
+    """A method of Prefect's client, but for which page it reads."""
+
+    def __call__(self, *, limit: int, offset: int) -> Awaitable[Sequence[T_co]]: ...
+
+
+async def pages(read: ReadPage[T]) -> AsyncIterator[Sequence[T]]:
+    """All pages, up to the first one that is not full."""
+    offset, page = 0, await read(limit=PAGE_SIZE, offset=0)
+    yield page
+    while len(page) == PAGE_SIZE:
+        offset += PAGE_SIZE
+        page = await read(limit=PAGE_SIZE, offset=offset)
+        yield page
+
+
+async def items(read: ReadPage[T]) -> AsyncIterator[T]:
+    """What is on them, one after the other; where something is added meanwhile, another may come twice."""
+    async for page in pages(read):
+        for one in page:
+            yield one
+
+
+def chunks(things: Sequence[T], size: int = PAGE_SIZE) -> Iterator[Sequence[T]]:
+    """So many of them at a time: as many as a question may name, or an answer may hold."""
+    return (things[start : start + size] for start in range(0, len(things), size))
