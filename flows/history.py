@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -48,10 +47,7 @@ from tasks.publish import artifact_key
 
 UNDER_WAY = timedelta(hours=1)  # a run that has not ended is not held against the coverage until it is older
 
-ELSEWHERE = (
-    "mail-loop: note: no PREFECT_API_URL is set, so this is about the private server that `mail-loop check` starts; "
-    "for the server of `mail-loop serve` or another, set it"
-)
+NO_SERVER = "the history of the checks is on the Prefect server that records them: set PREFECT_API_URL"
 
 
 @flow(name="loop-history", flow_run_name="history {since}", validate_parameters=False, persist_result=False, retries=0)
@@ -78,13 +74,11 @@ async def loop_history(
     return Completed(message=in_short(history, period), data=history)
 
 
-def history(home: Path, loop: str | None, since: str, html: Path | None, say: Callable[[str], None]) -> int:
+def history(loop: str | None, since: str, html: Path | None, say: Callable[[str], None]) -> int:
     """`mail-loop history`: as text through `say`, and as a page in the file `html`. Raises ServerError, ConfigError."""
     period = window(since, datetime.now(UTC))
-    with api(home) as private:
+    with api(NO_SERVER):
         found = in_a_thread(lambda: read(period, loop))
-    if private and not found:
-        print(ELSEWHERE, file=sys.stderr)
     for line in text.lines(found, period):
         say(line)
     if html is not None:

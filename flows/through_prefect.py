@@ -1,4 +1,4 @@
-"""Checks as Prefect flow runs, on the server that is configured or on one of our own for as long as it takes.
+"""Checks as Prefect flow runs, on the server that is configured.
 
 Where Prefect does not let a check begin, the check is done without it: a verdict on the mail waits for no other server.
 """
@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -78,18 +77,18 @@ class _Turn:
         return self._ours
 
 
-def check_all(configs: Sequence[CheckConfig], home: Path, show: Show) -> list[LoopResult]:
+def check_all(configs: Sequence[CheckConfig], show: Show) -> list[LoopResult]:
     """Run all checks concurrently; `show` gets each result as soon as it is there."""
     asked_at = time.monotonic()
     with ExitStack() as held:
         try:
-            private = held.enter_context(api(home))
+            held.enter_context(api("none is configured: set PREFECT_API_URL"))
         except ServerError as error:
             why = str(error)  # `error` is gone when this is run
             results = in_a_thread(lambda: direct.check_all(configs, lambda result: show(_unrecorded(result, why))))
             return [_unrecorded(result, why) for result in results]
-        left = BEGIN_SECONDS if private else BEGIN_SECONDS - (time.monotonic() - asked_at)
-        return in_a_thread(lambda: _check_all(configs, private, left, show))
+        left = BEGIN_SECONDS - (time.monotonic() - asked_at)
+        return in_a_thread(lambda: _check_all(configs, left, show))
 
 
 def _unrecorded(result: LoopResult, reason: str) -> LoopResult:
@@ -97,7 +96,7 @@ def _unrecorded(result: LoopResult, reason: str) -> LoopResult:
     return result.model_copy(update={"notes": (*result.notes, note)})
 
 
-async def _check_all(configs: Sequence[CheckConfig], private: bool, seconds: float, show: Show) -> list[LoopResult]:
+async def _check_all(configs: Sequence[CheckConfig], seconds: float, show: Show) -> list[LoopResult]:
     gates = Gates(AT_ONCE, PATIENCE, min(MOST_RUNS, room_for(len(configs))))
     silent = ""  # why Prefect is asked no more: each further check would wait for it as long again
 
@@ -121,10 +120,7 @@ async def _check_all(configs: Sequence[CheckConfig], private: bool, seconds: flo
             return _unrecorded(await direct.check(config, lambda result: show(_unrecorded(result, reason))), reason)
 
     async with together(len(configs)):
-        results = await asyncio.gather(*(one(config) for config in configs))
-    if private:
-        await records_written(results)
-    return results
+        return await asyncio.gather(*(one(config) for config in configs))
 
 
 async def check(config: CheckConfig, show: Show = lambda result: None, seconds: float = BEGIN_SECONDS) -> LoopResult:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefect.settings import get_current_settings
-
 from flows.alerts.apply import Say, apply, show
 from flows.cli.argument_types import PLAYED
 from flows.prefect_api.connection import api, in_a_thread
-from flows.server.prefect import ServerError
 from tasks.alerts.rules import load_alerts
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.safe_text import one_line
@@ -18,9 +15,7 @@ from tasks.mail.model.safe_text import one_line
 def run(verb: str, file: str, situations: Sequence[str], say: Say) -> int:
     """Do what `verb` says; returns the exit code."""
     alerts = load_alerts(file) if verb == "apply" else None
-    if not get_current_settings().api.url:
-        raise ServerError("alerts live on a Prefect server that stays: set PREFECT_API_URL")
-    with api(state_home()):
+    with api("alerts live on a Prefect server that stays: set PREFECT_API_URL"):
         if alerts is not None:
             in_a_thread(lambda: apply(alerts, say))
             return 0

@@ -18,7 +18,6 @@ from tasks.mail.config.addresses import slug
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.config.plan import Planned
-from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
@@ -28,6 +27,10 @@ from tasks.mail.report.svg.timeline import Timeline
 from tasks.mail.verdict.result import misconfigured
 
 NARROW = 80  # columns of what is no terminal
+UNRECORDED = (
+    "mail-loop: note: nothing was recorded, for no Prefect server is configured: set PREFECT_API_URL "
+    "(mail-loop serve starts one), or say --direct"
+)
 
 
 def run_check(arguments: argparse.Namespace) -> int:
@@ -66,18 +69,27 @@ def run_check(arguments: argparse.Namespace) -> int:
             show(result)
         if not configs:
             return worst
-        if arguments.direct:
+        if direct := arguments.direct or not _has_prefect():
             from flows.direct import check_all
 
             results = asyncio.run(check_all(configs, show))
         else:
-            quieten_prefect()
             from flows.through_prefect import check_all as check_all_through_prefect
 
-            results = check_all_through_prefect(configs, state_home(), show)
+            results = check_all_through_prefect(configs, show)
+    if direct and not arguments.direct:
+        print(UNRECORDED, file=sys.stderr)
     if shown := blame(checks, results):
         say(f"pattern: {shown}", sys.stderr if arguments.json else sys.stdout)
     return worst
+
+
+def _has_prefect() -> bool:
+    """Whether a Prefect server is configured, by the environment or by a profile, as Prefect itself reads them."""
+    quieten_prefect()
+    from flows.prefect_api.connection import configured_url
+
+    return configured_url() is not None
 
 
 def plain_timeline(result: LoopResult, stream: TextIO, limits: Limits | None = None) -> list[str]:

@@ -59,7 +59,7 @@ def run_history(arguments: argparse.Namespace) -> int:
     quieten_prefect()
     from flows.history import history
 
-    return history(state_home(), arguments.loop, arguments.since, arguments.html, say)
+    return history(arguments.loop, arguments.since, arguments.html, say)
 
 
 def run_deploy(arguments: argparse.Namespace) -> int:
@@ -124,4 +124,5 @@ def run_stop(arguments: argparse.Namespace) -> int:
     """`mail-loop stop`."""
     from flows.cli.serve import stop
 
-    return stop(arguments.home or [state_home() / "demo", state_home() / "serve"])
+    # In the state folder itself a check of a former version may have left its server.
+    return stop(arguments.home or [state_home() / "demo", state_home() / "serve", state_home()])

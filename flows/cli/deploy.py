@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefect.settings import get_current_settings
-
 from flows.alerts.apply import begin_anew
 from flows.deploy.apply import Say, apply
 from flows.deploy.template import template
 from flows.prefect_api.connection import api, in_a_thread
 from flows.server.allow import allow_at
-from flows.server.prefect import ServerError
 from flows.setup.bootstrap import DEPLOYMENTS
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.secret_hosts import uses_of
-from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line
 
@@ -28,8 +24,6 @@ def run(
         raise ConfigError("--brief is for shards: give --shards, too")
     checks = all_planned(files)
     common = template(DEPLOYMENTS)
-    if not (url := get_current_settings().api.url):
-        raise ServerError("deployments live on a Prefect server that stays: set PREFECT_API_URL")
 
     def shown(text: str) -> None:
         say(one_line(text, None))
@@ -37,7 +31,7 @@ def run(
     async def deployed() -> None:
         await begin_anew(await apply(checks, every, fleet, common, shown, shards=shards, brief=brief, dry_run=dry_run))
 
-    with api(state_home()):
+    with api("deployments live on a Prefect server that stays: set PREFECT_API_URL") as url:
         in_a_thread(deployed)
     allow_at(url, uses_of(check.config for check in checks), shown, dry_run=dry_run)
     return 0

@@ -61,8 +61,8 @@ exit codes: 0 ok, 1 warning, 2 error, 3 misconfigured or the tool itself failed;
 of several files the worst."""
 
 CHECK = """\
-Runs the check of each file, all at the same time, as Prefect flow runs: on the server
-that is configured, else on a private one that is started for as long as it takes.
+Runs the check of each file, all at the same time, as Prefect flow runs on the server
+that is configured; where none is, without Prefect, and nothing is recorded.
 A file holds a loop (smtp and imap), one half of it, a matrix of loops (senders and
 receivers), a fleet (defaults and loops), or NyxMon's check.data; a folder stands for
 the files in it. Of several loops, the last line says which relay or mailbox their
@@ -70,7 +70,7 @@ failures point to, where they do."""
 
 HISTORY = """\
 Availability, delivery times, outages with their cause, placement: from the runs that
-Prefect holds, on the server that is configured, else on the private one."""
+Prefect holds, on the server that is configured."""
 
 EXPORTER = """\
 Metrics for Prometheus, from the runs and events that the configured Prefect server

@@ -15,9 +15,8 @@ from flows.cli.program_name import program
 from flows.server import login as logins
 from flows.server import processes
 from flows.server.login import how_to_log_in
-from flows.server.prefect import SERVER, ServerError, answers, end_unused, guarded, settings, start_server
+from flows.server.prefect import SERVER, ServerError, answers, guarded, settings, start_server
 from flows.setup.bootstrap import DEPLOYMENTS, ROOT, equip
-from tasks.mail.config.state_dir import state_home
 
 WORKER = "worker"
 # As deploy/worker says; what its environment sets stays.
@@ -73,8 +72,8 @@ def serve(home: Path, port: int) -> int:
 
 
 def stop(homes: Iterable[Path]) -> int:
-    """End what `serve` and a kept demo started, and a private server that a killed check left; nothing else."""
-    ended = [SERVER] if end_unused(state_home()) else []
+    """End what `serve` and a kept demo started there; nothing else."""
+    ended: list[str] = []
     for home in homes:
         # The worker first: it tells the server what becomes of its runs.
         ended += [name for name in (WORKER,) if processes.stop(home.absolute(), name)] + end_demo(home.absolute())

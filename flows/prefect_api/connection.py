@@ -1,4 +1,4 @@
-"""The Prefect API that a command talks to: the one that is configured, else that of a private server."""
+"""The Prefect API that a command talks to, and how it does so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
-from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -16,8 +15,8 @@ import httpx
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, get_current_settings, temporary_settings
 
 from flows.prefect_api.probe import api_error, probe
-from flows.server.login import known, login_for
-from flows.server.prefect import private_server
+from flows.server.login import login_for
+from flows.server.prefect import ServerError
 
 SLICE_SECONDS = 0.5  # after so long, at the latest, an interrupt is seen
 
@@ -25,28 +24,25 @@ T = TypeVar("T")
 
 
 @contextmanager
-def api(home: Path) -> Iterator[bool]:
-    """The configured API, else a private one; yields whether it is private.
+def api(where_none: str) -> Iterator[str]:
+    """The configured API, once it has answered; yields its URL. Raises ServerError, with `where_none` if there is none.
 
-    Raises ServerError, also for what a request within has failed of and nobody has dealt with.
+    Also for what a request within has failed of and nobody has dealt with.
     """
-    with _configured_or_private(home) as private:
+    if not (url := configured_url()):
+        raise ServerError(where_none)
+    with own_login():
+        if wrong := asyncio.run(probe()):
+            raise wrong
         try:
-            yield private
+            yield url
         except httpx.HTTPError as error:
             raise api_error(error) from None
 
 
-@contextmanager
-def _configured_or_private(home: Path) -> Iterator[bool]:
-    if get_current_settings().api.url:
-        with own_login():
-            if error := asyncio.run(probe()):
-                raise error
-            yield False
-        return
-    with private_server(home) as url, at(url, known(home)):
-        yield True
+def configured_url() -> str | None:
+    """The URL of the API that the environment or the active profile of Prefect names; None where neither does."""
+    return get_current_settings().api.url or None
 
 
 def at(url: str, login: str | None) -> AbstractContextManager[object]:

@@ -1,23 +1,19 @@
-"""A Prefect server of our own: started, waited for, shared by those who need it at the same time, and ended."""
+"""A Prefect server of our own: how it is started and waited for, and whom it lets in."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO
 
 from flows.server import login as logins
 from flows.server import processes
 from flows.server.processes import Background
-from tasks.mail.config.state_dir import make_private, open_state_file, unwritable
+from tasks.mail.config.state_dir import make_private
 from tasks.mail.model.errors import MailLoopError
 
 SERVER = "server"
@@ -105,53 +101,3 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except (OSError, HTTPException):  # the latter where something else listens there
         return False
-
-
-@contextmanager
-def private_server(home: Path) -> Iterator[str]:
-    """The API of a server in `home`, started if it is not there, ended by the last one that uses it."""
-    try:
-        with ExitStack() as held:
-            try:
-                make_private(home)
-                url = _joined(home, held.enter_context(open(home / "users.lock", "ab", opener=open_state_file)))
-            except OSError as error:
-                raise ServerError(f"no private Prefect server: {unwritable(error)}") from None
-            yield url
-    finally:
-        with suppress(OSError):  # what was done is done, and the next one that ends looks again
-            end_unused(home)
-
-
-def _joined(home: Path, in_use: BinaryIO) -> str:
-    """The API of the server in `home`, which nobody ends as long as `in_use` is open."""
-    with processes.locked(home / "start.lock"):
-        running = processes.running(home, SERVER)
-        url = running.url if running and answers(running.url) else ""
-        if running and url and not guarded(home, running) and _alone(in_use):
-            print(
-                "the private Prefect server of a former version was left running: it is started anew", file=sys.stderr
-            )
-            url = ""
-        if not url:
-            processes.stop(home, SERVER)
-            url = start_server(home, free_port())
-        fcntl.flock(in_use, fcntl.LOCK_SH)
-    return url
-
-
-def _alone(in_use: BinaryIO) -> bool:
-    """Whether nobody else uses the server of this lock."""
-    try:
-        fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def end_unused(home: Path) -> bool:
-    """End the private server in `home`, unless a check still uses it: that one will end it. False if nothing ended."""
-    if processes.running(home, SERVER) is None:
-        return False
-    with processes.locked(home / "start.lock"), open(home / "users.lock", "ab", opener=open_state_file) as users:
-        return _alone(users) and processes.stop(home, SERVER)

@@ -7,12 +7,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from flows.server import processes
+from flows.server.prefect import SERVER, free_port, settings, start_server
 from tasks.sandbox import Sandbox
 from tests.support.first_start import FirstStart
 
@@ -47,10 +49,24 @@ async def box() -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
+@dataclass(frozen=True)
+class Served:
+    """A Prefect server in `home`, and the environment of what talks to it."""
+
+    home: Path
+    env: dict[str, str]
+
+
 @pytest.fixture
-def private_home(first_start: FirstStart, tmp_path: Path) -> Path:
-    """The home of the private server of `mail_loop`, which has been started before."""
-    return first_start(tmp_path / "state" / "mail-loop")
+def prefect_server(first_start: FirstStart, tmp_path: Path) -> Iterator[Served]:
+    """A Prefect server of the test's own."""
+    home = first_start(tmp_path / "server")
+    port = free_port()
+    try:
+        start_server(home, port)
+        yield Served(home, settings(home, port))
+    finally:
+        processes.stop(home, SERVER)
 
 
 @pytest.fixture

@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tasks.sandbox import Sandbox, Script
-from tests.cli.conftest import Command, written
+from tests.cli.conftest import Command, Served, written
 from tests.support.raw.relays import USERS, matrix, receiver, sender
 from tests.support.raw.relays import backup as backup
 from tests.support.raw.relays import main as main
@@ -90,13 +88,13 @@ async def test_where_all_is_well_or_one_loop_speaks_for_itself_no_pattern_is_tol
     assert all(text.startswith("  ") for text in picture)
 
 
-@pytest.mark.usefixtures("private_home")
 async def test_through_prefect_the_loops_of_a_matrix_are_runs_of_their_own(
-    main: Sandbox, backup: Sandbox, mail_loop: Command, tmp_path: Path
+    main: Sandbox, backup: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:
     main.play(Script(auth=["535 5.7.8 No"] * 2))
     data = matrix(main, backup)
-    ended = await mail_loop("check", written(tmp_path, "office", data), **SECRETS, warnings="ignore")
+    env = SECRETS | prefect_server.env | {"warnings": "ignore"}
+    ended = await mail_loop("check", written(tmp_path, "office", data), **env)
     assert ended.code == 2
     assert ended.out.splitlines()[-1].startswith(
         "pattern: main itself fails in all 2 of its loops (at auth: 535 5.7.8 "

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from flows.server import processes
+from flows.server.prefect import free_port
 from tasks.sandbox import Sandbox, Script
-from tests.cli.conftest import PASSWORD, Command, config, written
+from tests.cli.conftest import PASSWORD, Command, Served, config, written
+
+EVENTS = "SELECT event FROM events WHERE event LIKE 'mail-loop.%'"
 
 
 async def test_a_delivered_message_is_a_line_and_its_timeline_and_exit_code_0(
@@ -146,23 +149,24 @@ async def test_an_inbound_check_deletes_what_its_own_loop_sent_and_then_finds_no
     assert (ended.code, ended.results[0]["error_type"]) == (2, "no_recent_message")
 
 
-async def test_through_a_private_prefect_server_two_commands_share_it_and_leave_their_records(
-    box: Sandbox, mail_loop: Command, private_home: Path, tmp_path: Path
+async def test_through_a_prefect_server_two_commands_share_it_and_leave_their_records(
+    box: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:
-    """Without a configured server the command brings its own, ends it, and the run is in its database."""
+    """Each check is a run in its database."""
 
     box.play(Script(rcpt=["450 4.2.0 Greylisted, please try again"]))
     files = [written(tmp_path, name, config(box)) for name in ("one", "two", "three")]
+    env = prefect_server.env | {"warnings": "ignore"}
     first, second = await asyncio.gather(
-        mail_loop("check", "--json", files[0], files[1]), mail_loop("check", "--json", files[2])
+        mail_loop("check", "--json", files[0], files[1], **env), mail_loop("check", "--json", files[2], **env)
     )
     assert (first.code, second.code) == (0, 0), first.err + second.err
+    assert (first.err, second.err) == ("", "")
     results = first.results + second.results
     assert {r["outcome"] for r in results} == {"delivered"}
     assert sorted(str(r["attempts"]) for r in results) == ["1", "1", "2"]
 
-    assert not (private_home / "server.json").exists()
-    with closing(sqlite3.connect(private_home / "prefect.db")) as database:
+    with closing(sqlite3.connect(prefect_server.home / "prefect.db")) as database:
 
         def rows(query: str) -> list[tuple[str, ...]]:
             return sorted(database.execute(query).fetchall())
@@ -171,9 +175,47 @@ async def test_through_a_private_prefect_server_two_commands_share_it_and_leave_
         runs = sorted((f"{name} {token}", "Delivered") for name, token in tokens.items())
         assert rows("SELECT name, state_name FROM flow_run") == runs
         expected = sorted((f"{leg} {n} {t}", "Completed") for n, t in tokens.items() for leg in ("search", "send"))
-        assert rows("SELECT name, state_name FROM task_run") == expected
+        events = [("mail-loop.checked",)] * 3
+        async with asyncio.timeout(30):  # the server writes down some seconds later what it learns of by events
+            while rows("SELECT name, state_name FROM task_run") != expected or len(rows(EVENTS)) < len(events):
+                await asyncio.sleep(0.2)
         assert rows("SELECT key FROM artifact") == [("mail-loop-one",), ("mail-loop-three",), ("mail-loop-two",)]
-        assert rows("SELECT event FROM events WHERE event LIKE 'mail-loop.%'") == [("mail-loop.checked",)] * 3
+        assert rows(EVENTS) == events
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["text", "json"])
+async def test_where_no_prefect_server_is_configured_a_line_says_that_nothing_was_recorded(
+    box: Sandbox, mail_loop: Command, tmp_path: Path, arguments: list[str]
+) -> None:
+    """One, however many checks there are; exit code and stdout are as ever, and no server is started."""
+    files = [written(tmp_path, name, config(box)) for name in ("one", "two")]
+    ended = await mail_loop("check", *arguments, *files, PREFECT_API_URL="", warnings="ignore")
+    assert ended.code == 0, ended
+    assert ended.err == (
+        "mail-loop: note: nothing was recorded, for no Prefect server is configured: set PREFECT_API_URL "
+        "(mail-loop serve starts one), or say --direct\n"
+    )
+    assert box.commands.count("DATA") == 2
+    if arguments:
+        assert {(r["outcome"], r["flow_run_id"]) for r in ended.results} == {("delivered", None)}
+        assert [r["notes"] for r in ended.results] == [[], []]
+    else:
+        assert ended.out.count(": ok (delivered): ") == 2
+    assert not (tmp_path / "state" / "mail-loop" / "server.log").exists()
+
+
+async def test_a_profile_of_prefect_that_names_a_server_counts_as_one(
+    box: Sandbox, mail_loop: Command, tmp_path: Path
+) -> None:
+    """What it says of that server is in the result: nothing listens there."""
+    (tmp_path / ".prefect").mkdir()
+    url = f"http://127.0.0.1:{free_port()}/api"
+    profile = f'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "{url}"\nPREFECT_CLIENT_MAX_RETRIES = "0"\n'
+    (tmp_path / ".prefect" / "profiles.toml").write_text(profile, encoding="utf-8")
+    ended = await mail_loop("check", "--json", written(tmp_path, "office", config(box)), warnings="ignore")
+    assert (ended.code, ended.err) == (0, "")
+    (note,) = ended.results[0]["notes"]  # type: ignore[misc]
+    assert note.startswith(f"Checked without Prefect, so nothing was recorded: the Prefect server at {url} does not ")
 
 
 async def test_no_copy_of_the_message_stays_and_no_other_message_goes(
@@ -189,38 +231,39 @@ async def test_no_copy_of_the_message_stays_and_no_other_message_goes(
     assert not any(message.flags for message in left)
 
 
-async def test_a_terminated_check_ends_at_once_with_3_and_leaves_no_server(
-    box: Sandbox, mail_loop: Command, tmp_path: Path
+async def test_a_terminated_check_ends_at_once_with_3(
+    box: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:
-    """SIGTERM from systemd, cron or timeout(1): while the private server starts, and while the check waits."""
-    box.play(Script(deliver_to=None))
+    """SIGTERM from systemd, cron or timeout(1), while the check waits: with and without a Prefect server."""
     file = written(tmp_path, "office", config(box, limits__max_wait=600.0))
-    home = tmp_path / "state" / "mail-loop"
-    for reached in (lambda: (home / "server.json").exists(), lambda: "DATA" in box.commands):
+    for env in ({}, prefect_server.env):
+        box.play(Script(deliver_to=None))
+        sent = box.commands.count("DATA")
         async with asyncio.timeout(100):
             # Prefect leaves sockets to the garbage collector; where it is cut off, Python would tell. And on a busy
             # machine it tells of events that it could not send.
             quiet = {"warnings": "ignore", "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL"}
-            ended = await mail_loop("check", file, until=reached, **quiet)
+            reached = lambda sent=sent: box.commands.count("DATA") > sent  # noqa: E731
+            ended = await mail_loop("check", file, until=reached, **quiet, **env)
         assert ended.code == 3
         assert ended.err == "mail-loop: interrupted\n"
-        assert not (home / "server.json").exists()
 
 
 async def test_a_verdict_survives_the_death_of_the_prefect_server(
-    box: Sandbox, mail_loop: Command, private_home: Path, tmp_path: Path
+    box: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:
     """What was found counts, and is no error of the mail: the server is killed while the message is on its way."""
     box.play(Script(delay=4.0))
 
     def kill_the_server_once_the_message_is_sent() -> bool:
-        if "DATA" in box.commands and (server := processes.running(private_home, "server")) is not None:
+        if "DATA" in box.commands and (server := processes.running(prefect_server.home, "server")) is not None:
             os.killpg(server.pid, signal.SIGKILL)
             return True
         return False
 
     file = written(tmp_path, "office", config(box, limits__max_wait=60.0))
-    ended = await mail_loop("check", "--json", file, then=kill_the_server_once_the_message_is_sent)
+    killed = kill_the_server_once_the_message_is_sent
+    ended = await mail_loop("check", "--json", file, then=killed, **prefect_server.env)
     assert ended.code == 0, ended.err
     assert ended.results[0]["outcome"] == "delivered"
 

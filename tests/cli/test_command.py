@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from flows.server import processes
-from tasks.sandbox import Sandbox, Script
-from tests.cli.conftest import ROOT, Command, Ended, config, written
+from tasks.sandbox import Sandbox
+from tests.cli.conftest import ROOT, Command, config, written
 
 
 async def test_help_teaches_a_configuration_and_the_exit_codes(mail_loop: Command) -> None:
@@ -142,21 +142,14 @@ async def test_stop_ends_nothing_where_nothing_of_ours_runs(mail_loop: Command) 
     assert (ended.code, ended.out) == (0, "nothing of ours was running\n")
 
 
-async def test_stop_ends_the_private_server_of_a_killed_check_but_none_in_use(
-    box: Sandbox, mail_loop: Command, private_home: Path, tmp_path: Path
+async def test_stop_ends_the_server_that_a_killed_check_of_a_former_version_left(
+    mail_loop: Command, tmp_path: Path
 ) -> None:
-    """A check that was killed outright cannot end its server; one that still runs keeps its own."""
-    box.play(Script(deliver_to=None))
-    file = written(tmp_path, "office", config(box, limits__max_wait=600.0))
-    stopped: list[asyncio.Task[Ended]] = []
-
-    def stop_and_see() -> bool:
-        if "DATA" in box.commands and not stopped:
-            stopped.append(asyncio.ensure_future(mail_loop("stop")))
-        return bool(stopped) and stopped[0].done()
-
-    await mail_loop("check", file, until=stop_and_see, number=signal.SIGKILL)
-    assert stopped[0].result().out == "nothing of ours was running\n"
-    assert processes.running(private_home, "server") is not None
-    assert (await mail_loop("stop")).out == "ended: server\n"
-    assert processes.running(private_home, "server") is None
+    """It is in the state folder itself."""
+    home = tmp_path / "state" / "mail-loop"
+    left = processes.start(home, "server", [sys.executable, "-c", "import time; time.sleep(600)"], os.environ)
+    try:
+        assert (await mail_loop("stop")).out == "ended: server\n"
+        assert not left.alive
+    finally:
+        processes.stop(home, "server")

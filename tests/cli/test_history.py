@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import processes
 from flows.server.prefect import free_port
 from tasks.sandbox import Sandbox
-from tests.cli.conftest import Command, config, written
+from tests.cli.conftest import Command, Served, config, written
 
 
 @pytest.mark.parametrize(
@@ -41,17 +40,26 @@ async def test_a_server_that_does_not_answer_is_exit_code_3_with_one_sentence(ma
     )
 
 
-async def test_checks_on_the_private_server_are_its_history_and_no_server_is_left(
-    box: Sandbox, mail_loop: Command, private_home: Path, tmp_path: Path
+async def test_where_no_server_is_configured_one_is_asked_for(mail_loop: Command) -> None:
+    ended = await mail_loop("history", warnings="ignore")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err == (
+        "mail-loop: the history of the checks is on the Prefect server that records them: set PREFECT_API_URL\n"
+    )
+
+
+async def test_checks_on_a_server_are_its_history(
+    box: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:
     """A loop that gets through and one that is refused: read back as text and as a page, with exit code 0."""
     good = written(tmp_path, "office", config(box))
     bad = written(tmp_path, "refused", config(box, smtp__username="nobody"))
-    assert (await mail_loop("check", good, bad, warnings="ignore")).code == 2
+    env = prefect_server.env | {"warnings": "ignore"}
+    assert (await mail_loop("check", good, bad, **env)).code == 2
     html = tmp_path / "history.html"
-    ended, unwritable, unknown = await asyncio.gather(  # so that one server serves them all
+    ended, unwritable, unknown = await asyncio.gather(
         *(
-            mail_loop("history", *arguments, warnings="ignore")
+            mail_loop("history", *arguments, **env)
             for arguments in (("--since", "1h", "--html", html), ("--html", tmp_path), ("--loop", "nobody-there"))
         )
     )
@@ -66,7 +74,5 @@ async def test_checks_on_the_private_server_are_its_history_and_no_server_is_lef
     assert page.count("<svg") == 4
     assert unwritable.code == 3
     assert unwritable.err == f"mail-loop: --html: cannot write {tmp_path} (Is a directory): check the path\n"
-    assert unknown.code == 0
+    assert (unknown.code, unknown.err) == (0, "")
     assert unknown.out.startswith("no checks, ")
-    assert "no PREFECT_API_URL is set, so this is about the private server" in unknown.err
-    assert processes.running(private_home, "server") is None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tasks.sandbox import Sandbox, Script
-from tests.cli.conftest import MOST_SECONDS, PASSWORD, ROOT, Ended, config, written
+from tests.cli.conftest import MOST_SECONDS, PASSWORD, ROOT, Ended, Served, config, written
 from tests.cli.trouble.shell import shell
 
 REDIRECTED = {
@@ -57,10 +57,9 @@ async def test_so_is_that_of_a_failure(arguments: str, redirection: str, box: Sa
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.usefixtures("private_home")
-async def test_through_prefect_too(box: Sandbox, tmp_path: Path) -> None:
+async def test_through_prefect_too(box: Sandbox, prefect_server: Served, tmp_path: Path) -> None:
     """With files opened in place of none of the streams."""
-    assert (await checked(box, tmp_path, "", "<&- >&- 2>&-")).code == 0
+    assert (await checked(box, tmp_path, "", "<&- >&- 2>&-", **prefect_server.env)).code == 0
 
 
 async def test_a_fleet_on_a_full_disk(box: Sandbox, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from flows.server import processes
 from flows.server.login import FILE, OF_CLIENT, OF_SERVER, login_for
-from flows.server.prefect import SERVER, free_port, private_server, start_server
+from flows.server.prefect import SERVER, free_port, start_server
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of
@@ -166,39 +166,11 @@ def test_one_that_cannot_be_typed_is_refused_in_a_sentence(own: Path, monkeypatc
         start_server(own, free_port())
 
 
-def test_a_private_server_has_one_too_and_a_file_that_lies_there_is_not_followed(own: Path, tmp_path: Path) -> None:
+def test_a_file_that_lies_in_the_place_of_the_login_is_not_followed(own: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").touch()
     (own / FILE).symlink_to(tmp_path / "elsewhere")
-    with private_server(own) as url:
-        login = (own / FILE).read_text(encoding="utf-8")
-        assert (version(url, None), version(url, login)) == (401, 200)
-        assert httpx.get(f"{url}/health", headers={"Host": "evil.test"}).status_code == 400
-        assert not (own / FILE).is_symlink()
+    url = start_server(own, free_port())
+    login = (own / FILE).read_text(encoding="utf-8")
+    assert (version(url, None), version(url, login)) == (401, 200)
+    assert not (own / FILE).is_symlink()
     assert (tmp_path / "elsewhere").read_text(encoding="utf-8") == ""
-
-
-def test_a_private_server_without_a_login_that_was_left_running_is_started_anew(
-    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As a check of a former version leaves it behind when it is killed."""
-    port = free_port()
-    env = {"PREFECT_HOME": str(own), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PATH": os.environ["PATH"]}
-    argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    left = processes.start(own, SERVER, argv, env, url=f"http://127.0.0.1:{port}/api")
-    until_it_answers(left)
-    assert version(left.url, None) == 200
-    with private_server(own) as url:
-        assert url != left.url
-        assert version(url, None) == 401
-        assert not left.alive
-    assert (
-        capsys.readouterr().err
-        == "the private Prefect server of a former version was left running: it is started anew\n"
-    )
-
-
-def until_it_answers(server: processes.Background) -> None:
-    from flows.server.prefect import answers
-
-    while not answers(server.url):
-        assert server.alive

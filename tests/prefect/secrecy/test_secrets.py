@@ -18,8 +18,14 @@ import httpx
 import pytest
 from prefect.blocks.system import Secret
 
+from flows.prefect_api.connection import at
+from flows.server import processes
+from flows.server.login import known
+from flows.server.prefect import SERVER, free_port, settings, start_server
+from flows.through_prefect import records_written
+from tasks.mail.model.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, columns, configured, login
-from tests.prefect.secrecy.canary_checks import Checks, Ended, places, run, started, until
+from tests.prefect.secrecy.canary_checks import DEBUG, Checks, Ended, places, run, started, until
 from tests.support import certificates
 from tests.support.canaries import IMAP, PASSWORD, SMTP, seen_in
 from tests.support.certificates import ServerTls
@@ -93,13 +99,22 @@ async def test_without_prefect(tmp_path: Path, tls: ServerTls) -> None:
 
 
 async def test_through_a_prefect_server_that_logs_at_debug_too(tmp_path: Path, tls: ServerTls) -> None:
-    """The private server of the command: it has the same environment."""
-    async with Checks(tmp_path / "files", tls) as checks:
-        await checks.add_all(RECORDED)
-        ended = await run(checks, tmp_path / "home")
+    """Both have the same environment."""
+    home, port = tmp_path / "home" / "mail-loop", free_port()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in DEBUG.items():
+                patch.setenv(name, value)
+            await asyncio.to_thread(start_server, home, port)
+        async with Checks(tmp_path / "files", tls) as checks:
+            await checks.add_all(RECORDED)
+            ended = await run(checks, tmp_path / "home", **settings(home, port))
+        with at(f"http://127.0.0.1:{port}/api", known(home)):
+            await records_written([LoopResult.model_validate(result) for result in ended.results.values()])
+    finally:
+        await asyncio.to_thread(processes.stop, home, SERVER)
     assert_as_expected(ended, RECORDED)
     assert (seen_in(ended.out), seen_in(ended.err)) == ([], [])
-    home = tmp_path / "home" / "mail-loop"
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in (home, home / "loops")] == [0o700, 0o700]
     assert places(tmp_path / "home") == []
     kept = list(columns(home / "prefect.db"))
