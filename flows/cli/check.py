@@ -4,37 +4,48 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import shutil
 import sys
-import warnings
 from pathlib import Path
 from typing import TextIO
 
-from flows.cli.describe import with_max_wait
+from flows.cli.arguments import positive
+from flows.cli.output import drawn_for, quieten_prefect, say
 from flows.cli.progress_lines import live
 from tasks.correlation.pattern import blame
 from tasks.mail.config.addresses import slug
 from tasks.mail.config.loading.files import loaded, planned
-from tasks.mail.config.loop import Limits, LoopConfig
+from tasks.mail.config.loop import CheckConfig, InboundConfig, Limits, LoopConfig
 from tasks.mail.config.plan import Planned
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.report.report import line, timeline, who_acts
-from tasks.mail.report.svg import text as plain
-from tasks.mail.report.svg.timeline import Timeline
 from tasks.mail.verdict.result import misconfigured
 
-NARROW = 80  # columns of what is no terminal
-UNRECORDED = (
+_DESCRIPTION = """\
+Runs the check of each file, all at the same time, as Prefect flow runs on the server
+that is configured; where none is, without Prefect, and nothing is recorded.
+A file holds a loop (smtp and imap), one half of it, a matrix of loops (senders and
+receivers), a fleet (defaults and loops), or NyxMon's check.data; a folder stands for
+the files in it. Of several loops, the last line says which relay or mailbox their
+failures point to, where they do."""
+_UNRECORDED = (
     "mail-loop: note: nothing was recorded, for no Prefect server is configured: set PREFECT_API_URL "
     "(mail-loop serve starts one), or say --direct"
 )
 
 
-def run_check(arguments: argparse.Namespace) -> int:
-    """The command; returns the exit code of the worst check."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Files, and how their checks are run."""
+    parser.description, parser.formatter_class = _DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
+    parser.add_argument("--json", action="store_true", help="one JSON object per check on stdout, all else on stderr")
+    parser.add_argument("--max-wait", type=positive, metavar="S", help="seconds to wait, instead of limits.max_wait")
+    parser.add_argument("--direct", action="store_true", help="without Prefect: no server, no record of the run")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit code of the worst check."""
     worst, out = 0, sys.stdout  # as it is: while lines move, another one stands in its place
     checks: list[Planned] = []
     wrong: list[LoopResult] = []
@@ -44,7 +55,7 @@ def run_check(arguments: argparse.Namespace) -> int:
             wrong.append(misconfigured(name, str(found), cause=found.cause))
         else:
             checks += planned(found)
-    configs = [with_max_wait(check.config, arguments.max_wait) for check in checks]
+    configs = [_with_max_wait(check.config, arguments.max_wait) for check in checks]
     limits = {config.name: config.limits if isinstance(config, LoopConfig) else None for config in configs}
 
     with live({name: one.max_wait if one else None for name, one in limits.items()}) as over:
@@ -78,7 +89,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
             results = check_all_through_prefect(configs, show)
     if direct and not arguments.direct:
-        print(UNRECORDED, file=sys.stderr)
+        print(_UNRECORDED, file=sys.stderr)
     if shown := blame(checks, results):
         say(f"pattern: {shown}", sys.stderr if arguments.json else sys.stdout)
     return worst
@@ -92,29 +103,18 @@ def _has_prefect() -> bool:
     return configured_url() is not None
 
 
+def _with_max_wait(config: CheckConfig, seconds: float | None) -> CheckConfig:
+    """The loop with another limit; a message that comes after it is lost, so none can be late beyond it."""
+    if seconds is None:
+        return config
+    if isinstance(config, InboundConfig):
+        print(f"{config.name}: note: --max-wait does not apply to an inbound check", file=sys.stderr)
+        return config
+    warn_after = config.limits.warn_after
+    limits = {"max_wait": seconds, "warn_after": min(warn_after, seconds) if warn_after is not None else None}
+    return config.model_copy(update={"limits": config.limits.model_copy(update=limits)})
+
+
 def plain_timeline(result: LoopResult, stream: TextIO, limits: Limits | None = None) -> list[str]:
-    """The timeline as text: in colour on a terminal, in ASCII where the stream can carry no more; without its title."""
+    """The timeline as text, without its title."""
     return drawn_for(stream, timeline(result, limits))[1:]
-
-
-def drawn_for(stream: TextIO, picture: Timeline) -> list[str]:
-    """The lines of a timeline; none where there is nothing to be drawn."""
-    if not picture.bars:
-        return []
-    terminal = stream.isatty()
-    width = shutil.get_terminal_size().columns - 2 if terminal else NARROW
-    ascii_only = (stream.encoding or "").lower().replace("-", "") != "utf8"
-    return plain.text(picture, width, colour=terminal and "NO_COLOR" not in os.environ, ascii_only=ascii_only)
-
-
-def say(text: str, file: TextIO | None = None) -> None:
-    """Print a line, at once."""
-    print(text, file=file, flush=True)
-
-
-def quieten_prefect() -> None:
-    """Keep the log of the runs off the terminal, where Prefect has it too; set before its import, which reads it."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")  # whole events that could not be sent
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")  # no command of ours needs it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shlex
@@ -14,26 +15,32 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows.cli.check import drawn_for, say
-from flows.cli.program_name import program
+from flows.cli.output import drawn_for, program, say
+from flows.cli.progress_lines import LEGS
 from flows.server.login import FILE, how_to_log_in
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.server.prefect import settings as server_settings
 from flows.server.processes import stop
 from flows.server.sandbox import PASSWORD, SANDBOX, address, login, start_sandbox
 from tasks.mail.config.loop import loop_config
+from tasks.mail.config.state_dir import state_home
 from tasks.mail.model import progress
 from tasks.mail.model.progress import Progress
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import attempts, line, timeline
 
-LOOP = "demo.json"
-LEGS = {"smtp": "sending", "imap": "looking for it"}
+_LOOP = "demo.json"
 
 
-def demo(home: Path, *, keep: bool = False) -> int:
-    """Run one check and say what it found; returns its exit code. With `keep` both servers stay up."""
-    home = home.absolute()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What stays, and where."""
+    parser.add_argument("--keep", action="store_true", help="leave the Prefect server and the mail system running")
+    parser.add_argument("--home", type=Path, default=state_home() / "demo", help="folder for its state (%(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one check and say what it found; returns its exit code."""
+    home, keep = arguments.home.absolute(), arguments.keep
     console = Console(highlight=False, emoji=False)
     end_demo(home)
     (home / FILE).unlink(missing_ok=True)  # of a demo that is over: this one tells its own
@@ -45,7 +52,7 @@ def demo(home: Path, *, keep: bool = False) -> int:
             url = start_server(home, free_port())
         console.print(f"Prefect server: {url}")
         if keep:
-            _write(home / LOOP, box)
+            _write(home / _LOOP, box)
         result = _check(home, url, box, console)
         console.print(line(result), style="bold", markup=False, soft_wrap=True)
         for text in [*attempts(result), *result.notes]:
@@ -61,7 +68,7 @@ def demo(home: Path, *, keep: bool = False) -> int:
 
 def end_demo(home: Path) -> list[str]:
     """End what a demo left running; returns the names of what was."""
-    (home / LOOP).unlink(missing_ok=True)  # the password in it opens nothing any more
+    (home / _LOOP).unlink(missing_ok=True)  # the password in it opens nothing any more
     return [name for name in (SERVER, SANDBOX) if stop(home, name)]
 
 
@@ -78,7 +85,7 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
 
     loop = loop_config(_loop(box, login(box)))
 
-    async def run() -> LoopResult:
+    async def check_and_wait() -> LoopResult:
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             progress.listener.set(_Live(console, bar))
@@ -86,7 +93,7 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
         await records_written([result])
         return result
 
-    return asyncio.run(run())
+    return asyncio.run(check_and_wait())
 
 
 def _loop(box: dict[str, object], server: dict[str, object]) -> dict[str, object]:
@@ -132,7 +139,7 @@ class _Live:
 def _how_to_see(home: Path, url: str, result: LoopResult, keep: bool) -> str:
     ui = f"{url.removesuffix('/api')}/v2/runs/flow-run/{result.flow_run_id}"
     if keep:
-        again = f"export PREFECT_API_URL={url}; {program()} check {shlex.quote(str(home / LOOP))}"
+        again = f"export PREFECT_API_URL={url}; {program()} check {shlex.quote(str(home / _LOOP))}"
         end = f"make stop (or {program()} stop --home {shlex.quote(str(home))})"
         login = "\n".join(how_to_log_in(home, url, tell=True))
         return f"See the run in the Prefect UI: {ui}\n{login}\nCheck it again: {again}\nEnd both with: {end}"

@@ -1,37 +1,66 @@
-"""`mail-loop deploy`, against the Prefect server that is configured."""
+"""`mail-loop deploy`: deployments of the checks of files, on the Prefect server that is configured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
 
-from flows.alerts.apply import begin_anew
-from flows.deploy.apply import Say, apply
-from flows.deploy.template import template
-from flows.prefect_api.connection import api, in_a_thread
-from flows.server.allow import allow_at
-from flows.setup.bootstrap import DEPLOYMENTS
+from flows.cli.arguments import how_many, loop
+from flows.cli.output import quieten_prefect, say
+from tasks.mail.config.addresses import quoted
+from tasks.mail.config.fleet import SHORTEST
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.secret_hosts import uses_of
 from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.intervals import span
 from tasks.mail.model.safe_text import one_line
 
 
-def run(
-    files: Sequence[str], every: str, fleet: str, say: Say, *, shards: int | None, brief: bool, dry_run: bool
-) -> int:
-    """Deploy the checks of the files; returns the exit code. Raises ConfigError, ServerError."""
-    if brief and not shards:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Files, and how their checks are deployed."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="files of checks, or folders of them: all of the fleet"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    parser.add_argument("--every", type=interval, default="15m", help="for loops that do not say (%(default)s)")
+    parser.add_argument("--fleet", type=loop, default="main", metavar="NAME", help="whose deployments (%(default)s)")
+    parser.add_argument(
+        "--shards", type=how_many, metavar="N", help="many loops in one run: N deployments for each interval"
+    )
+    parser.add_argument(
+        "--brief", action="store_true", help="of shards: task runs and reports for what is not ok alone"
+    )
+
+
+def interval(text: str) -> str:
+    """How often a deployment runs."""
+    if (length := span(text)) is None or length < SHORTEST:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a length of time such as 5m, 2h or 1d")
+    return text
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 if the server has what the files say, or with --dry-run could have. Raises ConfigError, ServerError."""
+    quieten_prefect()
+    from flows.alerts.apply import begin_anew
+    from flows.deploy.apply import apply
+    from flows.deploy.template import template
+    from flows.prefect_api.connection import api, in_a_thread
+    from flows.server.allow import allow_at
+    from flows.setup.bootstrap import DEPLOYMENTS
+
+    if arguments.brief and not arguments.shards:
         raise ConfigError("--brief is for shards: give --shards, too")
-    checks = all_planned(files)
+    checks = all_planned(arguments.files)
     common = template(DEPLOYMENTS)
+    shape = {"shards": arguments.shards, "brief": arguments.brief, "dry_run": arguments.dry_run}
 
     def shown(text: str) -> None:
         say(one_line(text, None))
 
     async def deployed() -> None:
-        await begin_anew(await apply(checks, every, fleet, common, shown, shards=shards, brief=brief, dry_run=dry_run))
+        await begin_anew(await apply(checks, arguments.every, arguments.fleet, common, shown, **shape))
 
     with api("deployments live on a Prefect server that stays: set PREFECT_API_URL") as url:
         in_a_thread(deployed)
-    allow_at(url, uses_of(check.config for check in checks), shown, dry_run=dry_run)
+    allow_at(url, uses_of(check.config for check in checks), shown, dry_run=arguments.dry_run)
     return 0

@@ -2,142 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
-import time
-from collections.abc import Callable, Collection, Coroutine, Iterable
-from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
+import argparse
 from pathlib import Path
-from typing import Any
 
-import httpx
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
-from prometheus_client import write_to_textfile
+from flows.cli.arguments import how_many, port, positive
+from flows.cli.output import quieten_prefect, say
 
-from flows.alerts.loops import intervals
-from flows.prefect_api.check_runs import Sightings
-from flows.prefect_api.connection import own_login
-from flows.prefect_api.probe import api_error, impatient_client, probe, shown
-from flows.server.metrics_http import application, listening
-from tasks.mail.model.errors import ConfigError, describe_os_error
-from tasks.metrics.collector import Board
+_PORT = 9797
 
-FIRST_SECONDS = 600.0  # that the first read may take, for it asks for each loop, and one of all schedules
-READ_SECONDS = 60.0
-SCHEDULES_SECONDS, SCHEDULES_REST = 30.0, 50  # between two reads of the schedules, and so many times what one took
-STALE_READS = 3
-UMASK = 0o022  # the node exporter runs as somebody else
+_DESCRIPTION = """\
+Metrics for Prometheus, from the runs and events that the configured Prefect server
+holds: over HTTP at /metrics (and /healthz), or in a file for the node exporter, or both.
+Runs until it is told to end. docs/metrics.md has the metrics, rules and a dashboard."""
 
 
-def exporter(
-    listen: tuple[str, int] | None,
-    textfile: Path | None,
-    interval: float,
-    most_loops: int,
-    exclude: Iterable[str],
-    say: Callable[[str], None],
-    trusted: Collection[str] = (),
-) -> int:
-    """Serve metrics at the address and port of `listen`, and keep `textfile`, until a signal comes.
-
-    `interval`: seconds between two reads of Prefect. `trusted`: host names by which it may be asked, see `listening`.
-    Raises ConfigError.
-    """
-    url = get_current_settings().api.url
-    if not url:
-        raise ConfigError(
-            "the exporter reads the Prefect server that is configured, and none is: "
-            "set PREFECT_API_URL, such as http://127.0.0.1:4200/api"
-        )
-    where = shown(url)
-    board = Board(_now, timedelta(seconds=STALE_READS * interval + READ_SECONDS), most_loops, _version(), exclude)
-    with ExitStack() as stack:
-        if textfile is not None:
-            os.umask(UMASK)
-            _write_first(board, textfile)
-            stack.callback(textfile.unlink, missing_ok=True)  # what it says would stay true for ever
-            say(f"metrics of {where} in {textfile}")
-        if listen is not None:
-            at = stack.enter_context(listening(*listen, application(board.registry, lambda: board.reads), trusted))
-            say(f"metrics of {where} at {at}/metrics")
-        with own_login():
-            error = asyncio.run(probe())
-        if error is not None and error.final:
-            raise error
-        # The next read is the one that tries again: the client's own would take a minute.
-        stack.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
-        asyncio.run(_until_a_signal(_read_on(board, where, textfile, interval)))
-    return 0
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the metrics go, and of which loops they are."""
+    parser.description, parser.formatter_class = _DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--port", type=port, help=f"port to listen on ({_PORT}; none with --textfile alone)")
+    parser.add_argument("--address", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--trusted-host", action="append", default=[], metavar="NAME", help="a name by which it may be asked, too"
+    )
+    parser.add_argument("--textfile", type=Path, metavar="FILE.prom", help="write them to this file at each read")
+    parser.add_argument("--interval", type=positive, default=15.0, metavar="S", help="seconds between reads (15)")
+    parser.add_argument("--max-loops", type=how_many, default=5000, metavar="N", help="at the most (%(default)s)")
+    parser.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help="leave out, such as 'test-*'")
 
 
-async def _until_a_signal(work: Coroutine[Any, Any, None]) -> None:
-    """Do `work`, which does not end by itself, until somebody wants it to end."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, told.set)
-    working, waiting = asyncio.create_task(work), asyncio.create_task(told.wait())
-    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    working.cancel()
-    with suppress(asyncio.CancelledError):
-        await working
+def run(arguments: argparse.Namespace) -> int:
+    """Until a signal, and then 0."""
+    quieten_prefect()
+    from flows.exporter import exporter
+    from tasks.alerts.rules import TRIAL
 
-
-async def _read_on(board: Board, url: str, textfile: Path | None, interval: float) -> None:
-    """Read Prefect again and again, and say when that no longer works, and when it does again."""
-    sightings, limit, trouble = Sightings(_now), FIRST_SECONDS, ""
-    schedules_due = 0.0
-    while True:
-        begun, before, trouble = time.monotonic(), trouble, ""
-        try:
-            with own_login():  # each time anew: a server of ours that is started later has one, too
-                if begun >= schedules_due:
-                    async with asyncio.timeout(FIRST_SECONDS), impatient_client() as client:
-                        board.scheduled(await intervals(client, _now()))
-                    took = time.monotonic() - begun
-                    schedules_due = begun + max(SCHEDULES_SECONDS, SCHEDULES_REST * took)
-                async with asyncio.timeout(limit):
-                    found = await sightings.read()
-        except Exception as error:
-            board.failed()
-            wants = isinstance(error, httpx.HTTPStatusError) and (refused := api_error(error)).final
-            trouble = str(refused) if wants else f"the Prefect server at {url} cannot be read ({_why(error)})"
-        else:
-            board.read(found.new, found.known, found.unreadable, time.monotonic() - begun)
-            limit = READ_SECONDS
-        try:
-            if textfile is not None:
-                write_to_textfile(str(textfile), board.registry)
-        except OSError as error:
-            trouble = trouble or f"{textfile} cannot be written ({describe_os_error(error)})"
-        if trouble != before:
-            print(f"mail-loop: {trouble or 'it works again'}", file=sys.stderr, flush=True)
-        await asyncio.sleep(max(0.0, begun + interval - time.monotonic()))
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"HTTP {error.response.status_code}"
-    return type(error).__name__
-
-
-def _write_first(board: Board, textfile: Path) -> None:
-    if textfile.suffix != ".prom":
-        raise ConfigError(f"--textfile: the node exporter reads files named *.prom only, not {textfile.name}")
-    try:
-        write_to_textfile(str(textfile), board.registry)
-    except OSError as error:
-        raise ConfigError(f"--textfile: cannot write {textfile} ({describe_os_error(error)}): check the path") from None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _version() -> str:
-    return version("mail-loop-check")
+    with_http = arguments.port or not arguments.textfile
+    listen = (arguments.address, arguments.port or _PORT) if with_http else None
+    exclude = [TRIAL, *arguments.exclude]  # the loop of `mail-loop alerts test` is none of the operator's
+    return exporter(
+        listen, arguments.textfile, arguments.interval, arguments.max_loops, exclude, say, arguments.trusted_host
+    )

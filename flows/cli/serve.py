@@ -1,22 +1,23 @@
-"""`mail-loop serve` and `stop`: a Prefect server, a worker and the deployments on one machine."""
+"""`mail-loop serve`: a Prefect server, a worker and the deployments on one machine."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-from flows.cli.demo import end_demo
-from flows.cli.program_name import program
+from flows.cli.arguments import port
+from flows.cli.output import program
 from flows.server import login as logins
 from flows.server import processes
 from flows.server.login import how_to_log_in
 from flows.server.prefect import SERVER, ServerError, answers, guarded, settings, start_server
 from flows.setup.bootstrap import DEPLOYMENTS, ROOT, equip
+from tasks.mail.config.state_dir import state_home
 
 WORKER = "worker"
 # As deploy/worker says; what its environment sets stays.
@@ -25,6 +26,17 @@ WORKER_SETTINGS = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
     "PREFECT_CLIENT_MAX_RETRIES": "3",
 }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the server is."""
+    parser.add_argument("--port", type=port, default=4200, help="of the Prefect server, on loopback (%(default)s)")
+    parser.add_argument("--home", type=Path, default=state_home() / "serve", help="folder for its state (%(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve; returns 0."""
+    return serve(arguments.home, arguments.port)
 
 
 def serve(home: Path, port: int) -> int:
@@ -68,16 +80,6 @@ def serve(home: Path, port: int) -> int:
     print(f"Prefect UI: {env['PREFECT_UI_URL']}/deployments")
     print(*how_to_log_in(home, env["PREFECT_API_URL"], tell=logins.known(home) != before), sep="\n")
     print(f"End both with: {program()} stop --home {shlex.quote(str(home))} (make stop ends a kept demo, too)")
-    return 0
-
-
-def stop(homes: Iterable[Path]) -> int:
-    """End what `serve` and a kept demo started there; nothing else."""
-    ended: list[str] = []
-    for home in homes:
-        # The worker first: it tells the server what becomes of its runs.
-        ended += [name for name in (WORKER,) if processes.stop(home.absolute(), name)] + end_demo(home.absolute())
-    print(f"ended: {', '.join(ended)}" if ended else "nothing of ours was running")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from flows.cli.check import drawn_for, say
+from flows.cli.output import drawn_for, say
 from tasks.mail.config.extras import can_verify
 from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.journey.journey import journey
@@ -16,11 +16,19 @@ from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.report.journey_text import lines
 from tasks.mail.report.svg.hops import hop_timeline
 
-WHOLE = "save it as it is, with all its header fields"
+_WHOLE = "save it as it is, with all its header fields"
 
 
-def run_trace(arguments: argparse.Namespace) -> int:
-    """The command; returns 0 when the message could be read. Raises ConfigError."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A message, and how it is read."""
+    parser.add_argument("file", metavar="FILE.eml", help="the message as it is, - for standard input")
+    parser.add_argument("--authserv-id", metavar="NAME", help="name under which the receiver states the authentication")
+    parser.add_argument("--dkim", action="store_true", help="verify the DKIM signatures, too: needs dkimpy and the DNS")
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when the message could be read. Raises ConfigError."""
     found = traced(_read(arguments.file), arguments.authserv_id, verify_dkim=arguments.dkim)
     if arguments.json:
         say(found.model_dump_json())
@@ -41,7 +49,7 @@ def traced(raw: bytes, authserv_id: str | None = None, *, verify_dkim: bool = Fa
         raise ConfigError("the file is empty: save the message as it is, with all its header fields")
     found = journey(raw, authserv_id=authserv_id)
     if found is None or not (found.record.hops or is_message(raw)):
-        raise ConfigError(f"the file holds no message that can be read: {WHOLE}")
+        raise ConfigError(f"the file holds no message that can be read: {_WHOLE}")
     if not found.record.hops:
         raise ConfigError(
             "the message has no Received field, so no server has told of it: "

@@ -1,61 +1,19 @@
-"""`mail-loop setup`: what a Prefect server needs for this project, however it and its workers are started."""
+"""What a Prefect server needs for this project, however it and its workers are started."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from flows.server.login import OF_CLIENT
-from flows.server.prefect import START_SECONDS, ServerError
+from flows.server.prefect import ServerError
 
-EXAMPLE = "relay.example.org"
+EXAMPLE_RELAY = "relay.example.org"
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOYMENTS = ROOT / "prefect.yaml"
-
-
-def setup(seconds: float = START_SECONDS) -> int:
-    """Set up the configured server, which may take `seconds` to start. Raises ServerError, ConfigError."""
-    from prefect.settings import get_current_settings
-
-    from flows.deploy.prefect_yaml import all_checks
-    from flows.prefect_api.connection import found_login, own_login
-    from flows.prefect_api.probe import shown
-    from flows.server.allow import allow_at
-    from flows.setup.pool import POOL
-    from tasks.mail.config.secret_hosts import uses_of
-
-    uses = uses_of(all_checks(DEPLOYMENTS))
-    url = get_current_settings().api.url
-    if not url:
-        raise ServerError("no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api")
-    with own_login():
-        _wait_for(shown(url), seconds)
-    login = found_login()
-    equip(url, os.environ | ({OF_CLIENT: login} if login else {}))
-    print(f"{shown(url)} has the work pool {POOL}, the deployments of {DEPLOYMENTS}, and the automation")
-    allow_at(url, uses, print)
-    return 0
-
-
-def _wait_for(url: str, seconds: float) -> None:
-    """Wait while nothing listens, as before a server has started. What else is the matter is raised at once."""
-    from flows.prefect_api.probe import START, probe
-
-    until, told = time.monotonic() + seconds, False
-    while (error := asyncio.run(probe())) is not None:
-        if not error.starting:
-            raise error
-        if time.monotonic() > until:
-            raise ServerError(f"the Prefect server at {url} has not answered for {seconds:.0f} s: {START}")
-        if not told:
-            print(f"waiting for the Prefect server at {url}, {seconds:.0f} s at the most ...", flush=True)
-            told = True
-        time.sleep(0.5)
 
 
 def equip(url: str, environment: Mapping[str, str], *, ours: bool = False) -> None:
@@ -83,8 +41,8 @@ def equip(url: str, environment: Mapping[str, str], *, ours: bool = False) -> No
             f"the {made} could not be made on the Prefect server at {url} ({type(error).__name__}): "
             f"see its log; it has to be as new as Prefect here, {prefect.__version__}"
         ) from None
-    if EXAMPLE in DEPLOYMENTS.read_text(encoding="utf-8"):
-        print(f"prefect.yaml still names {EXAMPLE}: put your own relay and mailbox there, then do this again.")
+    if EXAMPLE_RELAY in DEPLOYMENTS.read_text(encoding="utf-8"):
+        print(f"prefect.yaml still names {EXAMPLE_RELAY}: put your own relay and mailbox there, then do this again.")
 
 
 def _prefect(env: Mapping[str, str], *arguments: str) -> None:

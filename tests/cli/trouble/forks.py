@@ -14,10 +14,10 @@ from importlib import import_module
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from flows.cli.check import quieten_prefect
 from flows.cli.main import main
+from flows.cli.output import quieten_prefect
 
-PREFECTS = ("flows.cli.alerts", "flows.cli.deploy", "flows.cli.exporter", "flows.history", "flows.through_prefect")
+PREFECTS = ("flows.alerts.apply", "flows.deploy.apply", "flows.exporter", "flows.history", "flows.through_prefect")
 
 
 def start(argv: list[str], out: IO[bytes], err: IO[bytes]) -> int:

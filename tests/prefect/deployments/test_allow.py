@@ -14,8 +14,8 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from flows.cli.serve import WORKER, serve
+from flows.cli.setup import setup
 from flows.server import processes
-from flows.setup.bootstrap import setup
 from tests.prefect.records import ALLOWED, PASSWORD, SOCKETS_LEFT_OPEN
 from tests.support.checks.bounds import PROGRAM_SECONDS
 

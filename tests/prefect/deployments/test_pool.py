@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 from prefect.workers.process import ProcessWorker
 
 from flows.cli.serve import serve
-from flows.setup.bootstrap import setup
+from flows.cli.setup import setup
 from tests.prefect.deployments.runs import PATIENCE, create_run, ended
 from tests.prefect.records import SOCKETS_LEFT_OPEN
 from tests.support.raw.smtp import RawSmtp

@@ -12,10 +12,11 @@ from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.cli.setup import setup
 from flows.deploy.prefect_yaml import deployed_checks
 from flows.prefect_api.secret_blocks import without_password
 from flows.server.prefect import ServerError, free_port
-from flows.setup.bootstrap import DEPLOYMENTS, setup
+from flows.setup.bootstrap import DEPLOYMENTS
 from flows.setup.crash_automation import NAME
 from flows.setup.pool import POOL
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows.alerts.drill import SITUATIONS
-from flows.cli.argument_types import PLAYED
+from flows.cli.alerts import PLAYED
 from tasks.alerts.rules import TRIAL, Rule, load_alerts
 from tasks.mail.model.errors import ConfigError
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.cli.program_name import program
+from flows.cli.output import program
 from flows.deploy.prefect_yaml import all_checks, deployed_checks
 from flows.setup.bootstrap import DEPLOYMENTS
 from tasks.mail.model.errors import ConfigError

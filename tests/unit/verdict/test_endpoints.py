@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from flows.cli.describe import route
+from flows.cli.validate import route
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.errors import ImapFailure, SmtpFailure

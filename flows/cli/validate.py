@@ -1,11 +1,13 @@
-"""The files that the command line is given: their checks, told what they are, and run for as long as it says."""
+"""`mail-loop validate`: whether files are right, what they hold, and what a worker needs for them."""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from flows.cli.output import BROKEN, say
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.fields import without_line_end
 from tasks.mail.config.fleet import Fleet
@@ -17,35 +19,53 @@ from tasks.mail.config.matrix import Matrix
 from tasks.mail.config.secret_hosts import uses_of
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import LEAST
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.ports import misfit
 
-PREFECT = "prefect.yaml"
-BLANKS = " \t"
-NAMED = 5  # loops of a fleet in the line that tells of it, or passwords or ports in notes
-SECTIONS = ("smtp", "imap", "bounce_mailbox")  # with a login
+PREFECT_YAML = "prefect.yaml"
+_BLANKS = " \t"
+_MAX_NAMED = 5  # loops of a fleet in the line that tells of it, or passwords or ports in notes
+_LOGIN_SECTIONS = ("smtp", "imap", "bounce_mailbox")
 
 
-def with_max_wait(config: CheckConfig, seconds: float | None) -> CheckConfig:
-    """The loop with another limit; a message that comes after it is lost, so none can be late beyond it."""
-    if seconds is None:
-        return config
-    if isinstance(config, InboundConfig):
-        print(f"{config.name}: note: --max-wait does not apply to an inbound check", file=sys.stderr)
-        return config
-    warn_after = config.limits.warn_after
-    limits = {"max_wait": seconds, "warn_after": min(warn_after, seconds) if warn_after is not None else None}
-    return config.model_copy(update={"limits": config.limits.model_copy(update=limits)})
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Files, and whether their secrets are wanted."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="YAML, JSON or TOML")
+    parser.add_argument(
+        "--secrets",
+        action="store_true",
+        help="print what a worker needs in its list of secrets and hosts; prefect.yaml may be among the files",
+    )
 
 
-def notes(config: Config) -> list[str]:
+def run(arguments: argparse.Namespace) -> int:
+    """Every file is read, and every problem said: 0 if there is none."""
+    right = _say_secrets(arguments.files) if arguments.secrets else _say_whether_right(arguments.files)
+    return 0 if right else BROKEN
+
+
+def _say_whether_right(files: Sequence[str]) -> bool:
+    right = True
+    for file, found in loaded(files):
+        if isinstance(found, ConfigError):
+            print(found, file=sys.stderr)
+            right = False
+        else:
+            say(one_line(f"{file}: ok: {route(found)}", None))  # a path may hold anything
+            for noted in _notes(found):
+                print(one_line(f"{file}: note: {noted}", None), file=sys.stderr)
+    return right
+
+
+def _notes(config: Config) -> list[str]:
     """What is to be noted of a configuration that is right all the same: ports, and passwords as far as known here."""
     given = [(f"{where}.{field}", password) for where, field, password in _passwords(config)]
     sent = [(name, without_line_end(password)) for name, password in given]
     ends = [name for name, password in given if password != without_line_end(password)]
-    blank = [name for name, password in sent if password != password.strip(BLANKS)]
+    blank = [name for name, password in sent if password != password.strip(_BLANKS)]
     short = [name for name, password in sent if len(password) < LEAST]
     fits = [fit for where, section in _logins(config) if (fit := misfit(where, section)) is not None]
-    more = [f"and {len(fits) - NAMED} more ports that do not fit"] if len(fits) > NAMED else []
+    more = [f"and {len(fits) - _MAX_NAMED} more ports that do not fit"] if len(fits) > _MAX_NAMED else []
     told = (
         (ends, "ends with a line end, which is taken off: store it without"),
         (blank, "begins or ends with a blank, which belongs to the password: see whether it should"),
@@ -55,11 +75,11 @@ def notes(config: Config) -> list[str]:
             "a longer password",
         ),
     )
-    return [*fits[:NAMED], *more, *(f"{_some(names)}: {what}" for names, what in told if names)]
+    return [*fits[:_MAX_NAMED], *more, *(f"{_some(names)}: {what}" for names, what in told if names)]
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else "")
 
 
 def _passwords(config: Config) -> Iterator[tuple[str, str, str]]:
@@ -80,7 +100,7 @@ def _logins(config: Config) -> Iterator[tuple[str, SmtpConfig | MailboxConfig]]:
     else:
         checks = [("", config)]
     for where, check in checks:
-        for name in SECTIONS:
+        for name in _LOGIN_SECTIONS:
             if (section := getattr(check, name, None)) is not None:
                 yield f"{where}{name}", section
 
@@ -89,7 +109,7 @@ def route(config: Config) -> str:
     """Where the mail of a configuration goes, in a few words."""
     if isinstance(config, Fleet):
         names = [member.config.name for member in config.members]
-        shown = ", ".join([*names[:NAMED], *(["..."] if len(names) > NAMED else [])])
+        shown = ", ".join([*names[:_MAX_NAMED], *(["..."] if len(names) > _MAX_NAMED else [])])
         return f"fleet: {shown} ({len(names)} {'loops' if len(names) > 1 else 'loop'})"
     if isinstance(config, Matrix):
         loops = len(config.pairs())
@@ -105,26 +125,29 @@ def route(config: Config) -> str:
     return f"loop {config.name}: {relay} -> {config.smtp.to_addr} -> {mailbox}{bounces}"
 
 
-def secret_lines(files: Iterable[str]) -> tuple[list[str], list[str]]:
+def _say_secrets(files: Sequence[str]) -> bool:
     """What a worker needs in its list of secrets and hosts for these files, and what is wrong with them.
 
     A file named prefect.yaml stands for its deployments.
     """
     checks: list[CheckConfig] = []
-    problems: list[str] = []
+    problems: list[ConfigError] = []
     for file in files:
-        try:
-            if Path(file).name == PREFECT:
-                from flows.deploy.prefect_yaml import all_checks  # it imports Prefect
+        if Path(file).name == PREFECT_YAML:
+            from flows.deploy.prefect_yaml import all_checks  # it imports Prefect
 
+            try:
                 checks += all_checks(Path(file))
-                continue
-        except ConfigError as error:
-            problems.append(str(error))
+            except ConfigError as error:
+                problems.append(error)
             continue
         for _, found in loaded([file]):
             if isinstance(found, ConfigError):
-                problems.append(str(found))
+                problems.append(found)
             else:
                 checks += [check.config for check in planned(found)]
-    return [use.line for use in uses_of(checks)], problems
+    for use in uses_of(checks):
+        say(use.line)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return not problems

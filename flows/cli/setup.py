@@ -1,0 +1,68 @@
+"""`mail-loop setup`: gives the configured Prefect server what this project needs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import time
+
+from flows.server.login import OF_CLIENT
+from flows.server.prefect import START_SECONDS, ServerError
+from flows.setup.bootstrap import DEPLOYMENTS, equip
+
+_DESCRIPTION = """\
+Makes the work pool (one that is there stays as it is), the deployments of this folder's
+prefect.yaml and the automation for runs whose process was killed, on the Prefect server
+that is configured, as soon as it answers. For servers and workers that something else
+starts; serve does it by itself."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+    parser.description = _DESCRIPTION
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Set up; returns 0. Raises ServerError, ConfigError."""
+    return setup()
+
+
+def setup(seconds: float = START_SECONDS) -> int:
+    """Set up the configured server, which may take `seconds` to start. Raises ServerError, ConfigError."""
+    from prefect.settings import get_current_settings
+
+    from flows.deploy.prefect_yaml import all_checks
+    from flows.prefect_api.connection import found_login, own_login
+    from flows.prefect_api.probe import shown
+    from flows.server.allow import allow_at
+    from flows.setup.pool import POOL
+    from tasks.mail.config.secret_hosts import uses_of
+
+    uses = uses_of(all_checks(DEPLOYMENTS))
+    url = get_current_settings().api.url
+    if not url:
+        raise ServerError("no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api")
+    with own_login():
+        _wait_for(shown(url), seconds)
+    login = found_login()
+    equip(url, os.environ | ({OF_CLIENT: login} if login else {}))
+    print(f"{shown(url)} has the work pool {POOL}, the deployments of {DEPLOYMENTS}, and the automation")
+    allow_at(url, uses, print)
+    return 0
+
+
+def _wait_for(url: str, seconds: float) -> None:
+    """Wait while nothing listens, as before a server has started. What else is the matter is raised at once."""
+    from flows.prefect_api.probe import START, probe
+
+    until, told = time.monotonic() + seconds, False
+    while (error := asyncio.run(probe())) is not None:
+        if not error.starting:
+            raise error
+        if time.monotonic() > until:
+            raise ServerError(f"the Prefect server at {url} has not answered for {seconds:.0f} s: {START}")
+        if not told:
+            print(f"waiting for the Prefect server at {url}, {seconds:.0f} s at the most ...", flush=True)
+            told = True
+        time.sleep(0.5)
