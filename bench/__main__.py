@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
 def prefect() -> Iterator[str]:
     """A Prefect server of its own; yields its API."""
     from flows.server import processes
-    from flows.server.login import OF_CLIENT, known
+    from flows.server.login import OF_CLIENT, known_login
     from flows.server.prefect import SERVER, free_port, start_server
 
     os.environ |= {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "CRITICAL"}
@@ -45,7 +45,7 @@ def prefect() -> Iterator[str]:
         os.environ["PREFECT_HOME"] = folder
         try:
             url = start_server(Path(folder), free_port())
-            os.environ[OF_CLIENT] = str(known(Path(folder)))
+            os.environ[OF_CLIENT] = str(known_login(Path(folder)))
             yield url
         finally:
             processes.stop(Path(folder), SERVER)

@@ -21,19 +21,19 @@ from prometheus_client import write_to_textfile
 from flows.alerts.loops import intervals
 from flows.prefect_api.check_runs import Sightings
 from flows.prefect_api.connection import own_login
-from flows.prefect_api.probe import api_error, impatient_client, probe, shown
+from flows.prefect_api.probe import api_error, impatient_client, probe_api, without_login
 from flows.server.metrics_http import application, listening
 from tasks.mail.model.errors import ConfigError, describe_os_error
 from tasks.metrics.collector import Board
 
-FIRST_SECONDS = 600.0  # that the first read may take, for it asks for each loop, and one of all schedules
-READ_SECONDS = 60.0
-SCHEDULES_SECONDS, SCHEDULES_REST = 30.0, 50  # between two reads of the schedules, and so many times what one took
-STALE_READS = 3
-UMASK = 0o022  # the node exporter runs as somebody else
+_FIRST_READ_SECONDS = 600.0  # that the first read may take, for it asks for each loop, and one of all schedules
+_READ_SECONDS = 60.0
+_SCHEDULES_SECONDS, _SCHEDULES_REST = 30.0, 50  # between two reads of the schedules, and so many times what one took
+_STALE_READS = 3
+_UMASK = 0o022  # the node exporter runs as somebody else
 
 
-def exporter(
+def serve_metrics(
     listen: tuple[str, int] | None,
     textfile: Path | None,
     interval: float,
@@ -53,11 +53,11 @@ def exporter(
             "the exporter reads the Prefect server that is configured, and none is: "
             "set PREFECT_API_URL, such as http://127.0.0.1:4200/api"
         )
-    where = shown(url)
-    board = Board(_now, timedelta(seconds=STALE_READS * interval + READ_SECONDS), most_loops, _version(), exclude)
+    where = without_login(url)
+    board = Board(_now, timedelta(seconds=_STALE_READS * interval + _READ_SECONDS), most_loops, _version(), exclude)
     with ExitStack() as stack:
         if textfile is not None:
-            os.umask(UMASK)
+            os.umask(_UMASK)
             _write_first(board, textfile)
             stack.callback(textfile.unlink, missing_ok=True)  # what it says would stay true for ever
             say(f"metrics of {where} in {textfile}")
@@ -65,7 +65,7 @@ def exporter(
             at = stack.enter_context(listening(*listen, application(board.registry, lambda: board.reads), trusted))
             say(f"metrics of {where} at {at}/metrics")
         with own_login():
-            error = asyncio.run(probe())
+            error = asyncio.run(probe_api())
         if error is not None and error.final:
             raise error
         # The next read is the one that tries again: the client's own would take a minute.
@@ -90,17 +90,17 @@ async def _until_a_signal(work: Coroutine[Any, Any, None]) -> None:
 
 async def _read_on(board: Board, url: str, textfile: Path | None, interval: float) -> None:
     """Read Prefect again and again, and say when that no longer works, and when it does again."""
-    sightings, limit, trouble = Sightings(_now), FIRST_SECONDS, ""
+    sightings, limit, trouble = Sightings(_now), _FIRST_READ_SECONDS, ""
     schedules_due = 0.0
     while True:
         begun, before, trouble = time.monotonic(), trouble, ""
         try:
             with own_login():  # each time anew: a server of ours that is started later has one, too
                 if begun >= schedules_due:
-                    async with asyncio.timeout(FIRST_SECONDS), impatient_client() as client:
+                    async with asyncio.timeout(_FIRST_READ_SECONDS), impatient_client() as client:
                         board.scheduled(await intervals(client, _now()))
                     took = time.monotonic() - begun
-                    schedules_due = begun + max(SCHEDULES_SECONDS, SCHEDULES_REST * took)
+                    schedules_due = begun + max(_SCHEDULES_SECONDS, _SCHEDULES_REST * took)
                 async with asyncio.timeout(limit):
                     found = await sightings.read()
         except Exception as error:
@@ -109,7 +109,7 @@ async def _read_on(board: Board, url: str, textfile: Path | None, interval: floa
             trouble = str(refused) if wants else f"the Prefect server at {url} cannot be read ({_why(error)})"
         else:
             board.read(found.new, found.known, found.unreadable, time.monotonic() - begun)
-            limit = READ_SECONDS
+            limit = _READ_SECONDS
         try:
             if textfile is not None:
                 write_to_textfile(str(textfile), board.registry)

@@ -29,7 +29,7 @@ from pydantic import Field
 
 from flows.prefect_api.connection import api, in_a_thread
 from flows.prefect_api.probe import impatient_client
-from flows.registry import CHECK_FLOWS, HISTORY
+from flows.registry import CHECK_FLOWS, LOOP_HISTORY
 from tasks.alerts.rules import TRIAL
 from tasks.groups.fleet import fleet_name
 from tasks.history import html as page
@@ -45,9 +45,9 @@ from tasks.mail.model.result import LoopResult
 from tasks.pages import items, pages
 from tasks.publish import artifact_key
 
-UNDER_WAY = timedelta(hours=1)  # a run that has not ended is not held against the coverage until it is older
+_UNDER_WAY = timedelta(hours=1)  # a run that has not ended is not held against the coverage until it is older
 
-NO_SERVER = "the history of the checks is on the Prefect server that records them: set PREFECT_API_URL"
+_NO_SERVER = "the history of the checks is on the Prefect server that records them: set PREFECT_API_URL"
 
 
 @flow(name="loop-history", flow_run_name="history {since}", validate_parameters=False, persist_result=False, retries=0)
@@ -65,20 +65,20 @@ async def loop_history(
         period = window(str(since), datetime.now(UTC))
     except ConfigError as error:
         return Failed(name="Misconfigured", message=str(error), data=error)
-    history = await read(period, loop)
+    history = await read_figures(period, loop)
     await acreate_markdown_artifact(
         markdown.markdown(history, period),
-        key=artifact_key(HISTORY.report_name(loop) if loop else HISTORY.report_prefix),
+        key=artifact_key(LOOP_HISTORY.report_name(loop) if loop else LOOP_HISTORY.report_prefix),
         description=in_short(history, period),
     )
     return Completed(message=in_short(history, period), data=history)
 
 
-def history(loop: str | None, since: str, html: Path | None, say: Callable[[str], None]) -> int:
+def show_history(loop: str | None, since: str, html: Path | None, say: Callable[[str], None]) -> int:
     """`mail-loop history`: as text through `say`, and as a page in the file `html`. Raises ServerError, ConfigError."""
     period = window(since, datetime.now(UTC))
-    with api(NO_SERVER):
-        found = in_a_thread(lambda: read(period, loop))
+    with api(_NO_SERVER):
+        found = in_a_thread(lambda: read_figures(period, loop))
     for line in text.lines(found, period):
         say(line)
     if html is not None:
@@ -89,7 +89,7 @@ def history(loop: str | None, since: str, html: Path | None, say: Callable[[str]
     return 0
 
 
-async def read(period: Window, loop: str | None = None) -> list[Figures]:
+async def read_figures(period: Window, loop: str | None = None) -> list[Figures]:
     """The figures of each loop but that of `mail-loop alerts test`, or of one, from what the configured API holds."""
     checks: list[Check] = []
     results: list[tuple[LoopResult, datetime]] = []
@@ -166,4 +166,4 @@ def loop_named_in(run: FlowRun) -> str:
 def _counts(run: FlowRun, period: Window) -> bool:
     """Whether a run has ended, or should have by now."""
     ended = run.state is not None and run.state.is_final()
-    return ended or (run.expected_start_time or period.end) < period.end - UNDER_WAY
+    return ended or (run.expected_start_time or period.end) < period.end - _UNDER_WAY

@@ -15,8 +15,8 @@ from prefect.events.filters import EventOrder
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.prefect_api.events import RESOURCE, checked, events
-from flows.registry import VANTAGE
+from flows.prefect_api.events import LOOP_RESOURCE, check_events, read_events
+from flows.registry import LOOP_VANTAGE
 from tasks.correlation.vantage import Seen, Together, Watched, together
 from tasks.correlation.vantage_table import in_short, markdown
 from tasks.history.record import read
@@ -26,9 +26,9 @@ from tasks.pages import chunks
 from tasks.publish import artifact_key
 from tasks.run_context import as_begun
 
-AHEAD = timedelta(days=1)  # the clock of a worker may be, by which events are dated
+_CLOCK_AHEAD = timedelta(days=1)  # the clock of a worker may be, by which events are dated
 _NAMES_AT_ONCE = 100  # names in one question
-READ_SECONDS = 120.0
+_READ_SECONDS = 120.0
 
 
 class VantageLoop(BaseModel):
@@ -60,15 +60,15 @@ async def loop_vantage(name: Slug, loops: dict[str, VantageLoop]) -> list[Togeth
         for loop, one in loops.items()
     ]
     try:
-        with anyio.fail_after(READ_SECONDS):
+        with anyio.fail_after(_READ_SECONDS):
             async with get_client() as client:
                 seen = await _seen(client, watched, now)
     except TimeoutError as error:
-        return Failed(name="Unread", message=f"the results could not be read within {READ_SECONDS:g} s", data=error)
+        return Failed(name="Unread", message=f"the results could not be read within {_READ_SECONDS:g} s", data=error)
     found = [together(one, {place: seen[seen_from(one.loop, place)] for place in one.places}, now) for one in watched]
     text = in_short(found)
     await acreate_markdown_artifact(
-        markdown(found, now), key=artifact_key(VANTAGE.report_name(name)), description=f"vantage {name}"
+        markdown(found, now), key=artifact_key(LOOP_VANTAGE.report_name(name)), description=f"vantage {name}"
     )
     return Completed(name="Differs" if any(one.differs for one in found) else "Alike", message=text, data=found)
 
@@ -79,10 +79,10 @@ async def _seen(client: PrefectClient, watched: Sequence[Watched], now: datetime
     names = [seen_from(one.loop, place) for one in watched for place in one.places]
     since = now - max((one.window for one in watched), default=timedelta())
     for some in chunks(names, _NAMES_AT_ONCE):
-        where = checked(since, now + AHEAD, EventOrder.ASC, some)
-        async for event in events(client, where):
+        where = check_events(since, now + _CLOCK_AHEAD, EventOrder.ASC, some)
+        async for event in read_events(client, where):
             result = read(event.payload)
-            if result is not None and event.resource.id == f"{RESOURCE}{result.loop}":
+            if result is not None and event.resource.id == f"{LOOP_RESOURCE}{result.loop}":
                 at = datetime.fromtimestamp(event.received.timestamp(), UTC)
                 found[result.loop].append(Seen(at, result))
     return defaultdict(list, {loop: sorted(seen, key=lambda one: one.at) for loop, seen in found.items()})

@@ -22,17 +22,17 @@ from sqlalchemy import event
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-MILLISECONDS = 2000
-MARK = "mail-loop: waits briefly"
+BUSY_MILLISECONDS = 2000
+_MARK = "mail-loop: waits briefly"
 
 
 def wait_briefly(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
     """On its way out of the pool for the first time, a connection to SQLite has its wait shortened."""
-    if MARK in entry.info or "sqlite" not in type(connection).__module__:
+    if _MARK in entry.info or "sqlite" not in type(connection).__module__:
         return
-    entry.info[MARK] = True
+    entry.info[_MARK] = True
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {MILLISECONDS};")
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS};")
     cursor.close()
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from prefect import Flow
 
 
-class Kind(Enum):
+class FlowKind(Enum):
     """What a run of a flow does."""
 
     CHECK = auto()  # checks one loop, or the receiving half of one
@@ -25,7 +25,7 @@ class FlowEntry:
 
     name: str
     entrypoint: str
-    kind: Kind
+    kind: FlowKind
     report_prefix: str = ""
 
     def report_name(self, name: str) -> str:
@@ -39,12 +39,14 @@ class FlowEntry:
         return flow
 
 
-LOOP = FlowEntry("mail-loop-check", "flows/mail_loop.py:mail_loop_check", Kind.CHECK)
-INBOUND = FlowEntry("inbound-check", "flows/inbound.py:inbound_check", Kind.CHECK)
-FLEET = FlowEntry("fleet-check", "flows/fleet.py:fleet_check", Kind.GROUP, "fleet")
-MATRIX = FlowEntry("loop-matrix", "flows/loop_matrix.py:loop_matrix", Kind.GROUP, "matrix")
-VANTAGE = FlowEntry("loop-vantage", "flows/loop_vantage.py:loop_vantage", Kind.REPORT, "vantage")
-HISTORY = FlowEntry("loop-history", "flows/history.py:loop_history", Kind.REPORT, "history")
+LOOP_CHECK = FlowEntry("mail-loop-check", "flows/mail_loop.py:mail_loop_check", FlowKind.CHECK)
+INBOUND_CHECK = FlowEntry("inbound-check", "flows/inbound.py:inbound_check", FlowKind.CHECK)
+FLEET_CHECK = FlowEntry("fleet-check", "flows/fleet.py:fleet_check", FlowKind.GROUP, "fleet")
+LOOP_MATRIX = FlowEntry("loop-matrix", "flows/loop_matrix.py:loop_matrix", FlowKind.GROUP, "matrix")
+LOOP_VANTAGE = FlowEntry("loop-vantage", "flows/loop_vantage.py:loop_vantage", FlowKind.REPORT, "vantage")
+LOOP_HISTORY = FlowEntry("loop-history", "flows/history.py:loop_history", FlowKind.REPORT, "history")
 
-FLOWS = {entry.name: entry for entry in (LOOP, INBOUND, FLEET, MATRIX, VANTAGE, HISTORY)}
-CHECK_FLOWS = [entry for entry in FLOWS.values() if entry.kind is not Kind.REPORT]
+FLOWS = {
+    entry.name: entry for entry in (LOOP_CHECK, INBOUND_CHECK, FLEET_CHECK, LOOP_MATRIX, LOOP_VANTAGE, LOOP_HISTORY)
+}
+CHECK_FLOWS = [entry for entry in FLOWS.values() if entry.kind is not FlowKind.REPORT]

@@ -21,15 +21,15 @@ from prefect.events.filters import (
 from tasks.alerts.rules import Rule
 from tasks.alerts.state import Pending, Standing
 
-RULES = "mail-loop-alerts"
-STATE = "mail-loop-alert-state-{loop}"
+RULES_VARIABLE = "mail-loop-alerts"
+STATE_VARIABLE = "mail-loop-alert-state-{loop}"
 CHECKED, WATCHED = "mail-loop.checked", "mail-loop.watched"
 EVERY_SPAN = f"{WATCHED}.*"
 CALL = "mail-loop.{kind}"
 ALIVE, STATUS, OUTCOME, CAUSE, RULE, CHANNEL = (
     f"mail-loop.{label}" for label in ("alive", "status", "outcome", "cause", "rule", "channel")
 )
-MOST_EVENTS = 50  # that the server gives at once
+_MAX_EVENTS = 50  # that the server gives at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def ids_of(automations: str | Sequence[str]) -> Sequence[str]:
     return [automations] if isinstance(automations, str) else automations
 
 
-async def write(client: PrefectClient, name: str, value: dict[str, Any]) -> None:
+async def write_variable(client: PrefectClient, name: str, value: dict[str, Any]) -> None:
     """Make or change a Prefect Variable."""
     if await client.read_variable_by_name(name) is None:
         await client.create_variable(VariableCreate(name=name, value=value))
@@ -63,23 +63,25 @@ async def write(client: PrefectClient, name: str, value: dict[str, Any]) -> None
         await client.update_variable(VariableUpdate(name=name, value=value))
 
 
-async def read(client: PrefectClient, loop: str) -> tuple[InForce | None, dict[str, Standing]]:
+async def read_alerts(client: PrefectClient, loop: str) -> tuple[InForce | None, dict[str, Standing]]:
     """The rules on the server, if there are any, and where the loop stands with them."""
-    state = STATE.format(loop=loop)
-    response = await client.request("POST", "/variables/filter", json={"variables": {"name": {"any_": [RULES, state]}}})
+    state = STATE_VARIABLE.format(loop=loop)
+    response = await client.request(
+        "POST", "/variables/filter", json={"variables": {"name": {"any_": [RULES_VARIABLE, state]}}}
+    )
     found = {one["name"]: one["value"] for one in response.json()}
-    if RULES not in found:
+    if RULES_VARIABLE not in found:
         return None, {}
-    rules = {name: Rule.model_validate(rule) for name, rule in found[RULES]["rules"].items()}
+    rules = {name: Rule.model_validate(rule) for name, rule in found[RULES_VARIABLE]["rules"].items()}
     states = {name: Standing.model_validate(one) for name, one in found.get(state, {}).items()}
     automations = {
         rule: {channel: ids_of(ids) for channel, ids in channels.items()}
-        for rule, channels in found[RULES].get("automations", {}).items()
+        for rule, channels in found[RULES_VARIABLE].get("automations", {}).items()
     }
     return InForce(rules, automations), states
 
 
-async def post(client: PrefectClient, loop: str, rule: str, channel: str, call: Pending) -> None:
+async def post_notification(client: PrefectClient, loop: str, rule: str, channel: str, call: Pending) -> None:
     """Hand a call to the server, and wait for its answer."""
     event = Event(
         event=CALL.format(kind=call.kind),
@@ -145,7 +147,7 @@ def silent_in(event: Event) -> str:
 
 async def told_silent(client: PrefectClient, loop: str, automations: Iterable[str], since: datetime) -> str | None:
     """The id of the event with which an automation told that the loop is silent; None where nobody was told."""
-    for event in (await client.read_events(told_by(automations, since), limit=MOST_EVENTS)).events:
+    for event in (await client.read_events(told_by(automations, since), limit=_MAX_EVENTS)).events:
         if silent_in(event) == loop and await was_taken(client, str(event.id)):
             return str(event.id)
     return None

@@ -21,16 +21,16 @@ from tasks.alert_store import (
     ALIVE,
     CAUSE,
     OUTCOME,
-    STATE,
+    STATE_VARIABLE,
     STATUS,
     InForce,
     last_check,
     last_watched,
-    post,
-    read,
+    post_notification,
+    read_alerts,
     told_silent,
     was_taken,
-    write,
+    write_variable,
 )
 from tasks.alerts import message
 from tasks.alerts.rules import TRIAL, Rule
@@ -38,11 +38,11 @@ from tasks.alerts.silence import UNWATCHED, span_for
 from tasks.alerts.state import Kind, Pending, Standing, after, storable
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.schedules import of_this_run, silence
+from tasks.schedules import expected_silence, schedules_of_this_run
 
-SECONDS = 20.0  # for all of it
+_EVALUATION_SECONDS = 20.0  # for all of it
 SETTLED = timedelta(seconds=60)  # a server writes down within seconds what became of a call
-MOST_TRIES = 5
+_MAX_TRIES = 5
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def sign(loop: str) -> str:
     return "trial" if loop == TRIAL else "yes"
 
 
-async def called(result: LoopResult) -> tuple[dict[str, str], dict[str, str]]:
+async def evaluate_alerts(result: LoopResult) -> tuple[dict[str, str], dict[str, str]]:
     """Call who must be called. What goes wrong here is logged, no more.
 
     Returns the labels of the check's own event, and, by the rules that would miss the loop, for how long it may be
@@ -71,8 +71,8 @@ async def called(result: LoopResult) -> tuple[dict[str, str], dict[str, str]]:
     known = False
     spans: dict[str, str] = {}
     try:
-        async with asyncio.timeout(SECONDS), get_client() as client:
-            rules, states = await read(client, result.loop)
+        async with asyncio.timeout(_EVALUATION_SECONDS), get_client() as client:
+            rules, states = await read_alerts(client, result.loop)
             if rules is not None:
                 known = await _Calls(client, result, rules, states).make()
                 silent = {name: rule for name, rule in rules.rules.items() if rule.misses(result.loop)}
@@ -113,7 +113,7 @@ class _Calls:
         self.now = {name: standing for name, standing in self.now.items() if name in self.rules}
         await self._save()
         for (name, channel), call in new.items():
-            await post(self.client, self.result.loop, name, channel, call)
+            await post_notification(self.client, self.result.loop, name, channel, call)
         await self._settle(new)
         failing = (name for name, rule in self.rules.items() if rule.when == "failing")
         return self.result.status is Status.ERROR and any(self._called(name) for name in failing)
@@ -159,14 +159,14 @@ class _Calls:
         if await was_taken(self.client, call.event):
             return {}
         where = f"{call.kind} of {self.result.loop} by rule {rule}"
-        if call.tries >= MOST_TRIES:
+        if call.tries >= _MAX_TRIES:
             log.error("The channel %s has not taken the call about %s in %d tries.", channel, where, call.tries)
             return {channel: call} if self._called(rule) else {}  # mail-loop alerts show says that nobody was told
         log.warning("The channel %s has not taken the call about %s: it is made again.", channel, where)
         tries = call.tries + 1
         event = _id(self.result.loop, rule, channel, call.kind, call.at, tries)
         again = call.model_copy(update={"tries": tries, "event": event, "at": datetime.now(UTC)})
-        await post(self.client, self.result.loop, rule, channel, again)
+        await post_notification(self.client, self.result.loop, rule, channel, again)
         return {channel: again}
 
     async def _save(self) -> None:
@@ -174,11 +174,11 @@ class _Calls:
         now = {name: standing for name, standing in self.now.items() if not standing.is_idle}
         if now == self.before:
             return
-        name = STATE.format(loop=self.result.loop)
+        name = STATE_VARIABLE.format(loop=self.result.loop)
         if not now:
             await self.client.delete_variable_by_name(name)
         else:
-            await write(self.client, name, storable(now))
+            await write_variable(self.client, name, storable(now))
         self.before = now
 
 
@@ -186,9 +186,9 @@ async def _spans(client: PrefectClient, loop: str, silent: Mapping[str, Rule]) -
     """For how long the loop may be silent from now on, by rule. Nothing where no schedule has started this check."""
     if loop == TRIAL:
         return {name: rule.within or "" for name, rule in silent.items()}
-    if (schedules := await of_this_run(client)) is None:
+    if (schedules := await schedules_of_this_run(client)) is None:
         return {}
-    at_least = await silence(schedules, datetime.now(UTC))
+    at_least = await expected_silence(schedules, datetime.now(UTC))
     return {name: span_for(rule.within or "", at_least) or UNWATCHED for name, rule in silent.items()}
 
 
@@ -211,7 +211,7 @@ async def _end_silence(client: PrefectClient, result: LoopResult, silent: Mappin
                 body=message.body("recovered", result, standing, now, None, url_for("flow-run", run) if run else None),
                 at=now,
             )
-            await post(client, result.loop, name, channel, call)
+            await post_notification(client, result.loop, name, channel, call)
 
 
 def _id(loop: str, rule: str, channel: str, kind: str, since: datetime | None, tries: int) -> str:

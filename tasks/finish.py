@@ -23,7 +23,7 @@ from tasks.publish import publish
 from tasks.run_context import caller, name_this_run, this_run
 from tasks.states import final_state
 from tasks.tracing.export import traced
-from tasks.zombie_runs import clear_remains
+from tasks.zombie_runs import end_zombie_runs
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ async def end_run(result: LoopResult) -> State[object]:
     """Name the run, clear what killed runs left, and turn its result, which is on record, into the final state."""
     if result.token is not None:
         await name_this_run(f"{result.loop} {result.token}")
-    await clear_remains(result.loop)
+    await end_zombie_runs(result.loop)
     return final_state(result)
 
 

@@ -7,17 +7,17 @@ from typing import Protocol, TypeVar
 
 PAGE_SIZE = 200  # what a server gives at the most at a time, unless it is configured otherwise
 
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 
-class ReadPage(Protocol[T_co]):
+class ReadPage(Protocol[_T_co]):
     """A method of Prefect's client, but for which page it reads."""
 
-    def __call__(self, *, limit: int, offset: int) -> Awaitable[Sequence[T_co]]: ...
+    def __call__(self, *, limit: int, offset: int) -> Awaitable[Sequence[_T_co]]: ...
 
 
-async def pages(read: ReadPage[T]) -> AsyncIterator[Sequence[T]]:
+async def pages(read: ReadPage[_T]) -> AsyncIterator[Sequence[_T]]:
     """All pages, up to the first one that is not full."""
     offset, page = 0, await read(limit=PAGE_SIZE, offset=0)
     yield page
@@ -27,13 +27,13 @@ async def pages(read: ReadPage[T]) -> AsyncIterator[Sequence[T]]:
         yield page
 
 
-async def items(read: ReadPage[T]) -> AsyncIterator[T]:
+async def items(read: ReadPage[_T]) -> AsyncIterator[_T]:
     """What is on them, one after the other; where something is added meanwhile, another may come twice."""
     async for page in pages(read):
         for one in page:
             yield one
 
 
-def chunks(things: Sequence[T], size: int = PAGE_SIZE) -> Iterator[Sequence[T]]:
+def chunks(things: Sequence[_T], size: int = PAGE_SIZE) -> Iterator[Sequence[_T]]:
     """So many of them at a time: as many as a question may name, or an answer may hold."""
     return (things[start : start + size] for start in range(0, len(things), size))

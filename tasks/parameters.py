@@ -32,10 +32,11 @@ from tasks.mail.config.plan import Planned
 from tasks.mail.config.secrets import login_sections
 from tasks.mail.config.section import Strict
 from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.redaction.redactor import HIDDEN
 from tasks.run_context import elsewhere, of_a_deployment
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 # Prefect's server tells an error inside a union by repeating the input. Beside the union, the rule that refuses a
 # password tells it by the name of the field.
@@ -43,10 +44,9 @@ _BESIDE_THE_UNION = Field(json_schema_extra={"propertyNames": ImapConfig.model_j
 OptionalImap = Annotated[ImapConfig | None, _BESIDE_THE_UNION]
 OptionalBounceMailbox = Annotated[BounceMailbox | None, _BESIDE_THE_UNION]
 
-HIDDEN = "********"
-SECTIONS = (SmtpConfig, Receiver, Limits, BounceMailbox)
-SHOWN = frozenset(field for section in SECTIONS for field in section.model_fields) - {"password"}
-SIDES = ("senders", "receivers")  # of a matrix: sections under names
+_SECTIONS = (SmtpConfig, Receiver, Limits, BounceMailbox)
+SHOWN_FIELDS = frozenset(field for section in _SECTIONS for field in section.model_fields) - {"password"}
+_SIDES = ("senders", "receivers")  # of a matrix: sections under names
 CLEAR = (
     "a deployment never holds a password in clear, for its parameters are stored and shown: "
     "name a Prefect Secret block in password_secret"
@@ -64,7 +64,7 @@ class FleetLoop(Strict):
     bounce_mailbox: OptionalBounceMailbox = Field(None, description="The mailbox of the sender, where bounces go")
 
 
-class CheckFlow(Flow[P, R]):
+class CheckFlow(Flow[_P, _R]):
     """A flow that validates its parameters itself, and whose stored parameters hold no password.
 
     Prefect's own refusal of a parameter would be a crash with the input, and so perhaps with a password, in its text;
@@ -74,11 +74,11 @@ class CheckFlow(Flow[P, R]):
     def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """What Prefect stores and shows of a run: of a section, the fields that it is known to have."""
         given = super().serialize_parameters(parameters)
-        show = dict.fromkeys(SIDES, _side) | {"without": lambda names: names, "loops": _loops}
+        show = dict.fromkeys(_SIDES, _side) | {"without": lambda names: names, "loops": _loops}
         return {name: show.get(name, _shown)(value) for name, value in given.items()}
 
 
-def check_flow(fn: Callable[P, R]) -> CheckFlow[P, R]:
+def check_flow(fn: Callable[_P, _R]) -> CheckFlow[_P, _R]:
     """The decorator of our flows. Nothing they return is kept: what is worth keeping is published.
 
     Never retried, whatever Prefect's settings say: a failed check is a finding, and another one sends another message.
@@ -89,7 +89,7 @@ def check_flow(fn: Callable[P, R]) -> CheckFlow[P, R]:
 def _shown(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
-    return {field: content if field in SHOWN else HIDDEN for field, content in value.items()}
+    return {field: content if field in SHOWN_FIELDS else HIDDEN for field, content in value.items()}
 
 
 def _side(value: object) -> object:

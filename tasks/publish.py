@@ -14,7 +14,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
 
 from tasks.alert_store import CHECKED, RULE, resource, watched
-from tasks.alerting import called, labels_of
+from tasks.alerting import evaluate_alerts, labels_of
 from tasks.history.record import embedded
 from tasks.mail.config.loop import Limits
 from tasks.mail.config.state_dir import make_private, open_state_file, state_home
@@ -22,7 +22,7 @@ from tasks.mail.model.errors import describe_os_error
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.report.report import line, markdown
 
-ARRIVED = "mail-loop.arrived"
+PROBE_ARRIVED = "mail-loop.arrived"
 PUBLISH_SECONDS = 20.0
 UNPUBLISHED = "unpublished.log"
 
@@ -65,7 +65,7 @@ async def publish(
     except Exception as error:
         log.error("The artifact of %s could not be written: %s", result.loop, type(error).__name__)
         _keep(result)
-    labels, spans = await called(result) if written else (labels_of(result), {})
+    labels, spans = await evaluate_alerts(result) if written else (labels_of(result), {})
     announce(result, labels, spans)
     return written
 
@@ -83,7 +83,7 @@ def announce(result: LoopResult, labels: Mapping[str, str], spans: Mapping[str, 
             )
         for probe in result.counted_probes:
             emit_event(
-                ARRIVED,
+                PROBE_ARRIVED,
                 resource=loop,
                 related=_sender(probe),
                 payload=probe.model_dump(mode="json"),

@@ -22,15 +22,15 @@ from tasks.run_context import as_begun
 Schedule: TypeAlias = IntervalSchedule | CronSchedule | RRuleSchedule
 
 # Those of a client do not tell when they are due.
-RECKONED: Mapping[type, type[Schedule]] = {
+_SERVER_KIND: Mapping[type, type[Schedule]] = {
     given.IntervalSchedule: IntervalSchedule,
     given.CronSchedule: CronSchedule,
     given.RRuleSchedule: RRuleSchedule,
 }
-GAPS = 4  # between checks that are looked at, the present one included
-BACK = (timedelta(minutes=10), timedelta(hours=6), timedelta(days=8), timedelta(days=366))  # to look for them
-AHEAD = timedelta(days=35)
-MOST_STEPS = 5  # of a thousand moments each
+_GAPS = 4  # between checks that are looked at, the present one included
+_BACK = (timedelta(minutes=10), timedelta(hours=6), timedelta(days=8), timedelta(days=366))  # to look for them
+_AHEAD = timedelta(days=35)
+_MAX_STEPS = 5  # of a thousand moments each
 
 _of_runs: dict[UUID, list[Schedule]] = {}  # of the run of this process: one of many loops asks once
 
@@ -43,16 +43,16 @@ class Scheduled:
     parameters: Mapping[str, Any]
 
 
-def active(deployment: DeploymentResponse) -> list[Scheduled]:
+def active_schedules(deployment: DeploymentResponse) -> list[Scheduled]:
     """What starts runs of a deployment: nothing, while it is paused."""
     return [
-        Scheduled(RECKONED[type(one.schedule)](**one.schedule.model_dump()), deployment.parameters | one.parameters)
+        Scheduled(_SERVER_KIND[type(one.schedule)](**one.schedule.model_dump()), deployment.parameters | one.parameters)
         for one in deployment.schedules
-        if one.active and not deployment.paused and type(one.schedule) in RECKONED
+        if one.active and not deployment.paused and type(one.schedule) in _SERVER_KIND
     ]
 
 
-async def of_this_run(client: PrefectClient) -> list[Schedule] | None:
+async def schedules_of_this_run(client: PrefectClient) -> list[Schedule] | None:
     """The schedules that start runs like the one that we are in; None where none has started this one."""
     run = as_begun()
     if run is None or run.deployment_id is None or not run.auto_scheduled:
@@ -64,7 +64,7 @@ async def of_this_run(client: PrefectClient) -> list[Schedule] | None:
             return []
         name = run.parameters.get("name")
         _of_runs.clear()
-        _of_runs[run.id] = [one.schedule for one in active(deployment) if one.parameters.get("name") == name]
+        _of_runs[run.id] = [one.schedule for one in active_schedules(deployment) if one.parameters.get("name") == name]
     return _of_runs[run.id]
 
 
@@ -73,7 +73,7 @@ async def due_after(schedules: Iterable[Schedule], now: datetime) -> datetime | 
     return min((one for one in await _dues(schedules, now, number=2) if one > now), default=None)
 
 
-async def silence(schedules: Sequence[Schedule], now: datetime) -> timedelta | None:
+async def expected_silence(schedules: Sequence[Schedule], now: datetime) -> timedelta | None:
     """For how long nothing is heard of a loop that is well, from a check on that ends now; None: none is due."""
     if (due := await due_after(schedules, now)) is None:
         return None
@@ -81,7 +81,7 @@ async def silence(schedules: Sequence[Schedule], now: datetime) -> timedelta | N
     return needed(due - now, then - due if then else ALLOWED)
 
 
-async def interval(schedules: Sequence[Schedule], now: datetime) -> timedelta | None:
+async def current_interval(schedules: Sequence[Schedule], now: datetime) -> timedelta | None:
     """The time between two checks at present, the longest of the last gaps and that which goes on; None: none is due.
 
     So a night without checks is no silence, and neither is the morning after it before some have been missed.
@@ -89,22 +89,22 @@ async def interval(schedules: Sequence[Schedule], now: datetime) -> timedelta | 
     if (ahead := await due_after(schedules, now)) is None:
         return None
     before: list[datetime] = []
-    for back in BACK:
-        if len(before) < GAPS:
+    for back in _BACK:
+        if len(before) < _GAPS:
             before = await _dues(schedules, now - back, until=now)
-    moments = [*(before[-GAPS:] or [now - BACK[-1]]), ahead]
+    moments = [*(before[-_GAPS:] or [now - _BACK[-1]]), ahead]
     return max(later - earlier for earlier, later in pairwise(moments))
 
 
-async def longest(schedules: Sequence[Schedule], now: datetime) -> timedelta | None:
+async def longest_interval(schedules: Sequence[Schedule], now: datetime) -> timedelta | None:
     """The longest time between two checks in the weeks to come, nights and weekends included; None: none is due."""
     if (first := await due_after(schedules, now)) is None:
         return None
     if len(schedules) == 1 and isinstance(schedules[0], IntervalSchedule):
         return schedules[0].interval
     found = [first]
-    for _ in range(MOST_STEPS):
-        more = [one for one in await _dues(schedules, found[-1], until=now + AHEAD) if one > found[-1]]
+    for _ in range(_MAX_STEPS):
+        more = [one for one in await _dues(schedules, found[-1], until=now + _AHEAD) if one > found[-1]]
         found += more
         if not more:
             break

@@ -12,8 +12,8 @@ from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 
-A = TypeVar("A")
-B = TypeVar("B")
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 
 
 def _without_empty_exception(record: logging.LogRecord) -> bool:
@@ -26,7 +26,7 @@ def _without_empty_exception(record: logging.LogRecord) -> bool:
 logging.getLogger("prefect.task_runs").addFilter(_without_empty_exception)
 
 
-async def finding(state: State[Any], success: type[A], failure: type[B]) -> A | B:
+async def finding(state: State[Any], success: type[_A], failure: type[_B]) -> _A | _B:
     """What a task found, be its state Completed or Failed. Raises what broke the task itself."""
     found = await state.aresult(raise_on_failure=False)
     if isinstance(found, (success, failure)):

@@ -35,34 +35,34 @@ from prefect.states import Cancelled, Crashed
 
 from tasks.run_context import as_begun
 
-START = timedelta(minutes=5)  # a worker takes a run 10 s before its time, and starts a process within seconds
-QUIET = timedelta(minutes=15)  # five of the rarest heartbeats
-LONGEST = timedelta(days=8)  # a run without any heartbeat on record is left alone for so long: max_wait allows a week
-SECONDS = 5.0  # the verdict is told by then, and the run waits for no more than this
-MOST = 20  # runs looked at
+UNBEGUN_AFTER = timedelta(minutes=5)  # a worker takes a run 10 s before its time, and starts a process within seconds
+_QUIET = timedelta(minutes=15)  # five of the rarest heartbeats
+_NO_HEARTBEAT = timedelta(days=8)  # a run without any heartbeat on record is left alone: max_wait allows a week
+_SECONDS = 5.0  # the verdict is told by then, and the run waits for no more than this
+_MAX_RUNS = 20  # runs looked at
 
-UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-FINAL = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
-WAITING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]  # a task run between two attempts is scheduled
+_UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+_FINAL = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+_WAITING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]  # a task run between two attempts is scheduled
 
 log = logging.getLogger(__name__)
 
 
-async def clear_remains(loop: str) -> None:
+async def end_zombie_runs(loop: str) -> None:
     """Mark what dead runs of this flow and `loop` left as over. What goes wrong is logged, and that is all."""
     if (run := as_begun()) is None or run.state is None:
         return
     try:
-        async with asyncio.timeout(SECONDS), get_client() as client:
-            await end_unbegun(client, run, run.state.timestamp)
+        async with asyncio.timeout(_SECONDS), get_client() as client:
+            await end_unbegun_runs(client, run, run.state.timestamp)
             for dead in await _dead_runs(client, run, loop, run.state.timestamp):
                 # What it had begun first: should this be cut short, the run is found again.
                 await _end_task_runs(client, run, loop, FlowRunFilter(id=FlowRunFilterId(any_=[dead.id])))
                 await client.set_flow_run_state(dead.id, _ended(dead))
                 log.warning("The earlier run %s was killed: marked as crashed.", dead.name)
             # Prefect learns of task runs by events, some time later: what ended just now may not be on record yet.
-            before = FlowRunFilterEndTime(before_=run.state.timestamp - QUIET)
-            final = FlowRunFilter(name=FlowRunFilterName(like_=loop), state=_in(FINAL), end_time=before)
+            before = FlowRunFilterEndTime(before_=run.state.timestamp - _QUIET)
+            final = FlowRunFilter(name=FlowRunFilterName(like_=loop), state=_in(_FINAL), end_time=before)
             await _end_task_runs(client, run, loop, final)
     except Exception as error:
         log.warning("Whether killed runs are still on record as running is not known: %s", type(error).__name__)
@@ -72,14 +72,14 @@ async def _dead_runs(client: PrefectClient, run: FlowRun, loop: str, now: dateti
     """Unfinished runs of the loop that give no sign of life."""
     found = await client.read_flow_runs(
         flow_filter=_flow_of(run),
-        flow_run_filter=FlowRunFilter(name=FlowRunFilterName(like_=loop), state=_in(UNFINISHED)),
-        limit=MOST,
+        flow_run_filter=FlowRunFilter(name=FlowRunFilterName(like_=loop), state=_in(_UNFINISHED)),
+        limit=_MAX_RUNS,
     )
     others = (other for other in found if other.id != run.id and _is_of(other, loop))
     return [other for other in others if await _is_silent(client, other, now)]
 
 
-async def end_unbegun(client: PrefectClient, run: FlowRun, now: datetime) -> None:
+async def end_unbegun_runs(client: PrefectClient, run: FlowRun, now: datetime) -> None:
     """Mark as crashed what a worker has taken of this deployment, "Pending", and never begun, for it was killed.
 
     Prefect neither ends such a run nor gives it to another worker. Nor does this: one that begins late after all would
@@ -90,24 +90,24 @@ async def end_unbegun(client: PrefectClient, run: FlowRun, now: datetime) -> Non
     taken = await client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id])),
         flow_run_filter=FlowRunFilter(state=_in([StateType.PENDING])),
-        limit=MOST,
+        limit=_MAX_RUNS,
     )
     for other in taken:
-        if other.id != run.id and other.state is not None and other.state.timestamp < now - START:
+        if other.id != run.id and other.state is not None and other.state.timestamp < now - UNBEGUN_AFTER:
             state: State[Any] = Crashed(message="Taken by a worker that was killed before it began. Nothing was sent.")
             await client.set_flow_run_state(other.id, state)
             log.warning("The earlier run %s was taken and never begun: marked as crashed.", other.name)
 
 
 async def _is_silent(client: PrefectClient, run: FlowRun, now: datetime) -> bool:
-    if run.state is None or run.state.timestamp > now - QUIET:
+    if run.state is None or run.state.timestamp > now - _QUIET:
         return False
     heartbeats = EventFilter(
         resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
         event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
     )
     newest = (await client.read_events(heartbeats, limit=1)).events
-    return newest[0].received < now - QUIET if newest else run.state.timestamp < now - LONGEST
+    return newest[0].received < now - _QUIET if newest else run.state.timestamp < now - _NO_HEARTBEAT
 
 
 async def _end_task_runs(client: PrefectClient, run: FlowRun, loop: str, of: FlowRunFilter) -> None:
@@ -115,8 +115,8 @@ async def _end_task_runs(client: PrefectClient, run: FlowRun, loop: str, of: Flo
     found = await client.read_task_runs(
         flow_filter=_flow_of(run),
         flow_run_filter=of,
-        task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=WAITING))),
-        limit=MOST,
+        task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_WAITING))),
+        limit=_MAX_RUNS,
     )
     ended = {task_run.flow_run_id for task_run in found if task_run.flow_run_id is not None}
     ours = {flow_run_id for flow_run_id in ended if _is_of(await client.read_flow_run(flow_run_id), loop)}

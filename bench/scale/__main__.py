@@ -17,7 +17,7 @@ from bench.scale.fleet import Shape, Site, end_tree, runs_of, site, wait_for_vic
 from bench.scale.postgres import Database, postgres
 from bench.scale.record import QUEUED, Record, read
 from bench.scale.usage import Watch
-from flows.setup.crash_automation import SILENCE
+from flows.setup.crash_automation import HEARTBEAT_SILENCE
 from tests.support.servers.lab import Lab
 from tests.support.servers.processes import Guard, Ports
 
@@ -101,7 +101,7 @@ def measured(lab: Lab, database: Database, here: Site, shape: Shape, minutes: fl
     database.ask(PAUSE)
     wait_for_the_last(database, dead, shape.max_wait + 60)
     if killed_at and minutes >= LONG:
-        wait_for_the_last(database, [], (killed_at + SILENCE + MARGIN - datetime.now(UTC)).total_seconds())
+        wait_for_the_last(database, [], (killed_at + HEARTBEAT_SILENCE + MARGIN - datetime.now(UTC)).total_seconds())
     time.sleep(10)  # Prefect's server writes down events some time later
     log = "\n".join(log_of(here).splitlines()[calls:])
     found = read(database, lab, log, begin, end)

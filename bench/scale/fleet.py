@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.scale.postgres import Database
 from bench.scale.usage import tree
 from flows.cli.serve import WORKER_SETTINGS
-from flows.server.prefect import answers, settings
+from flows.server.prefect import answers, server_settings
 from flows.setup.bootstrap import ROOT, equip
 from tests.support.servers import PROGRAM_PATH
 from tests.support.servers.lab import Lab, User
@@ -57,7 +57,7 @@ class Site:
     def __init__(self, folder: Path, ports: Ports, database: Database, api: int = 1) -> None:
         self.folder = folder
         self.port = ports.take()
-        self._env = os.environ | settings(folder / "server", self.port) | env_file(SCALE)
+        self._env = os.environ | server_settings(folder / "server", self.port) | env_file(SCALE)
         self._env |= {"PREFECT_API_DATABASE_CONNECTION_URL": database.url, "MAIL_LOOP_HOME": str(ROOT)}
         self._env |= {"BENCH_PASSWORD": PASSWORD, "PREFECT_LOGGING_SERVER_LEVEL": "INFO"}  # which logs each request
         (allowed := folder / "secrets.allow").write_text(f"bench-password@{HOST}\n", encoding="utf-8")

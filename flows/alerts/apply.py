@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,12 +10,13 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient
 
 from flows.alerts import channels as blocks
-from flows.alerts.automations import PREFIX, SILENCE, automations, content, is_ours
+from flows.alerts.automations import PREFIX, SILENCE_SUFFIX, automations, content, is_ours
 from flows.alerts.loops import deployed, parameters_of, schedules_of
-from flows.alerts.watch import doubts, silences, watch
+from flows.alerts.watch import doubts, silences, start_clocks
 from flows.prefect_api.probe import impatient_client
+from flows.server.allow import Say
 from flows.setup import crash_automation as crash_rule
-from tasks.alert_store import RULES, STATE, was_taken, write
+from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, was_taken, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
 from tasks.alerts.markup import Markup
@@ -25,12 +26,10 @@ from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line
 from tasks.pages import items
 
-_STATES = STATE.format(loop="")
-
-Say = Callable[[str], None]
+_STATES = STATE_VARIABLE.format(loop="")
 
 
-async def apply(alerts: Alerts, say: Say) -> None:
+async def apply_rules(alerts: Alerts, say: Say) -> None:
     """Make the server do what the file says. Raises ConfigError before anything is changed."""
     async with impatient_client() as client:
         deployments = await deployed(client)
@@ -43,12 +42,12 @@ async def apply(alerts: Alerts, say: Say) -> None:
         made: dict[str, UUID] = {}
         markup: dict[str, Markup] = {}
         for name, channel in alerts.channels.items():
-            url, markup[name] = blocks.as_text(channel, urls[name])
-            made[name] = await blocks.make(client, name, channel, url)
+            url, markup[name] = blocks.as_plain_text(channel, urls[name])
+            made[name] = await blocks.save_block(client, name, channel, url)
         ids, fresh = await _automations(client, alerts, made, markup, say)
         silent: dict[str, dict[str, list[str]]] = {}
         for name, _, target in alerts.pairs():
-            begin = f"{PREFIX}{name} to {target}{SILENCE}"
+            begin = f"{PREFIX}{name} to {target}{SILENCE_SUFFIX}"
             if found := [str(id_) for one, id_ in ids.items() if one.startswith(begin)]:
                 silent.setdefault(name, {})[target] = found
         rules = {name: rule.model_dump(mode="json", exclude_unset=True) for name, rule in alerts.rules.items()}
@@ -56,30 +55,30 @@ async def apply(alerts: Alerts, say: Say) -> None:
         told = {name: one for name, one in markup.items() if one != "any"}
         value = {"rules": rules, "automations": silent, "channels": channels, "markup": told}
         if value != before:
-            await write(client, RULES, value)
+            await write_variable(client, RULES_VARIABLE, value)
         for gone in before.get("channels", {}):
             kept = made.get(gone)
-            if await blocks.remove(client, gone, kept):
+            if await blocks.remove_blocks(client, gone, kept):
                 say(f"removed: channel {gone}")
         for name, rule in alerts.rules.items():
             if rule.when == "silent":
-                await watch(client, name, rule, schedules, anew=fresh)
+                await start_clocks(client, name, rule, schedules, anew=fresh)
                 for doubt in await doubts(name, rule, schedules, all_known=all(one.complete for one in deployments)):
                     say(doubt)
-    await crash_rule.ensure_here()
+    await crash_rule.ensure_automation_here()
     say(f"in force: {_count(alerts.rules, 'rule')}, {_count(alerts.channels, 'channel')}")
 
 
 async def begin_anew(changed: Collection[UUID]) -> None:
     """Start the clock of the loops of deployments that are new, or have another schedule than it was set by."""
     async with impatient_client() as client:
-        silent = {name: rule for name, rule in rules_of(await in_force(client)).items() if rule.when == "silent"}
+        silent = {name: rule for name, rule in rules_in(await in_force(client)).items() if rule.when == "silent"}
         if not silent or not changed:
             return
         ids = {str(one) for one in changed}
         schedules = schedules_of(one for one in await deployed(client) if one.id in ids)
         for name, rule in silent.items():
-            await watch(client, name, rule, schedules, anew=True)
+            await start_clocks(client, name, rule, schedules, anew=True)
 
 
 def _refuse_mail(alerts: Alerts, channel: str, way: frozenset[str], loops: Mapping[str, Mapping[str, Any]]) -> None:
@@ -131,7 +130,7 @@ async def _automations(
                 continue
             await client.update_automation(twins[0].id, one.model_copy(update={"enabled": twins[0].enabled}))
             say(f"changed: {one.name.removeprefix(PREFIX)}")
-        fresh = fresh or SILENCE in one.name
+        fresh = fresh or SILENCE_SUFFIX in one.name
     names = {one.name for one in wanted}
     for other in found:
         if other.name not in names:
@@ -140,11 +139,11 @@ async def _automations(
     return ids, fresh
 
 
-async def show(say: Say) -> None:
+async def show_rules(say: Say) -> None:
     """Say which rules are in force on the server, and which calls are open."""
     async with impatient_client() as client:
         value = await in_force(client)
-        rules = rules_of(value)
+        rules = rules_in(value)
         if not rules:
             say("no rules are in force: mail-loop alerts apply alerts.yaml")
             return
@@ -189,11 +188,11 @@ async def _is_untaken(client: PrefectClient, call: Pending) -> bool:
 
 async def in_force(client: PrefectClient) -> dict[str, Any]:
     """What the last apply left on the server: rules, automations and channels; empty where there was none."""
-    found = await client.read_variable_by_name(RULES)
+    found = await client.read_variable_by_name(RULES_VARIABLE)
     return found.value if found is not None and isinstance(found.value, dict) else {}
 
 
-def rules_of(value: Mapping[str, Any]) -> dict[str, Rule]:
+def rules_in(value: Mapping[str, Any]) -> dict[str, Rule]:
     """The rules in it."""
     return {name: Rule.model_validate(fields) for name, fields in value.get("rules", {}).items()}
 

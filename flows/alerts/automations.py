@@ -15,9 +15,9 @@ from tasks.alerts.silence import spans
 from tasks.mail.model.intervals import span as length_of
 
 PREFIX = "mail-loop alert: "
-DESCRIPTION = "Written by mail-loop alerts apply, which puts it back to what its file says."
-SILENCE = ", no check"
-EVERY_LOOP = "mail-loop.loop.*"
+_DESCRIPTION = "Written by mail-loop alerts apply, which puts it back to what its file says."
+SILENCE_SUFFIX = ", no check"
+_EVERY_LOOP = "mail-loop.loop.*"
 
 
 def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup) -> list[AutomationCore]:
@@ -30,10 +30,10 @@ def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup
     kinds = ("recovered",) if rule.when == "silent" else (rule.when, "recovered")
     calling = AutomationCore(
         name=f"{PREFIX}{name} to {channel}",
-        description=DESCRIPTION,
+        description=_DESCRIPTION,
         trigger=EventTrigger(
             posture=Posture.Reactive,
-            match=ResourceSpecification({"prefect.resource.id": EVERY_LOOP, RULE: name, CHANNEL: channel}),
+            match=ResourceSpecification({"prefect.resource.id": _EVERY_LOOP, RULE: name, CHANNEL: channel}),
             expect={CALL.format(kind=kind) for kind in kinds},
             threshold=1,
         ),
@@ -41,22 +41,25 @@ def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup
     )
     if rule.when != "silent":
         return [calling]
-    return [calling, *(silence(name, rule, channel, block, markup, span) for span in spans(rule.within or ""))]
+    return [
+        calling,
+        *(silence_automation(name, rule, channel, block, markup, span) for span in spans(rule.within or "")),
+    ]
 
 
-def silence(name: str, rule: Rule, channel: str, block: UUID, markup: Markup, span: str) -> AutomationCore:
+def silence_automation(name: str, rule: Rule, channel: str, block: UUID, markup: Markup, span: str) -> AutomationCore:
     """Calls once when a loop that may be silent for so long, which its last good check has said, has been.
 
     The event that says so counts for the automations of all spans, and starts the clock of one anew.
     """
-    loops = [f"mail-loop.loop.{loop}" for loop in rule.loops] if rule.loops else EVERY_LOOP
+    loops = [f"mail-loop.loop.{loop}" for loop in rule.loops] if rule.loops else _EVERY_LOOP
     longer = "" if span == rule.within else f" within {span}"
     subject, body = (shown(one, markup, message.LONGEST, (message.LINK,)) for one in message.silent(span))
     if rule.loops != (TRIAL,):  # which has no schedule
         body = message.ONLY_IF_SCHEDULED + body
     return AutomationCore(
-        name=f"{PREFIX}{name} to {channel}{SILENCE}{longer}",
-        description=DESCRIPTION,
+        name=f"{PREFIX}{name} to {channel}{SILENCE_SUFFIX}{longer}",
+        description=_DESCRIPTION,
         trigger=EventTrigger(
             posture=Posture.Proactive,
             match=ResourceSpecification({"prefect.resource.id": loops, RULE: name}),
@@ -72,7 +75,7 @@ def silence(name: str, rule: Rule, channel: str, block: UUID, markup: Markup, sp
 
 def is_ours(automation: AutomationCore) -> bool:
     """Whether an earlier apply made it."""
-    return automation.name.startswith(PREFIX) and automation.description == DESCRIPTION
+    return automation.name.startswith(PREFIX) and automation.description == _DESCRIPTION
 
 
 def content(automation: AutomationCore) -> dict[str, Any]:

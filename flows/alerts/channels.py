@@ -15,11 +15,11 @@ from tasks.alerts.rules import Channel
 from tasks.credentials import secret_value
 from tasks.mail.model.errors import ConfigError
 
-BLOCK = "mail-loop-{channel}"
-TYPES = ("custom-webhook", "slack-webhook")  # of the blocks that we make
-PLAIN_BLOCKS = {"pager-duty-webhook"}
+_BLOCK = "mail-loop-{channel}"
+_BLOCK_TYPES = ("custom-webhook", "slack-webhook")  # of the blocks that we make
+_PLAIN_BLOCKS = {"pager-duty-webhook"}
 # By the classes of Apprise; of any other it is not known what it reads.
-MARKUP: dict[str, Markup] = {
+_MARKUP_OF_SERVICE: dict[str, Markup] = {
     "NotifyDiscord": "discord",
     "NotifyEmail": "plain",
     "NotifyNtfy": "plain",
@@ -46,10 +46,10 @@ async def url_of(name: str, channel: Channel) -> str:
     return ""
 
 
-def as_text(channel: Channel, url: str) -> tuple[str, Markup]:
+def as_plain_text(channel: Channel, url: str) -> tuple[str, Markup]:
     """The URL with which a channel is told to take text for text, where it can be told, and what is markup there."""
     if channel.apprise is None:
-        plain = channel.block is not None and channel.block.partition("/")[0] in PLAIN_BLOCKS
+        plain = channel.block is not None and channel.block.partition("/")[0] in _PLAIN_BLOCKS
         return url, "plain" if plain else "any"
     from apprise import Apprise
 
@@ -60,11 +60,11 @@ def as_text(channel: Channel, url: str) -> tuple[str, Markup]:
     understood: str = services[0].url()  # type: ignore[no-untyped-call]  # Apprise gives it no types
     if parse_qs(urlsplit(understood).query).get("format") != ["text"]:
         return url, "any"
-    markup = MARKUP.get(type(services[0]).__name__)
+    markup = _MARKUP_OF_SERVICE.get(type(services[0]).__name__)
     return (told, markup) if markup else (url, "any")
 
 
-async def make(client: PrefectClient, name: str, channel: Channel, url: str) -> UUID:
+async def save_block(client: PrefectClient, name: str, channel: Channel, url: str) -> UUID:
     """Make sure that the channel has its block on the server; returns the block's id. Raises ConfigError."""
     if channel.block is not None:
         kind, _, document = channel.block.partition("/")
@@ -80,19 +80,19 @@ async def make(client: PrefectClient, name: str, channel: Channel, url: str) -> 
             json_data={"subject": "{{subject}}", "text": "{{body}}"},
             secrets={"url": url},
         )
-        saved: UUID = await webhook.save(BLOCK.format(channel=name), overwrite=True)
+        saved: UUID = await webhook.save(_BLOCK.format(channel=name), overwrite=True)
         return saved
     # Of Prefect's blocks this one hands its URL to Apprise as it is, whatever service that names.
-    made: UUID = await SlackWebhook(url=SecretStr(url)).save(BLOCK.format(channel=name), overwrite=True)
+    made: UUID = await SlackWebhook(url=SecretStr(url)).save(_BLOCK.format(channel=name), overwrite=True)
     return made
 
 
-async def remove(client: PrefectClient, name: str, kept: UUID | None) -> bool:
+async def remove_blocks(client: PrefectClient, name: str, kept: UUID | None) -> bool:
     """Remove the blocks that an earlier apply made for a channel, but for the one to be kept."""
     removed = False
-    for kind in TYPES:
+    for kind in _BLOCK_TYPES:
         try:
-            found = await client.read_block_document_by_name(BLOCK.format(channel=name), kind, include_secrets=False)
+            found = await client.read_block_document_by_name(_BLOCK.format(channel=name), kind, include_secrets=False)
         except ObjectNotFound:
             continue
         if found.id != kept:

@@ -22,23 +22,24 @@ from prefect.events.filters import (
     EventResourceFilter,
 )
 
-from flows.alerts.apply import Say, in_force, rules_of
+from flows.alerts.apply import in_force, rules_in
 from flows.alerts.automations import automations
 from flows.prefect_api.probe import impatient_client
 from flows.server import processes
+from flows.server.allow import Say
 from flows.server.prefect import free_port
 from flows.server.sandbox import SANDBOX, address, login, start_sandbox
 from flows.through_prefect import check
-from tasks.alert_store import CALL, CHANNEL, RULE, RULES, STATE, resource, write
+from tasks.alert_store import CALL, CHANNEL, RULE, RULES_VARIABLE, STATE_VARIABLE, resource, write_variable
 from tasks.alerts.markup import known
 from tasks.alerts.rules import TRIAL, Rule
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ConfigError
 
-SHORTEST = "1m"  # of a silence: what every minute calls for is not worth a rule
-SILENCE_SECONDS = 120.0  # for a call about silence: Prefect looks for it now and then
-CALL_SECONDS = 15.0  # for any other: a server writes events down some seconds after it took them
-WARN_AFTER, MAX_WAIT = 1.0, 4.0  # seconds
+_SHORTEST_SILENCE = "1m"  # of a silence: what every minute calls for is not worth a rule
+_SILENCE_SECONDS = 120.0  # for a call about silence: Prefect looks for it now and then
+_CALL_SECONDS = 15.0  # for any other: a server writes events down some seconds after it took them
+_WARN_AFTER, _MAX_WAIT = 1.0, 4.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,11 @@ SITUATIONS = {
 }
 
 
-async def trial(names: Sequence[str], home: Path, say: Say) -> bool:
+async def play_situations(names: Sequence[str], home: Path, say: Say) -> bool:
     """Play the situations, one after the other; returns whether every call was made, once, and taken."""
     heard = True
     async with impatient_client() as client:
-        rules = rules_of(await in_force(client))
+        rules = rules_in(await in_force(client))
         if not rules:
             raise ConfigError("no rules are in force on the server: mail-loop alerts apply alerts.yaml")
         play = _Play(client, home, say)
@@ -111,13 +112,13 @@ class _Play:
     async def silence(self, name: str, rules: dict[str, Rule]) -> bool:
         """With copies of the rules that hold for this loop alone, and wait for a minute."""
         copies = {
-            f"{key}-trial": rule.model_copy(update={"within": SHORTEST, "loops": (TRIAL,)})
+            f"{key}-trial": rule.model_copy(update={"within": _SHORTEST_SILENCE, "loops": (TRIAL,)})
             for key, rule in rules.items()
         }
         async with self._added(copies) as silent:
             begun = datetime.now(UTC)
             await self._checks(1)
-            self.say(f"{name}: a good check, and then none for {SHORTEST}")
+            self.say(f"{name}: a good check, and then none for {_SHORTEST_SILENCE}")
             heard = True
             for key, channels in silent.items():
                 for channel, automation in channels.items():
@@ -143,10 +144,10 @@ class _Play:
                     silent[key][channel] = str(ids[1])  # the one on silence of the rule's own length comes second
             added = {key: rule.model_dump(mode="json", exclude_unset=True) for key, rule in copies.items()}
             changes = {"rules": before["rules"] | added, "automations": before["automations"] | silent}
-            await write(self.client, RULES, before | changes)
+            await write_variable(self.client, RULES_VARIABLE, before | changes)
             yield silent
         finally:
-            await write(self.client, RULES, before)
+            await write_variable(self.client, RULES_VARIABLE, before)
             for automation in made:
                 await self.client.delete_automation(automation)
 
@@ -165,7 +166,7 @@ class _Play:
 
     async def _rang(self, name: str, kind: str, rule: str, channel: str, done: Callable[[], Awaitable[bool]]) -> bool:
         begun = time.monotonic()
-        while time.monotonic() - begun < (SILENCE_SECONDS if kind == "silent" else CALL_SECONDS):
+        while time.monotonic() - begun < (_SILENCE_SECONDS if kind == "silent" else _CALL_SECONDS):
             if await done():
                 self.say(f"{name}: {kind}: rule {rule} called {channel}")
                 return True
@@ -180,7 +181,7 @@ class _Play:
             resource=EventResourceFilter(id=[resource(TRIAL)["prefect.resource.id"]]),
             occurred=EventOccurredFilter(since=since),
         )
-        until = time.monotonic() + CALL_SECONDS
+        until = time.monotonic() + _CALL_SECONDS
         found: list[Event] = []
         while not found and time.monotonic() < until:
             await asyncio.sleep(0.5)
@@ -211,7 +212,7 @@ class _Play:
 
     async def forget(self) -> None:
         """Begin anew: what earlier checks of this loop called for is over."""
-        name = STATE.format(loop=TRIAL)
+        name = STATE_VARIABLE.format(loop=TRIAL)
         if await self.client.read_variable_by_name(name) is not None:
             await self.client.delete_variable_by_name(name)
 
@@ -224,6 +225,6 @@ def _loop(box: dict[str, object], *, relay_down: bool) -> LoopConfig:
             "name": TRIAL,
             "smtp": smtp | addresses,
             "imap": {**login(box), "port": box["imaps_port"]},
-            "limits": {"warn_after": WARN_AFTER, "max_wait": MAX_WAIT},
+            "limits": {"warn_after": _WARN_AFTER, "max_wait": _MAX_WAIT},
         }
     )

@@ -13,7 +13,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
 
-from flows.registry import CHECK_FLOWS, FLEET, INBOUND, FlowEntry, Kind
+from flows.registry import CHECK_FLOWS, FLEET_CHECK, INBOUND_CHECK, FlowEntry, FlowKind
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import CheckConfig
@@ -21,7 +21,7 @@ from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.errors import ConfigError
 from tasks.metrics.loop import Intervals
 from tasks.pages import items
-from tasks.schedules import Schedule, active, interval
+from tasks.schedules import Schedule, active_schedules, current_interval
 
 Loops = dict[str, Mapping[str, Any]]
 
@@ -74,7 +74,7 @@ async def intervals(client: PrefectClient, now: datetime) -> Intervals:
 
     async def often(schedules: Sequence[Schedule]) -> timedelta | None:
         if (key := repr(schedules)) not in known:
-            known[key] = await interval(schedules, now)
+            known[key] = await current_interval(schedules, now)
         return known[key]
 
     loops = {loop: await often([one for _, one in starts]) for loop, starts in schedules_of(deployments).items()}
@@ -85,23 +85,23 @@ async def intervals(client: PrefectClient, now: datetime) -> Intervals:
 def deployed_as(entry: FlowEntry, deployment: DeploymentResponse) -> Deployed:
     loops, complete = _loops(entry, deployment.parameters)
     starts = []
-    for one in active(deployment):
+    for one in active_schedules(deployment):
         own = one.parameters != deployment.parameters
         started, all_known = _loops(entry, one.parameters) if own else (loops, True)
         starts.append((one.schedule, started))
         complete = complete and all_known
-    return Deployed(str(deployment.id), loops, tuple(starts), complete, entry.kind is Kind.CHECK)
+    return Deployed(str(deployment.id), loops, tuple(starts), complete, entry.kind is FlowKind.CHECK)
 
 
 def _loops(entry: FlowEntry, given: Mapping[str, Any]) -> tuple[Loops, bool]:
     """The loops of these parameters, and whether they are all; where they are wrong none, for nothing is checked."""
-    if entry.kind is Kind.CHECK:
+    if entry.kind is FlowKind.CHECK:
         # An inbound check may leave its name out.
-        name = given.get("name", "inbound" if entry is INBOUND else None)
+        name = given.get("name", "inbound" if entry is INBOUND_CHECK else None)
         return ({} if name is None else {str(name): given}), True
     missing: list[ConfigError] = []
     try:
-        configs = [*(_of_fleet(given, missing) if entry is FLEET else _of_matrix(given))]
+        configs = [*(_of_fleet(given, missing) if entry is FLEET_CHECK else _of_matrix(given))]
     except ConfigError:
         return {}, True
     return {one.name: one.model_dump(mode="json", exclude_unset=True) for one in configs}, not missing

@@ -11,22 +11,22 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events import Event, RelatedResource
 from prefect.events.schemas.events import ReceivedEvent
 
-from flows.prefect_api.events import events
+from flows.prefect_api.events import read_events
 from tasks.alert_store import RULE, ids_of, last_watched, refusal, resource, silent_in, told_by, was_taken, watched
 from tasks.alerts.message import UNSCHEDULED
 from tasks.alerts.rules import Rule
 from tasks.alerts.silence import UNWATCHED, needed, span_for
 from tasks.mail.model.durations import duration
 from tasks.mail.model.safe_text import one_line
-from tasks.schedules import Schedule, in_words, longest, silence
+from tasks.schedules import Schedule, expected_silence, in_words, longest_interval
 
 Schedules = Mapping[str, Sequence[tuple[str, Schedule]]]  # by loop, with the id of the deployment
 
-NAMED = 5  # loops in one sentence
-TIMES = 3  # the interval: a good length of silence
+_MAX_NAMED = 5  # loops in one sentence
+_TIMES = 3  # the interval: a good length of silence
 
 
-async def watch(client: PrefectClient, name: str, rule: Rule, schedules: Schedules, *, anew: bool) -> None:
+async def start_clocks(client: PrefectClient, name: str, rule: Rule, schedules: Schedules, *, anew: bool) -> None:
     """Start the clock of loops that have not been checked yet: a schedule that never began is silence, too."""
     for loop in _of(rule, schedules):
         if anew or await last_watched(client, loop, name) is None:
@@ -37,7 +37,7 @@ async def _begin(
     client: PrefectClient, name: str, rule: Rule, loop: str, starts: Sequence[tuple[str, Schedule]]
 ) -> None:
     now = datetime.now(UTC)
-    span = span_for(rule.within or "", await silence([one for _, one in starts], now))
+    span = span_for(rule.within or "", await expected_silence([one for _, one in starts], now))
     (deployment, _), *_ = starts
     event = Event(
         event=watched(span or UNWATCHED),
@@ -58,7 +58,7 @@ async def doubts(name: str, rule: Rule, schedules: Schedules, *, all_known: bool
     for loop in _of(rule, schedules):
         starts = [one for _, one in schedules[loop]]
         if (key := repr(starts)) not in lengths:
-            lengths[key] = await longest(starts, now)
+            lengths[key] = await longest_interval(starts, now)
         if (gap := lengths[key]) is None:
             unscheduled += [loop] if rule.loops else []
         elif needed(gap, gap) > rule.silence:
@@ -74,7 +74,7 @@ async def doubts(name: str, rule: Rule, schedules: Schedules, *, all_known: bool
             f"rules.{name}: within: {rule.within} is too short for {_named(loops)}, whose checks are due up to "
             f"{duration(gap.total_seconds())} apart ({words}): its silence is told "
             f"{f'after {span}' if span else 'never'}; "
-            f"give it a rule of its own with loops: [{', '.join(loops[:NAMED])}] and within: {_span(TIMES * gap)}"
+            f"give it a rule of its own with loops: [{', '.join(loops[:_MAX_NAMED])}] and within: {_span(_TIMES * gap)}"
         )
     return [one_line(f"note: {text}", None) for text in found]
 
@@ -89,8 +89,8 @@ def _of(rule: Rule, schedules: Schedules) -> list[str]:
 
 
 def _named(loops: Sequence[str]) -> str:
-    more = len(loops) - NAMED
-    return ", ".join(loops[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(loops) - _MAX_NAMED
+    return ", ".join(loops[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _span(length: timedelta) -> str:
@@ -109,7 +109,7 @@ async def silences(client: PrefectClient, rules: Mapping[str, Rule], automations
     for name, rule in rules.items():
         for channel, ids in automations.get(name, {}).items():
             newest: dict[str, ReceivedEvent] = {}
-            async for event in events(client, told_by(ids_of(ids))):
+            async for event in read_events(client, told_by(ids_of(ids))):
                 newest.setdefault(silent_in(event), event)  # the newest come first
             for loop, event in newest.items():
                 if rule.misses(loop) and (line := await _told(client, name, channel, loop, event)):

@@ -34,19 +34,19 @@ def situation(text: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """0 if all is as it should be, 2 if a channel did not ring. Raises ConfigError, ServerError."""
     quieten_prefect()
-    from flows.alerts.apply import apply, show
+    from flows.alerts.apply import apply_rules, show_rules
     from flows.prefect_api.connection import api, in_a_thread
     from tasks.alerts.rules import load_alerts
 
     alerts = load_alerts(arguments.file) if arguments.verb == "apply" else None
     with api("alerts live on a Prefect server that stays: set PREFECT_API_URL"):
         if alerts is not None:
-            in_a_thread(lambda: apply(alerts, say))
+            in_a_thread(lambda: apply_rules(alerts, say))
             return 0
         if arguments.verb == "show":
-            in_a_thread(lambda: show(lambda text: say(one_line(text, None))))
+            in_a_thread(lambda: show_rules(lambda text: say(one_line(text, None))))
             return 0
-        from flows.alerts.drill import trial
+        from flows.alerts.drill import play_situations
 
         played = arguments.situations or PLAYED
-        return 0 if in_a_thread(lambda: trial(played, state_home() / "alerts-test", say)) else 2
+        return 0 if in_a_thread(lambda: play_situations(played, state_home() / "alerts-test", say)) else 2

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from flows.cli.arguments import positive
 from flows.cli.output import drawn_for, quieten_prefect, say
-from flows.cli.progress_lines import live
+from flows.cli.progress_lines import follow_on_terminal
 from tasks.correlation.pattern import blame
 from tasks.mail.config.addresses import slug
 from tasks.mail.config.loading.files import loaded, planned
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     configs = [_with_max_wait(check.config, arguments.max_wait) for check in checks]
     limits = {config.name: config.limits if isinstance(config, LoopConfig) else None for config in configs}
 
-    with live({name: one.max_wait if one else None for name, one in limits.items()}) as over:
+    with follow_on_terminal({name: one.max_wait if one else None for name, one in limits.items()}) as over:
 
         def show(result: LoopResult) -> None:
             nonlocal worst

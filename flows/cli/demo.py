@@ -16,10 +16,10 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.cli.output import drawn_for, program, say
-from flows.cli.progress_lines import LEGS
-from flows.server.login import FILE, how_to_log_in
+from flows.cli.progress_lines import LEGS_IN_WORDS
+from flows.server.login import LOGIN_FILE, how_to_log_in
 from flows.server.prefect import SERVER, free_port, start_server
-from flows.server.prefect import settings as server_settings
+from flows.server.prefect import server_settings as server_settings
 from flows.server.processes import stop
 from flows.server.sandbox import PASSWORD, SANDBOX, address, login, start_sandbox
 from tasks.mail.config.loop import loop_config
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     home, keep = arguments.home.absolute(), arguments.keep
     console = Console(highlight=False, emoji=False)
     end_demo(home)
-    (home / FILE).unlink(missing_ok=True)  # of a demo that is over: this one tells its own
+    (home / LOGIN_FILE).unlink(missing_ok=True)  # of a demo that is over: this one tells its own
     try:
         with console.status("starting a mail system of our own"):
             box = start_sandbox(home, "--greylist-first")
@@ -129,7 +129,7 @@ class _Live:
         if step == self.last:
             return
         self.last = step
-        text = f"{LEGS.get(step.leg, step.leg)}: {step.stage} {step.text}".rstrip()
+        text = f"{LEGS_IN_WORDS.get(step.leg, step.leg)}: {step.stage} {step.text}".rstrip()
         self.bar.update(self.line, description=escape(text))
         if step.text or not self.console.is_terminal:
             elapsed = time.monotonic() - self.begun

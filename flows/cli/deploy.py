@@ -42,8 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     """0 if the server has what the files say, or with --dry-run could have. Raises ConfigError, ServerError."""
     quieten_prefect()
     from flows.alerts.apply import begin_anew
-    from flows.deploy.apply import apply
-    from flows.deploy.template import template
+    from flows.deploy.apply import deploy_checks
+    from flows.deploy.template import read_template
     from flows.prefect_api.connection import api, in_a_thread
     from flows.server.allow import allow_at
     from flows.setup.bootstrap import DEPLOYMENTS
@@ -51,14 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.brief and not arguments.shards:
         raise ConfigError("--brief is for shards: give --shards, too")
     checks = all_planned(arguments.files)
-    common = template(DEPLOYMENTS)
+    common = read_template(DEPLOYMENTS)
     shape = {"shards": arguments.shards, "brief": arguments.brief, "dry_run": arguments.dry_run}
 
     def shown(text: str) -> None:
         say(one_line(text, None))
 
     async def deployed() -> None:
-        await begin_anew(await apply(checks, arguments.every, arguments.fleet, common, shown, **shape))
+        await begin_anew(await deploy_checks(checks, arguments.every, arguments.fleet, common, shown, **shape))
 
     with api("deployments live on a Prefect server that stays: set PREFECT_API_URL") as url:
         in_a_thread(deployed)

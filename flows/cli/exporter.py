@@ -33,12 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Until a signal, and then 0."""
     quieten_prefect()
-    from flows.exporter import exporter
+    from flows.exporter import serve_metrics
     from tasks.alerts.rules import TRIAL
 
     with_http = arguments.port or not arguments.textfile
     listen = (arguments.address, arguments.port or _PORT) if with_http else None
     exclude = [TRIAL, *arguments.exclude]  # the loop of `mail-loop alerts test` is none of the operator's
-    return exporter(
+    return serve_metrics(
         listen, arguments.textfile, arguments.interval, arguments.max_loops, exclude, say, arguments.trusted_host
     )

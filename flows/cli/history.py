@@ -35,6 +35,6 @@ def since(text: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """0 if the history could be read, whatever it tells."""
     quieten_prefect()
-    from flows.history import history
+    from flows.history import show_history
 
-    return history(arguments.loop, arguments.since, arguments.html, say)
+    return show_history(arguments.loop, arguments.since, arguments.html, say)

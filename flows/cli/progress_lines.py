@@ -10,8 +10,8 @@ from tasks.mail.model import progress
 from tasks.mail.model.progress import Progress
 from tasks.mail.model.safe_text import one_line
 
-LEGS = {"smtp": "sending", "imap": "looking for it"}
-LONGEST = 60  # characters of a step's words
+LEGS_IN_WORDS = {"smtp": "sending", "imap": "looking for it"}
+_MAX_WORDS_CHARS = 60  # characters of a step's words
 
 
 class Line:
@@ -26,8 +26,8 @@ class Line:
     def __call__(self, step: Progress) -> None:
         if (step.leg, step.stage, step.text) == ("smtp", "dns", ""):  # each attempt begins with it
             self.attempt += 1
-        said = one_line(step.text, LONGEST)
-        words = [f"{LEGS.get(step.leg, step.leg)}: {step.stage} {said}".rstrip()]
+        said = one_line(step.text, _MAX_WORDS_CHARS)
+        words = [f"{LEGS_IN_WORDS.get(step.leg, step.leg)}: {step.stage} {said}".rstrip()]
         if self.attempt > 1:
             words.append(f"attempt {self.attempt}")
         if step.leg == "imap" and (said or step.stage == "search"):
@@ -40,7 +40,7 @@ class Line:
 
 
 @contextmanager
-def live(limits: Mapping[str, float | None]) -> Iterator[Callable[[str], None]]:
+def follow_on_terminal(limits: Mapping[str, float | None]) -> Iterator[Callable[[str], None]]:
     """Follow these loops (name: limit) on stderr, if that is a terminal; yields what ends the line of one."""
     if not sys.stderr.isatty():
         yield lambda loop: None

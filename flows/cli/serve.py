@@ -15,7 +15,7 @@ from flows.cli.output import program
 from flows.server import login as logins
 from flows.server import processes
 from flows.server.login import how_to_log_in
-from flows.server.prefect import SERVER, ServerError, answers, guarded, settings, start_server
+from flows.server.prefect import SERVER, ServerError, answers, guarded, server_settings, start_server
 from flows.setup.bootstrap import DEPLOYMENTS, ROOT, equip
 from tasks.mail.config.state_dir import state_home
 
@@ -43,7 +43,7 @@ def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
     # Not above: `stop` needs no Prefect.
     from flows.deploy.prefect_yaml import all_checks, deployed_checks
-    from flows.prefect_api.secret_blocks import without_password
+    from flows.prefect_api.secret_blocks import unknown_passwords
     from flows.server.allow import allow
     from flows.setup.pool import POOL
     from tasks.mail.config.loading.secret_list import FILE, VARIABLE, missing_at
@@ -55,10 +55,10 @@ def serve(home: Path, port: int) -> int:
     uses = uses_of(all_checks(DEPLOYMENTS))
     missing_at(home / FILE, uses)  # a list that is wrong is told before anything is started
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
-    worker, before = processes.running(home, WORKER), logins.known(home)
+    worker, before = processes.running(home, WORKER), logins.known_login(home)
     inherited = processes.environment(worker) if worker else {}
     _server(home, port)
-    env = os.environ | settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
+    env = os.environ | server_settings(home, port) | {"MAIL_LOOP_HOME": str(ROOT)}
     equip(env["PREFECT_API_URL"], env, ours=True)
     allow(home, uses, print)
     if inherited.get(logins.OF_CLIENT) != env[logins.OF_CLIENT]:
@@ -73,12 +73,12 @@ def serve(home: Path, port: int) -> int:
         own = {"PREFECT_WORKER_QUERY_SECONDS": "5", VARIABLE: str(home / FILE)}
         worker_env = WORKER_SETTINGS | env | own
         processes.start(home, WORKER, argv, worker_env, url=env["PREFECT_API_URL"], cwd=home)
-        for sentence in asyncio.run(without_password(env["PREFECT_API_URL"], checks, env)):
+        for sentence in asyncio.run(unknown_passwords(env["PREFECT_API_URL"], checks, env)):
             print(sentence)
     else:
         print("The worker was running already, with the environment of its start: for new passwords, make stop first.")
     print(f"Prefect UI: {env['PREFECT_UI_URL']}/deployments")
-    print(*how_to_log_in(home, env["PREFECT_API_URL"], tell=logins.known(home) != before), sep="\n")
+    print(*how_to_log_in(home, env["PREFECT_API_URL"], tell=logins.known_login(home) != before), sep="\n")
     print(f"End both with: {program()} stop --home {shlex.quote(str(home))} (make stop ends a kept demo, too)")
     return 0
 
@@ -91,13 +91,13 @@ def _end_former_worker(home: Path) -> None:
 
 
 def _server(home: Path, port: int) -> None:
-    url = settings(home, port)["PREFECT_API_URL"]
+    url = server_settings(home, port)["PREFECT_API_URL"]
     if (running := processes.running(home, SERVER)) is not None:
         if running.url != url:
             raise ServerError(f"a server is running already, at {running.url}: for another port, end it with make stop")
         if answers(url):
             if guarded(home, running):
-                logins.remember(running, home)
+                logins.remember_server(running, home)
                 return
             lacked = "had another login" if logins.OF_SERVER in processes.environment(running) else "asked for no login"
             print(f"The Prefect server that was running {lacked}: it and its worker are ended, and started anew.")

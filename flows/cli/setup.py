@@ -8,7 +8,7 @@ import os
 import time
 
 from flows.server.login import OF_CLIENT
-from flows.server.prefect import START_SECONDS, ServerError
+from flows.server.prefect import SERVER_START_SECONDS, ServerError
 from flows.setup.bootstrap import DEPLOYMENTS, equip
 
 _DESCRIPTION = """\
@@ -28,13 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     return setup()
 
 
-def setup(seconds: float = START_SECONDS) -> int:
+def setup(seconds: float = SERVER_START_SECONDS) -> int:
     """Set up the configured server, which may take `seconds` to start. Raises ServerError, ConfigError."""
     from prefect.settings import get_current_settings
 
     from flows.deploy.prefect_yaml import all_checks
     from flows.prefect_api.connection import found_login, own_login
-    from flows.prefect_api.probe import shown
+    from flows.prefect_api.probe import without_login
     from flows.server.allow import allow_at
     from flows.setup.pool import POOL
     from tasks.mail.config.secret_hosts import uses_of
@@ -44,24 +44,24 @@ def setup(seconds: float = START_SECONDS) -> int:
     if not url:
         raise ServerError("no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api")
     with own_login():
-        _wait_for(shown(url), seconds)
+        _wait_for(without_login(url), seconds)
     login = found_login()
     equip(url, os.environ | ({OF_CLIENT: login} if login else {}))
-    print(f"{shown(url)} has the work pool {POOL}, the deployments of {DEPLOYMENTS}, and the automation")
+    print(f"{without_login(url)} has the work pool {POOL}, the deployments of {DEPLOYMENTS}, and the automation")
     allow_at(url, uses, print)
     return 0
 
 
 def _wait_for(url: str, seconds: float) -> None:
     """Wait while nothing listens, as before a server has started. What else is the matter is raised at once."""
-    from flows.prefect_api.probe import START, probe
+    from flows.prefect_api.probe import START_IT, probe_api
 
     until, told = time.monotonic() + seconds, False
-    while (error := asyncio.run(probe())) is not None:
+    while (error := asyncio.run(probe_api())) is not None:
         if not error.starting:
             raise error
         if time.monotonic() > until:
-            raise ServerError(f"the Prefect server at {url} has not answered for {seconds:.0f} s: {START}")
+            raise ServerError(f"the Prefect server at {url} has not answered for {seconds:.0f} s: {START_IT}")
         if not told:
             print(f"waiting for the Prefect server at {url}, {seconds:.0f} s at the most ...", flush=True)
             told = True

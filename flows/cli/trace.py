@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when the message could be read. Raises ConfigError."""
-    found = traced(_read(arguments.file), arguments.authserv_id, verify_dkim=arguments.dkim)
+    found = journey_of(_read(arguments.file), arguments.authserv_id, verify_dkim=arguments.dkim)
     if arguments.json:
         say(found.model_dump_json())
         return 0
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def traced(raw: bytes, authserv_id: str | None = None, *, verify_dkim: bool = False) -> JourneyRecord:
+def journey_of(raw: bytes, authserv_id: str | None = None, *, verify_dkim: bool = False) -> JourneyRecord:
     """What the message tells of its way. Raises ConfigError where it is none, or cannot be verified as wanted."""
     if verify_dkim and not can_verify():
         raise ConfigError("--dkim needs the package dkimpy: install mail-loop-check[dkim]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
@@ -18,12 +18,22 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from flows.deploy.desired import Key, arguments, as_it_is, clear_passwords, differences, fleet_of, key_of, wanted
-from flows.deploy.plan import plans
+from flows.deploy.desired import (
+    DeploymentKey,
+    clear_passwords,
+    creation_arguments,
+    current_fields,
+    desired_fields,
+    differences,
+    key_of,
+    owning_fleet,
+)
+from flows.deploy.plan import plan_deployments
 from flows.deploy.pool_template import TEMPLATE
-from flows.deploy.template import Fields, Template
+from flows.deploy.template import DeploymentFields, Template
 from flows.prefect_api.probe import impatient_client
 from flows.registry import FLOWS
+from flows.server.allow import Say
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
@@ -31,10 +41,8 @@ from tasks.mail.model.errors import ConfigError
 from tasks.pages import chunks, items
 from tasks.run_context import FROM
 
-Say = Callable[[str], None]
 
-
-async def apply(
+async def deploy_checks(
     checks: Sequence[Planned],
     every: str,
     fleet: str,
@@ -51,7 +59,10 @@ async def apply(
     """
     if clear := clear_passwords(checks):
         raise ConfigError(listed(clear))
-    new = {key_of(plan): wanted(plan, fleet, template) for plan in plans(checks, every, fleet, shards, brief=brief)}
+    new = {
+        key_of(plan): desired_fields(plan, fleet, template)
+        for plan in plan_deployments(checks, every, fleet, shards, brief=brief)
+    }
     async with impatient_client() as client:
         await _need_pool(client, template.pool)
         flows = {flow.id: flow.name for flow in await client.read_flows(flow_filter=_flows())}
@@ -63,7 +74,7 @@ async def apply(
 
         for key, deployment in new.items():
             found = there.get(key)
-            old = as_it_is(found) if found else None
+            old = current_fields(found) if found else None
             if old is not None:
                 _keep_off(old, deployment, key, say)
             changed = differences(old, deployment) if old is not None else []
@@ -74,9 +85,9 @@ async def apply(
             if not dry_run:
                 written = await _write(client, key, deployment, found)
                 due_otherwise += [written] if old is None or old["schedule"] != deployment["schedule"] else []
-            say(f"{said[word]}: {_title(key)}: {'; '.join(changed) or told(deployment)}")
+            say(f"{said[word]}: {_title(key)}: {'; '.join(changed) or _in_words(deployment)}")
         for key, gone in there.items():
-            if key not in new and fleet_of(gone) == fleet:
+            if key not in new and owning_fleet(gone) == fleet:
                 counts["removed"] += 1
                 if not dry_run:
                     await client.delete_deployment(gone.id)
@@ -100,7 +111,7 @@ async def _need_pool(client: PrefectClient, pool: str) -> None:
         ) from None
 
 
-async def _there(client: PrefectClient, new: dict[Key, Fields]) -> list[DeploymentResponse]:
+async def _there(client: PrefectClient, new: dict[DeploymentKey, DeploymentFields]) -> list[DeploymentResponse]:
     """The deployments that are ours by their tag, and those that have the name of one to be made."""
     names = sorted({name for _, name in new})
     filters = [DeploymentFilter(name=DeploymentFilterName(any_=[*chunk])) for chunk in chunks(names)]
@@ -112,11 +123,13 @@ async def _there(client: PrefectClient, new: dict[Key, Fields]) -> list[Deployme
     return list(found.values())
 
 
-def _refuse_foreign(new: dict[Key, Fields], there: dict[Key, DeploymentResponse], fleet: str) -> None:
+def _refuse_foreign(
+    new: dict[DeploymentKey, DeploymentFields], there: dict[DeploymentKey, DeploymentResponse], fleet: str
+) -> None:
     """Raise ConfigError where a name is taken by a deployment that is not ours to change."""
     taken = []
     for key in new:
-        if key in there and (owner := fleet_of(there[key])) != fleet:
+        if key in there and (owner := owning_fleet(there[key])) != fleet:
             whose = "is not one of mail-loop deploy" if owner is None else f"belongs to the fleet {owner}"
             taken.append(
                 f"the deployment {_title(key)} is there already and {whose}: rename the loop, or remove it there"
@@ -125,29 +138,31 @@ def _refuse_foreign(new: dict[Key, Fields], there: dict[Key, DeploymentResponse]
         raise ConfigError(listed(taken))
 
 
-def _keep_off(old: Fields, new: Fields, key: Key, say: Say) -> None:
+def _keep_off(old: DeploymentFields, new: DeploymentFields, key: DeploymentKey, say: Say) -> None:
     """A schedule that somebody has switched off in Prefect stays so."""
     if old["schedule"] and not old["schedule"]["active"]:
         new["schedule"]["active"] = False
         say(f"switched off in Prefect, and left so: {_title(key)}")
 
 
-async def _write(client: PrefectClient, key: Key, new: Fields, found: DeploymentResponse | None) -> UUID:
+async def _write(
+    client: PrefectClient, key: DeploymentKey, new: DeploymentFields, found: DeploymentResponse | None
+) -> UUID:
     flow_id = found.flow_id if found else await client.create_flow_from_name(key[0])
     paused = found.paused if found else None
     try:
-        return await client.create_deployment(**arguments(new, flow_id), paused=paused)
+        return await client.create_deployment(**creation_arguments(new, flow_id), paused=paused)
     except (PrefectHTTPStatusError, httpx.HTTPStatusError) as error:
         # Its answer may repeat parameters.
         status = error.response.status_code
         raise ConfigError(f"the server refuses the deployment {_title(key)} ({status}): see its log") from None
 
 
-def _title(key: Key) -> str:
+def _title(key: DeploymentKey) -> str:
     return "/".join(key)
 
 
-def told(deployment: Fields) -> str:
+def _in_words(deployment: DeploymentFields) -> str:
     """A new deployment in a few words."""
     loops = deployment["parameters"].get("loops")
     many = f"{len(loops)} loop{'s' if len(loops) != 1 else ''} " if loops else ""

@@ -15,21 +15,21 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.utilities.callables import parameter_schema
 
 from flows.deploy.plan import Plan
-from flows.deploy.template import Fields, Template
+from flows.deploy.template import DeploymentFields, Template
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.plan import Planned
 from tasks.parameters import CLEAR, passwords_of
 from tasks.publish import artifact_key
 from tasks.run_context import place_tag
 
-SLUG = "every"
-MARK = "Written by mail-loop deploy, which puts it back to what its files say."
-WIDEST = 60  # characters of a value in a difference
+_SCHEDULE_SLUG = "every"
+DESCRIPTION_MARK = "Written by mail-loop deploy, which puts it back to what its files say."
+_MAX_VALUE_CHARS = 60  # characters of a value in a difference
 
-Key = tuple[str, str]  # the names of flow and deployment
+DeploymentKey = tuple[str, str]  # the names of flow and deployment
 
 
-def key_of(plan: Plan) -> Key:
+def key_of(plan: Plan) -> DeploymentKey:
     return plan.flow.name, plan.name
 
 
@@ -38,9 +38,9 @@ def tags_of(fleet: str) -> list[str]:
     return [OURS, f"{OURS}:{fleet}"]
 
 
-def fleet_of(deployment: DeploymentResponse) -> str | None:
+def owning_fleet(deployment: DeploymentResponse) -> str | None:
     """The fleet that a deployment belongs to; None where it is none of ours. A tag alone anybody may give."""
-    if OURS not in deployment.tags or MARK not in (deployment.description or ""):
+    if OURS not in deployment.tags or DESCRIPTION_MARK not in (deployment.description or ""):
         return None
     return next((tag.removeprefix(f"{OURS}:") for tag in deployment.tags if tag.startswith(f"{OURS}:")), "")
 
@@ -51,13 +51,13 @@ def clear_passwords(checks: Sequence[Planned]) -> list[str]:
     return [f"{name}: {at}.password: {CLEAR}" for name, all_ in found for at, password in all_.items() if password]
 
 
-def wanted(plan: Plan, fleet: str, template: Template) -> Fields:
+def desired_fields(plan: Plan, fleet: str, template: Template) -> DeploymentFields:
     """The deployment of a plan: what create_deployment takes, but for its flow, and its schedule in short."""
     key = artifact_key(plan.flow.report_name(plan.name))
     place = [place_tag(plan.place)] if plan.place else []
     return {
         "name": plan.name,
-        "description": f"{MARK}\n\nIts reports: [{key}](/v2/artifacts/key/{key}).",
+        "description": f"{DESCRIPTION_MARK}\n\nIts reports: [{key}](/v2/artifacts/key/{key}).",
         "entrypoint": template.entrypoints[plan.flow.name],
         "parameters": dict(plan.parameters),
         "tags": sorted({"mail-loop", *tags_of(fleet), *plan.tags, *place}),
@@ -73,7 +73,7 @@ def wanted(plan: Plan, fleet: str, template: Template) -> Fields:
     }
 
 
-def as_it_is(deployment: DeploymentResponse) -> Fields:
+def current_fields(deployment: DeploymentResponse) -> DeploymentFields:
     """The same of a deployment on the server."""
     limit = deployment.global_concurrency_limit
     options = deployment.concurrency_options
@@ -95,7 +95,7 @@ def as_it_is(deployment: DeploymentResponse) -> Fields:
     }
 
 
-def _schedule(deployment: DeploymentResponse) -> Fields | None:
+def _schedule(deployment: DeploymentResponse) -> DeploymentFields | None:
     if len(deployment.schedules) != 1:
         return None
     schedule, active = deployment.schedules[0].schedule, deployment.schedules[0].active
@@ -105,7 +105,7 @@ def _schedule(deployment: DeploymentResponse) -> Fields | None:
     return {"every": schedule.interval.total_seconds(), "from": since, "active": active}
 
 
-def arguments(deployment: Mapping[str, Any], flow_id: UUID) -> Fields:
+def creation_arguments(deployment: Mapping[str, Any], flow_id: UUID) -> DeploymentFields:
     """What PrefectClient.create_deployment takes."""
     schedule = deployment["schedule"]
     made = DeploymentScheduleCreate(
@@ -113,7 +113,7 @@ def arguments(deployment: Mapping[str, Any], flow_id: UUID) -> Fields:
             interval=timedelta(seconds=schedule["every"]), anchor_date=schedule["from"], timezone="UTC"
         ),
         active=schedule["active"],
-        slug=SLUG,
+        slug=_SCHEDULE_SLUG,
     )
     options = ConcurrencyOptions.model_validate(deployment["concurrency_options"])
     rest = {name: value for name, value in deployment.items() if name != "schedule"}
@@ -144,4 +144,4 @@ def _flat(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 def _shown(value: object) -> str:
     text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
+    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[: _MAX_VALUE_CHARS - 3]}..."

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows.registry import FLEET, INBOUND, LOOP, VANTAGE, FlowEntry
+from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_VANTAGE, FlowEntry
 from tasks.mail.config.addresses import SLUG_LENGTH
 from tasks.mail.config.fleet import MOST_LOOPS, seen_from
 from tasks.mail.config.loop import InboundConfig, LoopConfig
@@ -20,7 +20,7 @@ from tasks.mail.model.intervals import span
 
 # A shard is not one check: while one of its loops waits for a message the others are due again. And the place of a run
 # that was killed is taken for 5 minutes.
-SHARDS_AT_ONCE = 2
+_MAX_CONCURRENT_SHARD_RUNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Plan:
     at_once: int | None = None
 
 
-def plans(
+def plan_deployments(
     checks: Sequence[Planned], every: str, fleet: str, shards: int | None = None, *, brief: bool = False
 ) -> list[Plan]:
     """The deployments of a fleet. Raises ConfigError where two would have one name, or a shard too many loops."""
@@ -55,7 +55,7 @@ def plans(
     if compared := _compared(checks, every):
         shortest = min(timedelta(seconds=one["every"]) for one in compared.values())
         parameters = {"name": fleet, "loops": compared}
-        found.append(Plan(VANTAGE, fleet, parameters, shortest, anchor(fleet, shortest), ()))
+        found.append(Plan(LOOP_VANTAGE, fleet, parameters, shortest, anchor(fleet, shortest), ()))
     names = Counter((one.flow, one.name) for one in found)
     if twice := sorted({name for (_, name), number in names.items() if number > 1}):
         raise ConfigError(listed([f"two loops would be called {name}: rename one of them" for name in twice]))
@@ -72,7 +72,7 @@ def _from_each_place(check: Planned) -> Iterator[tuple[Planned, str | None]]:
 
 def _single(check: Planned, place: str | None, length: timedelta) -> Plan:
     name = check.config.name
-    flow = INBOUND if isinstance(check.config, InboundConfig) else LOOP
+    flow = INBOUND_CHECK if isinstance(check.config, InboundConfig) else LOOP_CHECK
     parameters = check.config.model_dump(mode="json", exclude_unset=True)
     return Plan(flow, name, parameters, length, anchor(name, length), check.tags, place)
 
@@ -97,14 +97,14 @@ def _shards(
                     f"the shard {name} would have {len(mine)} loops, and {MOST_LOOPS} are the most: take more --shards"
                 )
             yield Plan(
-                flow=FLEET,
+                flow=FLEET_CHECK,
                 name=name,
                 parameters={"name": name, "loops": {one.config.name: _sections(one) for one in mine}, **how},
                 every=length,
                 anchor=nth(number * len(places) + rank, shards * len(places), length),
                 tags=tuple(tag for tag in mine[0].tags if all(tag in one.tags for one in mine)),
                 place=place or None,
-                at_once=SHARDS_AT_ONCE,
+                at_once=_MAX_CONCURRENT_SHARD_RUNS,
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from flows.registry import FLEET, INBOUND, LOOP, MATRIX
+from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_MATRIX
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import CheckConfig, inbound_config, loop_config
@@ -24,10 +24,10 @@ def _fleet_loops(parameters: dict[str, Any]) -> Sequence[CheckConfig]:
 
 
 _CHECKS_IN: Mapping[str, Callable[[dict[str, Any]], Sequence[CheckConfig]]] = {
-    LOOP.entrypoint: lambda parameters: [loop_config(parameters)],
-    INBOUND.entrypoint: lambda parameters: [inbound_config(parameters)],
-    MATRIX.entrypoint: lambda parameters: [*matrix_config(parameters).loops().values()],
-    FLEET.entrypoint: _fleet_loops,
+    LOOP_CHECK.entrypoint: lambda parameters: [loop_config(parameters)],
+    INBOUND_CHECK.entrypoint: lambda parameters: [inbound_config(parameters)],
+    LOOP_MATRIX.entrypoint: lambda parameters: [*matrix_config(parameters).loops().values()],
+    FLEET_CHECK.entrypoint: _fleet_loops,
 }
 
 
@@ -40,7 +40,7 @@ def all_checks(path: Path) -> list[CheckConfig]:
     """The same, with those in the files of its fleets, as far as they can be read here: the worker has them."""
     checks = deployed_checks(path)
     for one in _deployments(path):
-        files = (one.get("parameters") or {}).get("files") if one["entrypoint"] == FLEET.entrypoint else None
+        files = (one.get("parameters") or {}).get("files") if one["entrypoint"] == FLEET_CHECK.entrypoint else None
         if isinstance(files, list):
             read = [found for _, found in loaded(path.parent / file for file in files if isinstance(file, str))]
             checks += [two.config for found in read if not isinstance(found, ConfigError) for two in planned(found)]

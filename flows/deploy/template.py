@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from flows.registry import FLEET, INBOUND, LOOP, VANTAGE
+from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_VANTAGE
 from tasks.mail.model.errors import ConfigError
 
-Fields = dict[str, Any]
+DeploymentFields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class Template:
 
     pool: str
     queue: str | None
-    job_variables: Fields
-    pull_steps: list[Fields]
+    job_variables: DeploymentFields
+    pull_steps: list[DeploymentFields]
     limit: int
-    options: Fields
+    options: DeploymentFields
     entrypoints: dict[str, str]
 
 
-def template(path: Path) -> Template:
+def read_template(path: Path) -> Template:
     """Read it from prefect.yaml. Raises ConfigError. `{{ $MAIL_LOOP_HOME }}` stays as it is: the worker fills it in."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -41,10 +41,10 @@ def template(path: Path) -> Template:
             limit=one.pop("limit"),
             options=one,
             entrypoints={
-                LOOP.name: shared["loop"]["entrypoint"],
-                INBOUND.name: shared["inbound"]["entrypoint"],
-                FLEET.name: FLEET.entrypoint,
-                VANTAGE.name: VANTAGE.entrypoint,
+                LOOP_CHECK.name: shared["loop"]["entrypoint"],
+                INBOUND_CHECK.name: shared["inbound"]["entrypoint"],
+                FLEET_CHECK.name: FLEET_CHECK.entrypoint,
+                LOOP_VANTAGE.name: LOOP_VANTAGE.entrypoint,
             },
         )
     except OSError as error:

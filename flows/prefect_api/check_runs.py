@@ -23,7 +23,7 @@ from prefect.events.filters import EventOrder
 from prefect.events.schemas.events import ReceivedEvent
 
 from flows.history import artifacts_of, loop_named_in, results_in
-from flows.prefect_api.events import RESOURCE, checked, events
+from flows.prefect_api.events import LOOP_RESOURCE, check_events, read_events
 from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS
 from tasks.groups.matrix import matrix_name
@@ -34,19 +34,19 @@ from tasks.metrics.run import Sighting, identity, of_a_result, of_a_state
 from tasks.pages import ReadPage, chunks, items
 from tasks.publish import artifact_key
 
-LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run
-APART = timedelta(seconds=30)  # between the order in which runs end and that in which they are stored
-REMEMBER = timedelta(hours=2)
-GRACE = timedelta(seconds=30)  # after the end of a run, in which its event may still come: it is stored with others
-AHEAD = timedelta(days=1)  # the clock of a worker may be: its events are read all the same
-NEWEST = 11  # checks of a loop that are looked at to know how it stands: the last success may be one of them
-KNOWN = timedelta(days=70)  # since when a loop must have been checked to be known
-AUTO_SCHEDULED = "prefect.tag.auto-scheduled"  # a run that a schedule has started, among what an event is related to
-OLDEST = datetime(2020, 1, 1, tzinfo=UTC)  # before any run
+_EVENT_LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run
+_STORED_APART = timedelta(seconds=30)  # between the order in which runs end and that in which they are stored
+REMEMBERED = timedelta(hours=2)
+EVENT_GRACE = timedelta(seconds=30)  # after the end of a run, in which its event may still come
+_CLOCK_AHEAD = timedelta(days=1)  # the clock of a worker may be: its events are read all the same
+_NEWEST_CHECKS = 11  # checks of a loop that are looked at to know how it stands: the last success may be one of them
+_KNOWN_SINCE = timedelta(days=70)  # since when a loop must have been checked to be known
+_AUTO_SCHEDULED = "prefect.tag.auto-scheduled"  # a run that a schedule has started, among what an event is related to
+_OLDEST = datetime(2020, 1, 1, tzinfo=UTC)  # before any run
 
 
 @dataclass
-class Found:
+class NewSightings:
     """What a read found. `known` was there before the first one, and tells only how things stand."""
 
     new: list[Sighting] = field(default_factory=list)
@@ -62,11 +62,11 @@ class Sightings:
     that of the exporter, so that a worker whose clock is wrong is caught by its runs.
     """
 
-    def __init__(self, clock: Callable[[], datetime], grace: timedelta = GRACE) -> None:
+    def __init__(self, clock: Callable[[], datetime], grace: timedelta = EVENT_GRACE) -> None:
         self._clock, self._grace = clock, grace
-        self._found = Found()
+        self._found = NewSightings()
         self._read_at: datetime | None = None
-        self._ended = OLDEST
+        self._ended = _OLDEST
         self._events: Seen[UUID] = Seen()
         self._results: Seen[bytes] = Seen()
         self._told: Seen[str] = Seen()  # ids of runs of which a result is known
@@ -74,30 +74,32 @@ class Sightings:
         self._settled: Seen[UUID] = Seen()
         self._waiting: dict[UUID, tuple[FlowRun, datetime]] = {}
 
-    async def read(self) -> Found:
+    async def read(self) -> NewSightings:
         """All that is new. Raises what Prefect's client raises; what was read until then is not lost."""
         now = self._clock()
         async with impatient_client() as client:
             if self._read_at is None:
                 # In this order: a run that ends meanwhile is new, unless its event is known.
-                self._ended = await _newest_end(client) or OLDEST
+                self._ended = await _newest_end(client) or _OLDEST
                 await self._begin(client, now)
-            since = (self._read_at or now) - LATE
-            for event in [event async for event in events(client, checked(since, now + AHEAD, EventOrder.ASC))]:
+            since = (self._read_at or now) - _EVENT_LATE
+            for event in [
+                event async for event in read_events(client, check_events(since, now + _CLOCK_AHEAD, EventOrder.ASC))
+            ]:
                 self._take_event(event, now)
             await self._read_runs(client, now)
         # Not earlier: after hours without Prefect, what was met just before is met again.
         for seen in (self._events, self._results, self._told, self._by_state, self._settled):
-            seen.forget(now - REMEMBER)
+            seen.forget(now - REMEMBERED)
         self._read_at = now
-        found, self._found = self._found, Found()
+        found, self._found = self._found, NewSightings()
         return found
 
     async def _begin(self, client: PrefectClient, now: datetime) -> None:
         """How each loop stands that was not given up long ago: its newest checks."""
-        async for loop, at, result in _newest_of_each_loop(client, now - KNOWN):
-            where = checked(OLDEST, now + AHEAD, EventOrder.DESC, [loop])
-            page = await client.read_events(where, limit=NEWEST)
+        async for loop, at, result in _newest_of_each_loop(client, now - _KNOWN_SINCE):
+            where = check_events(_OLDEST, now + _CLOCK_AHEAD, EventOrder.DESC, [loop])
+            page = await client.read_events(where, limit=_NEWEST_CHECKS)
             for event in page.events:
                 self._take_event(event, now)
             if not page.events:
@@ -107,7 +109,7 @@ class Sightings:
         if not self._events.add(event.id, now):
             return
         result = read(event.payload)
-        if result is None or event.resource.id != f"{RESOURCE}{result.loop}":
+        if result is None or event.resource.id != f"{LOOP_RESOURCE}{result.loop}":
             self._found.unreadable += 1
             return
         # A clock that runs ahead would keep a loop from ever being stale.
@@ -123,8 +125,8 @@ class Sightings:
 
     async def _read_runs(self, client: PrefectClient, now: datetime) -> None:
         """Take note of runs that have ended, and settle those of which no event has come."""
-        async for run in _ended_runs(client, self._ended - APART):
-            if self._settled.add(run.id, now) and self._read_at is not None and run.total_run_time < REMEMBER:
+        async for run in _ended_runs(client, self._ended - _STORED_APART):
+            if self._settled.add(run.id, now) and self._read_at is not None and run.total_run_time < REMEMBERED:
                 self._waiting[run.id] = (run, now)
             self._ended = max(self._ended, _plain(run.end_time or self._ended))
         silent = {}
@@ -159,8 +161,8 @@ class Sightings:
 
 def _scheduled_by(event: ReceivedEvent) -> str | None:
     """The id of the deployment whose schedule has started the run that sent this; None where somebody has."""
-    related = {one.role: one.id for one in event.related if one.id != AUTO_SCHEDULED}
-    started = any(one.id == AUTO_SCHEDULED for one in event.related)
+    related = {one.role: one.id for one in event.related if one.id != _AUTO_SCHEDULED}
+    started = any(one.id == _AUTO_SCHEDULED for one in event.related)
     return related.get("deployment", "").removeprefix("prefect.deployment.") or None if started else None
 
 
@@ -177,7 +179,7 @@ async def _newest_of_each_loop(
     ours = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(like_=artifact_key("%")))
     read = partial(client.read_latest_artifacts, artifact_filter=ours, sort=ArtifactCollectionSort.UPDATED_DESC)
     async for one in items(read):
-        written = _plain(one.updated or OLDEST)
+        written = _plain(one.updated or _OLDEST)
         if written < since:
             return
         result = extracted(one.data)
@@ -188,7 +190,7 @@ async def _newest_of_each_loop(
 
 async def _newest_end(client: PrefectClient) -> datetime | None:
     """When the newest run ended, by the clock of the server."""
-    runs = await _read_runs(client, OLDEST)(limit=1, offset=0)
+    runs = await _read_runs(client, _OLDEST)(limit=1, offset=0)
     return _plain(runs[0].end_time) if runs and runs[0].end_time else None
 
 

@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 import httpx
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, get_current_settings, temporary_settings
 
-from flows.prefect_api.probe import api_error, probe
+from flows.prefect_api.probe import api_error, probe_api
 from flows.server.login import login_for
 from flows.server.prefect import ServerError
 
-SLICE_SECONDS = 0.5  # after so long, at the latest, an interrupt is seen
+_SLICE_SECONDS = 0.5  # after so long, at the latest, an interrupt is seen
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def api(where_none: str) -> Iterator[str]:
     if not (url := configured_url()):
         raise ServerError(where_none)
     with own_login():
-        if wrong := asyncio.run(probe()):
+        if wrong := asyncio.run(probe_api()):
             raise wrong
         try:
             yield url
@@ -62,13 +62,13 @@ def found_login() -> str | None:
     return login_for(configured.url) if configured.url and not configured.auth_string else None
 
 
-def in_a_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def in_a_thread(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     """Run asyncio beside the main thread, which stays free to be interrupted.
 
     In the main thread Prefect takes SIGTERM for itself, and would go on for a minute.
     """
     context = copy_context()  # the settings of this run are in it
-    ended: Future[T] = Future()
+    ended: Future[_T] = Future()
 
     def run() -> None:
         try:
@@ -80,7 +80,7 @@ def in_a_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         # In slices: Python handles a signal here alone, and one that another thread was given ends no wait of this one.
         while not ended.done():
-            wait({ended}, timeout=SLICE_SECONDS)
+            wait({ended}, timeout=_SLICE_SECONDS)
     except KeyboardInterrupt:
         logging.disable()  # the process ends: what threads of Prefect say of that concerns nobody
         raise

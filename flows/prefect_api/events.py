@@ -12,14 +12,16 @@ from prefect.events.schemas.events import ReceivedEvent
 
 from tasks.alert_store import CHECKED
 
-EVENTS = 50  # what a server gives at the most at a time
-RESOURCE = "mail-loop.loop."
+EVENTS_PAGE_SIZE = 50  # what a server gives at the most at a time
+LOOP_RESOURCE = "mail-loop.loop."
 
 
-def checked(since: datetime, until: datetime, order: EventOrder, loops: Sequence[str] | None = None) -> EventFilter:
+def check_events(
+    since: datetime, until: datetime, order: EventOrder, loops: Sequence[str] | None = None
+) -> EventFilter:
     """The events of checks, of all loops or some."""
-    ids = [f"{RESOURCE}{loop}" for loop in loops or ()]
-    resource = EventResourceFilter(id=ids) if ids else EventResourceFilter(id_prefix=[RESOURCE])
+    ids = [f"{LOOP_RESOURCE}{loop}" for loop in loops or ()]
+    resource = EventResourceFilter(id=ids) if ids else EventResourceFilter(id_prefix=[LOOP_RESOURCE])
     return EventFilter(
         occurred=EventOccurredFilter(since=since, until=until),
         event=EventNameFilter(name=[CHECKED]),
@@ -28,9 +30,9 @@ def checked(since: datetime, until: datetime, order: EventOrder, loops: Sequence
     )
 
 
-async def events(client: PrefectClient, where: EventFilter) -> AsyncIterator[ReceivedEvent]:
+async def read_events(client: PrefectClient, where: EventFilter) -> AsyncIterator[ReceivedEvent]:
     """All that match, page by page."""
-    page = await client.read_events(where, limit=EVENTS)
+    page = await client.read_events(where, limit=EVENTS_PAGE_SIZE)
     while True:
         for event in page.events:
             yield event

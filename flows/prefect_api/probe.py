@@ -23,12 +23,12 @@ from prefect.settings import (
 
 from flows.server.prefect import ServerError
 
-REQUEST_SECONDS = 10.0
-VERSION = re.compile(r"(\d+)\.(\d+)(\.|$)")
-LOGIN = (401, 403)
-BUSY = (429, 502, 503, 504)
-START = "start it, or correct PREFECT_API_URL"
-EXAMPLE = "http://127.0.0.1:4200/api"
+_REQUEST_SECONDS = 10.0
+_VERSION = re.compile(r"(\d+)\.(\d+)(\.|$)")
+_LOGIN = (401, 403)
+_BUSY = (429, 502, 503, 504)
+START_IT = "start it, or correct PREFECT_API_URL"
+_EXAMPLE_URL = "http://127.0.0.1:4200/api"
 
 
 class ApiError(ServerError):
@@ -43,17 +43,17 @@ class ApiError(ServerError):
         self.final = final
 
 
-async def probe() -> ApiError | None:
+async def probe_api() -> ApiError | None:
     """Ask the configured API once, within REQUEST_SECONDS: does it answer, let us in, and is it new enough?"""
     url = PREFECT_API_URL.value() or ""
     try:
         version = await _version()
     except Exception as error:
         if _may_lack_api(error) and await _is_prefect(f"{url.rstrip('/')}/api"):
-            with_api = f"{shown(url).rstrip('/')}/api"
+            with_api = f"{without_login(url).rstrip('/')}/api"
             return ApiError(f"{_the(url)} is reached with /api: set PREFECT_API_URL={with_api}", final=True)
         return api_error(error)
-    needed, there = VERSION.match(prefect.__version__), VERSION.match(version)
+    needed, there = _VERSION.match(prefect.__version__), _VERSION.match(version)
     if there and needed and _minor(there) < _minor(needed):
         wanted = ".".join(needed.groups()[:2])
         text = f"{_the(url)} is Prefect {version}, and {wanted} or newer is needed: upgrade the server"
@@ -65,7 +65,7 @@ def _minor(version: re.Match[str]) -> tuple[int, int]:
     return int(version[1]), int(version[2])
 
 
-def shown(url: str) -> str:
+def without_login(url: str) -> str:
     """A URL without the login that may be in it."""
     try:
         return str(httpx.URL(url).copy_with(userinfo=b""))
@@ -81,21 +81,23 @@ def api_error(error: Exception) -> ApiError:
         return error
     if isinstance(error, httpx.HTTPStatusError):
         status = error.response.status_code
-        return ApiError(_status(the, status), final=status in LOGIN)
+        return ApiError(_status(the, status), final=status in _LOGIN)
     if isinstance(error, _NoVersion):
-        text = f"what answers at {shown(url)} is no Prefect API: correct PREFECT_API_URL, such as {EXAMPLE}"
+        text = (
+            f"what answers at {without_login(url)} is no Prefect API: correct PREFECT_API_URL, such as {_EXAMPLE_URL}"
+        )
         return ApiError(text, final=True)
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
-        return ApiError(f"PREFECT_API_URL must be a URL such as {EXAMPLE}, not {shown(url)}", final=True)
+        return ApiError(f"PREFECT_API_URL must be a URL such as {_EXAMPLE_URL}, not {without_login(url)}", final=True)
     if isinstance(error, (TimeoutError, httpx.TimeoutException)):
-        return ApiError(f"{the} has not answered for {REQUEST_SECONDS:.0f} s: see its log, or correct PREFECT_API_URL")
+        return ApiError(f"{the} has not answered for {_REQUEST_SECONDS:.0f} s: see its log, or correct PREFECT_API_URL")
     if (tls := next((one for one in _causes(error) if isinstance(one, ssl.SSLError)), None)) is not None:
         return ApiError(_tls(the, tls), final=True)
     if isinstance(error, OSError) and error.filename:  # made before anything is asked
         text = f"PREFECT_API_SSL_CERT_FILE: cannot read {error.filename} ({error.strerror}): check the path"
         return ApiError(text, final=True)
     refused = any(isinstance(one, ConnectionRefusedError) for one in _causes(error))
-    return ApiError(f"{the} does not answer ({type(error).__name__}): {START}", starting=refused)
+    return ApiError(f"{the} does not answer ({type(error).__name__}): {START_IT}", starting=refused)
 
 
 class _NoVersion(Exception):
@@ -104,9 +106,9 @@ class _NoVersion(Exception):
 
 async def _version() -> str:
     """The server's version; that of Prefect Cloud, which has none, is empty."""
-    settings: dict[str, Any] = {"timeout": REQUEST_SECONDS, "event_hooks": {"response": [_refuse_at_once]}}
+    settings: dict[str, Any] = {"timeout": _REQUEST_SECONDS, "event_hooks": {"response": [_refuse_at_once]}}
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-        async with get_client(httpx_settings=settings) as client, asyncio.timeout(REQUEST_SECONDS):
+        async with get_client(httpx_settings=settings) as client, asyncio.timeout(_REQUEST_SECONDS):
             if client.server_type is ServerType.CLOUD:
                 await client.request("GET", "/health")
                 return ""
@@ -127,7 +129,7 @@ def impatient_client() -> PrefectClient:
 
 async def _refuse_long_waits(response: httpx.Response) -> None:
     wait = response.headers.get("Retry-After", "0")
-    if response.status_code in BUSY and not (wait.isascii() and wait.isdigit() and int(wait[:9]) <= REQUEST_SECONDS):
+    if response.status_code in _BUSY and not (wait.isascii() and wait.isdigit() and int(wait[:9]) <= _REQUEST_SECONDS):
         await _refuse_at_once(response)
 
 
@@ -146,7 +148,7 @@ def _may_lack_api(error: Exception) -> bool:
 async def _is_prefect(url: str) -> bool:
     with temporary_settings({PREFECT_API_URL: url}):
         try:
-            return VERSION.match(await _version()) is not None
+            return _VERSION.match(await _version()) is not None
         except httpx.HTTPStatusError as error:
             return error.response.status_code == http.HTTPStatus.UNAUTHORIZED
         except Exception:
@@ -154,11 +156,11 @@ async def _is_prefect(url: str) -> bool:
 
 
 def _the(url: str) -> str:
-    return f"the Prefect server at {shown(url)}"
+    return f"the Prefect server at {without_login(url)}"
 
 
 def _status(the: str, status: int) -> str:
-    if status in LOGIN:
+    if status in _LOGIN:
         if PREFECT_API_AUTH_STRING.value():
             return f"{the} refuses the login in PREFECT_API_AUTH_STRING ({status}): correct it"
         if PREFECT_API_KEY.value():
@@ -168,10 +170,10 @@ def _status(the: str, status: int) -> str:
         phrase = http.HTTPStatus(status).phrase
     except ValueError:
         phrase = "unknown"
-    if status in BUSY:
+    if status in _BUSY:
         return f"{the} takes no requests for now ({status} {phrase}): try again later, or see its log"
     if status == http.HTTPStatus.NOT_FOUND:
-        return f"{the} has no such API (404 {phrase}): correct PREFECT_API_URL, such as {EXAMPLE}"
+        return f"{the} has no such API (404 {phrase}): correct PREFECT_API_URL, such as {_EXAMPLE_URL}"
     return f"{the} refuses a request ({status} {phrase}): see its log"
 
 

@@ -14,7 +14,7 @@ from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.secrets import login_sections
 
 
-async def without_password(
+async def unknown_passwords(
     url: str, checks: Iterable[CheckConfig], environment: Mapping[str, str] = os.environ
 ) -> list[str]:
     """A sentence for each password that neither the environment nor the Prefect server at `url` knows."""

@@ -17,44 +17,44 @@ from flows.server.processes import Background
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 
-FILE = "api-login"
-SERVERS = "servers.json"  # in the state folder of this user: by port, whose home the server there has
+LOGIN_FILE = "api-login"
+_SERVERS_FILE = "servers.json"  # in the state folder of this user: by port, whose home the server there has
 OF_SERVER = "PREFECT_SERVER_API_AUTH_STRING"
 OF_CLIENT = "PREFECT_API_AUTH_STRING"
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
-def known(home: Path) -> str | None:
+def known_login(home: Path) -> str | None:
     """The login of the server in `home`; None if it never had one, or the file is damaged."""
     with suppress(FileNotFoundError, UnicodeDecodeError):
-        login = (home / FILE).read_text(encoding="utf-8").rstrip("\n")
+        login = (home / LOGIN_FILE).read_text(encoding="utf-8").rstrip("\n")
         return login if login and login.isprintable() else None
     return None
 
 
-def wanted(home: Path) -> str | None:
+def required_login(home: Path) -> str | None:
     """The login that a server in `home` has to have: the environment's, else the one it had before.
 
     Raises ConfigError.
     """
-    login = os.environ.get(OF_SERVER) or known(home)
+    login = os.environ.get(OF_SERVER) or known_login(home)
     if login is not None and not login.isprintable():
         raise ConfigError(f"{OF_SERVER}: has a line break or another character that cannot be typed: set it without")
     return login
 
 
-def settle(home: Path) -> str:
+def ensure_login(home: Path) -> str:
     """The login for a server that is about to start in `home`, new if there is none; on file with mode 0600."""
-    with processes.locked(home / f"{FILE}.lock"):
-        login = wanted(home) or f"admin:{secrets.token_hex(16)}"
-        if login != known(home):
-            _write(home / FILE, login)
+    with processes.locked(home / f"{LOGIN_FILE}.lock"):
+        login = required_login(home) or f"admin:{secrets.token_hex(16)}"
+        if login != known_login(home):
+            _write(home / LOGIN_FILE, login)
     return login
 
 
-def remember(server: Background, home: Path) -> None:
+def remember_server(server: Background, home: Path) -> None:
     """Have `login_for` know the server, from whatever folder a command is run."""
-    where = state_home() / SERVERS
+    where = state_home() / _SERVERS_FILE
     with suppress(OSError), processes.locked(where.with_suffix(".lock")):  # without it the login is to be exported
         others = {port: entry for port, entry in _servers(where).items() if _runs(entry, port)}
         entry = {"home": str(home), "name": server.name}
@@ -64,7 +64,7 @@ def remember(server: Background, home: Path) -> None:
 def login_for(url: str) -> str | None:
     """The login of the API at `url`, if a server of ours, and nothing else, listens there."""
     home = home_of(url)
-    return None if home is None else known(home)
+    return None if home is None else known_login(home)
 
 
 def home_of(url: str) -> Path | None:
@@ -72,7 +72,7 @@ def home_of(url: str) -> Path | None:
     with suppress(ValueError):  # no port
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname in LOOPBACK:
-            entry: Any = _servers(state_home() / SERVERS).get(port := str(parts.port))
+            entry: Any = _servers(state_home() / _SERVERS_FILE).get(port := str(parts.port))
             if _runs(entry, port):
                 return Path(entry["home"])
     return None
@@ -80,10 +80,10 @@ def home_of(url: str) -> Path | None:
 
 def how_to_log_in(home: Path, url: str, *, tell: bool) -> list[str]:
     """What a person has to know of the login, in lines; with `tell` what to type, unless the environment has it."""
-    file = home / FILE
+    file = home / LOGIN_FILE
     what, where = f"what {file} holds", ""
     if tell and not os.environ.get(OF_SERVER):
-        what, where = str(known(home)), f"; it is kept in {file}"
+        what, where = str(known_login(home)), f"; it is kept in {file}"
     return [
         f"To log in, type {what} into the one field of the page{where}",
         f'For prefect commands: export PREFECT_API_URL={url} {OF_CLIENT}="$(cat {shlex.quote(str(file))})"',

@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.model.errors import ConfigError, describe_os_error
 
-CLIENT_SECONDS = 30.0  # that a client may keep a connection waiting
-TEXT = ("Content-Type", "text/plain; charset=utf-8")
+_CLIENT_SECONDS = 30.0  # that a client may keep a connection waiting
+_TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -44,7 +44,7 @@ class _Server6(_Server):
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = CLIENT_SECONDS
+    timeout = _CLIENT_SECONDS
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its name in the standard library
         """Nobody wants a line for each scrape."""
@@ -63,7 +63,7 @@ def application(registry: CollectorRegistry, healthy: Callable[[], bool]) -> App
             status, text = "200 OK", "ok: Prefect was read\n"
             if not healthy():
                 status, text = "503 Service Unavailable", "Prefect cannot be read, or has not been yet\n"
-        start(status, [TEXT])  # the server adds to the list
+        start(status, [_TEXT])  # the server adds to the list
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [text.encode()]
 
     return answer
@@ -80,7 +80,7 @@ def for_hosts(app: App, hosts: Collection[str]) -> App:
         host = _host(environ.get("HTTP_HOST", "localhost"))
         if host in names or _is_address(host):
             return app(environ, start)
-        start("400 Bad Request", [TEXT])
+        start("400 Bad Request", [_TEXT])
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [b"this is no host name of the exporter\n"]
 
     return answer

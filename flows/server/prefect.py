@@ -19,25 +19,25 @@ from tasks.mail.model.errors import MailLoopError
 SERVER = "server"
 # The history that a server keeps, where its environment does not say otherwise: events for 7 days, runs with all that
 # belongs to them for 90. Prefect alone would keep runs for ever.
-KEPT = {
+RETENTION = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "7776000",
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
 }
-ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
+_ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
 TRUSTED_HOSTS = "MAIL_LOOP_TRUSTED_HOSTS"  # read by flows.prefect_server
-OWN_HOSTS = ",".join([*logins.LOOPBACK, "[::1]"])
-START_SECONDS = 120.0  # the first start makes the database; a slow disk takes its time
+_OWN_HOSTS = ",".join([*logins.LOOPBACK, "[::1]"])
+SERVER_START_SECONDS = 120.0  # the first start makes the database; a slow disk takes its time
 
 
 class ServerError(MailLoopError):
     """The Prefect server could not be started."""
 
 
-def settings(home: Path, port: int) -> dict[str, str]:
+def server_settings(home: Path, port: int) -> dict[str, str]:
     """The environment of the server in `home` and of all that talks to it. Nothing calls home."""
     url = f"http://127.0.0.1:{port}"
-    login = logins.known(home)
+    login = logins.known_login(home)
     return ({logins.OF_CLIENT: login} if login else {}) | {
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
@@ -49,21 +49,21 @@ def settings(home: Path, port: int) -> dict[str, str]:
     }
 
 
-def doors(port: int) -> dict[str, str]:
+def admission_settings(port: int) -> dict[str, str]:
     """What a server on `port` lets in: its own pages, by its own names, and what the environment says of either.
 
     A page of another origin gets no answer from it, and neither does one whose host name was made to lead here.
     """
     origins = ",".join(f"http://{host}:{port}" for host in logins.LOOPBACK)
     return {
-        ORIGINS: os.environ.get(ORIGINS) or origins,
-        TRUSTED_HOSTS: ",".join(filter(None, [OWN_HOSTS, os.environ.get(TRUSTED_HOSTS)])),
+        _ORIGINS: os.environ.get(_ORIGINS) or origins,
+        TRUSTED_HOSTS: ",".join(filter(None, [_OWN_HOSTS, os.environ.get(TRUSTED_HOSTS)])),
     }
 
 
 def guarded(home: Path, server: Background) -> bool:
     """Whether the server that runs in `home` asks for the login that it has to have, and looks at Host."""
-    env, login = processes.environment(server), logins.wanted(home)
+    env, login = processes.environment(server), logins.required_login(home)
     return login is not None and env.get(logins.OF_SERVER) == login and bool(env.get(TRUSTED_HOSTS))
 
 
@@ -77,17 +77,17 @@ def free_port() -> int:
 def start_server(home: Path, port: int) -> str:
     """Start a server in `home`, wait until it answers, and return the URL of its API. Raises ServerError."""
     make_private(home)
-    login = logins.settle(home)
-    env = KEPT | os.environ | doors(port) | settings(home, port) | {logins.OF_SERVER: login}
+    login = logins.ensure_login(home)
+    env = RETENTION | os.environ | admission_settings(port) | server_settings(home, port) | {logins.OF_SERVER: login}
     argv = [sys.executable, "-m", "flows.prefect_server", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    until = time.monotonic() + START_SECONDS
+    until = time.monotonic() + SERVER_START_SECONDS
     try:
         server = processes.start(home, SERVER, argv, env, url=env["PREFECT_API_URL"])
         while not answers(server.url):
             if not server.alive or time.monotonic() > until:
                 raise ServerError(f"the Prefect server did not start: see {home / SERVER}.log")
             time.sleep(0.1)
-        logins.remember(server, home)
+        logins.remember_server(server, home)
     except BaseException:
         processes.stop(home, SERVER)
         raise

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from tasks.mail.config.state_dir import make_private, open_state_file
 
-END_SECONDS = 10.0  # from SIGTERM to SIGKILL
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-IGNORED_INTERRUPT = (signal.SIGINT, signal.SIG_IGN)
+_END_SECONDS = 10.0  # from SIGTERM to SIGKILL
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_IGNORED_INTERRUPT = (signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def start(
             with open(_record(home, name), "w", encoding="utf-8", opener=open_state_file) as record:
                 record.write(json.dumps(asdict(background)))
         except OSError:  # nobody would find it again
-            _end(background, END_SECONDS)
+            _end(background, _END_SECONDS)
             raise
     return background
 
@@ -74,7 +74,7 @@ def environment(background: Background) -> dict[str, str]:
     return {name: value for name, equals, value in pairs if equals} if background.alive else {}
 
 
-def stop(home: Path, name: str, grace: float = END_SECONDS) -> bool:
+def stop(home: Path, name: str, grace: float = _END_SECONDS) -> bool:
     """End the process on record under `name` and all it started: with SIGTERM, after `grace` seconds with SIGKILL.
 
     False if it was not running.
@@ -87,7 +87,7 @@ def stop(home: Path, name: str, grace: float = END_SECONDS) -> bool:
 
 
 def _end(background: Background, grace: float) -> None:
-    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, END_SECONDS)):
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _END_SECONDS)):
         with suppress(ProcessLookupError):
             os.killpg(background.pid, number)
         until = time.monotonic() + seconds
@@ -107,8 +107,8 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in INTERRUPTS}
-    mine = {n: handler for n, handler in before.items() if callable(handler) or (n, handler) == IGNORED_INTERRUPT}
+    before = {number: signal.getsignal(number) for number in _INTERRUPTS}
+    mine = {n: handler for n, handler in before.items() if callable(handler) or (n, handler) == _IGNORED_INTERRUPT}
     for number in mine:
         signal.signal(number, lambda number, _: came.append(number))
     try:

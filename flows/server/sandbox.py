@@ -14,7 +14,7 @@ from flows.server.prefect import ServerError
 
 SANDBOX = "sandbox"
 PASSWORD = "MAIL_LOOP_SANDBOX_PASSWORD"  # noqa: S105  # the name of a variable
-START_SECONDS = 30.0
+_START_SECONDS = 30.0
 
 
 def start_sandbox(home: Path, *options: str) -> dict[str, object]:
@@ -23,7 +23,7 @@ def start_sandbox(home: Path, *options: str) -> dict[str, object]:
     log = home / f"{SANDBOX}.log"
     log.unlink(missing_ok=True)
     sandbox = processes.start(home, SANDBOX, [sys.executable, "-m", "tasks.sandbox", *options], os.environ.copy())
-    until = time.monotonic() + START_SECONDS
+    until = time.monotonic() + _START_SECONDS
     while sandbox.alive and time.monotonic() < until:
         for text in log.read_text(encoding="utf-8").splitlines():
             if text.startswith("{"):

@@ -31,11 +31,11 @@ def equip(url: str, environment: Mapping[str, str], *, ours: bool = False) -> No
     made = "work pool"
     try:
         login = environment.get(OF_CLIENT)
-        if said := asyncio.run(pool.ensure(url, login, ours=ours)):
+        if said := asyncio.run(pool.ensure_pool(url, login, ours=ours)):
             print(said)
         made = "automation"
         _prefect(env, "--no-prompt", "deploy", "--all")
-        asyncio.run(crash_automation.ensure(url, login))
+        asyncio.run(crash_automation.ensure_automation(url, login))
     except httpx.HTTPError as error:
         raise ServerError(
             f"the {made} could not be made on the Prefect server at {url} ({type(error).__name__}): "

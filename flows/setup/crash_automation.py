@@ -10,20 +10,21 @@ from prefect.client.schemas.objects import StateType
 
 from flows.prefect_api.connection import at
 from flows.prefect_api.probe import impatient_client
-from flows.registry import CHECK_FLOWS, VANTAGE
+from flows.registry import CHECK_FLOWS, LOOP_VANTAGE
 
-NAME = "mail-loop: crash runs whose heartbeat stopped"
-_FLOWS = sorted(entry.name for entry in (*CHECK_FLOWS, VANTAGE))
-SILENCE = timedelta(minutes=10)  # three of Prefect's heartbeats and more, and longer than a server takes to restart
+AUTOMATION_NAME = "mail-loop: crash runs whose heartbeat stopped"
+_FLOWS = sorted(entry.name for entry in (*CHECK_FLOWS, LOOP_VANTAGE))
+# Three of Prefect's heartbeats and more, and longer than a server takes to restart.
+HEARTBEAT_SILENCE = timedelta(minutes=10)
 
 
-def crash_silent_runs(silence: timedelta = SILENCE) -> AutomationCore:
+def crash_silent_runs(silence: timedelta = HEARTBEAT_SILENCE) -> AutomationCore:
     """A run that has sent a heartbeat, and then for `silence` neither another one nor a state, is crashed.
 
     Only runs of our flows. A final state stays as it is, for the server refuses to turn it into "Crashed".
     """
     return AutomationCore(
-        name=NAME,
+        name=AUTOMATION_NAME,
         description="Written by mail-loop serve and alerts apply, which put it back to what it was.",
         trigger=EventTrigger(
             posture=Posture.Proactive,
@@ -44,17 +45,17 @@ def crash_silent_runs(silence: timedelta = SILENCE) -> AutomationCore:
     )
 
 
-async def ensure(url: str, login: str | None = None) -> None:
+async def ensure_automation(url: str, login: str | None = None) -> None:
     """Make sure that the server at `url` has the automation, once. One that was switched off stays so."""
     with at(url, login):
-        await ensure_here()
+        await ensure_automation_here()
 
 
-async def ensure_here() -> None:
+async def ensure_automation_here() -> None:
     """The same for the server that is configured."""
     wanted = crash_silent_runs()
     async with impatient_client() as client:
-        found = await client.read_automations_by_name(NAME)
+        found = await client.read_automations_by_name(AUTOMATION_NAME)
         if not found:
             await client.create_automation(wanted)
         for automation in found:

@@ -15,7 +15,7 @@ from flows.prefect_api.probe import impatient_client
 POOL = "mail-loop"
 
 
-async def ensure(url: str, login: str | None, *, ours: bool) -> str:
+async def ensure_pool(url: str, login: str | None, *, ours: bool) -> str:
     """Make sure that the server at `url` has the pool; returns what there is to be said, empty where nothing is.
 
     One that is there stays as it is. Where the server is ours an open one is closed: by its template alone, for its

@@ -19,7 +19,7 @@ from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.publish import PUBLISH_SECONDS, artifact_key
-from tasks.zombie_runs import clear_remains
+from tasks.zombie_runs import end_zombie_runs
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ async def fleet_ended(
                 await acreate_markdown_artifact(report, key=key, description=f"{name}: {text}")
     except Exception as error:
         log.error("The table of the fleet %s could not be written: %s", name, type(error).__name__)
-    await clear_remains(name)
+    await end_zombie_runs(name)
     shown = blame(checks, results)
     message = f"{text}: {shown}" if shown else text
     found = tuple(results)

@@ -18,7 +18,7 @@ from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.publish import PUBLISH_SECONDS, artifact_key
-from tasks.zombie_runs import clear_remains
+from tasks.zombie_runs import end_zombie_runs
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ async def matrix_ended(name: str, results: Mapping[Cell, LoopResult]) -> State[o
     status, outcome, text = summary(results)
     log.log(logging.INFO if status is Status.OK else logging.WARNING, "%s: %s", name, text)
     await _publish(name, markdown(results, shown, {c: artifact_key(r.loop) for c, r in results.items()}), text)
-    await clear_remains(name)
+    await end_zombie_runs(name)
     message = f"{text}: {shown}" if shown else text
     found = tuple(results.values())
     if outcome is Outcome.SKIPPED:

@@ -13,8 +13,8 @@ from typing import Any
 
 from prefect.client.orchestration import get_client
 
-from tasks.alert_store import RULES, STATE
-from tasks.alerting import called, labels_of
+from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE
+from tasks.alerting import evaluate_alerts, labels_of
 from tasks.alerts.rules import Rule
 from tasks.finish import record_reported
 from tasks.mail.config.loop import CheckConfig
@@ -46,13 +46,15 @@ class Brief:
         """Where that fails, each check asks."""
         try:
             async with asyncio.timeout(SECONDS), get_client() as client:
-                names = [RULES, *(STATE.format(loop=loop) for loop in loops)]
+                names = [RULES_VARIABLE, *(STATE_VARIABLE.format(loop=loop) for loop in loops)]
                 found: dict[str, Any] = {}
                 for some in chunks(names):
                     where = {"variables": {"name": {"any_": some}}, "limit": PAGE_SIZE}
                     response = await client.request("POST", "/variables/filter", json=where)
                     found |= {one["name"]: one["value"] for one in response.json()}
-                self._rules = [Rule.model_validate(one) for one in found.pop(RULES, {"rules": {}})["rules"].values()]
+                self._rules = [
+                    Rule.model_validate(one) for one in found.pop(RULES_VARIABLE, {"rules": {}})["rules"].values()
+                ]
                 self._remembered = {*found}
         except Exception as error:
             log.warning("Whether somebody must be called is asked for each loop: %s", type(error).__name__)
@@ -66,13 +68,13 @@ class Brief:
         if self._asking is not None:
             await self._asking
         nobody = self._concerns_nobody(result.loop)
-        labels, spans = (labels_of(result), {}) if nobody else await called(result)
+        labels, spans = (labels_of(result), {}) if nobody else await evaluate_alerts(result)
         announce(result, labels, spans)
         self.plain.append(result)
         await traced(result, config, reported_at)
 
     def _concerns_nobody(self, loop: str) -> bool:
         """Whether a good check of the loop changes nothing: no outage is remembered, and no silence can end."""
-        if self._rules is None or STATE.format(loop=loop) in self._remembered:
+        if self._rules is None or STATE_VARIABLE.format(loop=loop) in self._remembered:
             return False
         return not any(rule.misses(loop) for rule in self._rules)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows.server import processes
-from flows.server.prefect import SERVER, free_port, settings, start_server
+from flows.server.prefect import SERVER, free_port, server_settings, start_server
 from tasks.sandbox import Sandbox
 from tests.support.first_start import FirstStart
 
@@ -64,7 +64,7 @@ def prefect_server(first_start: FirstStart, tmp_path: Path) -> Iterator[Served]:
     port = free_port()
     try:
         start_server(home, port)
-        yield Served(home, settings(home, port))
+        yield Served(home, server_settings(home, port))
     finally:
         processes.stop(home, SERVER)
 

@@ -11,7 +11,7 @@ import yaml
 from prefect.settings import Settings
 from prefect.settings.legacy import _get_settings_fields
 
-from flows.server.prefect import KEPT
+from flows.server.prefect import RETENTION
 from flows.setup.bootstrap import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -53,7 +53,7 @@ def test_a_unit_names_settings_that_there_are(path: Path) -> None:
 def test_compose_and_serve_name_settings_that_there_are() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
     assert known(name for one in services.values() for name in one.get("environment", {})) == set()
-    assert known(KEPT) == set()
+    assert known(RETENTION) == set()
 
 
 def test_every_server_of_ours_keeps_a_bounded_history(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_every_server_of_ours_keeps_a_bounded_history(monkeypatch: pytest.Monkey
     for variables in (
         given(DEPLOY / "systemd" / "server.env"),
         given(DEPLOY / "scale" / "server.env"),
-        KEPT,
+        RETENTION,
         server["environment"],
     ):
         with monkeypatch.context() as patch:

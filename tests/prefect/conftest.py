@@ -16,7 +16,7 @@ from flows.cli.serve import WORKER, serve
 from flows.prefect_api.connection import at
 from flows.server import processes
 from flows.server.login import OF_CLIENT
-from flows.server.prefect import SERVER, free_port, settings, start_server
+from flows.server.prefect import SERVER, free_port, server_settings, start_server
 from tasks.mail.config.addresses import slug
 from tasks.mail.config.state_dir import state_home
 from tasks.sandbox import Sandbox
@@ -56,7 +56,7 @@ def server(home: Path, first_start: FirstStart, pytestconfig: pytest.Config) -> 
         port = free_port()
         url = start_server(first_start(home), port)
         leave_connections(pytestconfig, url)
-        here = settings(home, port)
+        here = server_settings(home, port)
         try:
             patch.setenv(OF_CLIENT, here[OF_CLIENT])
             own = {PREFECT_HOME: home, PREFECT_UI_URL: here["PREFECT_UI_URL"]}

@@ -26,7 +26,7 @@ from flows.loop_matrix import loop_matrix
 from flows.loop_vantage import loop_vantage
 from flows.mail_loop import mail_loop_check
 from flows.setup.bootstrap import ROOT
-from tasks.alert_store import CALL, CHECKED, RULES, STATE, WATCHED, resource
+from tasks.alert_store import CALL, CHECKED, RULES_VARIABLE, STATE_VARIABLE, WATCHED, resource
 from tasks.alerting import labels_of
 from tasks.alerts.message import body, silent, subject
 from tasks.alerts.rules import Alerts
@@ -59,7 +59,7 @@ from tasks.metrics.collector import Board
 from tasks.metrics.loop import Intervals
 from tasks.metrics.run import Sighting, of_a_result, of_a_state
 from tasks.parameters import configuration_of
-from tasks.publish import ARRIVED, UNPUBLISHED, artifact_key
+from tasks.publish import PROBE_ARRIVED, UNPUBLISHED, artifact_key
 from tasks.run_context import place_tag
 from tasks.search import find_probe, look_for_recent
 from tasks.send import send_probe
@@ -194,14 +194,14 @@ def test_metrics_have_the_same_names_types_labels_and_help() -> None:
 def test_events_states_and_artifacts_have_the_same_names_and_labels() -> None:
     states = {case: final_state(result) for case, result in RESULTS.items()}
     shown = {
-        "events": [CHECKED, WATCHED, ARRIVED, *(CALL.format(kind=kind) for kind in get_args(Kind))],
+        "events": [CHECKED, WATCHED, PROBE_ARRIVED, *(CALL.format(kind=kind) for kind in get_args(Kind))],
         "resource and labels": {case: resource(one.loop) | labels_of(one) for case, one in RESULTS.items()},
         "payload": sorted(RESULTS["delivered"].model_dump(mode="json")),
         "payload of an arrival": EARLIER.model_dump(mode="json"),
         "states": {case: [state.type, state.name, state.message] for case, state in states.items()},
         "artifacts": [artifact_key(name) for name in ("office", matrix_name("office"), fleet_name("sites"))],
         "record in an artifact": embedded(RESULTS["deferred"]),
-        "variables": [RULES, STATE],
+        "variables": [RULES_VARIABLE, STATE_VARIABLE],
         "tag of a place": place_tag("berlin"),
         "file": UNPUBLISHED,
     }

@@ -125,7 +125,7 @@ ROOMS = (
         "anyio apprise httpx prefect prometheus_client pydantic sqlalchemy starlette uvicorn yaml",
         "alerts deploy prefect_api server setup",
     ),
-    Room(12, "flows.cli", "the command `mail-loop`, a file for a verb", BELOW, "httpx prefect prometheus_client rich"),
+    Room(12, "flows.cli", "the command `mail-loop`, a file for a verb", BELOW, "prefect rich"),
     Room(
         0,
         "tasks.sandbox",

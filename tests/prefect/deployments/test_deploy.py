@@ -20,11 +20,11 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventOrder, Eve
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from flows.alerts.apply import begin_anew
-from flows.deploy.apply import apply
-from flows.deploy.desired import MARK
-from flows.deploy.template import template
+from flows.deploy.apply import deploy_checks
+from flows.deploy.desired import DESCRIPTION_MARK
+from flows.deploy.template import read_template
 from flows.setup.bootstrap import ROOT
-from tasks.alert_store import RULES, WATCHED, resource, watched, write
+from tasks.alert_store import RULES_VARIABLE, WATCHED, resource, watched, write_variable
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.config.spread import anchor
@@ -69,9 +69,11 @@ class Ground:
     async def deploy(self, *, dry_run: bool = False, fleet: str | None = None, shards: int | None = None) -> list[str]:
         """What is said, with the names of the loops as they were given to write()."""
         said: list[str] = []
-        common = template(ROOT / "prefect.yaml")
+        common = read_template(ROOT / "prefect.yaml")
         checks = all_planned([self.folder])
-        changed = await apply(checks, "15m", fleet or self.name, common, said.append, shards=shards, dry_run=dry_run)
+        changed = await deploy_checks(
+            checks, "15m", fleet or self.name, common, said.append, shards=shards, dry_run=dry_run
+        )
         await begin_anew(changed)
         return [text.replace(f"{self.name}-", "").replace(f"fleet {self.name}", "fleet") for text in said]
 
@@ -130,7 +132,7 @@ async def test_a_loop_that_is_new_or_due_more_rarely_may_be_silent_for_as_long_a
     rule = {"when": "silent", "within": "45m", "channels": ["pager"], "loops": [office]}
     expected: list[str] = []
     async with get_client() as client:
-        await write(client, RULES, {"rules": {"quiet": rule}})
+        await write_variable(client, RULES_VARIABLE, {"rules": {"quiet": rule}})
         try:
             for every, span in (("15m", "45m"), ("15m", None), ("1d", "26h")):
                 ground.write({"office": loop("o")}, every=every)
@@ -146,7 +148,7 @@ async def test_a_loop_that_is_new_or_due_more_rarely_may_be_silent_for_as_long_a
                     await asyncio.sleep(0.1)
                 assert found == expected
         finally:
-            await client.delete_variable_by_name(RULES)
+            await client.delete_variable_by_name(RULES_VARIABLE)
 
 
 async def test_a_second_time_nothing_changes_and_the_scheduled_runs_stay(ground: Ground) -> None:
@@ -237,7 +239,7 @@ async def test_a_foreign_deployment_is_neither_taken_over_nor_removed(ground: Gr
         "fleet other: 1 deployment, 1 created",
     ]
     assert [(await ground.there(name)).description for name in ("mine", "tagged")] == ["Mine.", "Mine."]
-    assert MARK in ((await ground.there("office")).description or "")
+    assert DESCRIPTION_MARK in ((await ground.there("office")).description or "")
 
 
 async def test_shards_take_the_place_of_a_run_for_each_loop_and_back(ground: Ground) -> None:
@@ -310,9 +312,9 @@ async def test_a_pool_that_is_not_there_is_told_before_anything_is_made(ground: 
     other.write_text(text.replace("name: mail-loop\n", "name: nowhere\n"), encoding="utf-8")
     ground.write({"office": loop("o")})
     with pytest.raises(ConfigError, match=r"^there is no work pool nowhere on the server"):
-        await apply(all_planned([ground.folder]), "15m", ground.name, template(other), print)
+        await deploy_checks(all_planned([ground.folder]), "15m", ground.name, read_template(other), print)
     with pytest.raises(ObjectNotFound):
         await ground.there("office")
     other.write_text(text.replace("definitions:", "definitons:"), encoding="utf-8")
     with pytest.raises(ConfigError, match="must have pull and definitions"):
-        template(other)
+        read_template(other)

@@ -20,8 +20,8 @@ from prefect.states import Pending
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
-from flows.deploy.apply import apply
-from flows.deploy.template import template
+from flows.deploy.apply import deploy_checks
+from flows.deploy.template import read_template
 from flows.mail_loop import mail_loop_check
 from flows.setup.bootstrap import ROOT
 from tasks.mail.config.loading.files import all_planned
@@ -58,7 +58,7 @@ async def test_the_worker_runs_a_loop_of_a_fleet_from_its_file(deployed: str, bo
     del given["name"]
     file = tmp_path / "loops.json"
     file.write_text(json.dumps({"defaults": given | {"every": "52w"}, "loops": {"of-a-fleet": {}}}), encoding="utf-8")
-    await apply(all_planned([file]), "15m", "by-worker", template(ROOT / "prefect.yaml"), print)
+    await deploy_checks(all_planned([file]), "15m", "by-worker", read_template(ROOT / "prefect.yaml"), print)
     run = await ended(await create_run("mail-loop-check/of-a-fleet", {}))
     assert run.state is not None
     assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state

@@ -23,7 +23,7 @@ from prefect.states import Crashed, Pending
 from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import at
 from flows.server import processes
-from flows.server.login import OF_CLIENT, known
+from flows.server.login import OF_CLIENT, known_login
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.setup.bootstrap import ROOT
 from tests.prefect.records import SOCKETS_LEFT_OPEN, leave_connections
@@ -60,8 +60,8 @@ def server(home: Path, first_start: FirstStart, pytestconfig: pytest.Config) -> 
         url = start_server(first_start(home), free_port())
         leave_connections(pytestconfig, url)
         try:
-            patch.setenv(OF_CLIENT, str(known(home)))
-            with at(url, known(home)), temporary_settings({PREFECT_HOME: home}):
+            patch.setenv(OF_CLIENT, str(known_login(home)))
+            with at(url, known_login(home)), temporary_settings({PREFECT_HOME: home}):
                 yield url
         finally:
             processes.stop(home, SERVER)

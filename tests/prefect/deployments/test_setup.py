@@ -14,10 +14,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.setup import setup
 from flows.deploy.prefect_yaml import deployed_checks
-from flows.prefect_api.secret_blocks import without_password
+from flows.prefect_api.secret_blocks import unknown_passwords
 from flows.server.prefect import ServerError, free_port
 from flows.setup.bootstrap import DEPLOYMENTS
-from flows.setup.crash_automation import NAME
+from flows.setup.crash_automation import AUTOMATION_NAME
 from flows.setup.pool import POOL
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 from tests.support.checks.bounds import PROGRAM_SECONDS
@@ -40,7 +40,7 @@ async def test_a_server_has_all_it_needs_once_however_often_it_is_set_up(server:
         assert server in done.stdout
     async with get_client() as client:
         assert (await client.read_work_pool(POOL)).type == "process"
-        assert len(await client.read_automations_by_name(NAME)) == 1
+        assert len(await client.read_automations_by_name(AUTOMATION_NAME)) == 1
         staging = await client.read_deployment_by_name("mail-loop-check/staging")
     assert "/nowhere" not in str(staging.pull_steps)
 
@@ -51,11 +51,11 @@ async def test_a_password_is_missed_where_neither_the_environment_nor_a_block_ha
     for name in ("RELAY_PASSWORD", "MAILBOX_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     checks = deployed_checks(DEPLOYMENTS)
-    assert [one.split()[2] for one in await without_password(server, checks)] == ["mailbox-password", "relay-password"]
+    assert [one.split()[2] for one in await unknown_passwords(server, checks)] == ["mailbox-password", "relay-password"]
     monkeypatch.setenv("MAILBOX_PASSWORD", PASSWORD)
     await Secret(value=PASSWORD).save("relay-password")
     try:
-        assert await without_password(server, checks) == []
+        assert await unknown_passwords(server, checks) == []
     finally:
         await Secret.adelete("relay-password")
 

@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Pending, Running
 
-from tasks.zombie_runs import START, end_unbegun
+from tasks.zombie_runs import UNBEGUN_AFTER, end_unbegun_runs
 from tests.prefect.records import SOCKETS_LEFT_OPEN
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.usefixtures("server")]
@@ -36,12 +36,12 @@ async def test_the_next_run_of_a_deployment_ends_what_was_taken_and_never_begun_
             await client.set_flow_run_state(run.id, Running())
 
         async def later(length: timedelta) -> list[StateType]:
-            await end_unbegun(client, await client.read_flow_run(now.id), datetime.now(UTC) + length)
+            await end_unbegun_runs(client, await client.read_flow_run(now.id), datetime.now(UTC) + length)
             return [(await state_of(run)).type for run in (taken, begun, due, foreign, now)]
 
         untouched = [StateType.PENDING, StateType.RUNNING, StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
-        assert await later(START - timedelta(seconds=30)) == untouched
-        assert await later(START + timedelta(seconds=30)) == [StateType.CRASHED, *untouched[1:]]
+        assert await later(UNBEGUN_AFTER - timedelta(seconds=30)) == untouched
+        assert await later(UNBEGUN_AFTER + timedelta(seconds=30)) == [StateType.CRASHED, *untouched[1:]]
         assert (await state_of(taken)).message == "Taken by a worker that was killed before it began. Nothing was sent."
         for deployment in (mine, another):  # else their runs would be due for ever
             await client.delete_deployment(deployment)

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from flows.server import processes
-from flows.server.login import FILE, OF_CLIENT, OF_SERVER, login_for
+from flows.server.login import LOGIN_FILE, OF_CLIENT, OF_SERVER, login_for
 from flows.server.prefect import SERVER, free_port, start_server
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
@@ -45,17 +45,17 @@ def version(url: str, login: str | None) -> int:
 
 
 def test_it_is_random_and_in_a_file_for_this_user_alone(deployed: str, home: Path) -> None:
-    login = (home / FILE).read_text(encoding="utf-8")
+    login = (home / LOGIN_FILE).read_text(encoding="utf-8")
     assert MADE.fullmatch(login)
-    assert stat.S_IMODE((home / FILE).stat().st_mode) == 0o600
+    assert stat.S_IMODE((home / LOGIN_FILE).stat().st_mode) == 0o600
     assert (version(deployed, login), version(deployed, None), version(deployed, "admin:wrong")) == (200, 401, 401)
 
 
 def test_no_log_record_or_command_line_has_it(deployed: str, home: Path) -> None:
     """Neither in clear nor in base64: the file is the one place."""
-    login = (home / FILE).read_text(encoding="utf-8")
+    login = (home / LOGIN_FILE).read_text(encoding="utf-8")
     assert {processes.environment(found).get(OF_CLIENT) for found in running(home)} == {login}
-    assert places_of(login.partition(":")[2], home) == [FILE]
+    assert places_of(login.partition(":")[2], home) == [LOGIN_FILE]
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert any(b"flows.prefect_server" in line for line in lines)
     assert [line for line in lines if login.partition(":")[2].encode() in line] == []
@@ -83,7 +83,7 @@ def test_one_that_is_configured_goes_before_it(deployed: str, tmp_path: Path) ->
 
 
 def test_it_is_given_to_the_server_itself_and_to_nobody_else(deployed: str, home: Path) -> None:
-    login, port = (home / FILE).read_text(encoding="utf-8"), httpx.URL(deployed).port
+    login, port = (home / LOGIN_FILE).read_text(encoding="utf-8"), httpx.URL(deployed).port
     for url in (deployed, f"http://localhost:{port}/api", f"http://LOCALHOST:{port}", f"http://127.0.0.1:{port}/api/"):
         assert login_for(url) == login, url
     for url in (
@@ -105,7 +105,7 @@ def test_what_listens_there_once_the_server_has_ended_gets_nothing(own: Path) ->
     port = free_port()
     url = start_server(own, port)
     try:
-        login = (own / FILE).read_text(encoding="utf-8")
+        login = (own / LOGIN_FILE).read_text(encoding="utf-8")
         assert login_for(url) == login
     finally:
         processes.stop(own, SERVER)
@@ -155,7 +155,7 @@ def test_one_that_the_environment_sets_is_used_as_it_is(own: Path, monkeypatch: 
     assert httpx.get(f"{url}/health", headers={"Host": "evil.test"}).status_code == 400
     monkeypatch.delenv(OF_SERVER)
     assert login_for(url) == "ops:chosen by hand"
-    assert stat.S_IMODE((own / FILE).stat().st_mode) == 0o600
+    assert stat.S_IMODE((own / LOGIN_FILE).stat().st_mode) == 0o600
     processes.stop(own, SERVER)
     assert version(start_server(own, free_port()), "ops:chosen by hand") == 200
 
@@ -168,9 +168,9 @@ def test_one_that_cannot_be_typed_is_refused_in_a_sentence(own: Path, monkeypatc
 
 def test_a_file_that_lies_in_the_place_of_the_login_is_not_followed(own: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").touch()
-    (own / FILE).symlink_to(tmp_path / "elsewhere")
+    (own / LOGIN_FILE).symlink_to(tmp_path / "elsewhere")
     url = start_server(own, free_port())
-    login = (own / FILE).read_text(encoding="utf-8")
+    login = (own / LOGIN_FILE).read_text(encoding="utf-8")
     assert (version(url, None), version(url, login)) == (401, 200)
-    assert not (own / FILE).is_symlink()
+    assert not (own / LOGIN_FILE).is_symlink()
     assert (tmp_path / "elsewhere").read_text(encoding="utf-8") == ""

@@ -21,7 +21,7 @@ from playwright.async_api import expect
 
 from flows.deploy.pool_template import is_open
 from flows.server import processes
-from flows.server.login import FILE
+from flows.server.login import LOGIN_FILE
 from flows.server.prefect import SERVER, free_port
 from flows.setup.bootstrap import ROOT
 from flows.setup.pool import POOL
@@ -52,7 +52,7 @@ class Upgraded:
 
     @property
     def login(self) -> str:
-        return (self.home / FILE).read_text(encoding="utf-8")
+        return (self.home / LOGIN_FILE).read_text(encoding="utf-8")
 
     def client(self) -> httpx.AsyncClient:
         user, _, password = self.login.partition(":")
@@ -137,7 +137,7 @@ async def test_it_is_said_once_that_what_ran_was_ended_and_what_to_type(upgraded
     assert (upgraded.said.count(ended), upgraded.again.count(ended)) == (1, 0)
     assert (upgraded.said.count(upgraded.login), upgraded.again.count(upgraded.login)) == (1, 0)
     for said in (upgraded.said, upgraded.again):
-        assert said.count(str(upgraded.home / FILE)) == 2
+        assert said.count(str(upgraded.home / LOGIN_FILE)) == 2
         assert f"export PREFECT_API_URL={upgraded.url} PREFECT_API_AUTH_STRING=" in said
     assert not upgraded.worker_before.alive
     assert "The worker was running already" in upgraded.again

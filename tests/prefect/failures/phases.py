@@ -21,7 +21,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.cli.serve import WORKER_SETTINGS
 from flows.server import processes
-from flows.server.prefect import settings
+from flows.server.prefect import server_settings
 from flows.setup.bootstrap import ROOT
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tests.prefect.failures.api import Api
@@ -271,7 +271,7 @@ def worker(home: Path, port: int, pool: str, **more: str) -> Iterator[processes.
     argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", pool]
     extra = {"MAIL_LOOP_HOME": str(ROOT), "SANDBOX_PASSWORD": PASSWORD, "PREFECT_WORKER_QUERY_SECONDS": "2"}
     extra |= WORKER_SETTINGS | {"MAIL_LOOP_SECRETS_ALLOW": str(home / "secrets.allow")} | more
-    started = processes.start(home, pool, argv, os.environ | settings(home, port) | extra, cwd=home)
+    started = processes.start(home, pool, argv, os.environ | server_settings(home, port) | extra, cwd=home)
     try:
         yield started
     finally:

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from flows.server import processes
-from flows.server.login import OF_SERVER, known
+from flows.server.login import OF_SERVER, known_login
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.through_prefect import RECORD_SECONDS
 from tests.prefect.failures.apart import Apart
@@ -54,7 +54,7 @@ def private(
     """A Prefect server whose database nobody else uses, with the login of the other one: its API, and the file."""
     own = tmp_path_factory.mktemp("private")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(OF_SERVER, str(known(home)))
+        patch.setenv(OF_SERVER, str(known_login(home)))
         try:
             yield start_server(first_start(own), free_port()), own / "prefect.db"
         finally:

@@ -20,9 +20,9 @@ from prefect.utilities.schema_tools.validation import validate
 from pydantic import SecretStr
 
 from flows.fleet import AT_ONCE, fleet_check
-from flows.history import read
+from flows.history import read_figures
 from flows.setup.bootstrap import ROOT
-from tasks.alert_store import RULES, STATE, write
+from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, write_variable
 from tasks.history.window import window
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.failed import MatrixFailed
@@ -155,7 +155,7 @@ async def test_each_loop_has_the_event_and_the_report_of_a_loop_and_is_in_the_hi
         assert event["payload"] == one.model_dump(mode="json")
         (artifact,) = await records.artifacts(f"mail-loop-{one.loop}")
         assert artifact["flow_run_id"] == one.flow_run_id
-    (history,) = await read(window("1h", datetime.now(UTC)), f"{name}-u0")
+    (history,) = await read_figures(window("1h", datetime.now(UTC)), f"{name}-u0")
     assert history.loop == f"{name}-u0"
 
 
@@ -176,18 +176,18 @@ async def test_told_briefly_what_is_ok_has_an_event_and_is_in_the_history_and_wh
         only = FlowRunFilter(id=FlowRunFilterId(any_=[run_id(results[f"{name}-u0"])]))
         assert await client.read_task_runs(flow_run_filter=only) == []
     for key, outcome in ((f"{name}-u0", Outcome.DELIVERED), (f"{name}-u3", Outcome.REJECTED)):
-        (history,) = await read(window("1h", datetime.now(UTC)), key)
+        (history,) = await read_figures(window("1h", datetime.now(UTC)), key)
         assert [one.outcome for one in history.checks] == [outcome]
 
 
 async def test_told_briefly_a_good_check_still_ends_an_outage(system: Sandbox, name: str) -> None:
     """What is asked once for all loops is who has been called for which of them."""
-    state, key = STATE.format(loop=f"{name}-u0"), f"{name}-u0"
+    state, key = STATE_VARIABLE.format(loop=f"{name}-u0"), f"{name}-u0"
     rule = {"when": "failing", "channels": ["chat"], "recovered_after": 2, "loops": [key]}
     standing = {"called": True, "bad": 3, "checks": 3, "outcome": "lost"}
     async with get_client() as client:
-        await write(client, RULES, {"rules": {"down": rule}})
-        await write(client, state, {"down": standing})
+        await write_variable(client, RULES_VARIABLE, {"rules": {"down": rule}})
+        await write_variable(client, state, {"down": standing})
         try:
             for called in (True, False):
                 await run(name, loops={key: loop(system, "u0")}, brief=True)
@@ -195,7 +195,7 @@ async def test_told_briefly_a_good_check_still_ends_an_outage(system: Sandbox, n
                 assert found.value["down"]["called"] is called
             assert found.value["down"]["pending"]["chat"]["kind"] == "recovered"
         finally:
-            for variable in (RULES, state):
+            for variable in (RULES_VARIABLE, state):
                 await client.delete_variable_by_name(variable)
 
 

@@ -28,6 +28,7 @@ from tasks.mail.config.loop import Limits
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
+from tasks.pages import PAGE_SIZE
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.browser import SCREENSHOTS
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records
@@ -41,7 +42,7 @@ DAMAGED = "**ok: delivered**\n\n<!-- mail-loop-result {damaged -->\n"
 
 async def read(name: str, period: Window | None = None) -> Figures:
     """The history of one loop in the last hour."""
-    (figures,) = await history.read(period or window("1h", datetime.now(UTC) + timedelta(seconds=2)), name)
+    (figures,) = await history.read_figures(period or window("1h", datetime.now(UTC) + timedelta(seconds=2)), name)
     assert figures.loop == name
     return figures
 
@@ -113,7 +114,7 @@ async def test_a_run_that_was_retried_by_hand_counts_as_often_as_it_checked(serv
 
 async def test_more_runs_than_a_page_holds_are_all_read_once(server: str, name: str) -> None:
     """Of runs and of artifacts, while further ones are made: none is missed, and none is counted twice."""
-    expected = [n / 100 for n in range(history.PAGE + 50)]
+    expected = [n / 100 for n in range(PAGE_SIZE + 50)]
 
     def artifact(seconds: float) -> str:
         result = LoopResult(
@@ -157,8 +158,8 @@ async def test_without_a_loop_the_artifact_is_about_all_of_them(box: Sandbox, re
 async def test_the_trial_of_the_alerts_counts_for_nobody_who_does_not_ask_for_it(server: str) -> None:
     await run_in(TRIAL, Failed(name="Lost", message="Mail does not arrive."))
     period = window("1h", datetime.now(UTC) + timedelta(seconds=2))
-    assert TRIAL not in {figures.loop for figures in await history.read(period)}
-    assert [figures.loop for figures in await history.read(period, TRIAL)] == [TRIAL]
+    assert TRIAL not in {figures.loop for figures in await history.read_figures(period)}
+    assert [figures.loop for figures in await history.read_figures(period, TRIAL)] == [TRIAL]
 
 
 async def test_a_wrong_period_ends_misconfigured_with_one_sentence(records: Records, name: str) -> None:

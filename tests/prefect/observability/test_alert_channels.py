@@ -35,9 +35,9 @@ from pydantic import SecretStr
 from flows.alerts import apply as applying
 from flows.prefect_api.connection import at
 from flows.server import processes
-from flows.server.login import known
+from flows.server.login import known_login
 from flows.server.prefect import SERVER, free_port, start_server
-from tasks.alert_store import RULES
+from tasks.alert_store import RULES_VARIABLE
 from tasks.alerts import message
 from tasks.alerts.rules import Alerts
 from tasks.alerts.state import Standing
@@ -172,7 +172,7 @@ def api(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory, pytestconf
         try:
             url = start_server(home, free_port())
             leave_connections(pytestconfig, url)
-            with at(url, known(home)), temporary_settings({PREFECT_HOME: home}):
+            with at(url, known_login(home)), temporary_settings({PREFECT_HOME: home}):
                 yield url
                 forget_server()
         finally:
@@ -195,7 +195,7 @@ async def calls(api: str, receiver: Receiver) -> AsyncIterator[Calls]:
                 await call(f"{LOOP}-{name}", sentence)
         yield {name: read(receiver, smtp, way) for name, way in WAYS.items()}
     async with get_client() as client:
-        await client.delete_variable_by_name(RULES)
+        await client.delete_variable_by_name(RULES_VARIABLE)
 
 
 async def put_in_force() -> None:
@@ -210,7 +210,7 @@ async def put_in_force() -> None:
         for loop in loops:
             smtp = {"host": "relay.example.org", "from_addr": "a@near.test", "to_addr": "b@near.test"}
             await client.create_deployment(known, name=loop, parameters={"name": loop, "smtp": smtp})
-    await applying.apply(validated(Alerts, {"channels": channels, "rules": {"failing": rule}}), lambda said: None)
+    await applying.apply_rules(validated(Alerts, {"channels": channels, "rules": {"failing": rule}}), lambda said: None)
 
 
 async def call(loop: str, sentence: str) -> None:

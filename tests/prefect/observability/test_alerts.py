@@ -26,13 +26,13 @@ from flows.alerts.automations import PREFIX
 from flows.alerts.loops import deployed, intervals, parameters_of
 from flows.cli.serve import WORKER, serve
 from flows.prefect_api.connection import at
-from flows.prefect_api.events import events
+from flows.prefect_api.events import read_events
 from flows.server import processes
-from flows.server.login import known
+from flows.server.login import known_login
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.setup import crash_automation
 from flows.setup.bootstrap import ROOT
-from tasks.alert_store import RULES, STATE, last_watched, silent_in, told_by, write
+from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, last_watched, silent_in, told_by, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of
 from tasks.alerts.rules import Alerts
@@ -86,7 +86,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
         try:
             made = Ground(home, pager)
             leave_connections(pytestconfig, made.url)
-            with at(made.url, known(home)), temporary_settings({PREFECT_HOME: home}):
+            with at(made.url, known_login(home)), temporary_settings({PREFECT_HOME: home}):
                 yield made
                 forget_server()
         finally:
@@ -106,7 +106,7 @@ async def apply(rules: dict[str, Any], **channels: dict[str, str]) -> list[str]:
     said: list[str] = []
     named = {"pager": {"webhook": "pager-url"}, "chat": {"apprise": "chat-url"}} | channels
     used = {name: named[name] for rule in rules.values() for name in rule["channels"]}
-    await applying.apply(validated(Alerts, {"channels": used, "rules": rules}), said.append)
+    await applying.apply_rules(validated(Alerts, {"channels": used, "rules": rules}), said.append)
     return said
 
 
@@ -197,7 +197,7 @@ async def test_a_call_that_a_kill_prevented_is_made_by_the_next_check(pager: Pag
     }
     standing = {"called": True, "bad": 1, "checks": 1, "since": at, "outcome": "lost", "pending": {"pager": call}}
     async with get_client() as client:
-        await write(client, STATE.format(loop="killed"), {"failing": standing})
+        await write_variable(client, STATE_VARIABLE.format(loop="killed"), {"failing": standing})
     await checked("killed", LOST, LOST)
     await pager.rings("killed", ["failing (lost)"])
 
@@ -205,21 +205,21 @@ async def test_a_call_that_a_kill_prevented_is_made_by_the_next_check(pager: Pag
 async def a_minute_later(loop: str) -> None:
     """The calls on record of a loop, moved into the past."""
     async with get_client() as client:
-        name = STATE.format(loop=loop)
+        name = STATE_VARIABLE.format(loop=loop)
         found = await client.read_variable_by_name(name)
         assert found is not None
         assert isinstance(found.value, dict)
         for standing in found.value.values():
             for call in standing["pending"].values():
                 call["at"] = (datetime.fromisoformat(call["at"]) - SETTLED).isoformat()
-        await write(client, name, found.value)
+        await write_variable(client, name, found.value)
 
 
 async def taken(loop: str) -> bool:
     """Whether the newest call about a loop has been answered, as the server writes down in its own time."""
     async with get_client() as client:
         executed = EventFilter(event=EventNameFilter(name=["prefect.automation.action.executed"]))
-        variable = await client.read_variable_by_name(STATE.format(loop=loop))
+        variable = await client.read_variable_by_name(STATE_VARIABLE.format(loop=loop))
         assert variable is not None
         calls = [call["event"] for one in variable.value.values() for call in one["pending"].values()]  # type: ignore[union-attr]
         related = {one.id for event in (await client.read_events(executed, limit=50)).events for one in event.related}
@@ -238,7 +238,7 @@ async def test_500_good_checks_call_nobody(pager: Pager) -> None:
     assert [subject for subject in pager.rung if "good-" in subject] == []
     async with get_client() as client:
         names = {variable.name for variable in await client.read_variables(limit=200)}
-    assert not names & {STATE.format(loop=loop) for loop in loops}
+    assert not names & {STATE_VARIABLE.format(loop=loop) for loop in loops}
 
 
 async def test_what_the_file_says_is_what_there_is_and_nothing_else_is_touched(ground: Ground, pager: Pager) -> None:
@@ -261,7 +261,7 @@ async def test_what_the_file_says_is_what_there_is_and_nothing_else_is_touched(g
         assert said[-1] == "in force: 1 rule, 1 channel"
         assert {*(f"removed: {one}" for one in quiet), "removed: channel chat"} <= set(said)
         names = [one.name for one in await client.read_automations()]
-        assert sorted(names) == sorted([crash_automation.NAME, foreign.name, f"{PREFIX}failing to pager"])
+        assert sorted(names) == sorted([crash_automation.AUTOMATION_NAME, foreign.name, f"{PREFIX}failing to pager"])
         await client.delete_automation(created)
     assert places_of("canary-of-the-pager", ground.home) == []
 
@@ -394,7 +394,7 @@ async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_cal
     """
     example = (ROOT / "examples" / "alerts.yaml").read_text(encoding="utf-8")
     (tmp_path / "alerts.yaml").write_text(example.replace("45m", "1m"), encoding="utf-8")
-    env = {"PREFECT_API_URL": ground.url, "PREFECT_API_AUTH_STRING": known(ground.home) or ""}
+    env = {"PREFECT_API_URL": ground.url, "PREFECT_API_AUTH_STRING": known_login(ground.home) or ""}
     env |= {"PAGER_URL": pager.url("json"), "CHAT_URL": pager.url(), "SANDBOX_PASSWORD": PASSWORD}
     await asyncio.to_thread(serve, ground.home, ground.port)
     processes.stop(ground.home, WORKER)
@@ -442,14 +442,14 @@ async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_cal
         await until(are_shown, "the calls are still shown")
     assert [pager.calls(loop) for loop in ("by-hand", "resting", "hourly", "production", "staging")] == [[]] * 5
     async with get_client() as client:
-        await client.delete_variable_by_name(RULES)
+        await client.delete_variable_by_name(RULES_VARIABLE)
 
 
 async def triggered() -> set[str]:
     """The loops that the server has found silent."""
     async with get_client() as client:
         ids = (await applying.in_force(client))["automations"]["silent"]["pager"]
-        return {silent_in(event) async for event in events(client, told_by(ids))}
+        return {silent_in(event) async for event in read_events(client, told_by(ids))}
 
 
 async def are_shown(*beginnings: str) -> bool:
@@ -461,7 +461,7 @@ async def are_shown(*beginnings: str) -> bool:
 
 async def shown() -> list[str]:
     said: list[str] = []
-    await applying.show(said.append)
+    await applying.show_rules(said.append)
     return said
 
 

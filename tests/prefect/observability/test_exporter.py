@@ -21,7 +21,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed
 from flows.alerts.loops import intervals
 from flows.loop_matrix import loop_matrix
 from flows.prefect_api.check_runs import Sightings
-from flows.prefect_api.events import EVENTS
+from flows.prefect_api.events import EVENTS_PAGE_SIZE
 from tasks.alert_store import CHECKED
 from tasks.history.record import embedded
 from tasks.mail.model.outcome import Outcome, Status
@@ -150,7 +150,7 @@ async def test_more_checks_than_a_page_holds_are_all_read_once(server: str, name
     async with Api(server) as api:
         with temporary_settings({PREFECT_API_URL: api.url}):
             await sightings.read()
-            number = 2 * EVENTS + 10
+            number = 2 * EVENTS_PAGE_SIZE + 10
             for one in range(number):
                 tell(made(name, token=str(one)))
             found = await read_until(sightings, name, number)

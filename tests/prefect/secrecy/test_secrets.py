@@ -20,8 +20,8 @@ from prefect.blocks.system import Secret
 
 from flows.prefect_api.connection import at
 from flows.server import processes
-from flows.server.login import known
-from flows.server.prefect import SERVER, free_port, settings, start_server
+from flows.server.login import known_login
+from flows.server.prefect import SERVER, free_port, server_settings, start_server
 from flows.through_prefect import records_written
 from tasks.mail.model.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, columns, configured, login
@@ -108,8 +108,8 @@ async def test_through_a_prefect_server_that_logs_at_debug_too(tmp_path: Path, t
             await asyncio.to_thread(start_server, home, port)
         async with Checks(tmp_path / "files", tls) as checks:
             await checks.add_all(RECORDED)
-            ended = await run(checks, tmp_path / "home", **settings(home, port))
-        with at(f"http://127.0.0.1:{port}/api", known(home)):
+            ended = await run(checks, tmp_path / "home", **server_settings(home, port))
+        with at(f"http://127.0.0.1:{port}/api", known_login(home)):
             await records_written([LoopResult.model_validate(result) for result in ended.results.values()])
     finally:
         await asyncio.to_thread(processes.stop, home, SERVER)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.deploy.plan import Plan, plans
-from flows.registry import FLEET, INBOUND, LOOP, VANTAGE
+from flows.deploy.plan import Plan, plan_deployments
+from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_VANTAGE
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import planned
 from tasks.mail.config.spread import SINCE, shard
@@ -24,7 +24,9 @@ DEFAULTS: dict[str, Any] = {
 
 
 def made(loops: dict[str, Any], shards: int | None = None, **defaults: Any) -> list[Plan]:
-    return plans(planned(fleet_config({"defaults": DEFAULTS | defaults, "loops": loops})), "15m", "main", shards)
+    return plan_deployments(
+        planned(fleet_config({"defaults": DEFAULTS | defaults, "loops": loops})), "15m", "main", shards
+    )
 
 
 def many(number: int) -> dict[str, Any]:
@@ -60,10 +62,10 @@ def test_each_interval_has_shards_of_its_own_and_an_inbound_check_stays_alone() 
         "in": {"smtp": None, "imap": {"search_subject": "News"}},
     }
     assert [(plan.flow, plan.name) for plan in made(loops, 1)] == [
-        (INBOUND, "in"),
-        (FLEET, "main-5m-1-of-1"),
-        (FLEET, "main-1h-1-of-1"),
-        (FLEET, "main-90m-1-of-1"),
+        (INBOUND_CHECK, "in"),
+        (FLEET_CHECK, "main-5m-1-of-1"),
+        (FLEET_CHECK, "main-1h-1-of-1"),
+        (FLEET_CHECK, "main-90m-1-of-1"),
     ]
 
 
@@ -74,11 +76,11 @@ def test_more_shards_than_loops_are_not_made() -> None:
 def test_a_loop_from_several_places_is_one_deployment_each_and_one_that_compares_them() -> None:
     found = made({"office": {"vantage": ["berlin", "dublin"]}, "branch": {"vantage": ["berlin"]}, "plain": {}})
     assert [(plan.flow, plan.name, plan.place) for plan in found] == [
-        (LOOP, "office-from-berlin", "berlin"),
-        (LOOP, "office-from-dublin", "dublin"),
-        (LOOP, "branch-from-berlin", "berlin"),
-        (LOOP, "plain", None),
-        (VANTAGE, "main", None),
+        (LOOP_CHECK, "office-from-berlin", "berlin"),
+        (LOOP_CHECK, "office-from-dublin", "dublin"),
+        (LOOP_CHECK, "branch-from-berlin", "berlin"),
+        (LOOP_CHECK, "plain", None),
+        (LOOP_VANTAGE, "main", None),
     ]
     assert found[0].parameters["name"] == "office-from-berlin"
     assert found[-1].parameters == {
@@ -88,7 +90,7 @@ def test_a_loop_from_several_places_is_one_deployment_each_and_one_that_compares
 
 
 def test_each_place_has_shards_of_its_own_which_do_not_start_together() -> None:
-    found = [plan for plan in made(many(40), 2, vantage=["berlin", "dublin"]) if plan.flow == FLEET]
+    found = [plan for plan in made(many(40), 2, vantage=["berlin", "dublin"]) if plan.flow == FLEET_CHECK]
     assert [(plan.name, plan.place, plan.anchor - SINCE) for plan in found] == [
         ("main-from-berlin-5m-1-of-2", "berlin", timedelta(0)),
         ("main-from-dublin-5m-1-of-2", "dublin", timedelta(seconds=75)),
@@ -103,7 +105,7 @@ def test_what_would_collide_is_refused() -> None:
         made({"office": {"vantage": ["berlin"]}, "office-from-berlin": {}})
     checks = planned(fleet_config({"defaults": DEFAULTS, "loops": many(1)}))
     with pytest.raises(ConfigError, match=r"^--fleet f+: too long for the name of a shard, .*: shorten it$"):
-        plans(checks, "15m", "f" * 60, 2)
+        plan_deployments(checks, "15m", "f" * 60, 2)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import Pool
 
-from flows.prefect_server import MILLISECONDS, wait_briefly
+from flows.prefect_server import BUSY_MILLISECONDS, wait_briefly
 from flows.setup.bootstrap import ROOT
 from tests.support.checks.bounds import PROGRAM_SECONDS
 
@@ -23,7 +23,7 @@ async def test_each_connection_to_sqlite_waits_briefly_from_its_first_use_on(tmp
     try:
         async with engine.connect() as one, engine.connect() as other:
             for connection in (one, other):
-                assert (await connection.execute(text("PRAGMA busy_timeout"))).scalar() == MILLISECONDS
+                assert (await connection.execute(text("PRAGMA busy_timeout"))).scalar() == BUSY_MILLISECONDS
             await one.execute(text("PRAGMA busy_timeout = 1"))
             await one.exec_driver_sql("BEGIN IMMEDIATE")
             await other.execute(text("PRAGMA busy_timeout = 1"))

@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from flows.cli.trace import traced
+from flows.cli.trace import journey_of
 from tasks.mail.model.errors import ConfigError
 from tests.support.mail.saved import SAVED
 
@@ -42,7 +42,7 @@ READABLE: dict[str, bytes] = {
 
 @pytest.mark.parametrize("way", READABLE)
 def test_a_message_is_read_however_a_program_saved_it(way: str) -> None:
-    assert [hop.id for hop in traced(READABLE[way]).hops] == ["4YY", "", "4XX", "abc"]
+    assert [hop.id for hop in journey_of(READABLE[way]).hops] == ["4YY", "", "4XX", "abc"]
 
 
 ZIPPED = io.BytesIO()
@@ -73,7 +73,7 @@ OTHERS: dict[str, tuple[bytes, str]] = {
 def test_what_is_no_message_is_called_what_it_is_with_what_to_do(kind: str) -> None:
     content, said = OTHERS[kind]
     with pytest.raises(ConfigError) as caught:
-        traced(content)
+        journey_of(content)
     what, _, remedy = str(caught.value).partition(": ")
     assert said in str(caught.value)
     assert all((what, remedy))

@@ -14,9 +14,17 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 
 from flows.alerts.loops import deployed_as, parameters_of, schedules_of
-from flows.registry import FLEET, INBOUND, LOOP
+from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK
 from tasks.alerts.silence import ALLOWED
-from tasks.schedules import Schedule, active, due_after, in_words, interval, longest, silence
+from tasks.schedules import (
+    Schedule,
+    active_schedules,
+    current_interval,
+    due_after,
+    expected_silence,
+    in_words,
+    longest_interval,
+)
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 QUARTERS = CronSchedule(cron="*/15 * * * *", timezone="UTC")
@@ -52,8 +60,8 @@ NOON, EVENING, MONDAY = FRIDAY + 12 * HOUR, FRIDAY + 18 * HOUR, FRIDAY + 3 * DAY
 async def test_the_interval_is_that_which_the_schedules_have_about_now(
     schedules: Sequence[Schedule], now: datetime, present: timedelta | None, at_most: timedelta | None
 ) -> None:
-    assert await interval(schedules, now) == present
-    assert await longest(schedules, now) == at_most
+    assert await current_interval(schedules, now) == present
+    assert await longest_interval(schedules, now) == at_most
 
 
 @pytest.mark.parametrize(
@@ -71,14 +79,14 @@ async def test_a_loop_that_is_well_is_silent_until_its_next_check_has_had_its_ti
     schedules: Sequence[Schedule], now: datetime, due: datetime | None, silent_for: timedelta | None
 ) -> None:
     assert await due_after(schedules, now) == due
-    assert await silence(schedules, now) == silent_for
+    assert await expected_silence(schedules, now) == silent_for
 
 
 async def test_a_change_to_summer_time_is_no_silence() -> None:
     """A day of 23 hours, by the clock of the schedule, and one of 25."""
     berlin = [CronSchedule(cron="0 6 * * *", timezone="Europe/Berlin")]
-    assert await interval(berlin, datetime(2026, 3, 29, 3, 30, tzinfo=UTC)) == DAY
-    assert await interval(berlin, datetime(2026, 10, 25, 4, 30, tzinfo=UTC)) == 25 * HOUR
+    assert await current_interval(berlin, datetime(2026, 3, 29, 3, 30, tzinfo=UTC)) == DAY
+    assert await current_interval(berlin, datetime(2026, 10, 25, 4, 30, tzinfo=UTC)) == 25 * HOUR
 
 
 def deployment(*schedules: DeploymentSchedule, paused: bool = False, **parameters: Any) -> DeploymentResponse:
@@ -98,36 +106,38 @@ def schedule(cron: str = "*/15 * * * *", *, on: bool = True, **parameters: Any) 
 
 
 def test_a_schedule_that_is_switched_off_and_a_deployment_that_is_paused_count_as_none() -> None:
-    assert [one.schedule for one in active(deployment(schedule(), schedule("0 6 * * *", on=False)))] == [QUARTERS]
-    assert active(deployment(schedule(), paused=True)) == []
+    assert [one.schedule for one in active_schedules(deployment(schedule(), schedule("0 6 * * *", on=False)))] == [
+        QUARTERS
+    ]
+    assert active_schedules(deployment(schedule(), paused=True)) == []
     none = DeploymentSchedule(schedule=given.NoSchedule(), active=True)
-    assert active(deployment(none)) == []
+    assert active_schedules(deployment(none)) == []
 
 
 def test_a_schedule_with_parameters_of_its_own_starts_the_checks_of_another_loop() -> None:
-    found = deployed_as(LOOP, deployment(schedule(), schedule("0 6 * * *", name="nightly"), name="office"))
+    found = deployed_as(LOOP_CHECK, deployment(schedule(), schedule("0 6 * * *", name="nightly"), name="office"))
     assert schedules_of([found]) == {"office": [(found.id, QUARTERS)], "nightly": [(found.id, NIGHTLY)]}
     assert parameters_of([found]) == {"office": {"name": "office"}}
 
 
 def test_an_inbound_check_without_a_name_is_called_inbound() -> None:
-    assert schedules_of([deployed_as(INBOUND, deployment(schedule()))]).keys() == {"inbound"}
+    assert schedules_of([deployed_as(INBOUND_CHECK, deployment(schedule()))]).keys() == {"inbound"}
 
 
 def test_a_loop_is_started_by_the_schedules_of_all_deployments_that_check_it() -> None:
     smtp = {"host": "relay.example.org", "from_addr": "a@b.test", "to_addr": "c@d.test", "subject_prefix": "[x]"}
     imap = {"host": "imap.example.net", "username": "u", "password_secret": "s"}
     loops = {name: {"smtp": smtp, "imap": imap} for name in ("office", "garage")}
-    fleet = deployed_as(FLEET, deployment(schedule("0 6 * * *"), name="sites", loops=loops))
-    single = deployed_as(LOOP, deployment(schedule(), name="office"))
-    idle = deployed_as(LOOP, deployment(name="by-hand"))
+    fleet = deployed_as(FLEET_CHECK, deployment(schedule("0 6 * * *"), name="sites", loops=loops))
+    single = deployed_as(LOOP_CHECK, deployment(schedule(), name="office"))
+    idle = deployed_as(LOOP_CHECK, deployment(name="by-hand"))
     found = schedules_of([single, fleet, idle])
     assert found == {"office": [(single.id, QUARTERS), (fleet.id, NIGHTLY)], "garage": [(fleet.id, NIGHTLY)]}
     assert [one.complete for one in (single, fleet, idle)] == [True, True, True]
 
 
 def test_a_fleet_whose_files_are_not_here_is_known_not_to_be_known() -> None:
-    found = deployed_as(FLEET, deployment(schedule(), name="sites", files=["/nowhere/loops.yaml"]))
+    found = deployed_as(FLEET_CHECK, deployment(schedule(), name="sites", files=["/nowhere/loops.yaml"]))
     assert (found.loops, found.complete) == ({}, False)
     assert [one for one, _ in found.starts] == [QUARTERS]
 
