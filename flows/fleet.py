@@ -13,7 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import PATIENCE, Gates, room_for
 from tasks.finish import end_misconfigured, record_reported, report_verdict
-from tasks.groups.fleet import fleet_ended, fleet_name
+from tasks.groups.finish import finish_fleet, fleet_name
 from tasks.groups.summary import Brief
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.plan import Planned
@@ -76,7 +76,7 @@ async def fleet_check(
 
         async with together(len(checks)):
             results = await asyncio.gather(*map(one, checks))
-        return await fleet_ended(name, checks, results, briefly.plain if briefly is not None else None)
+        return await finish_fleet(name, checks, results, briefly.plain if briefly is not None else None)
 
 
 class Case:

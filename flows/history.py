@@ -31,16 +31,16 @@ from flows.prefect_api.connection import api, in_a_thread
 from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS, LOOP_HISTORY
 from tasks.alerts.rules import TRIAL
-from tasks.groups.fleet import fleet_name
-from tasks.history import html as page
-from tasks.history import markdown, text
+from tasks.groups.finish import fleet_name
 from tasks.history.figures import Figures, histories
 from tasks.history.record import extracted, extracted_all
-from tasks.history.tables import in_short
-from tasks.history.window import SINCE, Window, window
+from tasks.history.report import history_html, history_markdown, in_short
+from tasks.history.text import history_lines
+from tasks.history.window import Window, window
 from tasks.mail.checks import Check, loop_name, of_results, of_state
 from tasks.mail.config.addresses import SLUG
 from tasks.mail.model.errors import ConfigError
+from tasks.mail.model.intervals import SPAN
 from tasks.mail.model.result import LoopResult
 from tasks.pages import items, pages
 from tasks.publish import artifact_key
@@ -52,7 +52,7 @@ _NO_SERVER = "the history of the checks is on the Prefect server that records th
 
 @flow(name="loop-history", flow_run_name="history {since}", validate_parameters=False, persist_result=False, retries=0)
 async def loop_history(
-    loop: Annotated[str, Field(pattern=SLUG)] | None = None, since: Annotated[str, Field(pattern=SINCE)] = "7d"
+    loop: Annotated[str, Field(pattern=SLUG)] | None = None, since: Annotated[str, Field(pattern=SPAN)] = "7d"
 ) -> list[Figures] | State[object]:
     """Say in an artifact what the checks of a period found: availability, delivery times, outages and drift.
 
@@ -67,7 +67,7 @@ async def loop_history(
         return Failed(name="Misconfigured", message=str(error), data=error)
     history = await read_figures(period, loop)
     await acreate_markdown_artifact(
-        markdown.markdown(history, period),
+        history_markdown(history, period),
         key=artifact_key(LOOP_HISTORY.report_name(loop) if loop else LOOP_HISTORY.report_prefix),
         description=in_short(history, period),
     )
@@ -79,11 +79,11 @@ def show_history(loop: str | None, since: str, html: Path | None, say: Callable[
     period = window(since, datetime.now(UTC))
     with api(_NO_SERVER):
         found = in_a_thread(lambda: read_figures(period, loop))
-    for line in text.lines(found, period):
+    for line in history_lines(found, period):
         say(line)
     if html is not None:
         try:
-            html.write_text(page.page(found, period), encoding="utf-8")
+            html.write_text(history_html(found, period), encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"--html: cannot write {html} ({error.strerror}): check the path") from None
     return 0

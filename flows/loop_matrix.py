@@ -9,7 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import PATIENCE, Gates, room_for
 from tasks.finish import end_misconfigured, record_result
-from tasks.groups.matrix import matrix_ended, matrix_name
+from tasks.groups.finish import finish_matrix, matrix_name
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.config.matrix import Receiver, Sender
 from tasks.mail.engine import run_check
@@ -60,4 +60,4 @@ async def loop_matrix(
 
         async with together(len(loops)):
             results = await asyncio.gather(*map(one, loops.values()))
-        return await matrix_ended(matrix.name, dict(zip(loops, results, strict=True)))
+        return await finish_matrix(matrix.name, dict(zip(loops, results, strict=True)))

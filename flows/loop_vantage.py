@@ -17,8 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.prefect_api.events import LOOP_RESOURCE, check_events, read_events
 from flows.registry import LOOP_VANTAGE
-from tasks.correlation.vantage import Seen, Together, Watched, together
-from tasks.correlation.vantage_table import in_short, markdown
+from tasks.correlation.vantage import PlaceResult, Together, Watched, compare_places, places_in_short, places_markdown
 from tasks.history.record import read
 from tasks.mail.config.fields import Slug
 from tasks.mail.config.fleet import seen_from
@@ -65,17 +64,19 @@ async def loop_vantage(name: Slug, loops: dict[str, VantageLoop]) -> list[Togeth
                 seen = await _seen(client, watched, now)
     except TimeoutError as error:
         return Failed(name="Unread", message=f"the results could not be read within {_READ_SECONDS:g} s", data=error)
-    found = [together(one, {place: seen[seen_from(one.loop, place)] for place in one.places}, now) for one in watched]
-    text = in_short(found)
+    found = [
+        compare_places(one, {place: seen[seen_from(one.loop, place)] for place in one.places}, now) for one in watched
+    ]
+    text = places_in_short(found)
     await acreate_markdown_artifact(
-        markdown(found, now), key=artifact_key(LOOP_VANTAGE.report_name(name)), description=f"vantage {name}"
+        places_markdown(found, now), key=artifact_key(LOOP_VANTAGE.report_name(name)), description=f"vantage {name}"
     )
     return Completed(name="Differs" if any(one.differs for one in found) else "Alike", message=text, data=found)
 
 
-async def _seen(client: PrefectClient, watched: Sequence[Watched], now: datetime) -> dict[str, list[Seen]]:
+async def _seen(client: PrefectClient, watched: Sequence[Watched], now: datetime) -> dict[str, list[PlaceResult]]:
     """The results of these loops by the names that they have at their places, the oldest first."""
-    found: defaultdict[str, list[Seen]] = defaultdict(list)
+    found: defaultdict[str, list[PlaceResult]] = defaultdict(list)
     names = [seen_from(one.loop, place) for one in watched for place in one.places]
     since = now - max((one.window for one in watched), default=timedelta())
     for some in chunks(names, _NAMES_AT_ONCE):
@@ -84,5 +85,5 @@ async def _seen(client: PrefectClient, watched: Sequence[Watched], now: datetime
             result = read(event.payload)
             if result is not None and event.resource.id == f"{LOOP_RESOURCE}{result.loop}":
                 at = datetime.fromtimestamp(event.received.timestamp(), UTC)
-                found[result.loop].append(Seen(at, result))
+                found[result.loop].append(PlaceResult(at, result))
     return defaultdict(list, {loop: sorted(seen, key=lambda one: one.at) for loop, seen in found.items()})

@@ -15,7 +15,7 @@ from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report.report import line
+from tasks.mail.report.text import line
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.verdict.result import misconfigured
 from tasks.parameters import configuration_of

@@ -20,7 +20,8 @@ from tasks.mail.config.loop import Limits
 from tasks.mail.config.state_dir import make_private, open_state_file, state_home
 from tasks.mail.model.errors import describe_os_error
 from tasks.mail.model.result import EarlierProbe, LoopResult
-from tasks.mail.report.report import line, markdown
+from tasks.mail.report.report import markdown
+from tasks.mail.report.text import line
 
 PROBE_ARRIVED = "mail-loop.arrived"
 PUBLISH_SECONDS = 20.0

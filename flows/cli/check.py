@@ -19,7 +19,8 @@ from tasks.mail.config.plan import Planned
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.report.report import line, timeline, who_acts
+from tasks.mail.report.svg.timeline import timeline_of
+from tasks.mail.report.text import line, who_acts
 from tasks.mail.verdict.result import misconfigured
 
 _DESCRIPTION = """\
@@ -117,4 +118,4 @@ def _with_max_wait(config: CheckConfig, seconds: float | None) -> CheckConfig:
 
 def plain_timeline(result: LoopResult, stream: TextIO, limits: Limits | None = None) -> list[str]:
     """The timeline as text, without its title."""
-    return drawn_for(stream, timeline(result, limits))[1:]
+    return drawn_for(stream, timeline_of(result, limits))[1:]

@@ -27,7 +27,8 @@ from tasks.mail.config.state_dir import state_home
 from tasks.mail.model import progress
 from tasks.mail.model.progress import Progress
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report.report import attempts, line, timeline
+from tasks.mail.report.svg.timeline import timeline_of
+from tasks.mail.report.text import attempts, line
 
 _LOOP = "demo.json"
 
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(line(result), style="bold", markup=False, soft_wrap=True)
         for text in [*attempts(result), *result.notes]:
             console.print(f"  {text}", markup=False, soft_wrap=True)
-        for text in drawn_for(sys.stdout, timeline(result)):
+        for text in drawn_for(sys.stdout, timeline_of(result)):
             say(f"  {text}")
         console.print(_how_to_see(home, url, result, keep), markup=False, soft_wrap=True)
         return result.exit_code

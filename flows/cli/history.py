@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows.cli.arguments import loop
 from flows.cli.output import quieten_prefect, say
-from tasks.history.window import duration
+from tasks.history.window import period_length
 from tasks.mail.model.errors import ConfigError
 
 _DESCRIPTION = """\
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def since(text: str) -> str:
     """A length of time, as it stands."""
     try:
-        duration(text)
+        period_length(text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error).removeprefix("since: ")) from None
     return text

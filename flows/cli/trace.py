@@ -13,8 +13,8 @@ from tasks.mail.journey.journey import journey
 from tasks.mail.journey.saved import LARGEST, as_received, is_message
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import JourneyRecord
-from tasks.mail.report.journey_text import lines
-from tasks.mail.report.svg.hops import hop_timeline
+from tasks.mail.report.svg.timeline import hop_timeline
+from tasks.mail.report.text import journey_lines
 
 _WHOLE = "save it as it is, with all its header fields"
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(found.model_dump_json())
         return 0
-    for text in lines(found):
+    for text in journey_lines(found):
         say(text)
     for text in drawn_for(sys.stdout, hop_timeline(found)):
         say(text)

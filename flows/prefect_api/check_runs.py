@@ -26,7 +26,7 @@ from flows.history import artifacts_of, loop_named_in, results_in
 from flows.prefect_api.events import LOOP_RESOURCE, check_events, read_events
 from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS
-from tasks.groups.matrix import matrix_name
+from tasks.groups.finish import matrix_name
 from tasks.history.record import extracted, read
 from tasks.mail.model.result import LoopResult
 from tasks.metrics.recent import Seen

@@ -1,4 +1,4 @@
-"""What explains which paths are bad and which are good: the fewest relays, mailboxes or pairs, if that is unique. Pure.
+"""What explains which paths are bad and which are good: the fewest relays, mailboxes or pairs, if that is unique.
 
 A relay or a mailbox is only ever a cause if nothing good goes through it.
 """
@@ -15,11 +15,11 @@ from tasks.mail.config.matrix import Cell
 End = tuple[int, str]  # 0 and the sender, or 1 and the receiver
 
 SENDER, RECEIVER = 0, 1
-MOST = 3  # who needs more causes than this has no pattern, but many troubles
+_MAX_EXPLANATIONS = 3  # what needs more causes than this is no pattern, but many troubles
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class Explanation:
     """Why `cells` are bad: one end alone, or (both are given) the way between the two.
 
     `own` are the cells that no other cause explains. `controls` are the good cells that clear what is not blamed; where
@@ -33,17 +33,17 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Causes:
+class Explanations:
     """The explanation. `alone` are bad cells whose two ends have no other path: nothing tells those apart."""
 
-    causes: tuple[Cause, ...]
+    causes: tuple[Explanation, ...]
     alone: tuple[Cell, ...]
 
 
-def causes(bad: Iterable[Cell], good: Iterable[Cell]) -> Causes | None:
+def explain(bad: Iterable[Cell], good: Iterable[Cell]) -> Explanations | None:
     """The smallest explanation of all that is bad by nothing that is good; None where there is none, or another one.
 
-    All that is told is in the order in which the cells were given.
+    All is in the order in which the cells were given.
     """
     bad, good = tuple(dict.fromkeys(bad)), tuple(dict.fromkeys(good))
     if {*bad} & {*good}:
@@ -61,7 +61,7 @@ def causes(bad: Iterable[Cell], good: Iterable[Cell]) -> Causes | None:
     open_cells = [cell for cell in open_cells if not certain & set(_ends(cell))]
     degrees = Counter(chain.from_iterable(map(_ends, open_cells)))
     alone = [cell for cell in open_cells if all(degrees[end] == 1 for end in _ends(cell))]
-    covers = _covers([cell for cell in open_cells if cell not in alone], MOST)
+    covers = _covers([cell for cell in open_cells if cell not in alone], _MAX_EXPLANATIONS)
     smallest = [cover for cover in covers if len(cover) == min(map(len, covers))]
     if len(smallest) != 1:
         return None
@@ -69,10 +69,10 @@ def causes(bad: Iterable[Cell], good: Iterable[Cell]) -> Causes | None:
     ends = [
         end for side in (SENDER, RECEIVER) for end in dict.fromkeys(_ends(cell)[side] for cell in bad) if end in known
     ]
-    if (not pairs and not ends) or len(pairs) + len(ends) + len(alone) > MOST:
+    if (not pairs and not ends) or len(pairs) + len(ends) + len(alone) > _MAX_EXPLANATIONS:
         return None
     found = [_of_end(end, {*ends} - {end}, bad, good) for end in ends] + [_of_pair(cell, good) for cell in pairs]
-    return Causes(tuple(found), tuple(alone))
+    return Explanations(tuple(found), tuple(alone))
 
 
 def _ends(cell: Cell) -> tuple[End, End]:
@@ -92,14 +92,14 @@ def _covers(cells: list[Cell], most: int) -> set[frozenset[End]]:
     }
 
 
-def _of_end(end: End, others: set[End], bad: tuple[Cell, ...], good: tuple[Cell, ...]) -> Cause:
+def _of_end(end: End, others: set[End], bad: tuple[Cell, ...], good: tuple[Cell, ...]) -> Explanation:
     side, name = end
     own = tuple(cell for cell in bad if cell[side] == name and not others & set(_ends(cell)))
     across = {cell[1 - side] for cell in own}
     controls = tuple(cell for cell in good if cell[1 - side] in across)
-    return Cause(name if side == SENDER else None, name if side == RECEIVER else None, own, controls)
+    return Explanation(name if side == SENDER else None, name if side == RECEIVER else None, own, controls)
 
 
-def _of_pair(pair: Cell, good: tuple[Cell, ...]) -> Cause:
+def _of_pair(pair: Cell, good: tuple[Cell, ...]) -> Explanation:
     controls = tuple(cell for cell in good if cell[SENDER] == pair[SENDER] or cell[RECEIVER] == pair[RECEIVER])
-    return Cause(*pair, (pair,), controls)
+    return Explanation(*pair, (pair,), controls)

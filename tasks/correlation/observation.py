@@ -1,4 +1,4 @@
-"""One checked path from a relay to a mailbox, and what its result proves of either: pure."""
+"""One checked path from a relay to a mailbox, and what its result proves of either."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tasks.mail.model.outcome import ErrorType, Outcome, Placement
 from tasks.mail.model.result import LoopResult
 
 # The stages before a recipient is named: what fails here has nothing to do with where the message should go.
-DOOR = ("dns", "connect", "tls", "ehlo", "auth", "mail")
+_DOOR = ("dns", "connect", "tls", "ehlo", "auth", "mail")
 
-NOT_RUN = (Outcome.MISCONFIGURED, Outcome.SKIPPED)
+_NOT_RUN = (Outcome.MISCONFIGURED, Outcome.SKIPPED)
 NOT_SENT = (Outcome.UNSENT, Outcome.REJECTED, Outcome.DEFERRED)
-NOT_ARRIVED = (*NOT_SENT, Outcome.LOST, Outcome.BOUNCED)
+_NOT_ARRIVED = (*NOT_SENT, Outcome.LOST, Outcome.BOUNCED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Path:
     @property
     def ran(self) -> bool:
         """Whether it says anything: a check that did not begin, or broke, does not."""
-        return self.result.outcome not in NOT_RUN and self.result.error_type is not ErrorType.UNEXPECTED
+        return self.result.outcome not in _NOT_RUN and self.result.error_type is not ErrorType.UNEXPECTED
 
     @property
     def at_the_door(self) -> bool:
-        """Whether the relay failed before it was told whom the message is for."""
-        return self.ran and self.result.outcome in NOT_SENT and self.result.stage in DOOR
+        """Whether the relay failed before it knew whom the message is for."""
+        return self.ran and self.result.outcome in NOT_SENT and self.result.stage in _DOOR
 
     @property
     def unreadable(self) -> bool:
@@ -59,4 +59,4 @@ class Path:
     @property
     def failed(self) -> bool:
         """Whether a relay that listened, or what is behind it, did not bring the message to the mailbox."""
-        return self.ran and self.result.outcome in NOT_ARRIVED and not self.at_the_door
+        return self.ran and self.result.outcome in _NOT_ARRIVED and not self.at_the_door

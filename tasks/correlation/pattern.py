@@ -1,4 +1,4 @@
-"""Several loops that share relays or mailboxes: what all their results together show, in one sentence. Pure.
+"""Several loops that share relays or mailboxes: what all their results together show, in one sentence.
 
 Nothing is blamed that the evidence does not convict: a check that did not run says nothing, a mailbox that could not be
 read says nothing about the mail, and what brought one message through is not the cause of what happened to another.
@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tasks.correlation import sentences as words
-from tasks.correlation.causes import causes
-from tasks.correlation.endpoints import doors, mailboxes
+from tasks.correlation.causes import explain
+from tasks.correlation.endpoints import failing_relays, unread_mailboxes
 from tasks.correlation.observation import NOT_SENT, Path
-from tasks.correlation.sentences import Words
+from tasks.correlation.sentences import Wording
 from tasks.mail.config.matrix import Cell
 from tasks.mail.config.plan import Planned, ends
 from tasks.mail.model.outcome import Outcome
@@ -31,14 +31,14 @@ def pattern(paths: Sequence[Path]) -> str | None:
     """What the paths show, the gravest trouble only; None where all is well, or nothing can be said."""
     if sum(path.ran for path in paths) < 2:
         return None
-    at_doors, unread = doors(paths), mailboxes(paths)
-    failures = _told(_failing(), paths)
+    at_doors, unread = failing_relays(paths), unread_mailboxes(paths)
+    failures = _answer(_failing(), paths)
     if at_doors and failures:
         failures = f"apart from that, {failures}"
     if found := [text for text in (at_doors, failures, unread) if text]:
         return one_line("; ".join(found), None)
     for question in (_junked(), _misplaced(), _duplicated(), _late(paths)):
-        if text := _told(question, paths):
+        if text := _answer(question, paths):
             return one_line(text, None)
     return None
 
@@ -49,7 +49,7 @@ class _Question:
 
     bad: Callable[[Path], bool]
     good: Callable[[Path], bool]
-    words: Words
+    words: Wording
 
 
 def _failing() -> _Question:
@@ -57,7 +57,7 @@ def _failing() -> _Question:
 
 
 def _junked() -> _Question:
-    return _Question(_is(Outcome.JUNKED), lambda path: path.seen, words.JUNK)
+    return _Question(_is(Outcome.JUNKED), lambda path: path.seen, words.JUNKED)
 
 
 def _misplaced() -> _Question:
@@ -77,7 +77,7 @@ def _late(paths: Sequence[Path]) -> _Question:
         lambda path: (
             path.in_place and path.result.delivery_seconds is not None and path.result.delivery_seconds < bound
         ),
-        words.LATE,
+        words.IS_LATE,
     )
 
 
@@ -85,7 +85,7 @@ def _is(outcome: Outcome) -> Callable[[Path], bool]:
     return lambda path: path.result.outcome is outcome
 
 
-def _told(question: _Question, paths: Sequence[Path]) -> str | None:
+def _answer(question: _Question, paths: Sequence[Path]) -> str | None:
     bad = [path for path in paths if question.bad(path)]
     good = [path for path in paths if not question.bad(path) and question.good(path)]
     if not bad or len(bad) + len(good) < 2:
@@ -93,8 +93,8 @@ def _told(question: _Question, paths: Sequence[Path]) -> str | None:
     unknown = [path for path in paths if not question.bad(path) and not question.good(path)]
     cells: list[Cell] = [path.cell for path in bad]
     if not good:
-        return words.everything(cells, question.words, _how(bad), " that could be judged" if unknown else "")
-    if (found := causes(cells, [path.cell for path in good])) is None:
+        return words.all_bad(cells, question.words, _how(bad), " that could be judged" if unknown else "")
+    if (found := explain(cells, [path.cell for path in good])) is None:
         return None
     return words.explained(found, question.words, _how(bad), [path.cell for path in unknown])
 

@@ -1,19 +1,19 @@
-"""A pattern in words: pure."""
+"""A pattern in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tasks.correlation.causes import RECEIVER, SENDER, Cause, Causes
+from tasks.correlation.causes import RECEIVER, SENDER, Explanation, Explanations
 from tasks.mail.config.matrix import Cell
 
-MOST_NAMES = 3
+_MAX_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """How one kind of trouble is told: what a loop does, what loops do, the same of good ones, and who must act."""
+class Wording:
+    """How one kind of trouble is worded: what a loop does, what loops do, the same of good ones, and who must act."""
 
     does: str
     do: str
@@ -24,7 +24,7 @@ class Words:
     pair: str
 
 
-FAILS = Words(
+FAILS = Wording(
     "fails",
     "fail",
     "gets through",
@@ -33,7 +33,7 @@ FAILS = Words(
     "the inbound of {receiver}, whose postmaster must act",
     "what is between the two, for the postmasters of both",
 )
-JUNK = Words(
+JUNKED = Wording(
     "ends as junk",
     "end as junk",
     "does not",
@@ -42,7 +42,7 @@ JUNK = Words(
     "the spam filter of {receiver}, for whoever runs it",
     "what the spam filter of {receiver} makes of {sender}, for whoever runs it",
 )
-MISPLACED = Words(
+MISPLACED = Wording(
     "lands in another folder",
     "land in another folder",
     "does not",
@@ -51,7 +51,7 @@ MISPLACED = Words(
     "a filter rule of {receiver}, for whoever set it",
     "a filter rule of {receiver} on mail from {sender}, for whoever set it",
 )
-DUPLICATED = Words(
+DUPLICATED = Wording(
     "arrives more than once",
     "arrive more than once",
     "does not",
@@ -60,7 +60,7 @@ DUPLICATED = Words(
     "a double delivery at {receiver}, whose postmaster must act",
     "a double route between the two, for the postmasters of both",
 )
-LATE = Words(
+IS_LATE = Wording(
     "is late",
     "are late",
     "is not",
@@ -74,12 +74,12 @@ LATE = Words(
 def names(given: Iterable[str]) -> str:
     """Names as a list in a sentence, each once, and not too many."""
     known = list(dict.fromkeys(given))
-    if (more := len(known) - MOST_NAMES) > 0:
-        return f"{', '.join(known[:MOST_NAMES])} and {more} more"
+    if (more := len(known) - _MAX_NAMES) > 0:
+        return f"{', '.join(known[:_MAX_NAMES])} and {more} more"
     return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
 
 
-def everything(bad: Sequence[Cell], words: Words, how: str, judged: str) -> str:
+def all_bad(bad: Sequence[Cell], words: Wording, how: str, judged: str) -> str:
     """No path is good. `judged` narrows down of which loops that is said, `how` says how they fail."""
     senders, receivers = dict.fromkeys(cell[SENDER] for cell in bad), dict.fromkeys(cell[RECEIVER] for cell in bad)
     begin = f"all {len(bad)} loops{judged} {words.do}{how}"
@@ -104,7 +104,7 @@ def everything(bad: Sequence[Cell], words: Words, how: str, judged: str) -> str:
     )
 
 
-def explained(found: Causes, words: Words, how: str, unjudged: Sequence[Cell]) -> str:
+def explained(found: Explanations, words: Wording, how: str, unjudged: Sequence[Cell]) -> str:
     """The causes one after the other. `unjudged` are the paths of which nothing is known."""
     parts = [_cause(cause, words, how, unjudged) for cause in found.causes]
     if found.alone:
@@ -114,7 +114,7 @@ def explained(found: Causes, words: Words, how: str, unjudged: Sequence[Cell]) -
     return "; ".join(parts)
 
 
-def _cause(cause: Cause, words: Words, how: str, unjudged: Sequence[Cell]) -> str:
+def _cause(cause: Explanation, words: Wording, how: str, unjudged: Sequence[Cell]) -> str:
     if cause.sender is not None and cause.receiver is not None:
         blame = _filled(words.pair, cause.own[0])
         return f"only {cause.sender} to {cause.receiver} {words.does}{how}, {_while(cause, words)}: {blame}"
@@ -143,7 +143,7 @@ def _filled(text: str, cell: Cell) -> str:
     return text.format(sender=cell[SENDER], receiver=cell[RECEIVER])
 
 
-def _while(cause: Cause, words: Words) -> str:
+def _while(cause: Explanation, words: Wording) -> str:
     """The good paths that clear the other side: of the end that has most of them, or of both ends of a pair."""
     if cause.sender is not None and cause.receiver is not None:
         clear = [(SENDER, cause.sender), (RECEIVER, cause.receiver)]
@@ -152,8 +152,8 @@ def _while(cause: Cause, words: Words) -> str:
         ends = [cell[side] for cell in cause.controls]
         clear = [(side, max(dict.fromkeys(ends), key=ends.count))]
     cells = [cell for cell in cause.controls if any(cell[side] == name for side, name in clear)]
-    told = " and ".join(_reached(cells, side, name) for side, name in clear)
-    return f"while {told} {words.is_fine if len(cells) == 1 else words.are_fine}"
+    reached = " and ".join(_reached(cells, side, name) for side, name in clear)
+    return f"while {reached} {words.is_fine if len(cells) == 1 else words.are_fine}"
 
 
 def _reached(cells: Iterable[Cell], side: int, name: str) -> str:

@@ -1,4 +1,4 @@
-"""One loop, checked from several places: what their last results show together. Pure.
+"""One loop, checked from several places: what their last results show together, and a table of it.
 
 Nothing is compared that is not of the same time. That a loop fails only from one place is said when it got through
 from each other one after a failure there and before the next one: an outage of all that has just begun, or just ended,
@@ -13,10 +13,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tasks.correlation.sentences import names
+from tasks.correlation.tables import SIGNS
+from tasks.mail.config.fleet import seen_from
+from tasks.mail.model.durations import duration
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
+from tasks.mail.report.document import Block, Inline, Link, Listing, Own, Paragraph, Strong, Table
+from tasks.mail.report.markdown import as_markdown
 
-MARGIN = timedelta(minutes=2)  # for a late start, the sending with its retries, and the way to the server
+_MARGIN = timedelta(minutes=2)  # for a late start, the sending with its retries, and the way to the server
 
 
 class Says(StrEnum):
@@ -29,7 +34,7 @@ class Says(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PlaceResult:
     """One result, and when the server learnt of it."""
 
     at: datetime
@@ -55,7 +60,7 @@ class Watched:
     @property
     def silence(self) -> timedelta:
         """How old the last result of a place may be: one check may fail to take place, two may not."""
-        return 2 * self.every + self.longest + MARGIN
+        return 2 * self.every + self.longest + _MARGIN
 
     @property
     def window(self) -> timedelta:
@@ -68,16 +73,16 @@ class Together:
     """What the places show of one loop. `differs`: it fails only from some of them, which is proved."""
 
     watched: Watched
-    last: Mapping[str, Seen | None]
+    last: Mapping[str, PlaceResult | None]
     says: Mapping[str, Says]
     differs: bool
     text: str | None
 
 
-def together(watched: Watched, seen: Mapping[str, Sequence[Seen]], now: datetime) -> Together:
+def compare_places(watched: Watched, seen: Mapping[str, Sequence[PlaceResult]], now: datetime) -> Together:
     """Judge the results of each place, the oldest first. `text` is None where all is well."""
     recent = {place: [one for one in seen.get(place, ()) if one.at > now - watched.window] for place in watched.places}
-    last: dict[str, Seen | None] = {}
+    last: dict[str, PlaceResult | None] = {}
     says: dict[str, Says] = {}
     for place, results in recent.items():
         young = [one for one in results if one.at > now - watched.silence]
@@ -91,9 +96,9 @@ def together(watched: Watched, seen: Mapping[str, Sequence[Seen]], now: datetime
     return Together(watched, last, says, differs, _text(watched.loop, by, last, differs))
 
 
-def _proved(bad: Sequence[Seen], good: Sequence[Seen]) -> bool:
+def _proved(bad: Sequence[PlaceResult], good: Sequence[PlaceResult]) -> bool:
     """Whether the other place was good, and never bad, between two failures that follow each other."""
-    streak: list[Seen] = []
+    streak: list[PlaceResult] = []
     for one in bad:
         if one.says is not Says.NOTHING:
             streak = [*streak, one] if one.says is Says.BAD else []
@@ -103,7 +108,9 @@ def _proved(bad: Sequence[Seen], good: Sequence[Seen]) -> bool:
     return Says.GOOD in between and Says.BAD not in between
 
 
-def _text(loop: str, by: Mapping[Says, Sequence[str]], last: Mapping[str, Seen | None], differs: bool) -> str | None:
+def _text(
+    loop: str, by: Mapping[Says, Sequence[str]], last: Mapping[str, PlaceResult | None], differs: bool
+) -> str | None:
     bad, good = by[Says.BAD], by[Says.GOOD]
     quiet = [f"{names(by[Says.SILENT])} {_is(by[Says.SILENT])} silent"] if by[Says.SILENT] else []
     quiet += [f"the checks from {names(by[Says.NOTHING])} say nothing"] if by[Says.NOTHING] else []
@@ -123,3 +130,32 @@ def _text(loop: str, by: Mapping[Says, Sequence[str]], last: Mapping[str, Seen |
 
 def _is(places: Sequence[str]) -> str:
     return "is" if len(places) == 1 else "are"
+
+
+def places_in_short(found: Sequence[Together]) -> str:
+    """One sentence on all of them: what is proved first."""
+    texts = [one.text for one in sorted(found, key=lambda one: not one.differs) if one.text]
+    return "; ".join(texts) or f"{len(found)} loop{'s' if len(found) != 1 else ''} alike from everywhere"
+
+
+def places_markdown(found: Sequence[Together], now: datetime) -> str:
+    """The artifact: the sentences, then a row for each loop and a column for each place."""
+    places = list(dict.fromkeys(place for one in found for place in one.watched.places))
+    texts = [("", one.text) for one in sorted(found, key=lambda one: not one.differs) if one.text]
+    head: Block = Listing(texts) if texts else Paragraph("All loops are alike from everywhere.")
+    rows = [
+        (Strong(one.watched.loop), *(_cell(one, place, now) for place in places))
+        for one in sorted(found, key=lambda one: (one.text is None, one.watched.loop))
+    ]
+    return as_markdown([head, Table(("loop / from", *places), rows)])
+
+
+def _cell(found: Together, place: str, now: datetime) -> Inline:
+    if place not in found.watched.places:
+        return "not from here"
+    last = found.last[place]
+    if last is None or found.says[place] is Says.SILENT:
+        return "silent"
+    link = Link(str(last.result.outcome), f"/v2/artifacts/key/mail-loop-{seen_from(found.watched.loop, place)}")
+    age = duration(max(0.0, (now - last.at).total_seconds()))
+    return (Own(f"{SIGNS[last.result.status]} "), link, Own(f", {age} ago"))

@@ -1,4 +1,4 @@
-"""The calendar of outcomes: what the checks found, hour by hour or, over many weeks, day by day. Pure."""
+"""The calendar of outcomes: what the checks found, hour by hour or, over many weeks, day by day."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tasks.history.formats import MONTHS, count
+from tasks.history.formats import count
 from tasks.history.window import Window
 from tasks.mail.checks import Check
+from tasks.mail.model.durations import MONTHS
 from tasks.mail.model.outcome import Status
 
-HOURLY = timedelta(days=35)  # up to here a day has a row of hours
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+_HOURLY = timedelta(days=35)  # up to here a day has a row of hours
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-class Mark(StrEnum):
+class Sign(StrEnum):
     """What is said of an hour or a day: the worst that its checks found. The value is its sign in a text."""
 
     OK = "·"
@@ -27,21 +29,21 @@ class Mark(StrEnum):
     EMPTY = " "
 
 
-MEANINGS = {
-    Mark.OK: "mail gets through",
-    Mark.WARNING: "a warning",
-    Mark.ERROR: "mail does not get through",
-    Mark.SILENT: "no verdict",
-    Mark.EMPTY: "no check",
+SIGN_MEANINGS = {
+    Sign.OK: "mail gets through",
+    Sign.WARNING: "a warning",
+    Sign.ERROR: "mail does not get through",
+    Sign.SILENT: "no verdict",
+    Sign.EMPTY: "no check",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CalendarCell:
     """An hour or a day, UTC."""
 
     start: datetime
-    mark: Mark
+    sign: Sign
     outcomes: tuple[tuple[str, int], ...]
 
     @property
@@ -56,35 +58,35 @@ class Calendar:
     """Rows of cells: a row is a day of hours, or, where `by_day`, a weekday over the weeks. None: not in the period."""
 
     by_day: bool
-    rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
+    rows: tuple[tuple[str, tuple[CalendarCell | None, ...]], ...]
     columns: tuple[str, ...]
 
 
 def calendar(checks: Sequence[Check], window: Window) -> Calendar:
     """The calendar of one loop's checks."""
-    by_day = window.length > HOURLY
-    grain = DAY if by_day else HOUR
+    by_day = window.length > _HOURLY
+    grain = _DAY if by_day else _HOUR
     inside: dict[datetime, list[Check]] = defaultdict(list)
     for check in checks:
         inside[_floor(check.at, by_day)].append(check)
     first = _floor(min([window.start, *inside]), by_day)
 
-    def cell(start: datetime) -> Cell | None:
+    def cell(start: datetime) -> CalendarCell | None:
         if not first <= start <= window.end:
             return None
         outcomes = Counter(check.outcome for check in inside[start]) if start in inside else Counter[str]()
-        return Cell(start, _mark(inside.get(start, [])), tuple(outcomes.most_common()))
+        return CalendarCell(start, _sign(inside.get(start, [])), tuple(outcomes.most_common()))
 
     midnight = _floor(first, True)
     if by_day:
-        monday = midnight - DAY * midnight.weekday()
-        weeks = [monday + 7 * DAY * number for number in range((window.end - monday) // (7 * DAY) + 1)]
+        monday = midnight - _DAY * midnight.weekday()
+        weeks = [monday + 7 * _DAY * number for number in range((window.end - monday) // (7 * _DAY) + 1)]
         return Calendar(
             True,
-            tuple((day, tuple(cell(week + DAY * number) for week in weeks)) for number, day in enumerate(WEEKDAYS)),
+            tuple((day, tuple(cell(week + _DAY * number) for week in weeks)) for number, day in enumerate(_WEEKDAYS)),
             tuple(_month(week) for week in weeks),
         )
-    days = [midnight + DAY * number for number in range((window.end - midnight) // DAY + 1)]
+    days = [midnight + _DAY * number for number in range((window.end - midnight) // _DAY + 1)]
     return Calendar(
         False,
         tuple((f"{day:%Y-%m-%d}", tuple(cell(day + grain * hour) for hour in range(24))) for day in days),
@@ -92,13 +94,10 @@ def calendar(checks: Sequence[Check], window: Window) -> Calendar:
     )
 
 
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-
-def _mark(checks: Sequence[Check]) -> Mark:
+def _sign(checks: Sequence[Check]) -> Sign:
     statuses = {check.status for check in checks}
-    marks = ((Status.ERROR, Mark.ERROR), (Status.WARNING, Mark.WARNING), (Status.OK, Mark.OK), (None, Mark.SILENT))
-    return next((mark for status, mark in marks if status in statuses), Mark.EMPTY)
+    signs = ((Status.ERROR, Sign.ERROR), (Status.WARNING, Sign.WARNING), (Status.OK, Sign.OK), (None, Sign.SILENT))
+    return next((sign for status, sign in signs if status in statuses), Sign.EMPTY)
 
 
 def _floor(moment: datetime, to_day: bool) -> datetime:

@@ -1,28 +1,63 @@
-"""The figures of one loop over a period: pure."""
+"""The figures of one loop over a period: availability, delivery times, outages, and what changed."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Generic, TypeVar
 
-from tasks.history.drift import Seen, seen
-from tasks.history.outages import Outage, outages
 from tasks.history.window import Window
 from tasks.mail.checks import Check
 from tasks.mail.model.outcome import Outcome, Placement
 
-Place = tuple[str, Placement]
+Fact = TypeVar("Fact", bound=Hashable)
+Folder = tuple[str, Placement]
 
 
-def percentile(values: Sequence[float], percent: float) -> float | None:
-    """The smallest of the values that at least `percent` of them do not exceed (nearest rank); None without values."""
-    if not values:
-        return None
-    return sorted(values)[max(1, math.ceil(len(values) * percent / 100)) - 1]
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Consecutive error verdicts of one loop, with the most frequent outcome among them as the cause.
+
+    `since` is when the first of them was sent, `until` when the first good one after them was, None as long as there
+    is none. `open_start`: no good check of the period came before, so it may have begun earlier.
+    """
+
+    since: datetime
+    until: datetime | None
+    checks: int
+    outcome: str
+    stage: str | None
+    sentence: str
+    open_start: bool
+
+    @property
+    def cause(self) -> str:
+        return f"{self.outcome} at {self.stage}" if self.stage else self.outcome
+
+    def length(self, now: datetime) -> timedelta:
+        """How long it lasted at the most, or has lasted by now."""
+        return (self.until or now) - self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(Generic[Fact]):
+    """One value of the fact: how often and when it was seen.
+
+    `share` is its part of all observations; `earlier` and `later` are its parts of those in the first and in the second
+    half of the period, None where there were none.
+    """
+
+    value: Fact
+    count: int
+    first: datetime
+    last: datetime
+    share: float
+    earlier: float | None
+    later: float | None
 
 
 @dataclass(frozen=True)
@@ -80,7 +115,7 @@ class Figures:
     @cached_property
     def outages(self) -> tuple[Outage, ...]:
         """The runs of consecutive error verdicts."""
-        return outages(self.checks)
+        return outages_in(self.checks)
 
     @property
     def downtime(self) -> timedelta:
@@ -88,20 +123,20 @@ class Figures:
         return sum((outage.length(self.window.end) for outage in self.outages), timedelta())
 
     @cached_property
-    def places(self) -> tuple[Seen[Place], ...]:
+    def places(self) -> tuple[Observed[Folder], ...]:
         """Where the messages that arrived were found, with how that changed over the period."""
         observed = [
             (check.at, (check.folder, check.placement))
             for check in self.judged
             if check.folder is not None and check.placement is not None
         ]
-        return seen(observed, self.window.middle)
+        return observed_values(observed, self.window.middle)
 
     @cached_property
-    def authentications(self) -> tuple[Seen[str], ...]:
+    def authentications(self) -> tuple[Observed[str], ...]:
         """What the receiver stated of the sender's authentication, with how that changed over the period."""
         stated = [(check.at, check.authentication) for check in self.judged if check.authentication is not None]
-        return seen(stated, self.window.middle)
+        return observed_values(stated, self.window.middle)
 
 
 def histories(checks: Iterable[Check], window: Window) -> list[Figures]:
@@ -113,3 +148,54 @@ def histories(checks: Iterable[Check], window: Window) -> list[Figures]:
 
 def _counted(words: Iterable[str]) -> Mapping[str, int]:
     return dict(Counter(words).most_common())
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+    """The smallest of the values that at least `percent` of them do not exceed (nearest rank); None without values."""
+    if not values:
+        return None
+    return sorted(values)[max(1, math.ceil(len(values) * percent / 100)) - 1]
+
+
+def outages_in(checks: Sequence[Check]) -> tuple[Outage, ...]:
+    """The outages among the checks of one loop, given in their order. Checks without a verdict change nothing."""
+    found: list[Outage] = []
+    failed: list[Check] = []
+    seen_good = False
+    for check in checks:
+        if check.status is None:
+            continue
+        if not check.good:
+            failed.append(check)
+            continue
+        if failed:
+            found.append(_outage(failed, check.at, not seen_good))
+            failed = []
+        seen_good = True
+    if failed:
+        found.append(_outage(failed, None, not seen_good))
+    return tuple(found)
+
+
+def _outage(failed: Sequence[Check], until: datetime | None, open_start: bool) -> Outage:
+    """Of causes equally frequent the first counts; the sentence is that of the first check with it."""
+    (cause, _) = Counter((check.outcome, check.stage) for check in failed).most_common(1)[0]
+    sentence = next(check.sentence for check in failed if (check.outcome, check.stage) == cause)
+    return Outage(failed[0].at, until, len(failed), *cause, sentence, open_start)
+
+
+def observed_values(facts: Iterable[tuple[datetime, Fact]], middle: datetime) -> tuple[Observed[Fact], ...]:
+    """Every value that was observed, in the order of appearance; `middle` is where the second half begins."""
+    moments: dict[Fact, list[datetime]] = defaultdict(list)
+    for at, fact in sorted(facts, key=lambda pair: pair[0]):
+        moments[fact].append(at)
+    every = [at for times in moments.values() for at in times]
+
+    def part(times: list[datetime], late: bool) -> float | None:
+        among = sum((at >= middle) is late for at in every)
+        return sum((at >= middle) is late for at in times) / among if among else None
+
+    return tuple(
+        Observed(fact, len(times), times[0], times[-1], len(times) / len(every), part(times, False), part(times, True))
+        for fact, times in moments.items()
+    )

@@ -1,11 +1,12 @@
-"""Figures as people read them: pure."""
+"""Figures of a history as people read them."""
 
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import datetime
 
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+from tasks.mail.model.durations import in_units
+
 NONE = "-"
 
 
@@ -18,30 +19,15 @@ def percent(share: float | None) -> str:
     return "100 %" if share == 1 else f"{math.floor(share * 10_000 + 1e-9) / 100:.2f} %"
 
 
-def took(seconds: float | None) -> str:
+def measured(seconds: float | None) -> str:
     """A measured time, to two digits or so."""
     if seconds is None:
         return NONE
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
     if seconds < 119.5:
-        return f"{seconds:.0f} s"
-    return length(timedelta(seconds=round(seconds)))
-
-
-def length(time: timedelta) -> str:
-    """A length of time in its two largest units."""
-    seconds = round(time.total_seconds())
-    if seconds == 0:
-        return "0 s"
-    parts: list[str] = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        if count or parts:
-            parts.append(f"{count} {unit}")
-    return " ".join(part for part in parts[:2] if not part.startswith("0 "))
+        return f"{seconds:.{1 if seconds < 9.95 else 0}f} s"
+    return in_units(seconds)
 
 
 def minute(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The period that a history is about: pure."""
+"""The period that a history is about."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from datetime import datetime, timedelta
 
 from tasks.history.formats import minute
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.intervals import SPAN, span
-
-SINCE = SPAN
+from tasks.mail.model.intervals import span
 
 
-def duration(text: str) -> timedelta:
+def period_length(text: str) -> timedelta:
     """A length of time such as 90m, 24h, 7d or 4w. Raises ConfigError."""
     if (length := span(text)) is not None:
         return length
@@ -40,4 +38,4 @@ class Window:
 
 def window(since: str, now: datetime) -> Window:
     """The period that began `since` ago and ends now. Raises ConfigError."""
-    return Window(now - duration(since), now)
+    return Window(now - period_length(since), now)

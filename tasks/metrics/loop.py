@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tasks.metrics.run import LEGS, Sighting
+from tasks.mail.model.outcome import LEG_STAGES
+from tasks.metrics.run import Sighting
 
 FRESH = 3  # intervals for which a verdict is taken for the present
 KEPT = 10  # intervals without any run after which a loop is gone, but
@@ -44,7 +45,7 @@ class Loop:
         if sighting.deployment:
             self.scheduled = max(self.scheduled, (sighting.at, sighting.deployment))
         for leg, tls in (sighting.result.tls if sighting.result else {}).items():
-            if leg in LEGS and tls.not_after is not None:
+            if leg in LEG_STAGES and tls.not_after is not None:
                 self._certificate(leg, sighting.at, tls.not_after)
 
     def _certificate(self, leg: str, seen: datetime, not_after: datetime) -> None:

@@ -11,13 +11,9 @@ from datetime import datetime
 from tasks.mail.checks import WITHOUT_RECORD, Check, of_result, of_state
 from tasks.mail.config.addresses import SLUG, SLUG_LENGTH
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.model.outcome import LEG_STAGES, Outcome, Status
 from tasks.mail.model.result import LoopResult
 
-LEGS = {
-    "smtp": ("dns", "connect", "tls", "ehlo", "auth", "mail", "rcpt", "data"),
-    "imap": ("dns", "connect", "tls", "login", "select", "search"),
-}
 # How a run can end that leaves no verdict: as a history says it, in the form of a label.
 ENDS = tuple(end.replace(" ", "_") for end in WITHOUT_RECORD.values())
 
@@ -83,8 +79,8 @@ class Sighting:
         """Leg, stage and seconds, of the stages that there are."""
         if self.result is None:
             return []
-        told = {"smtp": self.result.smtp_stages, "imap": self.result.imap_stages}
-        times = ((leg, name, told[leg].get(name)) for leg, names in LEGS.items() for name in names)
+        known = self.result.stages
+        times = ((leg, name, known[leg].get(name)) for leg, names in LEG_STAGES.items() for name in names)
         return [(leg, name, seconds) for leg, name, seconds in times if seconds is not None and is_time(seconds)]
 
 

@@ -1,16 +1,16 @@
-"""From the result of a check to its trace: pure."""
+"""From the result of a check to its trace."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig
-from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.model.outcome import Leg, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.tracing.legs import delivery, searching, sending
 from tasks.tracing.spans import Event, Span, Trace, Value, known, within
 
-LONGEST = 1e8  # seconds: longer than any check may take
+_MAX_SECONDS = 1e8  # longer than any check may take
 
 
 def trace_of(result: LoopResult, config: CheckConfig | None, ended: datetime) -> Trace:
@@ -21,7 +21,7 @@ def trace_of(result: LoopResult, config: CheckConfig | None, ended: datetime) ->
     nothing was sent.
     """
     loop = config if isinstance(config, LoopConfig) else None
-    opened = sum(result.imap_stages.values())
+    opened = sum(result.stages[Leg.RECEIVING].values())
     sent = result.send_seconds or 0.0
     send = sending(result, loop.smtp if loop else None)
     way = delivery(result, sent)
@@ -95,4 +95,4 @@ def _moments(result: LoopResult, sent: float) -> list[Event]:
 
 
 def _bounded(seconds: float) -> float:
-    return min(max(0.0, seconds), LONGEST)
+    return min(max(0.0, seconds), _MAX_SECONDS)

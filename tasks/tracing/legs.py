@@ -1,6 +1,6 @@
-"""The two legs of a check, and the way of the message between them, as spans: pure.
+"""The two legs of a check, and the way of the message between them, as spans.
 
-Where something stands in time is reckoned as for the picture of a run, so that the two never contradict each other.
+They are made from the bars of the picture of a run, so that the two never contradict each other.
 """
 
 from __future__ import annotations
@@ -11,26 +11,25 @@ from itertools import pairwise
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.model.journey_record import HopRecord, TlsRecord
-from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.model.outcome import Leg, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
-from tasks.mail.report.svg.bars import OPENING, earlier_tries, looking
-from tasks.mail.report.svg.hops import hop_bars
+from tasks.mail.report.svg.bars import Bar, earlier_tries, hop_bars, last_try, sending_stages
 from tasks.tracing.spans import Span, Value, known
 
-MOST_HOPS = 50  # a message may claim to have had any number
-MOST_ATTEMPTS = 100
+MAX_HOP_SPANS = 50  # a message may claim to have had any number
+MAX_ATTEMPT_SPANS = 100
+_LOOKS = ("detection", "search, nothing found")  # what the picture calls them
 
 
 def sending(result: LoopResult, server: SmtpConfig | None) -> Span | None:
-    """The SMTP leg: its attempts with the pauses between them, and the stages of the last one."""
+    """The sending leg: its attempts with the pauses between them, and the stages of the last one."""
     if not result.attempts:
         return None
-    took = sum(result.smtp_stages.values())
-    times = result.attempt_times or ((0.0, took),)
+    times = result.attempt_times or ((0.0, sum(result.stages[Leg.SENDING].values())),)
     errors = {error.attempt: error for error in result.attempt_errors}
     last, ended = len(times), times[-1][1]
     accepted = ended if result.send_seconds is None else result.send_seconds
-    stages = _chain("smtp", result.smtp_stages, max(0.0, accepted - took), accepted, errors.get(result.attempts))
+    stages = tuple(_stage(bar, errors.get(result.attempts)) for bar in sending_stages(result))
     spans = [
         Span(
             f"attempt {number}",
@@ -40,7 +39,7 @@ def sending(result: LoopResult, server: SmtpConfig | None) -> Span | None:
             children=stages if number == last else (),
             failed=_reason(errors.get(number)),
         )
-        for number, (begun, until) in [*enumerate(times, start=1)][-MOST_ATTEMPTS:]
+        for number, (begun, until) in [*enumerate(times, start=1)][-MAX_ATTEMPT_SPANS:]
     ]
     pauses = [Span("pause", before.end, after.start) for before, after in pairwise(spans)]
     failed = result.send_seconds is None
@@ -56,7 +55,7 @@ def sending(result: LoopResult, server: SmtpConfig | None) -> Span | None:
         "send",
         0.0,
         max(ended, accepted),
-        _dialogue("smtp", server, result.tls) | known(facts),
+        _dialogue(Leg.SENDING, server, result.tls) | known(facts),
         children=tuple(sorted([*spans, *pauses], key=lambda span: span.start)),
         failed=(result.error_msg or result.sentence) if failed else None,
         client=True,
@@ -69,7 +68,7 @@ def delivery(result: LoopResult, sent: float) -> Span | None:
     if result.delivery_seconds is None and not hops:
         return None
     bars = hop_bars(result.journey, sent)
-    times = [(sent, sent), *((start, end) for _, start, end in bars)]
+    times = [(sent, sent), *((bar.start, bar.end) for bar in bars)]
     spans = tuple(
         Span(f"hop {number}", start, end, _hop(hop))
         for number, (hop, (start, end)) in enumerate(zip(hops, times, strict=False), start=1)
@@ -77,41 +76,31 @@ def delivery(result: LoopResult, sent: float) -> Span | None:
     arrived = sent + (result.delivery_seconds or 0.0)
     facts = {"mail_loop.delivery_seconds": result.delivery_seconds, "mail_loop.hops": len(hops)}
     return Span(
-        "delivery", sent, max([arrived, *(span.end for span in spans)]), known(facts), children=spans[:MOST_HOPS]
+        "delivery", sent, max([arrived, *(span.end for span in spans)]), known(facts), children=spans[:MAX_HOP_SPANS]
     )
 
 
 def searching(result: LoopResult, server: MailboxConfig | None, sent: float, end: float) -> Span | None:
-    """The IMAP leg: the mailbox is opened, the message waited for and found.
+    """The receiving leg: the mailbox is opened, the message waited for and found.
 
     The stages that come after the opening are sums over many looks: they have no place of their own in time.
     """
-    failed = result.leg == "imap" and result.status is Status.ERROR  # lost may be a warning
-    broken = failed and result.outcome is Outcome.UNVERIFIED and result.stage is not None
-    if not result.imap_stages and not broken:
+    failed = result.leg == Leg.RECEIVING and result.status is Status.ERROR  # lost may be a warning
+    bars = last_try(result, sent)
+    if not bars:
         return None
-    stages = {stage: seconds for stage, seconds in result.imap_stages.items() if stage in OPENING}
-    began, last = looking(result, sent)
+    unread = _failure(result) if failed and result.outcome is Outcome.UNVERIFIED else None
     spans = [Span(bar.label, bar.start, bar.end) for bar in earlier_tries(result)]
-    if broken and result.stage is not None:
-        stages[result.stage] = result.imap_stages.get(result.stage, 0.0)
-        spans += _chain("imap", stages, began, last, _failure(result))
-    else:
-        opened = min(began + sum(stages.values()), end)
-        spans += _chain("imap", stages, began, opened, None)
-        arrived = sent + result.delivery_seconds if result.delivery_seconds is not None else end
-        if result.sent_at is None:  # an inbound check waits for nothing
-            arrived = opened
-        arrived = max(opened, min(arrived, end))
-        if arrived > opened:
+    for bar in bars:
+        if bar.kind == "waiting":
             wait = known({"error.type": result.error_type if failed else None})
-            spans.append(Span("wait", opened, arrived, wait, failed=_why(result) if failed else None))
-        if end > arrived:
-            spans.append(Span("imap search", arrived, end))
+            spans.append(Span("wait", bar.start, bar.end, wait, failed=_why(result) if failed else None))
+        else:
+            spans.append(_stage(bar, unread))
     facts = {
         "error.type": result.error_type if failed else None,
-        **{f"mail_loop.imap.{stage}_seconds": seconds for stage, seconds in result.imap_stages.items()},
-        "mail_loop.imap.tries": result.imap_tries or None,
+        **{f"mail_loop.imap.{stage}_seconds": seconds for stage, seconds in result.stages[Leg.RECEIVING].items()},
+        "mail_loop.imap.tries": result.tries or None,
         "mail_loop.folder": result.folder,
         "mail_loop.placement": result.placement,
         "mail_loop.copies": result.copies,
@@ -120,30 +109,22 @@ def searching(result: LoopResult, server: MailboxConfig | None, sent: float, end
         "search",
         sent,
         end,
-        _dialogue("imap", server, result.tls) | known(facts),
+        _dialogue(Leg.RECEIVING, server, result.tls) | known(facts),
         children=tuple(spans),
         failed=_why(result) if failed else None,
         client=True,
     )
 
 
-def _chain(
-    leg: str, stages: Mapping[str, float], start: float, end: float, error: AttemptRecord | None
-) -> tuple[Span, ...]:
-    """Stages one after the other; the one that failed comes last, and the last one ends at `end`."""
-    seconds = dict(stages) | ({error.stage: stages.get(error.stage, 0.0)} if error else {})
-    order = sorted(seconds, key=lambda stage: error is not None and stage == error.stage)
-    spans = []
-    for number, stage in enumerate(order, start=1):
-        until = end if number == len(order) else min(start + seconds[stage], end)
-        guilty = error if error and stage == error.stage else None
-        spans.append(Span(f"{leg} {stage}", start, until, _refusal(guilty), failed=_reason(guilty)))
-        start = until
-    return tuple(spans)
+def _stage(bar: Bar, error: AttemptRecord | None) -> Span:
+    """A stage of a leg; `error` is why it failed, if it is the one that did."""
+    label = "search" if bar.label in _LOOKS else bar.label
+    cause = error if bar.kind == "failed" else None
+    return Span(f"{bar.lane} {label}", bar.start, bar.end, _refusal(cause), failed=_reason(cause))
 
 
 def _failure(result: LoopResult) -> AttemptRecord | None:
-    """What made the IMAP leg fail, in the words of an attempt."""
+    """What made the receiving leg fail, in the words of an attempt."""
     if result.error_type is None or result.stage is None:
         return None
     return AttemptRecord(

@@ -20,8 +20,10 @@ from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.report.report import attempts, line, markdown, timeline
+from tasks.mail.report.report import markdown
 from tasks.mail.report.svg import text as plain
+from tasks.mail.report.svg.timeline import timeline_of
+from tasks.mail.report.text import attempts, line
 from tasks.mail.senders.attempts import Attempts
 from tasks.parameters import configuration_of
 from tasks.send import send_probe
@@ -64,7 +66,7 @@ def rendered(source: str) -> Structure:
 
 def lines_of(result: LoopResult) -> list[str]:
     """What a terminal, a log and a reader of JSON get."""
-    return [line(result), *attempts(result), *plain.text(timeline(result)), *result.notes, result.model_dump_json()]
+    return [line(result), *attempts(result), *plain.text(timeline_of(result)), *result.notes, result.model_dump_json()]
 
 
 def harmless(result: LoopResult) -> LoopResult:

@@ -31,30 +31,26 @@ from tasks.alerting import labels_of
 from tasks.alerts.message import body, silent, subject
 from tasks.alerts.rules import Alerts
 from tasks.alerts.state import Kind, Standing
-from tasks.correlation.fleet_table import markdown as fleet_markdown
-from tasks.correlation.fleet_table import rows
-from tasks.correlation.matrix_table import markdown as matrix_markdown
-from tasks.correlation.matrix_table import summary
 from tasks.correlation.observation import Path
 from tasks.correlation.pattern import pattern
-from tasks.correlation.vantage import Seen, Together, Watched, together
-from tasks.correlation.vantage_table import in_short
-from tasks.correlation.vantage_table import markdown as vantage_markdown
-from tasks.groups.fleet import fleet_name
-from tasks.groups.matrix import matrix_name
+from tasks.correlation.tables import fleet_markdown, fleet_rows, matrix_markdown, summary
+from tasks.correlation.vantage import PlaceResult, Together, Watched, compare_places, places_in_short
+from tasks.correlation.vantage import places_markdown as vantage_markdown
+from tasks.groups.finish import fleet_name, matrix_name
 from tasks.history.figures import Figures, histories
-from tasks.history.markdown import markdown as history_markdown
 from tasks.history.record import embedded
-from tasks.history.text import lines as history_lines
+from tasks.history.report import history_markdown
+from tasks.history.text import history_lines
 from tasks.history.window import window
 from tasks.mail.checks import of_results
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import Matrix
 from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report.journey_text import lines as journey_lines
-from tasks.mail.report.report import attempts, line, markdown, timeline, who_acts
+from tasks.mail.report.report import markdown
 from tasks.mail.report.svg.draw import svg
+from tasks.mail.report.svg.timeline import timeline_of
+from tasks.mail.report.text import attempts, journey_lines, line, who_acts
 from tasks.metrics.collector import Board
 from tasks.metrics.loop import Intervals
 from tasks.metrics.run import Sighting, of_a_result, of_a_state
@@ -119,7 +115,7 @@ def test_the_same_pictures_are_drawn() -> None:
     for case in DRAWN:
         config, result = CASES[case]
         assert isinstance(config, LoopConfig)
-        pictures[case] = svg(timeline(result, config.limits)).replace("><", ">\n<").split("\n")
+        pictures[case] = svg(timeline_of(result, config.limits)).replace("><", ">\n<").split("\n")
     same_as_stored("pictures", pictures)
 
 
@@ -127,18 +123,18 @@ def test_many_results_are_told_in_the_same_words_together() -> None:
     named = [result.model_copy(update={"loop": f"loop-{number}"}) for number, result in enumerate(RESULTS.values())]
     cells = {(f"relay-{number % 4}", f"box-{number // 4}"): one for number, one in enumerate(named)}
     shown = pattern([Path(*cell, result) for cell, result in cells.items()])
-    seen = {"berlin": [Seen(START, RESULTS["lost"]), Seen(START + QUARTER, RESULTS["lost"])]}
-    seen["dublin"] = [Seen(START + QUARTER / 2, RESULTS["delivered"])]
+    seen = {"berlin": [PlaceResult(START, RESULTS["lost"]), PlaceResult(START + QUARTER, RESULTS["lost"])]}
+    seen["dublin"] = [PlaceResult(START + QUARTER / 2, RESULTS["delivered"])]
     watched = Watched("office", ("berlin", "dublin", "oslo"), QUARTER, timedelta(seconds=300))
-    places = [together(watched, seen, START + QUARTER)]
+    places = [compare_places(watched, seen, START + QUARTER)]
     period = window("1d", START + 40 * QUARTER)
     history = histories(of_results(MANY), period)
     told = {
-        "fleet": fleet_markdown(rows(named)),
+        "fleet": fleet_markdown(fleet_rows(named)),
         "matrix": matrix_markdown(cells, shown, {cell: artifact_key(one.loop) for cell, one in cells.items()}),
-        "matrix in short": " ".join(summary(cells)),
+        "matrix in short": " ".join(summary([*cells.values()])),
         "vantage": vantage_markdown(places, START + QUARTER),
-        "vantage in short": in_short(places),
+        "vantage in short": places_in_short(places),
         "history": history_markdown(history, period),
         "history as text": "\n".join(history_lines(history, period)),
     }

@@ -41,6 +41,7 @@ from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import Match, body_has_id, decoded, match
 from tasks.mail.probe.ownership import Owner
 from tasks.mail.report import markdown
+from tasks.mail.report.document import Own, Table
 from tasks.mail.search.inbound import carries
 from tasks.mail.senders.smtp import replies
 from tasks.mail.senders.smtp.queue_id import queue_id
@@ -417,7 +418,7 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 def cell(text: str) -> tuple[list[str], str]:
     """What Markdown makes of the one cell of a table: the types of its parts, and its text."""
-    tokens = MARKDOWN.parse(markdown.table([(text, "end")], ("head", "end")))
+    tokens = MARKDOWN.parse(markdown.as_markdown([Table(("head", "end"), [(Own(text), "end")])]))
     inlines = [token for token in tokens if token.type == "inline"]
     assert [token.type for token in tokens].count("td_open") == 2
     assert inlines[-1].content == "end"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-SHORTEST, LONGEST = 1e-5, 1e9  # seconds that a picture may span
+MIN_SECONDS, MAX_SECONDS = 1e-5, 1e9  # seconds that a picture may span
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # in no locale
 
 
 def clamp(seconds: float) -> float:
-    """A time that can be reported and drawn: from 0 to LONGEST seconds."""
-    return min(max(seconds, 0.0), LONGEST)
+    """A time that can be reported and drawn: from 0 to MAX_SECONDS."""
+    return min(max(0.0, seconds), MAX_SECONDS)  # in this order, what is no number is 0
 
 
 def duration(seconds: float) -> str:
@@ -24,6 +24,17 @@ def duration(seconds: float) -> str:
             whole, rest = divmod(round(seconds / part), round(unit / part))
             return f"{whole} {name} {rest} {part_name}" if rest else f"{whole} {name}"
     raise AssertionError(seconds)
+
+
+def in_units(seconds: float, most: int = 2) -> str:
+    """A whole number of seconds in its largest units, from the first that counts: `1 d 1 h`, `2 min 5 s`."""
+    rest = round(seconds)
+    parts: list[str] = []
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1.0, "s")):
+        number, rest = divmod(rest, round(unit))
+        if number or parts:
+            parts.append(f"{number} {name}")
+    return " ".join(part for part in parts[:most] if not part.startswith("0 ")) or "0 s"
 
 
 def _short(value: float, one_decimal_below: float) -> str:

@@ -45,6 +45,12 @@ class Leg(StrEnum):
     RECEIVING = "imap"
 
 
+LEG_STAGES = {
+    Leg.SENDING: ("dns", "connect", "tls", "ehlo", "auth", "mail", "rcpt", "data"),
+    Leg.RECEIVING: ("dns", "connect", "tls", "login", "select", "search"),
+}
+
+
 class ErrorType(StrEnum):
     """What kind of failure it was; the words are a promise to users."""
 

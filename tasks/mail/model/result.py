@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
-from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
+from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement, Reported, Status
 from tasks.mail.model.safe_text import SafeText, unlinked
 
 
@@ -144,6 +144,25 @@ class LoopResult(BaseModel):
     )
     notes: tuple[SafeText, ...] = Field((), description="What a reader should know beside the verdict.")
     flow_run_id: str | None = None
+
+    @property
+    def stages(self) -> dict[str, dict[str, float]]:
+        """How long each stage took, by leg."""
+        return {Leg.SENDING: self.smtp_stages, Leg.RECEIVING: self.imap_stages}
+
+    @property
+    def tries(self) -> int:
+        """Tries to read the mailbox, whose beginning and end are in `try_times`."""
+        return self.imap_tries
+
+    @property
+    def try_times(self) -> tuple[tuple[float, float], ...]:
+        return self.imap_times
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Where in its folder each copy is."""
+        return self.matched_uids
 
     @property
     def counted_probes(self) -> tuple[EarlierProbe, ...]:

@@ -1,4 +1,4 @@
-"""Text from servers and strangers, made safe for Markdown."""
+"""A report as Markdown (GFM), with text from servers and strangers made safe for it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,82 @@ import re
 from collections.abc import Iterable
 
 from tasks.mail.model.safe_text import one_line
+from tasks.mail.report.document import (
+    Block,
+    Cells,
+    Code,
+    Heading,
+    Inline,
+    Link,
+    Listing,
+    Note,
+    Own,
+    Paragraph,
+    Picture,
+    Strong,
+    Table,
+)
+from tasks.mail.report.svg.ground import data_uri
 
-PUNCTUATION = re.compile(r"[\\`*_{}\[\]()<>#+!|~&$^\"'-]")
+_PUNCTUATION = re.compile(r"[\\`*_{}\[\]()<>#+!|~&$^\"'-]")
 # GFM makes links out of bare addresses too, but not in a code span, from which they can still be copied.
-ADDRESS = re.compile(r"[^\s<>()\[\]|\"',;]*(?:://|www\.|@)[^\s<>()\[\]|\"',;]*", re.IGNORECASE)
+_ADDRESS = re.compile(r"[^\s<>()\[\]|\"',;]*(?:://|www\.|@)[^\s<>()\[\]|\"',;]*", re.IGNORECASE)
+
+
+def as_markdown(blocks: Iterable[Block]) -> str:
+    """The blocks with a blank line between them."""
+    return "\n\n".join(map(_block, blocks)) + "\n"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {_inline(text)}"
+        case Paragraph(text):
+            return _inline(text)
+        case Note(text):
+            return f"> {_inline(text)}"
+        case Table(head, rows):
+            return "\n".join("| " + " | ".join(cells) + " |" for cells in _cells(head, rows))
+        case Listing(items):
+            return "\n".join(f"- {f'**{escape(name)}**: ' if name else ''}{_inline(text)}" for name, text in items)
+        case Picture(alt, svg):
+            return f"![{escape(alt)}]({data_uri(svg)})"
+    raise TypeError(f"not for Markdown: {type(block).__name__}")
+
+
+def _cells(head: Cells, rows: Iterable[Cells]) -> Iterable[list[str]]:
+    yield [*map(_inline, head)]
+    yield ["---"] * len(head)
+    yield from ([*map(_inline, row)] for row in rows)
+
+
+def _inline(text: Inline) -> str:
+    match text:
+        case Own():
+            return str(text)
+        case Code(shown):
+            return code(shown)
+        case Strong(inner):
+            return f"**{_inline(inner)}**"
+        case Link(name, address):
+            return escape(name) if address.startswith("#") else f"[{escape(name)}]({address})"
+        case tuple():
+            return "".join(map(_inline, text))
+    return escape(text)
 
 
 def escape(text: object) -> str:
     """Text that Markdown shows as it is: no markup, HTML, table cell or link comes out of it."""
     shown, parts, end = one_line(str(text), None), [], 0
-    for address in ADDRESS.finditer(shown):
+    for address in _ADDRESS.finditer(shown):
         parts += [_plain(shown[end : address.start()]), code(address[0])]
         end = address.end()
     return "".join((*parts, _plain(shown[end:])))
 
 
 def _plain(text: str) -> str:
-    return PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", text)
+    return _PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
 def code(text: object) -> str:
@@ -31,9 +90,3 @@ def code(text: object) -> str:
     fence = "`" * (max((len(run) for run in re.findall(r"`+", shown)), default=0) + 1)
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{pad}{shown}{pad}{fence}" if shown else ""
-
-
-def table(rows: Iterable[tuple[str, ...]], head: tuple[str, ...]) -> str:
-    """A GFM table of cells that are Markdown already."""
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -1,96 +1,218 @@
-"""Reports of a result: lines for a terminal, and Markdown for the run's artifact. Pure."""
+"""The report of a check, for the artifact of its run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from tasks.mail.config.loop import Limits
+from tasks.mail.model.durations import duration
+from tasks.mail.model.journey_record import AuthenticationRecord, FilterRecord, HopRecord, JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import FAILED
 from tasks.mail.model.result import BounceRecord, LoopResult
-from tasks.mail.model.safe_text import one_line
-from tasks.mail.report.journey_tables import sections
-from tasks.mail.report.markdown import code, escape, table
-from tasks.mail.report.svg.hops import hop_bars
-from tasks.mail.report.svg.timeline import Timeline, of_result
+from tasks.mail.report.document import (
+    Block,
+    Cells,
+    Code,
+    Heading,
+    Inline,
+    Note,
+    Own,
+    Paragraph,
+    Picture,
+    Strong,
+    Table,
+    facts,
+    section,
+)
+from tasks.mail.report.markdown import as_markdown
+from tasks.mail.report.svg.timeline import timeline_of
+from tasks.mail.report.text import clock_offset, filter_reasons
 
-
-def line(result: LoopResult) -> str:
-    """One line: loop, status, outcome, sentence."""
-    return one_line(f"{result.loop}: {result.status} ({result.outcome}): {result.sentence}", None)
-
-
-def who_acts(result: LoopResult) -> list[str]:
-    """One line, where somebody must act, and one with the cause, where it is known."""
-    told = {"who acts": result.who_acts, "cause": result.cause}
-    return [one_line(f"{name}: {text}", None) for name, text in told.items() if text]
-
-
-def attempts(result: LoopResult) -> list[str]:
-    """One line for each attempt of the SMTP leg."""
-    failed = {error.attempt: error for error in result.attempt_errors}
-    lines = []
-    for number in range(1, result.attempts + 1):
-        if error := failed.get(number):
-            lines.append(one_line(f"attempt {number}: {error.error_type} at {error.stage}: {error.error_msg}", None))
-        else:
-            lines.append(
-                one_line(f"attempt {number}: accepted: {result.response_code} {result.response_message}", None)
-            )
-    return lines
+_VALID: Mapping[bool | None, Inline] = {True: Strong("yes"), False: Strong("no"), None: "not known"}
+_SPAM = {True: "yes", False: "no", None: ""}
 
 
 def markdown(
     result: LoopResult, configuration: Mapping[str, Mapping[str, object]], limits: Limits | None = None
 ) -> str:
     """The artifact: verdict and picture first, then a table for each thing that may matter, and the configuration."""
+    return as_markdown(_blocks(result, configuration, limits))
+
+
+def _blocks(
+    result: LoopResult, configuration: Mapping[str, Mapping[str, object]], limits: Limits | None
+) -> Iterator[Block]:
     when = f", {result.sent_at:%Y-%m-%d %H:%M:%S} UTC" if result.sent_at else ""
-    parts = [
-        f"**{escape(result.loop)}: {result.status} ({result.outcome})**{when}",
-        escape(result.sentence),
-        *([f"**Who acts:** {escape(result.who_acts)}."] if result.who_acts else []),
-        *([f"**Cause:** {code(result.cause)}"] if result.cause else []),
-        *_picture(result, limits),
-        *(f"> {escape(note)}" for note in result.notes),
-    ]
-    if result.attempts:
-        parts += ["### Attempts", table(_attempts(result), ("attempt", "stage", "outcome", "reply"))]
-    parts += [*sections(result), "### Times", table(_times(result), ("", ""))]
-    if found := _landing(result):
-        parts += ["### Where it landed", table(found, ("", ""))]
-    if result.bounce is not None:
-        headline = "### The bounce" if result.bounce.action == FAILED else "### The notice of a delay"
-        parts += [headline, table(_bounce(result.bounce), ("", ""))]
-    parts += ["### The message", table(_message(result), ("", ""))]
-    if result.smtp_stages or result.imap_stages:
-        rows = [
-            (escape(leg), escape(stage), ms(value))
-            for leg, stages in (("smtp", result.smtp_stages), ("imap", result.imap_stages))
-            for stage, value in stages.items()
-        ]
-        parts += ["### Stages", table(rows, ("leg", "stage", "time"))]
+    yield Paragraph((Strong((result.loop, Own(f": {result.status} ({result.outcome})"))), Own(when)))
+    yield Paragraph(result.sentence)
+    if result.who_acts:
+        yield Paragraph((Strong("Who acts:"), Own(" "), result.who_acts, "."))
+    if result.cause:
+        yield Paragraph((Strong("Cause:"), Own(" "), Code(result.cause)))
+    yield from _picture(result, limits)
+    yield from map(Note, result.notes)
+    yield from section("Attempts", Table(("attempt", "stage", "outcome", "reply"), _attempts(result)))
+    if (journey := result.journey) is not None:
+        yield from _journey(journey)
+    head = ("leg", "protocol", "cipher", "issuer", "expires", "days left")
+    yield from section("TLS", Table(head, [_tls(leg, tls) for leg, tls in result.tls.items()]))
+    yield Heading("Times")
+    yield facts(_times(result))
+    if result.folder is not None:
+        yield from section("Where it landed", facts(_landing(result)))
+    if (bounce := result.bounce) is not None:
+        yield Heading("The bounce" if bounce.action == FAILED else "The notice of a delay")
+        yield facts(_bounce(bounce))
+    yield Heading("The message")
+    yield facts(_message(result))
+    stages = [(leg, stage, _stage_time(value)) for leg, of in result.stages.items() for stage, value in of.items()]
+    yield from section("Stages", Table(("leg", "stage", "time"), stages))
     fields = [
-        (escape(f"{section}.{name}"), code(_as_written(value)))
-        for section, values in configuration.items()
-        for name, value in values.items()
+        (f"{name}.{field}", Code(_as_written(value)))
+        for name, values in configuration.items()
+        for field, value in values.items()
     ]
-    if fields:
-        parts += ["### Configuration", table(fields, ("field", "value"))]
-    return "\n\n".join(parts) + "\n"
+    yield from section("Configuration", Table(("field", "value"), fields))
 
 
-def timeline(result: LoopResult, limits: Limits | None = None) -> Timeline:
-    """What the pictures of a result show; without `limits` none is drawn."""
-    return of_result(result, limits, hop_bars(result.journey, result.send_seconds or 0.0), result.attempt_times)
+def _picture(result: LoopResult, limits: Limits | None) -> Iterator[Picture]:
+    drawn = timeline_of(result, limits)
+    if drawn.bars:
+        from tasks.mail.report.svg.draw import svg  # a command line starts without it
+        from tasks.mail.report.svg.layout import alternative
+
+        yield Picture(alternative(drawn), svg(drawn))
 
 
-def _picture(result: LoopResult, limits: Limits | None) -> list[str]:
-    drawn = timeline(result, limits)
-    if not drawn.bars:
-        return []
-    from tasks.mail.report.svg.draw import alt, data_uri, svg  # a command line starts without it
+def _attempts(result: LoopResult) -> list[Cells]:
+    failed = {error.attempt: error for error in result.attempt_errors}
+    rows: list[Cells] = []
+    for number in range(1, result.attempts + 1):
+        if error := failed.get(number):
+            rows.append((str(number), error.stage, error.error_type, Code(error.error_msg)))
+        else:
+            reply = f"{result.response_code or ''} {result.response_message or ''}".strip()
+            rows.append((str(number), "data", "accepted", Code(reply)))
+    return rows
 
-    return [f"![{escape(alt(drawn))}]({data_uri(svg(drawn))})"]
+
+def _journey(journey: JourneyRecord) -> Iterator[Block]:
+    hops = [_hop(number, hop) for number, hop in enumerate(journey.hops, start=1)]
+    yield from section("Hops", Table(("", "server", "from", "how", "queue id", "UTC", "took"), hops))
+    if hops and journey.queue_ids:
+        commands = [(Code(f"grep {number}"), Own(" on "), Code(host)) for host, number in journey.queue_ids]
+        listed = [part for command in commands for part in (Own(", "), *command)][1:]
+        yield Paragraph((Own("In the logs: "), *listed, "."))
+    if (found := journey.authentication) is not None:
+        yield from _authentication(found)
+    signed = [(Code(one.domain), Code(one.selector), _VALID[one.valid], Code(one.reason)) for one in journey.signatures]
+    yield from section("DKIM signatures, verified here", Table(("domain", "selector", "valid", "reason"), signed))
+    head = ("filter", "server", "score", "threshold", "spam", "reasons")
+    yield from section("Spam filters", Table(head, [_filter(rating) for rating in journey.filters]))
+    changes: dict[str, Inline] = {
+        "body": journey.body,
+        "not of ours": Code(journey.foreign),
+        "header fields removed": Code(", ".join(journey.stripped)),
+    }
+    yield from section("On the way", facts(changes.items()))
+
+
+def _hop(number: int, hop: HopRecord) -> Cells:
+    if hop.raw is not None:
+        return (str(number), Code(hop.raw), "", "", "", "", "")
+    took = "" if hop.delay_seconds is None else duration(hop.delay_seconds)
+    took = f"about {took}" if took and hop.margin_seconds else took
+    offset = clock_offset(hop)
+    return (
+        str(number),
+        Code(hop.by),
+        Code(f"{hop.from_} ({hop.peer})" if hop.from_ and hop.peer else hop.from_ or hop.peer),
+        Code(" ".join(part for part in (hop.with_, hop.tls) if part)),
+        Code(hop.id),
+        f"{hop.at:%H:%M:%S}" if hop.at else "",
+        (Strong(took) if hop.slow else took, Own(" " if took and offset else ""), offset),
+    )
+
+
+def _authentication(found: AuthenticationRecord) -> Iterator[Block]:
+    rows = [
+        (m.method, Strong(m.result), Code(", ".join(f"{k}={v}" for k, v in m.properties.items())), Code(m.reason))
+        for m in found.methods
+    ]
+    yield Heading("Authentication")
+    whose = Code(found.authserv_id) or "a server without a name"
+    guess = ", the top-most, as none is configured" if found.assumed else ""
+    ignored = f"; {found.ignored} of others ignored" if found.ignored else ""
+    yield Paragraph((Own("As stated by "), whose, Own(f"{guess}{ignored}.")))
+    if rows:
+        yield Table(("method", "result", "of", "reason"), rows)
+
+
+def _filter(rating: FilterRecord) -> Cells:
+    return (
+        rating.filter + ("" if rating.certain else " (may be another's)"),
+        Code(rating.server),
+        Own("" if rating.score is None else f"{rating.score:g}"),
+        Own("" if rating.threshold is None else f"{rating.threshold:g}"),
+        _SPAM[rating.spam],
+        Code(filter_reasons(rating)),
+    )
+
+
+def _tls(leg: str, tls: TlsRecord) -> Cells:
+    return (
+        leg,
+        Code(tls.protocol),
+        Code(tls.cipher),
+        Code(tls.issuer),
+        Own(f"{tls.not_after:%Y-%m-%d}" if tls.not_after else "not verified"),
+        Own("" if tls.days_left is None else str(tls.days_left)),
+    )
+
+
+def _times(result: LoopResult) -> Iterator[tuple[str, Inline]]:
+    yield "sent", _moment(result.sent_at)
+    yield "accepted by the relay", _moment(result.accepted_at)
+    yield "arrived, by the mail server's clock", _moment(result.arrived_at)
+    yield "seen", _moment(result.detected_at)
+    yield "sending took", hundredths(result.send_seconds)
+    yield "delivery took at most", hundredths(result.delivery_seconds)
+    yield "in all", hundredths(result.total_seconds)
+
+
+def _landing(result: LoopResult) -> Iterator[tuple[str, Inline]]:
+    yield "folder", Code(result.folder)
+    yield "placement", str(result.placement)
+    yield "copies", str(result.copies)
+    yield "UIDs", ", ".join(map(str, result.positions))
+
+
+def _bounce(bounce: BounceRecord) -> Iterator[tuple[str, Inline]]:
+    yield "action", Code(bounce.action)
+    yield "status", Code(bounce.status)
+    yield "diagnostic", Code(bounce.diagnostic)
+    yield "recipient", Code(bounce.recipient)
+    yield "reporting server", Code(bounce.reporting_mta)
+    yield "remote server", Code(bounce.remote_mta)
+    yield "found in", Code(bounce.folder)
+    yield "of the mailbox", Code(bounce.mailbox)
+    yield "arrived, by that server's clock", _moment(bounce.arrived_at)
+
+
+def _message(result: LoopResult) -> Iterator[tuple[str, Inline]]:
+    known = {
+        "loop": result.loop,
+        "subject": result.subject,
+        "token": result.token,
+        "probe id": result.probe_id,
+        "Message-ID": result.message_id,
+        "from": result.from_,
+        "envelope sender": result.envelope_from if result.envelope_from != result.from_ else None,
+        "to": result.to,
+        "queue id at the relay": result.queue_id,
+    }
+    yield from ((name, Code(value)) for name, value in known.items() if value)
 
 
 def _as_written(value: object) -> object:
@@ -98,85 +220,18 @@ def _as_written(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _times(result: LoopResult) -> list[tuple[str, ...]]:
-    rows = (
-        ("sent", moment(result.sent_at)),
-        ("accepted by the relay", moment(result.accepted_at)),
-        ("arrived, by the mail server's clock", moment(result.arrived_at)),
-        ("seen", moment(result.detected_at)),
-        ("sending took", seconds(result.send_seconds)),
-        ("delivery took at most", seconds(result.delivery_seconds)),
-        ("in all", seconds(result.total_seconds)),
-    )
-    return [row for row in rows if row[1]]
-
-
-def _attempts(result: LoopResult) -> list[tuple[str, ...]]:
-    failed = {error.attempt: error for error in result.attempt_errors}
-    rows: list[tuple[str, ...]] = []
-    for number in range(1, result.attempts + 1):
-        if error := failed.get(number):
-            rows.append((str(number), escape(error.stage), escape(error.error_type), code(error.error_msg)))
-        else:
-            reply = f"{result.response_code or ''} {result.response_message or ''}".strip()
-            rows.append((str(number), "data", "accepted", code(reply)))
-    return rows
-
-
-def _landing(result: LoopResult) -> list[tuple[str, ...]]:
-    if result.folder is None:
-        return []
-    return [
-        ("folder", code(result.folder)),
-        ("placement", escape(result.placement)),
-        ("copies", str(result.copies)),
-        ("UIDs", ", ".join(str(uid) for uid in result.matched_uids)),
-    ]
-
-
-def _bounce(bounce: BounceRecord) -> list[tuple[str, ...]]:
-    rows = (
-        ("action", code(bounce.action)),
-        ("status", code(bounce.status)),
-        ("diagnostic", code(bounce.diagnostic)),
-        ("recipient", code(bounce.recipient)),
-        ("reporting server", code(bounce.reporting_mta)),
-        ("remote server", code(bounce.remote_mta)),
-        ("found in", code(bounce.folder)),
-        ("of the mailbox", code(bounce.mailbox)),
-        ("arrived, by that server's clock", moment(bounce.arrived_at)),
-    )
-    return [row for row in rows if row[1]]
-
-
-def _message(result: LoopResult) -> list[tuple[str, ...]]:
-    rows = (
-        ("loop", result.loop),
-        ("subject", result.subject),
-        ("token", result.token),
-        ("probe id", result.probe_id),
-        ("Message-ID", result.message_id),
-        ("from", result.from_),
-        ("envelope sender", result.envelope_from if result.envelope_from != result.from_ else None),
-        ("to", result.to),
-        ("queue id at the relay", result.queue_id),
-    )
-    return [(name, code(value)) for name, value in rows if value]
-
-
-def moment(value: datetime | None) -> str:
+def _moment(value: datetime | None) -> Own:
     """A time in UTC, to the millisecond unless it is a whole second."""
     if value is None:
-        return ""
-    return value.isoformat(sep=" ", timespec="milliseconds" if value.microsecond else "seconds").replace(
-        "+00:00", " UTC"
-    )
+        return Own()
+    written = value.isoformat(sep=" ", timespec="milliseconds" if value.microsecond else "seconds")
+    return Own(written.replace("+00:00", " UTC"))
 
 
-def seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f} s"
+def hundredths(value: float | None) -> Own:
+    """A number of seconds, to the hundredth."""
+    return Own("" if value is None else f"{value:.2f} s")
 
 
-def ms(value: float) -> str:
-    """A stage's time, given in seconds."""
-    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"
+def _stage_time(value: float) -> Own:
+    return Own(f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s")

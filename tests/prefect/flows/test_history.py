@@ -20,9 +20,9 @@ from prefect.utilities.schema_tools.validation import validate
 from flows import history
 from flows.setup.bootstrap import ROOT
 from tasks.alerts.rules import TRIAL
-from tasks.history import html as html
 from tasks.history.figures import Figures
 from tasks.history.record import embedded, extracted
+from tasks.history.report import history_html
 from tasks.history.window import Window, window
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.outcome import Outcome, Placement, Status
@@ -221,7 +221,7 @@ async def test_the_page_is_legible_by_itself_in_a_browser(
         await check(box, name, script, retries=0)
     period = window("24h", datetime.now(UTC) + timedelta(seconds=2))
     file = tmp_path / "history.html"
-    file.write_text(html.page([await read(name, period)], period), encoding="utf-8")
+    file.write_text(history_html([await read(name, period)], period), encoding="utf-8")
     fetched: list[str] = []
     said: list[str] = []
     page.on("request", lambda request: fetched.append(request.url))

@@ -21,7 +21,7 @@ from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.progress import Progress
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.report.report import timeline
+from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
@@ -156,7 +156,7 @@ def assert_told(result: LoopResult, least: float, most: float, limits: Limits | 
     """The result and its picture tell a time between these, and the last bar ends with it."""
     assert result.total_seconds is not None
     assert least <= result.total_seconds <= most
-    drawn = timeline(result, limits)
+    drawn = timeline_of(result, limits)
     assert drawn.headline.startswith(f"{duration(result.total_seconds)} in all")
     assert max(bar.end for bar in drawn.bars) == result.total_seconds
 
@@ -186,7 +186,7 @@ async def test_an_inbound_check_that_finds_nothing_is_told_with_its_pauses_and_w
         result, lasted = await timed(way.inbound(retries=2, retry_delay=0.5))
     assert (result.outcome, result.imap_tries) == (Outcome.LOST, 3)
     assert_told(result, 1.0, lasted, None)
-    assert timeline(result).marks == ()
+    assert timeline_of(result).marks == ()
 
 
 async def test_an_inbound_check_that_finds_mail_at_the_second_look_tells_the_first_too() -> None:

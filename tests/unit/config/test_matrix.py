@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from pydantic import TypeAdapter
 
-from tasks.correlation.matrix_table import markdown, summary
+from tasks.correlation.tables import matrix_markdown, summary
 from tasks.mail.config.loading.files import load_any, planned
 from tasks.mail.config.loop import ImapConfig, LoopConfig, SmtpConfig
 from tasks.mail.config.matrix import MOST_PAIRS, Matrix, Receiver, Sender, matrix_config
@@ -237,7 +237,7 @@ RESULTS = {
 
 def test_the_table_has_a_sign_a_word_and_a_time_in_each_cell() -> None:
     keys = {cell: f"mail-loop-{one.loop}" for cell, one in RESULTS.items()}
-    text = markdown(RESULTS, "only backup to outside fails", keys)
+    text = matrix_markdown(RESULTS, "only backup to outside fails", keys)
     first, said, table, *rest = text.split("\n\n")
     assert first == "**error: 1 of 3 loops ok, 1 rejected, 1 late**"
     assert said == "Only backup to outside fails."
@@ -255,7 +255,7 @@ def test_the_table_has_a_sign_a_word_and_a_time_in_each_cell() -> None:
 
 def test_without_a_pattern_the_table_comes_at_once() -> None:
     fine = {("main", "own"): RESULTS["main", "own"]}
-    text = markdown(fine, None, {("main", "own"): "mail-loop-office-main-own"})
+    text = matrix_markdown(fine, None, {("main", "own"): "mail-loop-office-main-own"})
     assert text.startswith("**ok: 1 of 1 loops ok**\n\n| from / to |")
     assert "Not ok" not in text
 
@@ -276,6 +276,6 @@ def test_without_a_pattern_the_table_comes_at_once() -> None:
 )
 def test_a_matrix_is_as_good_as_its_worst_loop(outcomes: list[str], whole: str) -> None:
     """The worst status decides, and within it what says most; a skipped loop is no finding."""
-    found = {("main", str(number)): result("x", *one.split()) for number, one in enumerate(outcomes)}
+    found = [result("x", *one.split()) for one in outcomes]
     status, outcome, text = summary(found)
     assert f"{status} {outcome}: {text}" == whole

@@ -7,8 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.correlation.vantage import Says, Seen, Together, Watched, together
-from tasks.correlation.vantage_table import in_short, markdown
+from tasks.correlation.vantage import (
+    PlaceResult,
+    Says,
+    Together,
+    Watched,
+    compare_places,
+    places_in_short,
+    places_markdown,
+)
 from tasks.mail.model.result import LoopResult
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -28,7 +35,7 @@ def judged(timeline: Mapping[str, str], longest: float = 60) -> Together:
     """Each character of a place is a minute, the last one now: a result that the server learnt of then, or a dot."""
     seen = {
         place: [
-            Seen(
+            PlaceResult(
                 NOW - timedelta(minutes=len(results) - 1 - minute),
                 LoopResult.model_validate({"loop": f"office-from-{place}", "sentence": "x", **KINDS[kind]}),
             )
@@ -38,7 +45,7 @@ def judged(timeline: Mapping[str, str], longest: float = 60) -> Together:
         for place, results in timeline.items()
     }
     watched = Watched("office", tuple(timeline), EVERY, timedelta(seconds=longest))
-    return together(watched, seen, NOW)
+    return compare_places(watched, seen, NOW)
 
 
 def test_where_all_get_through_nothing_is_said() -> None:
@@ -104,9 +111,9 @@ def test_a_check_that_did_not_take_place_says_nothing(kind: str) -> None:
 
 def test_the_table_has_a_row_for_each_loop_and_a_link_to_each_report() -> None:
     found = judged({"berlin": "b....b....", "dublin": "..g....g..", "oslo": ""})
-    shown = markdown([found], NOW)
+    shown = places_markdown([found], NOW)
     assert "[lost](/v2/artifacts/key/mail-loop-office-from-berlin), 4 min ago" in shown
     assert "[delivered](/v2/artifacts/key/mail-loop-office-from-dublin), 2 min ago" in shown
     assert shown.rstrip().endswith("| silent |")
-    assert in_short([found]) == found.text
-    assert in_short([judged({"berlin": "g", "dublin": "g"})]) == "1 loop alike from everywhere"
+    assert places_in_short([found]) == found.text
+    assert places_in_short([judged({"berlin": "g", "dublin": "g"})]) == "1 loop alike from everywhere"

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.history.calendar import Mark, calendar
-from tasks.history.drift import seen
-from tasks.history.figures import Figures, histories, percentile
-from tasks.history.formats import length, percent, took
-from tasks.history.outages import outages
-from tasks.history.tables import facts
-from tasks.history.window import Window, duration, window
+from tasks.history.calendar import Sign, calendar
+from tasks.history.figures import Figures, histories, observed_values, outages_in, percentile
+from tasks.history.formats import measured, percent
+from tasks.history.report import loop_facts
+from tasks.history.window import Window, period_length, window
 from tasks.mail.checks import Check, of_result, of_results, of_state
+from tasks.mail.model.durations import in_units
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import AuthenticationRecord, JourneyRecord, MethodRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
@@ -64,7 +63,7 @@ def result(outcome: Outcome, status: Status, error_type: ErrorType | None = None
     ],
 )
 def test_a_length_of_time_is_a_number_with_its_unit(text: str, expected: timedelta) -> None:
-    assert duration(text) == expected
+    assert period_length(text) == expected
     assert window(text, NOON) == Window(NOON - expected, NOON)
 
 
@@ -74,7 +73,7 @@ def test_a_length_of_time_is_a_number_with_its_unit(text: str, expected: timedel
 )
 def test_another_length_of_time_is_one_sentence(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^since: must be a length of time such as 90m, 24h, 7d or 4w, .*not"):
-        duration(text)
+        period_length(text)
 
 
 @pytest.mark.parametrize(
@@ -209,13 +208,13 @@ def test_an_outage_lasts_from_the_first_failure_to_the_first_good_check_after(
     index = {check.at: number for number, check in enumerate(given_checks)}
     found = [
         (index[o.since], index[o.until] if o.until else None, o.checks, o.cause, o.open_start)
-        for o in outages(given_checks)
+        for o in outages_in(given_checks)
     ]
     assert found == expected
 
 
 def test_the_cause_of_an_outage_is_told_by_the_first_check_that_had_it() -> None:
-    (outage,) = outages(checks(".xllx?l"))
+    (outage,) = outages_in(checks(".xllx?l"))
     assert (outage.cause, outage.sentence) == ("lost at search", "lost 2")
 
 
@@ -226,11 +225,11 @@ def test_outages_are_added_up_to_now() -> None:
 def test_drift_tells_when_a_place_was_first_seen_and_how_its_share_changed() -> None:
     start, hour = NOON - timedelta(hours=8), timedelta(hours=1)
     observed = [(start + hour * n, "Junk" if n in (5, 7) else "INBOX") for n in range(8)]
-    inbox, junk = seen(reversed(observed), NOON - timedelta(hours=4))
+    inbox, junk = observed_values(reversed(observed), NOON - timedelta(hours=4))
     assert (inbox.value, inbox.count, inbox.share, inbox.earlier, inbox.later) == ("INBOX", 6, 0.75, 1.0, 0.5)
     assert (junk.value, junk.count, junk.share, junk.earlier, junk.later) == ("Junk", 2, 0.25, 0.0, 0.5)
     assert (junk.first, junk.last) == (start + 5 * hour, start + 7 * hour)
-    assert seen([], NOON) == ()
+    assert observed_values([], NOON) == ()
 
 
 def test_each_loop_has_its_own_figures_in_order_of_time() -> None:
@@ -249,12 +248,12 @@ def test_places_are_those_of_the_messages_that_arrived() -> None:
 
 def test_an_hour_has_the_mark_of_the_worst_that_was_found_in_it() -> None:
     """A check without a verdict is no worse than any other: it counts only where it is alone."""
-    cases = {".?..": Mark.OK, ".!?.": Mark.WARNING, "x!..": Mark.ERROR, "????": Mark.SILENT}
+    cases = {".?..": Sign.OK, ".!?.": Sign.WARNING, "x!..": Sign.ERROR, "????": Sign.SILENT}
     for marks, expected in cases.items():
         hour = [Check("office", NOON - STEP * n, c.status, c.outcome) for n, c in enumerate(checks(marks), 1)]
         table = calendar(hour, WEEK)
         (today,) = [cells for name, cells in table.rows if name == "2026-11-22"]
-        assert [cell.mark for cell in today if cell][10:13] == [Mark.EMPTY, expected, Mark.EMPTY]
+        assert [cell.sign for cell in today if cell][10:13] == [Sign.EMPTY, expected, Sign.EMPTY]
 
 
 def test_a_calendar_of_up_to_five_weeks_has_a_row_of_hours_a_day() -> None:
@@ -302,7 +301,7 @@ def test_a_share_is_never_rounded_up(share: float | None, expected: str) -> None
     ],
 )
 def test_a_measured_time_is_told_to_two_digits_or_so(seconds: float | None, expected: str) -> None:
-    assert took(seconds) == expected
+    assert measured(seconds) == expected
 
 
 @pytest.mark.parametrize(
@@ -310,7 +309,7 @@ def test_a_measured_time_is_told_to_two_digits_or_so(seconds: float | None, expe
     [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3600, "1 h"), (90000, "1 d 1 h"), (86460, "1 d")],
 )
 def test_a_length_of_time_is_told_in_its_two_largest_units(seconds: int, expected: str) -> None:
-    assert length(timedelta(seconds=seconds)) == expected
+    assert in_units(seconds) == expected
 
 
 def sent(minute: int, outcome: Outcome, **fields: object) -> LoopResult:
@@ -367,4 +366,4 @@ def test_authentication_that_drifts_is_told_with_its_shares() -> None:
         ("spf pass, dkim pass", 1),
         ("spf pass, dkim fail", 1),
     ]
-    assert dict(facts(found))["authentication"].startswith("spf pass, dkim pass 50")
+    assert dict(loop_facts(found))["authentication"].startswith("spf pass, dkim pass 50")

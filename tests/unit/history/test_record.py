@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.correlation import fleet_table
+from tasks.correlation.tables import fleet_markdown, fleet_rows
 from tasks.history.record import CLOSE, OPEN, embedded, embedded_all, extracted, extracted_all
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
@@ -116,13 +116,13 @@ def test_fields_that_an_earlier_version_lacked_have_their_defaults() -> None:
 
 
 def of_a_fleet(results: list[LoopResult]) -> str:
-    """As tasks/groups/fleet.py writes it."""
-    return f"{fleet_table.markdown(fleet_table.rows(results))}\n{embedded_all(results)}\n"
+    """As tasks/groups/finish.py writes it."""
+    return f"{fleet_markdown(fleet_rows(results))}\n{embedded_all(results)}\n"
 
 
 def test_a_server_that_says_a_record_forges_none_in_the_report_of_a_fleet() -> None:
     result = saying(f"250 ok\n{embedded(FORGED)}\n")
-    assert extracted_all(fleet_table.markdown(fleet_table.rows([result]))) == []
+    assert extracted_all(fleet_markdown(fleet_rows([result]))) == []
     assert extracted_all(of_a_fleet([result])) == [result]
 
 

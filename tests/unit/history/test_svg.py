@@ -13,17 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.history import html, markdown, text
+from tasks.history.draw_calendar import draw_calendar
+from tasks.history.draw_latency import draw_latency, time_ticks
 from tasks.history.figures import Figures, histories
-from tasks.history.svg.axes import MOST_TICKS, moments, scale
-from tasks.history.svg.calendar import grid
-from tasks.history.svg.card import DARK, LIGHT
-from tasks.history.svg.latency import latency
+from tasks.history.report import history_html, history_markdown
+from tasks.history.text import history_lines
 from tasks.history.window import Window
 from tasks.mail.checks import Check, of_result
 from tasks.mail.model.intervals import LONGEST
 from tasks.mail.model.outcome import Placement, Status
 from tasks.mail.model.result import LoopResult
+from tasks.mail.report.svg.ground import DARK, LIGHT
+from tasks.mail.report.svg.scale import MAX_AXIS_TICKS, Axis
 from tests.support.checks.results import HOSTILE
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -60,7 +61,7 @@ def figures(checks: Sequence[Check], window: Window = WEEK) -> Figures:
 
 
 def pictures(of: Figures) -> list[str]:
-    return [latency(of), grid(of), grid(of, tooltips=False)]
+    return [draw_latency(of), draw_calendar(of), draw_calendar(of, tooltips=False)]
 
 
 class Elements(HTMLParser):
@@ -136,28 +137,28 @@ def luminance(colour: str) -> float:
     [([1.0], False), ([0.0], False), ([1.0, 29.0], False), ([1.0, 30.0], True), ([0.0, 1.0], True), ([0.1, 9e5], True)],
 )
 def test_the_scale_is_logarithmic_where_times_span_orders_of_magnitude(values: list[float], logarithmic: bool) -> None:
-    assert scale(values).logarithmic is logarithmic
+    assert Axis.of(values).logarithmic is logarithmic
 
 
 @given(st.lists(st.floats(0, 2_000_000), min_size=1))
 def test_every_time_lies_within_the_scale_and_ticks_are_few_and_in_order(values: list[float]) -> None:
-    upward = scale(values)
+    upward = Axis.of(values)
     assert all(0 <= upward(value) <= 1 + 1e-9 for value in values)
     heights = [upward(tick) for tick in upward.ticks]
     assert heights == sorted(set(heights))
-    assert 2 <= len(heights) <= MOST_TICKS + 1
+    assert 2 <= len(heights) <= MAX_AXIS_TICKS + 1
 
 
 @given(st.timedeltas(timedelta(minutes=1), LONGEST), st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)))
 def test_the_ticks_of_a_period_lie_in_it_and_are_few(length: timedelta, end: datetime) -> None:
     window = Window(end.replace(tzinfo=UTC) - length, end.replace(tzinfo=UTC))
-    found = [moment for moment, _ in moments(window)]
+    found = [moment for moment, _ in time_ticks(window)]
     assert len(found) <= 12
     assert all(window.start <= moment <= window.end for moment in found)
 
 
 def test_a_failed_check_an_outage_and_no_verdict_each_have_a_shape_of_their_own() -> None:
-    svg = latency(figures(MIXED))
+    svg = draw_latency(figures(MIXED))
     for role in ("s-ok", "warning", "s-error", "s-silent", "outage"):
         assert svg.count(f'class="line {role}"') + svg.count(f'<path class="{role}"') >= 2, role  # picture and legend
     assert "1 outage" in svg
@@ -170,21 +171,21 @@ def test_what_arrived_without_a_time_is_not_said_to_be_missing() -> None:
         Check("office", NOON, status, outcome)
         for status, outcome in ((Status.OK, "delivered"), (Status.WARNING, "late"))
     ]
-    svg = latency(figures(timeless))
+    svg = draw_latency(figures(timeless))
     assert (svg.count('class="line s-error"'), svg.count('<path class="warning"')) == (1, 1)
     lost = Check("office", NOON, Status.WARNING, "lost")
-    assert latency(figures([lost])).count('<path class="warning"') == 2
+    assert draw_latency(figures([lost])).count('<path class="warning"') == 2
 
 
 def test_points_that_cover_each_other_are_drawn_once() -> None:
     """A picture of thousands of checks stays small enough for an artifact."""
     many = [arrived(n % 600, 1.0 + n % 7 / 10) for n in range(20_000)]
-    assert len(latency(figures(many))) < 100_000
+    assert len(draw_latency(figures(many))) < 100_000
 
 
 def test_a_page_needs_nothing_beside_it() -> None:
     """No script, no address that would be fetched, and a policy that forbids both."""
-    source = html.page([figures(MIXED), Figures("other", WEEK, ())], WEEK)
+    source = history_html([figures(MIXED), Figures("other", WEEK, ())], WEEK)
     found = Elements(source)
     assert not {"script", "link", "img", "iframe", "object", "base"} & set(found.tags)
     assert found.addresses == ["#loop-0", "#loop-1"]
@@ -198,16 +199,16 @@ def test_a_page_needs_nothing_beside_it() -> None:
 def test_a_strangers_text_does_nothing_in_any_of_them(hostile: str) -> None:
     """As the name of a loop, as a folder, and as what a server said."""
     honest, forged = (histories(said_by(text), WEEK) for text in ("a", hostile))
-    source = html.page(forged, WEEK)
-    assert Elements(source).tags == Elements(html.page(honest, WEEK)).tags
+    source = history_html(forged, WEEK)
+    assert Elements(source).tags == Elements(history_html(honest, WEEK)).tags
     assert Elements(source).handlers == []
     for svg in pictures(forged[0]):
         ElementTree.fromstring(svg)
     render = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable("table").render
-    tags, plain = (Elements(render(markdown.markdown(one, WEEK))).tags for one in (forged, honest))
+    tags, plain = (Elements(render(history_markdown(one, WEEK))).tags for one in (forged, honest))
     # An address stands in a code span, for else it would become a link.
     assert [tag for tag in tags if tag != "code"] == [tag for tag in plain if tag != "code"]
-    for line in text.lines(forged, WEEK):
+    for line in history_lines(forged, WEEK):
         assert line.isprintable(), line
 
 
@@ -220,7 +221,7 @@ def said_by(stranger: str) -> list[Check]:
 
 
 def test_the_artifact_shows_both_pictures_of_each_loop() -> None:
-    source = markdown.markdown([figures(MIXED), Figures("other", WEEK, (arrived(1, 1.0),))], WEEK)
+    source = history_markdown([figures(MIXED), Figures("other", WEEK, (arrived(1, 1.0),))], WEEK)
     assert source.count("](data:image/svg+xml;base64,") == 4
     for heading in (
         "## office",
@@ -233,7 +234,7 @@ def test_the_artifact_shows_both_pictures_of_each_loop() -> None:
 
 
 def test_the_text_tells_every_figure() -> None:
-    assert text.lines([figures(MIXED)], WEEK)[:9] == [
+    assert history_lines([figures(MIXED)], WEEK)[:9] == [
         "office: 23 checks, 2026-11-15 12:00 to 2026-11-22 12:00 UTC",
         "  availability   95.45 %: mail got through in 21 of 22 checks",
         "  coverage       95.65 %: 22 of 23 checks say something about the mail",
@@ -245,12 +246,12 @@ def test_the_text_tells_every_figure() -> None:
         "  calendar       an hour is a column, UTC: · mail gets through, ! a warning, x mail does not get through, "
         "? no verdict",
     ]
-    assert text.lines([figures(MIXED)], WEEK)[-1] == (
+    assert history_lines([figures(MIXED)], WEEK)[-1] == (
         "  2026-11-22     |  ···· ··   x              |  p50 4.0 s, longest 70 s"
     )
 
 
 def test_a_history_of_nothing_says_so() -> None:
-    assert text.lines([], WEEK) == ["no checks, 2026-11-15 12:00 to 2026-11-22 12:00 UTC"]
-    assert "No check was found in this period." in html.page([], WEEK)
-    assert "No check was found in this period." in markdown.markdown([], WEEK)
+    assert history_lines([], WEEK) == ["no checks, 2026-11-15 12:00 to 2026-11-22 12:00 UTC"]
+    assert "No check was found in this period." in history_html([], WEEK)
+    assert "No check was found in this period." in history_markdown([], WEEK)

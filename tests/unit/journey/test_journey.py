@@ -14,9 +14,10 @@ from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.probe.compose import checksum, compose
-from tasks.mail.report.journey_text import lines
 from tasks.mail.report.report import markdown
-from tasks.mail.report.svg.hops import hop_bars, hop_timeline
+from tasks.mail.report.svg.bars import hop_bars
+from tasks.mail.report.svg.timeline import hop_timeline
+from tasks.mail.report.text import journey_lines
 from tasks.mail.verdict.judge import judge
 from tasks.mail.verdict.phrases import Verdict
 from tasks.mail.verdict.warnings import concerns
@@ -202,17 +203,17 @@ def record(*above: str) -> JourneyRecord:
 
 def test_the_bars_of_the_hops_begin_where_the_relay_took_the_message() -> None:
     bars = hop_bars(record(), 1.5)
-    assert [label for label, _, _ in bars] == [
+    assert [bar.label for bar in bars] == [
         "relay.example.org -> mx.example.net",
         "mx.example.net -> store.example.net",
     ]
-    assert bars[0][1] == 1.5
-    assert bars[0][2] == bars[1][1] == pytest.approx(301, abs=1.5)
+    assert bars[0].start == 1.5
+    assert bars[0].end == bars[1].start == pytest.approx(301, abs=1.5)
     assert [bar.kind for bar in hop_timeline(record()).bars] == ["slow", "step"]
 
 
 def test_as_text_each_fact_is_a_line() -> None:
-    told = list(lines(record(RESULTS, SPAM.format("No", 4.2))))
+    told = list(journey_lines(record(RESULTS, SPAM.format("No", 4.2))))
     assert told[1].startswith("hop 2: mx.example.net took it from relay.example.org with ESMTPS as 4XX at 2026-11-24")
     assert told[1].endswith("<- slow")
     assert "authentication, as stated by mx.example.net, the top-most: dkim fail (bad signature), spf pass" in told
@@ -228,7 +229,7 @@ def test_a_hop_of_a_client_without_a_name_is_told_by_its_address_with_its_tls() 
     )
     assert found is not None
     told = found.record
-    assert next(lines(told)).startswith(
+    assert next(journey_lines(told)).startswith(
         "hop 1: web.example.net took it from [192.0.2.7] with ESMTPSA (TLSv1.3 TLS_AES_256_GCM_SHA384) at 2026-11-24"
     )
     row = "| 1 | `web.example.net` | `[192.0.2.7]` | `ESMTPSA TLSv1.3 TLS_AES_256_GCM_SHA384` |"

@@ -17,7 +17,7 @@ from tasks.mail.journey.authentication.signatures import MOST_SIGNATURES, disagr
 from tasks.mail.journey.journey import journey
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import SignatureRecord
-from tasks.mail.report.journey_text import lines
+from tasks.mail.report.text import journey_lines
 
 MESSAGE = b"From: a@example.org\r\nTo: b@example.net\r\nSubject: hello\r\n\r\nA few words.\r\n"
 KEY = rsa.generate_private_key(65537, 2048)
@@ -106,7 +106,7 @@ def test_the_journey_tells_what_was_verified() -> None:
     assert record.signatures == ()
     valid = SignatureRecord(domain="example.org", selector="key", valid=True)
     verified = record.model_copy(update={"signatures": (valid,)})
-    assert "DKIM signature of example.org (key), verified here: valid" in list(lines(verified))
+    assert "DKIM signature of example.org (key), verified here: valid" in list(journey_lines(verified))
 
 
 def test_without_dkimpy_it_cannot_be_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

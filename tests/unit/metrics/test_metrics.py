@@ -17,12 +17,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.journey_record import TlsRecord
-from tasks.mail.model.outcome import ErrorType, Outcome, Reported
+from tasks.mail.model.outcome import LEG_STAGES, ErrorType, Leg, Outcome, Reported
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.metrics.collector import AT_NOUGHT, FAILURES, Board
 from tasks.metrics.counters import BUCKETS
 from tasks.metrics.loop import ASSUMED, Intervals, Loop
-from tasks.metrics.run import CAUSES, ENDS, LEGS, VERDICTS, Sighting, identity, of_a_result, of_a_state
+from tasks.metrics.run import CAUSES, ENDS, VERDICTS, Sighting, identity, of_a_result, of_a_state
 
 ROOT = Path(__file__).resolve().parents[3]
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -281,15 +281,15 @@ def test_loops_are_not_taken_for_gone_because_prefect_could_not_be_read() -> Non
 
 def test_each_loop_costs_the_same_number_of_series_and_more_loops_than_allowed_cost_none() -> None:
     """Whatever servers and strangers wrote: of labels there are enums and loop names only."""
-    stages = {leg: dict.fromkeys([*names, "made-up"], 0.1) for leg, names in LEGS.items()}
-    tls = {leg: TlsRecord(protocol="TLSv1.3", cipher="x", not_after=START) for leg in (*LEGS, "made-up")}
+    stages = {leg: dict.fromkeys([*names, "made-up"], 0.1) for leg, names in LEG_STAGES.items()}
+    tls = {leg: TlsRecord(protocol="TLSv1.3", cipher="x", not_after=START) for leg in (*LEG_STAGES, "made-up")}
 
     def check(number: int) -> Sighting:
         return seen(
             loop=f"loop-{number}",
             tls=tls,
-            smtp_stages=stages["smtp"],
-            imap_stages=stages["imap"],
+            smtp_stages=stages[Leg.SENDING],
+            imap_stages=stages[Leg.RECEIVING],
             error_msg=f"made up {number}",
             folder=f"Folder {number}",
         )
@@ -411,7 +411,7 @@ def test_a_verdict_of_a_loop_without_a_schedule_is_stale_after_45_minutes() -> N
 
 
 def test_the_reference_names_every_metric_with_its_type_and_labels() -> None:
-    tls = {leg: TlsRecord(protocol="TLSv1.3", cipher="x", not_after=START) for leg in LEGS}
+    tls = {leg: TlsRecord(protocol="TLSv1.3", cipher="x", not_after=START) for leg in LEG_STAGES}
     scene = Scene()
     scene.due(office=QUARTER)
     scene.read(known=[seen(tls=tls, smtp_stages={"dns": 0.1})])

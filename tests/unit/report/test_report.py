@@ -9,7 +9,8 @@ from markdown_it import MarkdownIt
 
 from tasks.mail.model.cause import Cause
 from tasks.mail.report.markdown import code, escape
-from tasks.mail.report.report import attempts, line, markdown, who_acts
+from tasks.mail.report.report import markdown
+from tasks.mail.report.text import attempts, line, who_acts
 from tests.support.checks.results import HOSTILE, RESULT
 
 

@@ -9,13 +9,14 @@ import pytest
 
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.durations import duration
+from tasks.mail.model.journey_record import HopRecord, JourneyRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
 from tasks.mail.report.svg.bars import Bar
 from tasks.mail.report.svg.layout import alternative
 from tasks.mail.report.svg.scale import Scale, tick, ticks
 from tasks.mail.report.svg.text import text
-from tasks.mail.report.svg.timeline import MOST_HOPS, Mark, Timeline, of_result
+from tasks.mail.report.svg.timeline import MAX_HOPS_DRAWN, Mark, Timeline, timeline_of
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LIMITS = Limits(warn_after=60, max_wait=300)
@@ -48,6 +49,11 @@ def refused(attempt: int, stage: str = "rcpt") -> AttemptRecord:
     )
 
 
+def relayed(delays: dict[str, float]) -> JourneyRecord:
+    """The journey over these servers, each with how long the message took to it."""
+    return JourneyRecord(hops=tuple(HopRecord(by=name, delay_seconds=delay) for name, delay in delays.items()))
+
+
 NOT_SENT: dict[str, object] = {
     "status": Status.ERROR,
     "accepted_at": None,
@@ -68,7 +74,7 @@ def marks(timeline: Timeline) -> list[tuple[float, str, str]]:
 
 
 def test_the_stages_of_the_smtp_leg_follow_one_another_and_end_with_the_acceptance() -> None:
-    timeline = of_result(result(send_seconds=0.11), LIMITS)
+    timeline = timeline_of(result(send_seconds=0.11), LIMITS)
     bars = lane(timeline, "smtp")
     assert [label for label, *_ in bars] == list(SMTP)
     assert bars[0][1] == 0.01
@@ -79,7 +85,7 @@ def test_the_stages_of_the_smtp_leg_follow_one_another_and_end_with_the_acceptan
 
 def test_the_imap_leg_opens_the_mailbox_then_waits_until_the_arrival_then_finds_the_message() -> None:
     """What is a sum over many looks has no place of its own."""
-    timeline = of_result(result(), LIMITS)
+    timeline = timeline_of(result(), LIMITS)
     assert lane(timeline, "imap") == [
         ("dns", 0.1, 0.101, "step"),
         ("connect", 0.101, 0.111, "step"),
@@ -99,18 +105,18 @@ def test_the_imap_leg_opens_the_mailbox_then_waits_until_the_arrival_then_finds_
 
 
 def test_a_message_that_is_there_before_the_mailbox_is_open_was_not_waited_for() -> None:
-    bars = lane(of_result(result(delivery_seconds=0.01), LIMITS), "imap")
+    bars = lane(timeline_of(result(delivery_seconds=0.01), LIMITS), "imap")
     assert [label for label, *_ in bars] == ["dns", "connect", "tls", "login", "detection"]
     assert bars[-1][1:3] == (0.161, 0.4)
 
 
 def test_an_arrival_and_its_detection_in_the_same_moment_are_one_mark() -> None:
-    timeline = of_result(result(delivery_seconds=0.2995), LIMITS)
+    timeline = timeline_of(result(delivery_seconds=0.2995), LIMITS)
     assert (0.4, "arrived, detected", "moment") in marks(timeline)
 
 
 def test_earlier_attempts_whose_times_are_not_known_are_one_bar_with_their_pauses() -> None:
-    timeline = of_result(
+    timeline = timeline_of(
         result(attempts=3, attempt_errors=(refused(1), refused(2)), send_seconds=10.1, total_seconds=10.5), LIMITS
     )
     first, *stages = lane(timeline, "smtp")
@@ -120,10 +126,15 @@ def test_earlier_attempts_whose_times_are_not_known_are_one_bar_with_their_pause
 
 
 def test_attempts_whose_times_are_known_stand_where_they_were_with_the_pauses_between_them() -> None:
-    timeline = of_result(
-        result(attempts=2, attempt_errors=(refused(1),), send_seconds=5.2, total_seconds=5.6),
+    timeline = timeline_of(
+        result(
+            attempts=2,
+            attempt_errors=(refused(1),),
+            attempt_times=((0.0, 0.08), (5.08, 5.2)),
+            send_seconds=5.2,
+            total_seconds=5.6,
+        ),
         LIMITS,
-        attempts=[(0.0, 0.08), (5.08, 5.2)],
     )
     assert lane(timeline, "smtp")[:3] == [
         ("attempt 1", 0.0, 0.08, "failed"),
@@ -137,7 +148,7 @@ def test_attempts_whose_times_are_known_stand_where_they_were_with_the_pauses_be
 def test_a_failure_ends_the_picture_where_it_happened() -> None:
     error = AttemptRecord(attempt=1, error_type=ErrorType.TLS, smtp_code=None, error_msg="no", stage="tls")
     stages = {"dns": 0.001, "connect": 0.01, "tls": 0.02}
-    timeline = of_result(
+    timeline = timeline_of(
         result(**NOT_SENT | {"outcome": Outcome.UNSENT, "attempt_errors": (error,), "smtp_stages": stages}), LIMITS
     )
     assert lane(timeline, "smtp")[-1] == ("tls", 0.011, 0.031, "failed")
@@ -150,7 +161,7 @@ def test_a_stage_that_was_entered_twice_and_failed_comes_last() -> None:
     """With implicit TLS the greeting is waited for after the handshake, in the stage that began before it."""
     error = AttemptRecord(attempt=1, error_type=ErrorType.TIMEOUT, smtp_code=None, error_msg="no", stage="connect")
     stages = {"dns": 0.001, "connect": 30.0, "tls": 0.02}
-    timeline = of_result(
+    timeline = timeline_of(
         result(**NOT_SENT | {"outcome": Outcome.UNSENT, "attempt_errors": (error,), "smtp_stages": stages}), LIMITS
     )
     assert [label for label, *_ in lane(timeline, "smtp")] == ["dns", "tls", "connect"]
@@ -158,7 +169,7 @@ def test_a_stage_that_was_entered_twice_and_failed_comes_last() -> None:
 
 def test_a_failure_before_the_first_stage_is_shown_too() -> None:
     error = AttemptRecord(attempt=1, error_type=ErrorType.TLS, smtp_code=None, error_msg="no ca_file", stage="tls")
-    timeline = of_result(
+    timeline = timeline_of(
         result(**NOT_SENT | {"outcome": Outcome.UNSENT, "attempt_errors": (error,), "smtp_stages": {}}), LIMITS
     )
     assert lane(timeline, "smtp") == [("tls", 0.0, 0.0, "failed")]
@@ -168,7 +179,7 @@ def test_of_a_deferred_message_without_times_of_attempts_the_last_one_is_shown_a
     errors = tuple(refused(number) for number in (1, 2, 3))
     stages = {"dns": 0.001, "rcpt": 0.01}
     facts = NOT_SENT | {"outcome": Outcome.DEFERRED, "attempts": 3, "attempt_errors": errors, "smtp_stages": stages}
-    timeline = of_result(result(**facts), LIMITS)
+    timeline = timeline_of(result(**facts), LIMITS)
     assert timeline.title == "office: deferred, attempt 3 of 3"
     assert lane(timeline, "smtp") == [
         ("attempt 3: dns", 0.0, 0.001, "step"),
@@ -191,7 +202,7 @@ LOST: dict[str, object] = {
 
 
 def test_a_lost_message_was_waited_for_until_the_end_of_the_check() -> None:
-    timeline = of_result(result(**LOST), LIMITS)
+    timeline = timeline_of(result(**LOST), LIMITS)
     assert lane(timeline, "imap")[-1] == ("waiting, not found", 0.161, 300.15, "waiting")
     assert [mark.label for mark in timeline.inside] == ["accepted", "late after 1 min", "lost after 5 min"]
     assert timeline.beyond == []
@@ -199,7 +210,7 @@ def test_a_lost_message_was_waited_for_until_the_end_of_the_check() -> None:
 
 
 def test_a_bounce_is_a_moment_of_its_own() -> None:
-    timeline = of_result(result(outcome=Outcome.BOUNCED, delivery_seconds=None, total_seconds=4.0), LIMITS)
+    timeline = timeline_of(result(outcome=Outcome.BOUNCED, delivery_seconds=None, total_seconds=4.0), LIMITS)
     assert (4.0, "bounced", "moment") in marks(timeline)
     assert "arrived" not in alternative(timeline)
 
@@ -217,7 +228,7 @@ def test_a_mailbox_that_cannot_be_read_fails_in_its_stage() -> None:
         "imap_tries": 1,
         "imap_times": ((0.1, 0.141),),
     }
-    timeline = of_result(result(**facts), LIMITS)
+    timeline = timeline_of(result(**facts), LIMITS)
     assert lane(timeline, "imap")[-1] == ("login", 0.111, 0.141, "failed")
     assert timeline.headline == "141 ms in all; failed: IMAP login, auth_error after 30 ms"
 
@@ -232,7 +243,7 @@ def test_a_mailbox_that_was_tried_again_and_again_took_all_that_time_pauses_incl
         "imap_tries": 4,
         "imap_times": ((0.1, 30.6), (30.6, 30.603)),
     }
-    timeline = of_result(result(**LOST | facts), Limits(max_wait=30))
+    timeline = timeline_of(result(**LOST | facts), Limits(max_wait=30))
     assert lane(timeline, "imap") == [
         ("tries 1 to 3 and pauses", 0.1, 30.6, "waiting"),
         ("dns", 30.6, 30.601, "step"),
@@ -253,7 +264,7 @@ INBOUND: dict[str, object] = NOT_SENT | {
 
 def test_an_inbound_check_that_finds_nothing_took_its_looks_and_the_pauses_between_them() -> None:
     facts = INBOUND | {"outcome": Outcome.LOST, "leg": "imap", "stage": "search"}
-    timeline = of_result(result(**facts), None)
+    timeline = timeline_of(result(**facts), None)
     bars = lane(timeline, "imap")
     assert bars[0] == ("tries 1 to 2 and pauses", 0.0, 20.2, "waiting")
     assert bars[-1] == ("search, nothing found", 20.261, 20.5, "step")
@@ -262,7 +273,7 @@ def test_an_inbound_check_that_finds_nothing_took_its_looks_and_the_pauses_betwe
 
 
 def test_an_inbound_check_that_finds_a_message_looked_for_it_and_waited_for_nothing() -> None:
-    timeline = of_result(result(**INBOUND | {"status": Status.OK, "detected_at": AT}), None)
+    timeline = timeline_of(result(**INBOUND | {"status": Status.OK, "detected_at": AT}), None)
     assert lane(timeline, "imap")[-1] == ("search", 20.261, 20.5, "step")
     assert marks(timeline) == [(20.5, "detected", "moment")]
 
@@ -270,7 +281,7 @@ def test_an_inbound_check_that_finds_a_message_looked_for_it_and_waited_for_noth
 def test_a_refused_message_that_was_looked_for_all_the_same_failed_in_the_smtp_leg() -> None:
     facts = NOT_SENT | {"outcome": Outcome.REJECTED, "leg": "smtp", "attempt_errors": (refused(1, "data"),)}
     looked = {"imap_stages": IMAP, "imap_tries": 1, "imap_times": ((0.1, 5.2),), "total_seconds": 5.2}
-    timeline = of_result(result(**facts | looked), LIMITS)
+    timeline = timeline_of(result(**facts | looked), LIMITS)
     assert timeline.headline == "5.2 s in all; failed: SMTP data, 450 after 60 ms"
     assert lane(timeline, "imap")[-1] == ("waiting, not found", 0.161, 5.2, "waiting")
 
@@ -278,7 +289,7 @@ def test_a_refused_message_that_was_looked_for_all_the_same_failed_in_the_smtp_l
 @pytest.mark.parametrize("facts", [{}, LOST, INBOUND, {"imap_times": ((0.1, 0.25), (0.25, 0.4)), "imap_tries": 2}])
 def test_the_numbers_of_a_picture_add_up(facts: dict[str, object]) -> None:
     """Of each lane the bars follow one another without a hole, and the last ends with the check."""
-    timeline = of_result(result(**facts), LIMITS)
+    timeline = timeline_of(result(**facts), LIMITS)
     for name in ("smtp", "imap"):
         bars = [bar for bar in timeline.bars if bar.lane == name]
         assert all(before.end == after.start for before, after in pairwise(bars))
@@ -286,19 +297,19 @@ def test_the_numbers_of_a_picture_add_up(facts: dict[str, object]) -> None:
 
 
 def test_a_doubt_that_the_mailbox_settled_is_no_failure_of_the_run() -> None:
-    timeline = of_result(result(accepted_at=None, attempt_errors=(refused(1, "data"),)), LIMITS)
+    timeline = timeline_of(result(accepted_at=None, attempt_errors=(refused(1, "data"),)), LIMITS)
     assert lane(timeline, "smtp")[-1][3] == "failed"
     assert "failed" not in timeline.headline
     assert "accepted" not in alternative(timeline)
 
 
 def test_without_a_mailbox_there_is_no_limit_to_reach() -> None:
-    timeline = of_result(result(imap_stages={}, delivery_seconds=None, total_seconds=None), LIMITS)
+    timeline = timeline_of(result(imap_stages={}, delivery_seconds=None, total_seconds=None), LIMITS)
     assert marks(timeline) == [(0.1, "accepted", "moment")]
 
 
 def test_nothing_sent_is_nothing_drawn() -> None:
-    timeline = of_result(
+    timeline = timeline_of(
         result(**NOT_SENT | {"outcome": Outcome.MISCONFIGURED, "attempts": 0, "smtp_stages": {}}), LIMITS
     )
     assert timeline.bars == ()
@@ -306,23 +317,25 @@ def test_nothing_sent_is_nothing_drawn() -> None:
 
 
 def test_the_slow_hop_is_named_and_not_the_waiting_that_it_explains() -> None:
-    hops = [("relay.example.org -> edge.example.net", 0.2, 2.1), ("edge.example.net -> mx.example.net", 2.1, 2.2)]
-    timeline = of_result(result(delivery_seconds=2.1, total_seconds=2.3), LIMITS, hops)
+    journey = relayed({"relay.example.org": 0.0, "edge.example.net": 1.9, "mx.example.net": 0.1})
+    timeline = timeline_of(result(delivery_seconds=2.1, total_seconds=2.3, journey=journey), LIMITS)
     assert timeline.headline == "2.3 s in all; slowest: hop relay.example.org -> edge.example.net 1.9 s"
     assert [kind for *_, kind in lane(timeline, "hops")] == ["slow", "step"]
 
 
 def test_nothing_is_slow_about_what_took_less_than_a_second() -> None:
-    assert not [bar for bar in of_result(result(), LIMITS).bars if bar.kind == "slow"]
+    assert not [bar for bar in timeline_of(result(), LIMITS).bars if bar.kind == "slow"]
 
 
 def test_of_too_many_hops_the_slowest_are_kept_in_their_order_and_the_rest_is_told() -> None:
-    hops = [(f"hop {number}", 0.0, 1.0 + number % 7) for number in range(50)]
-    timeline = of_result(result(), LIMITS, hops)
+    names = [f"{number}.test" for number in range(51)]
+    journey = relayed({name: 1.0 + number % 7 for number, name in enumerate(names)})
+    timeline = timeline_of(result(journey=journey), LIMITS)
     shown = [label for label, *_ in lane(timeline, "hops")]
-    assert shown == [label for label, *_ in hops if label in shown]
-    assert len(shown) == MOST_HOPS
-    assert timeline.title.endswith(f"the {MOST_HOPS} slowest of 50 hops")
+    slowest = sorted(range(1, 51), key=lambda number: -(number % 7))[:MAX_HOPS_DRAWN]
+    assert shown == [f"{names[number - 1]} -> {names[number]}" for number in sorted(slowest)]
+    assert len(shown) == MAX_HOPS_DRAWN
+    assert timeline.title.endswith(f"the {MAX_HOPS_DRAWN} slowest of 50 hops")
 
 
 def test_a_limit_that_is_near_widens_the_picture_and_one_far_beyond_does_not_squeeze_it() -> None:

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tasks.mail.report.svg import draw as drawing
-from tasks.mail.report.svg.bars import LANES, Bar, Kind
-from tasks.mail.report.svg.draw import alt, data_uri, svg
-from tasks.mail.report.svg.labels import ems, fit, fit_columns, shown
+from tasks.mail.report.svg.bars import LANES, Bar, BarKind
+from tasks.mail.report.svg.draw import svg
+from tasks.mail.report.svg.ground import data_uri
+from tasks.mail.report.svg.labels import as_label, ems, fit, fit_columns
+from tasks.mail.report.svg.layout import alternative
 from tasks.mail.report.svg.text import text
 from tasks.mail.report.svg.timeline import Mark, Timeline
 
@@ -44,7 +46,7 @@ def timelines(draw: st.DrawFn) -> Timeline:
     return Timeline(draw(WORDS), tuple(bars), tuple(marks), draw(TIMES))
 
 
-KINDS: list[Kind] = ["step", "slow", "failed", "waiting"]
+KINDS: list[BarKind] = ["step", "slow", "failed", "waiting"]
 MARKS = st.integers(0, 6)
 ORDINARY = Timeline(
     "office: late",
@@ -111,10 +113,10 @@ def test_an_svg_is_xml_and_says_every_label_and_duration(timeline: Timeline) -> 
     root = parsed(timeline)
     parts = [words.strip() for element in root.iter(f"{NAMESPACE}text") for words in element.itertext()] + [""]
     for bar in timeline.bars:
-        assert said(shown(bar.label), parts)
-        assert said(shown(bar.text), parts)
+        assert said(as_label(bar.label), parts)
+        assert said(as_label(bar.text), parts)
     for mark in timeline.inside:
-        assert said(shown(mark.label), parts)
+        assert said(as_label(mark.label), parts)
 
 
 @stable
@@ -166,10 +168,10 @@ def test_a_data_uri_is_the_same_picture(timeline: Timeline) -> None:
 @stable
 @given(timelines())
 def test_the_text_alternative_is_one_line_that_says_it_all(timeline: Timeline) -> None:
-    words = alt(timeline)
+    words = alternative(timeline)
     assert words.isprintable()
-    assert all(shown(bar.label) in words and shown(bar.text) in words for bar in timeline.bars)
-    assert all(shown(mark.label) in words for mark in timeline.marks)
+    assert all(as_label(bar.label) in words and as_label(bar.text) in words for bar in timeline.bars)
+    assert all(as_label(mark.label) in words for mark in timeline.marks)
 
 
 @stable
@@ -187,9 +189,9 @@ def test_lines_of_text_keep_to_the_width_and_move_nothing(
 @stable
 @given(WORDS, st.floats(0, 60), st.booleans())
 def test_words_that_are_cut_fit(words: str, room: float, bold: bool) -> None:
-    cut = fit(shown(words), room, bold=bold)
+    cut = fit(as_label(words), room, bold=bold)
     assert cut == "…" or ems(cut, bold=bold) <= room
-    assert cell_len(fit_columns(shown(words), int(room))) <= int(room)
+    assert cell_len(fit_columns(as_label(words), int(room))) <= int(room)
 
 
 def test_bars_are_to_scale() -> None:

@@ -22,10 +22,10 @@ from tasks.mail.model.journey_record import HopRecord, JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
 from tasks.mail.model.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult
 from tasks.mail.model.safe_text import MAX_LINE_CHARS
-from tasks.mail.report.report import timeline
+from tasks.mail.report.svg.timeline import timeline_of
 from tasks.tracing.build import trace_of
 from tasks.tracing.export import wanted
-from tasks.tracing.legs import MOST_ATTEMPTS, MOST_HOPS
+from tasks.tracing.legs import MAX_ATTEMPT_SPANS, MAX_HOP_SPANS
 from tasks.tracing.otlp import emit, where_to
 from tasks.tracing.spans import LONGEST_NAME, MOST_TEXTS, Span, known
 
@@ -326,7 +326,7 @@ def test_the_document_names_every_attribute() -> None:
     ids=["delivered", "greylisted", "rejected", "lost", "unreadable"],
 )
 def test_the_trace_and_the_picture_of_a_run_say_the_same(found: LoopResult) -> None:
-    drawn = {(round(bar.start, 3), round(bar.end, 3)) for bar in timeline(found, LOOP.limits).bars}
+    drawn = {(round(bar.start, 3), round(bar.end, 3)) for bar in timeline_of(found, LOOP.limits).bars}
     spans = {(round(span.start, 3), round(span.end, 3)) for span in root(found).walk()}
     assert drawn
     assert drawn <= spans
@@ -418,8 +418,8 @@ def test_a_trace_has_a_bounded_number_of_spans_and_texts() -> None:
     times = tuple((number + 0.0, number + 0.5) for number in range(many))
     found = result(journey=journey, attempts=many, attempt_times=times, notes=("said",) * many, send_seconds=999.5)
     tree = root(found)
-    assert len(named(tree, "delivery").children) == MOST_HOPS
-    assert len([span for span in tree.walk() if span.name.startswith("attempt")]) == MOST_ATTEMPTS
+    assert len(named(tree, "delivery").children) == MAX_HOP_SPANS
+    assert len([span for span in tree.walk() if span.name.startswith("attempt")]) == MAX_ATTEMPT_SPANS
     assert tree.attributes["mail_loop.notes"] == ("said",) * MOST_TEXTS
 
 

@@ -1,25 +1,22 @@
-"""The picture as SVG that stands for itself: no script, no link, no style from outside, a card of its own colour.
-
-Within an <img> it cannot know the theme of the page, so it has to be readable on a light and on a dark one as it is.
-"""
+"""The timeline of a check as an SVG."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
+from html import escape
 from typing import Literal
-from xml.sax.saxutils import escape, quoteattr
 
 from tasks.mail.model.durations import clamp
 from tasks.mail.report.svg.bars import LANES
-from tasks.mail.report.svg.labels import ems, fit, is_plain, shown
+from tasks.mail.report.svg.ground import FONT, LIGHT, document
+from tasks.mail.report.svg.labels import as_label, ems, fit, is_plain
 from tasks.mail.report.svg.layout import (
     BETWEEN,
-    LEAST,
-    MOST_WORDS,
+    MAX_HEADLINE_CHARS,
+    MIN_BAR_WIDTH,
     SMALL,
     SWATCH,
-    Words,
+    Caption,
     alternative,
     captions,
     edges,
@@ -33,70 +30,59 @@ LEFT, RIGHT = PAD + COLUMN, WIDTH - PAD
 BAR, LINE, GAP, LANE_GAP = 14.0, 17.0, 9.0, 8.0
 ABOVE = 6.0  # between the labels of marks and the first row
 TITLE, HEADLINE = 15.0, 13.0  # font sizes
-MOST_TICKS = 8
-FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_MAX_TICKS = 8
 
-CARD, EDGE, GRID = "#f8fafc", "#cbd5e1", "#e2e8f0"
-INK, MUTED = "#0f172a", "#475569"
-STEP, SLOW, FAILED, WAITING = "#3b78c3", "#d9600a", "#7f1d4e", "#64748b"
+CARD, INK, MUTED, WAITING = (LIGHT[role] for role in ("card", "ink", "soft", "silent"))
+STEP, SLOW, FAILED = "#3b78c3", "#d9600a", "#7f1d4e"
 FILLS = {"step": STEP, "slow": SLOW, "failed": "url(#failed)", "waiting": "url(#waiting)"}
 STROKES = {"step": "", "slow": "#7c2d12", "failed": FAILED, "waiting": WAITING}
-PATTERNS = f"""<defs>
+_PATTERNS = f"""<defs>
 <pattern id="waiting" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">\
 <rect width="6" height="6" fill="#eef2f7"/><rect width="1.5" height="6" fill="#94a3b8"/></pattern>
 <pattern id="failed" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">\
-<rect width="6" height="6" fill="{FAILED}"/><path d="M0 0H6M0 0V6" stroke="#f8fafc" stroke-width="1.5"/></pattern>
+<rect width="6" height="6" fill="{FAILED}"/><path d="M0 0H6M0 0V6" stroke="{CARD}" stroke-width="1.5"/></pattern>
 </defs>"""
-
-
-def alt(timeline: Timeline) -> str:
-    """The whole picture in words, on one line: Markdown has to be escaped by the caller."""
-    return alternative(timeline)
-
-
-def data_uri(picture: str) -> str:
-    """An SVG as an address for an image in Markdown or HTML."""
-    return "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode()
 
 
 def svg(timeline: Timeline) -> str:
     """The picture as an SVG document."""
     moments = [at for bar in timeline.bars for at in (bar.start, bar.end)] + [mark.at for mark in timeline.inside]
-    scale = Scale.of(moments, timeline.end, LEFT, RIGHT - LEFT, LEAST)
+    scale = Scale.of(moments, timeline.end, LEFT, RIGHT - LEFT, MIN_BAR_WIDTH)
     labels = marks(timeline, scale, RIGHT)
     first = PAD + TITLE + 2 * LINE  # the first line of the marks' labels
     top = first + LINE * (max((label.line for label in labels), default=-1) + 1)
     rows, bottom = _rows(timeline, scale, top + ABOVE)
     height = bottom + PAD + (LINE if timeline.bars else 0)
-    name = escape(f"{shown(timeline.title)}: {shown(timeline.headline, MOST_WORDS)}")
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH:.0f} {height:.0f}" '
-        f'width="{WIDTH:.0f}" height="{height:.0f}" font-family={quoteattr(FONTS)} font-size="{SMALL:.0f}">',
-        f"<title>{name}</title>",
-        f"<desc>{escape(alternative(timeline))}</desc>",
-        PATTERNS,
-        f'<rect x="0.5" y="0.5" width="{WIDTH - 1:.0f}" height="{height - 1:.0f}" rx="8" '
-        f'fill="{CARD}" stroke="{EDGE}"/>',
         *_head(timeline),
         *(_axis(timeline, scale, top, bottom) if timeline.bars else ()),
         *_lines(timeline, scale, labels, first, bottom),
         *rows,
         *(_words(label, first + label.line * LINE + SMALL, INK) for label in labels),
-        "</svg>",
     ]
-    return "\n".join(parts) + "\n"
+    return document(
+        (WIDTH, height),
+        f"{as_label(timeline.title)}: {as_label(timeline.headline, MAX_HEADLINE_CHARS)}",
+        alternative(timeline),
+        parts,
+        look=f'font-family="{FONT}" font-size="{SMALL:.0f}"',
+        frame=f'fill="{CARD}" stroke="{LIGHT["frame"]}"',
+        head=_PATTERNS,
+    )
 
 
 def _head(timeline: Timeline) -> Iterator[str]:
     """The title, the limits that are too far away to be drawn, and the headline."""
     room = RIGHT - PAD
     if timeline.beyond:
-        note = fit(", ".join(shown(mark.label) for mark in timeline.beyond), room / 2 / SMALL) + " →"
+        note = fit(", ".join(as_label(mark.label) for mark in timeline.beyond), room / 2 / SMALL) + " →"
         note_width = ems(note) * SMALL
-        yield _words(Words(RIGHT - note_width, 0, note, ends=True), PAD + TITLE, MUTED)
+        yield _words(Caption(RIGHT - note_width, 0, note, ends=True), PAD + TITLE, MUTED)
         room -= note_width + BETWEEN
-    yield _text(PAD, PAD + TITLE, fit(shown(timeline.title), room / TITLE, bold=True), size=TITLE, ink=INK, bold=True)
-    headline = fit(shown(timeline.headline, MOST_WORDS), (RIGHT - PAD) / HEADLINE)
+    yield _text(
+        PAD, PAD + TITLE, fit(as_label(timeline.title), room / TITLE, bold=True), size=TITLE, ink=INK, bold=True
+    )
+    headline = fit(as_label(timeline.headline, MAX_HEADLINE_CHARS), (RIGHT - PAD) / HEADLINE)
     yield _text(PAD, PAD + TITLE + LINE + 3, headline, size=HEADLINE, ink=INK)
 
 
@@ -130,7 +116,7 @@ def _bar(x: float, y: float, width: float, height: float, kind: str) -> str:
     return f'<rect {size} rx="1.5" fill="{FILLS[kind]}"{outline}/>'
 
 
-def _mask(words: Words, y: float) -> str:
+def _mask(words: Caption, y: float) -> str:
     """A piece of card, so that the lines of marks go behind the words and not through them."""
     size = f'x="{words.x - 3:.2f}" y="{y - 10.5:.2f}" width="{words.width + 6:.2f}" height="14"'
     return f'<rect {size} fill="{CARD}"/>'
@@ -139,16 +125,16 @@ def _mask(words: Words, y: float) -> str:
 def _axis(timeline: Timeline, scale: Scale, top: float, bottom: float) -> Iterator[str]:
     """Round times: a thin line for each, and below it the time if there is room."""
     free = PAD
-    for at in ticks(timeline.end, MOST_TICKS):
+    for at in ticks(timeline.end, _MAX_TICKS):
         x, label = scale.at(at), tick(at)
-        yield f'<path d="M{x:.2f} {top:.2f}V{bottom:.2f}" stroke="{GRID}"/>'
+        yield f'<path d="M{x:.2f} {top:.2f}V{bottom:.2f}" stroke="{LIGHT["grid"]}"/>'
         half = ems(label) * SMALL / 2
         if free <= x - half and x + half <= WIDTH - PAD / 2:
             yield _text(x, bottom + SMALL + 3, label, anchor="middle")
             free = x + half + BETWEEN / 2
 
 
-def _lines(timeline: Timeline, scale: Scale, labels: list[Words], first: float, bottom: float) -> Iterator[str]:
+def _lines(timeline: Timeline, scale: Scale, labels: list[Caption], first: float, bottom: float) -> Iterator[str]:
     """The lines of the marks, from their labels down; those of limits are dashed."""
     for mark, label in zip(timeline.inside, labels, strict=True):
         start = f"M{scale.at(clamp(mark.at)):.2f} {first + label.line * LINE + 2:.2f}"
@@ -156,7 +142,7 @@ def _lines(timeline: Timeline, scale: Scale, labels: list[Words], first: float, 
         yield f'<path d="{start}V{bottom:.2f}" stroke-width="1.25" {look}/>'
 
 
-def _words(words: Words, y: float, ink: str) -> str:
+def _words(words: Caption, y: float, ink: str) -> str:
     if words.ends and is_plain(words.label + words.value):
         return _text(words.right, y, words.label, words.value, ink=ink, bold=words.strong, anchor="end")
     if words.kind == "step":
@@ -191,5 +177,7 @@ def _text(
             held = f' x="{x:.2f}" textLength="{width:.2f}" lengthAdjust="spacingAndGlyphs"'
             x += width + ems(" ", bold=bold) * size
         paint = f' fill="{colour}"' if colour != ink else ""
-        spans.append(f"<tspan{held}{paint}>{escape(text)}</tspan>" if held or paint else escape(text))
+        spans.append(
+            f"<tspan{held}{paint}>{escape(text, quote=False)}</tspan>" if held or paint else escape(text, quote=False)
+        )
     return f'<text x="{start:.2f}" y="{y:.2f}" {look}>{" ".join(spans)}</text>'

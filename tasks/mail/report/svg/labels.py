@@ -6,7 +6,7 @@ import unicodedata
 
 from tasks.mail.model.safe_text import one_line
 
-LONGEST = 120  # characters of a label, before it is cut to the room that it has
+_MAX_CHARS = 120  # characters of a label, before it is cut to the room that it has
 ELLIPSIS = "…"
 
 # Widths in em, none below those of DejaVu Sans, the widest of the common fonts.
@@ -15,7 +15,7 @@ _WIDE = frozenset("#&+<=>^~×→ABCDEFGHJKLNOPQRSTUVXYZ")  # noqa: RUF001  # the
 _BOLD = 1.12
 
 
-def shown(text: str, limit: int = LONGEST) -> str:
+def as_label(text: str, limit: int = _MAX_CHARS) -> str:
     """One line of bounded length, without what is invisible, moves text about, or stacks over other lines."""
     return one_line("".join(c if unicodedata.category(c) not in ("Mn", "Me") else _escape(c) for c in text), limit)
 

@@ -1,4 +1,4 @@
-"""Where words stand in the picture, so that none stands on another. Pure geometry, in pixels."""
+"""Where words stand in the picture of a check, in pixels, so that none stands on another."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 
 from tasks.mail.model.durations import clamp, duration
 from tasks.mail.report.svg.bars import LANES, Bar
-from tasks.mail.report.svg.labels import ems, fit, shown
+from tasks.mail.report.svg.labels import as_label, ems, fit
 from tasks.mail.report.svg.scale import Scale
 from tasks.mail.report.svg.timeline import Timeline
 
-LEAST = 3.0  # pixels of the shortest bar
+MIN_BAR_WIDTH = 3.0  # pixels of the shortest bar
 SMALL = 12.0  # font size of all but the title
 BETWEEN, SWATCH = 16.0, 14.0  # between two captions; before the caption of a bar that is not just a step
-MOST_WORDS = 300  # characters of the headline
-BESIDE = 5.0  # between the line of a mark and its label
+MAX_HEADLINE_CHARS = 300  # characters of the headline
+_BESIDE = 5.0  # between the line of a mark and its label
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Caption:
     """A label and its value, from `x` on at most, on line `line`, counted from 0; with `ends` they end at `right`."""
 
     x: float
@@ -43,7 +43,7 @@ class Words:
 
 def edges(bars: Sequence[Bar], scale: Scale) -> list[tuple[float, float]]:
     """Left and right of each bar of a row: visible, however short it is, and not on its neighbours."""
-    least = min(LEAST, (scale.right - scale.left) / 2 / len(bars))
+    least = min(MIN_BAR_WIDTH, (scale.right - scale.left) / 2 / len(bars))
     found, free = [], scale.left
     for bar in bars:
         left = max(scale.at(clamp(bar.start)), free)
@@ -59,9 +59,9 @@ def edges(bars: Sequence[Bar], scale: Scale) -> list[tuple[float, float]]:
 
 def captions(
     bars: Sequence[Bar], places: Sequence[tuple[float, float]], left: float, right: float, foremost: Bar | None
-) -> list[Words]:
+) -> list[Caption]:
     """What the bars of a row are: below the first if there is room, and on as many lines as it takes."""
-    lines: list[list[Words]] = [[]]
+    lines: list[list[Caption]] = [[]]
     for bar in bars:
         words = _caption(bar, right - left, strong=bar is foremost)
         x = lines[-1][-1].right + BETWEEN if lines[-1] else left
@@ -76,39 +76,39 @@ def captions(
     return [replace(words, x=words.x + shift) for line in lines for words in line]
 
 
-def _caption(bar: Bar, room: float, *, strong: bool) -> Words:
-    bare = Words(0.0, 0, "", fit(shown(bar.text), room / SMALL / 2, bold=strong), bar.kind, strong)
+def _caption(bar: Bar, room: float, *, strong: bool) -> Caption:
+    bare = Caption(0.0, 0, "", fit(as_label(bar.text), room / SMALL / 2, bold=strong), bar.kind, strong)
     left = (room - bare.width) / SMALL - ems(" ", bold=strong)
-    return replace(bare, label=fit(shown(bar.label), left, bold=strong))
+    return replace(bare, label=fit(as_label(bar.label), left, bold=strong))
 
 
-def marks(timeline: Timeline, scale: Scale, right: float) -> list[Words]:
+def marks(timeline: Timeline, scale: Scale, right: float) -> list[Caption]:
     """The labels of the marks inside the picture: to the right of their lines if there is room, else to the left."""
-    labels: list[Words] = []
+    labels: list[Caption] = []
     for mark in timeline.inside:
         place = scale.at(clamp(mark.at))
-        words = Words(place + BESIDE, 0, fit(shown(mark.label), (right - scale.left) / SMALL / 2))
+        words = Caption(place + _BESIDE, 0, fit(as_label(mark.label), (right - scale.left) / SMALL / 2))
         if words.right > right:
-            words = replace(words, x=place - BESIDE - words.width, ends=True)
+            words = replace(words, x=place - _BESIDE - words.width, ends=True)
         labels.append(_free(words, labels))
     return labels
 
 
-def _free(words: Words, others: Sequence[Words]) -> Words:
+def _free(words: Caption, others: Sequence[Caption]) -> Caption:
     """The words on the first line that has room for them."""
     taken = {o.line for o in others if o.x < words.right + BETWEEN / 2 and words.x < o.right + BETWEEN / 2}
     return replace(words, line=next(line for line in range(len(others) + 1) if line not in taken))
 
 
 def alternative(timeline: Timeline) -> str:
-    """The whole picture in words, on one line."""
-    sentences = [shown(timeline.title), shown(timeline.headline, MOST_WORDS)]
+    """The whole picture in words, on one line: the caller escapes it for Markdown."""
+    sentences = [as_label(timeline.title), as_label(timeline.headline, MAX_HEADLINE_CHARS)]
     for lane, name in LANES.items():
-        bars = [f"{shown(bar.label)} {shown(bar.text)}".strip() for bar in timeline.bars if bar.lane == lane]
+        bars = [f"{as_label(bar.label)} {as_label(bar.text)}".strip() for bar in timeline.bars if bar.lane == lane]
         sentences += [f"{name}: {', '.join(bars)}"] if bars else []
     marks = [*timeline.inside, *timeline.beyond]
     sentences += [
-        ", ".join(f"{shown(mark.label)} at {duration(mark.at)}" for mark in marks if mark.kind == "moment"),
-        ", ".join(shown(mark.label) for mark in marks if mark.kind == "limit"),
+        ", ".join(f"{as_label(mark.label)} at {duration(mark.at)}" for mark in marks if mark.kind == "moment"),
+        ", ".join(as_label(mark.label) for mark in marks if mark.kind == "limit"),
     ]
     return " ".join(f"{sentence}." for sentence in sentences if sentence)

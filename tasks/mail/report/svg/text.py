@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.mail.model.durations import SHORTEST, clamp, duration
+from tasks.mail.model.durations import MIN_SECONDS, clamp, duration
 from tasks.mail.report.svg.bars import LANES, Bar
-from tasks.mail.report.svg.labels import ELLIPSIS, columns, fit_columns, shown
+from tasks.mail.report.svg.labels import ELLIPSIS, as_label, columns, fit_columns
 from tasks.mail.report.svg.scale import tick, ticks
 from tasks.mail.report.svg.timeline import Timeline
 
-WIDEST = 120  # columns: on more, eyes lose the line
+_MAX_WIDTH = 120  # columns: on more, eyes lose the line
 LANE, GAP = 6, 2  # columns of the lane's name, and before the words behind a bar
-LEAST = 10  # columns of the bars: with fewer, they are left out
+_MIN_PLOT = 10  # columns of the bars: with fewer, they are left out
 TICK = 9  # columns for each tick
 
 
@@ -38,7 +38,7 @@ Part = tuple[str, str]  # words, and their colour: the parameter of an ANSI sequ
 
 def text(timeline: Timeline, width: int = 80, *, colour: bool = False, ascii_only: bool = False) -> list[str]:
     """Lines of at most `width` columns; with `ascii_only`, nothing that any stream could not carry."""
-    page = _Page(timeline, max(min(width, WIDEST), 0), ASCII if ascii_only else BLOCKS)
+    page = _Page(timeline, max(min(width, _MAX_WIDTH), 0), ASCII if ascii_only else BLOCKS)
     return [page.line(parts, colour) for parts in page.lines()]
 
 
@@ -47,12 +47,12 @@ class _Page:
 
     def __init__(self, timeline: Timeline, width: int, signs: Signs) -> None:
         self.timeline, self.width, self.signs = timeline, width, signs
-        self.end = max(timeline.end, SHORTEST)
+        self.end = max(timeline.end, MIN_SECONDS)
         self.values = GAP + max((columns(self.value(bar)) for bar in timeline.bars), default=0)
         labels = 1 + max((columns(self.clean(bar.label)) for bar in timeline.bars), default=0)
         self.labels = max(min(labels, (width - LANE - self.values) // 2), 1)
         self.plot = width - LANE - self.labels - self.values
-        if self.plot < LEAST:
+        if self.plot < _MIN_PLOT:
             self.labels, self.plot = max(min(labels, width - LANE - self.values), 1), 0
 
     def lines(self) -> Iterator[Sequence[Part]]:
@@ -123,7 +123,7 @@ class _Page:
 
     def clean(self, words: str) -> str:
         """One line that is safe to print, in what the stream can carry."""
-        words = shown(words)
+        words = as_label(words)
         if self.signs is ASCII:
             words = words.replace(ELLIPSIS, ASCII.ellipsis).encode("ascii", "backslashreplace").decode()
         return words

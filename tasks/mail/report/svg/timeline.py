@@ -1,21 +1,21 @@
-"""What the picture of a run shows: bars for what took time, and marks for moments and limits. Pure."""
+"""What the picture of a run shows: bars for what took time, and marks for moments and limits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.durations import clamp, duration
-from tasks.mail.model.outcome import Outcome, Status
+from tasks.mail.model.journey_record import JourneyRecord
+from tasks.mail.model.outcome import Leg, Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report.svg.bars import LANES, Bar, bar_of, imap_bars, smtp_bars
+from tasks.mail.report.svg.bars import HOPS, LANES, Bar, earlier_tries, hop_bars, last_try, sending_bars
 
-MOST_HOPS = 12  # a message may claim to have had any number
-MOST_IN_A_ROW = 40
-NEAR = 1.25  # a limit is drawn up to this share of the total; one beyond it would squeeze the rest
-SLOW_SECONDS, SLOW_SHARE = 1.0, 0.3  # a step is called slow when it takes both
+MAX_HOPS_DRAWN = 12  # a message may claim to have had any number
+_MAX_BARS_IN_A_ROW = 40
+_NEAR = 1.25  # a limit is drawn up to this share of the total; one beyond it would squeeze the rest
+_SLOW_SECONDS, _SLOW_SHARE = 1.0, 0.3  # a step is called slow when it takes both
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Timeline:
         """Where the picture ends: behind everything that happened, and behind a limit that is near."""
         happened = [self.total, *(bar.end for bar in self.bars), *(m.at for m in self.marks if m.kind == "moment")]
         last = max(map(clamp, happened))
-        return max([last, *(clamp(m.at) for m in self.marks if m.kind == "limit" and clamp(m.at) <= last * NEAR)])
+        return max([last, *(clamp(m.at) for m in self.marks if m.kind == "limit" and clamp(m.at) <= last * _NEAR)])
 
     @property
     def inside(self) -> list[Mark]:
@@ -63,8 +63,8 @@ class Timeline:
         rows: list[list[Bar]] = []
         for bar in sorted(self.bars, key=lambda bar: list(LANES).index(bar.lane)):
             last = rows[-1][-1] if rows else None
-            follows = last is not None and last.lane == bar.lane != "hops" and bar.start >= last.end
-            if follows and len(rows[-1]) < MOST_IN_A_ROW:
+            follows = last is not None and last.lane == bar.lane != HOPS and bar.start >= last.end
+            if follows and len(rows[-1]) < _MAX_BARS_IN_A_ROW:
                 rows[-1].append(bar)
             else:
                 rows.append([bar])
@@ -80,8 +80,8 @@ class Timeline:
         last = max(ends, key=lambda bar: bar.end, default=None)
         if last is not None and last.kind == "failed":
             return last
-        hops = any(bar.lane == "hops" for bar in self.bars)
-        bars = [bar for bar in self.bars if not (hops and bar.lane == "imap" and bar.kind == "waiting")]
+        hops = any(bar.lane == HOPS for bar in self.bars)
+        bars = [bar for bar in self.bars if not (hops and bar.lane == Leg.RECEIVING and bar.kind == "waiting")]
         return max(bars, key=lambda bar: bar.seconds, default=None)
 
     @property
@@ -95,44 +95,44 @@ class Timeline:
         return f"{duration(self.total)} in all; {word}: {bar.name} {bar.text}"
 
 
-def of_result(
-    result: LoopResult,
-    limits: Limits | None,
-    hops: Sequence[tuple[str, float, float]] = (),
-    attempts: Sequence[tuple[float, float]] = (),
-) -> Timeline:
-    """The timeline of a check; an inbound one has no `limits`. `hops` have a label, start and end; `attempts`, where
-    known, start and end of each.
+def timeline_of(result: LoopResult, limits: Limits | None = None) -> Timeline:
+    """The timeline of a check; without `limits`, as an inbound one has none, none is drawn.
 
-    The stages of a leg are known by their lengths: those of SMTP end with the last attempt, and those that open the
+    The stages of a leg are known by their lengths: those of sending end with the last attempt, and those that open the
     mailbox are laid from the beginning of its last try on. Earlier attempts whose times are not known are one bar with
     their pauses.
     """
-    smtp = smtp_bars(result, attempts)
-    sent = result.send_seconds if result.send_seconds is not None else max((bar.end for bar in smtp), default=0.0)
-    imap = imap_bars(result, sent)
-    longest = sorted(hops, key=lambda hop: hop[1] - hop[2])[:MOST_HOPS]
-    relayed = [
-        bar_of("hops", label, max(start, 0.0), end) for label, start, end in hops if (label, start, end) in longest
-    ]
-    bars = [*smtp, *relayed[:MOST_HOPS], *imap]
+    sending = sending_bars(result)
+    sent = result.send_seconds if result.send_seconds is not None else max((bar.end for bar in sending), default=0.0)
+    receiving = last_try(result, sent)
+    receiving = [*earlier_tries(result), *receiving] if receiving else []
+    hops = hop_bars(result.journey, result.send_seconds or 0.0)
+    longest = sorted(hops, key=lambda bar: -bar.seconds)[:MAX_HOPS_DRAWN]
+    bars = [*sending, *[bar for bar in hops if bar in longest][:MAX_HOPS_DRAWN], *receiving]
     total = result.total_seconds or max((bar.end for bar in bars), default=0.0)
     title = f"{result.loop}: {result.outcome}"
-    if result.attempts > 1 and result.send_seconds is None and not attempts:
+    if result.attempts > 1 and result.send_seconds is None and not result.attempt_times:
         title += f", attempt {result.attempts} of {result.attempts}"
-    if len(hops) > MOST_HOPS:
-        title += f", the {MOST_HOPS} slowest of {len(hops)} hops"
+    if len(hops) > MAX_HOPS_DRAWN:
+        title += f", the {MAX_HOPS_DRAWN} slowest of {len(hops)} hops"
     failed = result.leg if result.status is Status.ERROR else None
     drawn = tuple(_slow(bar, total) for bar in bars)
-    return Timeline(title, drawn, tuple(_marks(result, limits, sent, imap)), total, failed)
+    return Timeline(title, drawn, tuple(_marks(result, limits, sent, looked=bool(receiving))), total, failed)
+
+
+def hop_timeline(journey: JourneyRecord) -> Timeline:
+    """Of a message of which nothing but its own dates is known: from its first hop on."""
+    bars = zip(journey.hops[1:], hop_bars(journey, 0.0), strict=True)
+    drawn = tuple(replace(bar, kind="slow") if hop.slow else bar for hop, bar in bars)
+    return Timeline("its hops", drawn, (), max((bar.end for bar in drawn), default=0.0))
 
 
 def _slow(bar: Bar, total: float) -> Bar:
-    slow = bar.kind == "step" and bar.seconds >= max(SLOW_SECONDS, SLOW_SHARE * total)
+    slow = bar.kind == "step" and bar.seconds >= max(_SLOW_SECONDS, _SLOW_SHARE * total)
     return replace(bar, kind="slow") if slow else bar
 
 
-def _marks(result: LoopResult, limits: Limits | None, sent: float, imap: Sequence[Bar]) -> list[Mark]:
+def _marks(result: LoopResult, limits: Limits | None, sent: float, *, looked: bool) -> list[Mark]:
     marks = [Mark(sent, "accepted")] if result.accepted_at is not None else []
     if result.detected_at is not None and (total := result.total_seconds) is not None:
         seen = "bounced" if result.outcome is Outcome.BOUNCED else "detected"
@@ -142,7 +142,7 @@ def _marks(result: LoopResult, limits: Limits | None, sent: float, imap: Sequenc
             marks.append(Mark(total, seen))
         else:
             marks.append(Mark(total, seen if arrived is None else f"arrived, {seen}"))
-    if imap and limits is not None:
+    if looked and limits is not None:
         for word, limit in (("late", limits.warn_after), ("lost", limits.max_wait)):
             if limit is not None:
                 marks.append(Mark(sent + limit, f"{word} after {duration(limit)}", "limit"))
