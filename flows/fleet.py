@@ -23,7 +23,7 @@ from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Places
 from tasks.mail.plain_steps import PlainSteps
-from tasks.mail.verdict.result import broken
+from tasks.mail.verdict.ends import broken
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.run_context import to_its_end
 from tasks.states import final_state

@@ -35,7 +35,7 @@ from tasks.mail.model import progress
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.verdict.result import broken
+from tasks.mail.verdict.ends import broken
 from tasks.run_context import Caller, caller
 
 AT_ONCE = 10  # flow runs that begin at once

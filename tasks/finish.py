@@ -17,7 +17,7 @@ from tasks.mail.model.outcome import Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.text import line
 from tasks.mail.search.cleanup.acknowledge import settle
-from tasks.mail.verdict.result import misconfigured
+from tasks.mail.verdict.ends import misconfigured
 from tasks.parameters import configuration_of
 from tasks.publish import publish
 from tasks.run_context import caller, name_this_run, this_run

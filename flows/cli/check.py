@@ -21,7 +21,7 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.report.text import line, who_acts
-from tasks.mail.verdict.result import misconfigured
+from tasks.mail.verdict.ends import misconfigured
 
 _DESCRIPTION = """\
 Runs the check of each file, all at the same time, as Prefect flow runs on the server

@@ -20,7 +20,7 @@ from tasks.mail.config.secret_hosts import uses_of
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import LEAST
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.verdict.ports import misfit
+from tasks.mail.verdict.cause import misfit
 
 PREFECT_YAML = "prefect.yaml"
 _BLANKS = " \t"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -11,7 +12,9 @@ from pydantic.dataclasses import dataclass
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement, Reported, Status
-from tasks.mail.model.safe_text import SafeText, unlinked
+from tasks.mail.model.safe_text import SafeText, one_line, unlinked
+
+_CODE = re.compile(r"\d(?:\.\d{1,3}){2}")
 
 
 def _utc(moment: datetime) -> datetime:
@@ -51,6 +54,13 @@ class BounceRecord:
     mailbox: Annotated[SafeText, Field(description="The mailbox in which the notification was found.")] = ""
     folder: Annotated[SafeText, Field(description="Its folder.")] = ""
     arrived_at: Annotated[Timestamp | None, Field(description="Its INTERNALDATE.")] = None
+
+    @property
+    def reason(self) -> str:
+        """Why, in the words of the server; empty where it said nothing."""
+        is_repeated = self.status in _CODE.findall(self.diagnostic)
+        parts = (self.diagnostic,) if is_repeated else (self.status, self.diagnostic)
+        return one_line(" ".join(part for part in parts if part))
 
 
 class EarlierProbe(BaseModel):
@@ -175,3 +185,8 @@ class LoopResult(BaseModel):
         if self.outcome is Outcome.MISCONFIGURED or self.error_type is ErrorType.UNEXPECTED:
             return 3
         return {Status.OK: 0, Status.WARNING: 1, Status.ERROR: 2}[self.status]
+
+
+def of_leg(leg: Leg, **values: object) -> dict[str, object]:
+    """The fields of a result that are named after a leg, such as its `stages`."""
+    return {f"{leg}_{name}": value for name, value in values.items()}

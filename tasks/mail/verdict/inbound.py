@@ -1,50 +1,52 @@
-"""From what the receiving half alone found to its result: pure. What it looks for: see search.inbound."""
+"""From what the receiving half alone found to its result. What it looks for: see search.inbound."""
 
 from __future__ import annotations
 
 from tasks.mail.config.loop import InboundConfig
 from tasks.mail.config.secrets import redactor_of
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
-from tasks.mail.model.result import LoopResult
+from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement, Status
+from tasks.mail.model.result import LoopResult, of_leg
 from tasks.mail.probe.match import HEADERS, decoded
 from tasks.mail.search.inbound import Recent
-from tasks.mail.verdict.phrases import severity, unreadable
-from tasks.mail.verdict.result import configuration_notes
-from tasks.mail.verdict.times import looked
-from tasks.mail.verdict.why import why_unreadable
+from tasks.mail.verdict.cause import cause_of_unread
+from tasks.mail.verdict.fields import looked
+from tasks.mail.verdict.judge import grade
+from tasks.mail.verdict.notes import configuration_notes
+from tasks.mail.verdict.remedies import unread
+from tasks.mail.verdict.words import unreadable
 
 
 def conclude_inbound(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None) -> LoopResult:
-    """Judge one inbound check and write down what it found, passwords hidden: pure."""
+    """Judge one inbound check and write down what it found, passwords hidden."""
     return redactor_of(inbound).whole(_concluded(inbound, found, flow_run_id))
 
 
 def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None) -> LoopResult:
-    imap, notes = inbound.imap, configuration_notes(None, inbound.imap)
+    mailbox, notes = inbound.mailbox, tuple(configuration_notes(inbound))
     if isinstance(found, ImapFailure):
         return _failed(inbound, found, notes, flow_run_id)
-    newest = found.rows[0]
+    newest, subject = found.rows[0], mailbox.search_subject
     message = HEADERS.parsebytes(newest.headers)
     age = max(0.0, (found.begun.utc - newest.internaldate).total_seconds())
     return LoopResult(
         loop=inbound.name,
         status=Status.OK,
         outcome=Outcome.DELIVERED,
-        sentence=f"Mail arrives: the newest message with {imap.search_subject!r} in {imap.folder} is {age:.0f} s old.",
+        sentence=f"Mail arrives: the newest message with {subject!r} in {mailbox.folder} is {age:.0f} s old.",
         probe_id=decoded(message.get("X-Mail-Loop-Id")) or None,
         subject=decoded(message.get("Subject")),
         message_id=decoded(message.get("Message-ID")) or None,
         arrived_at=newest.internaldate,
         detected_at=found.detected.utc,
-        imap_stages=dict(found.stages),
-        folder=imap.folder,
+        folder=mailbox.folder,
         placement=Placement.EXPECTED,
         copies=len(found.rows),
         matched_uids=tuple(row.uid for row in found.rows),
         latest_internaldate=newest.internaldate,
         notes=notes + found.notes,
         flow_run_id=flow_run_id,
+        **of_leg(Leg.RECEIVING, stages=dict(found.stages)),
         **looked(found.tried, found.tried.first, found.detected),
     )
 
@@ -52,28 +54,28 @@ def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id:
 def _failed(
     inbound: InboundConfig, failure: ImapFailure, notes: tuple[str, ...], flow_run_id: str | None
 ) -> LoopResult:
-    imap, cause = inbound.imap, why_unreadable(inbound.imap, failure)
+    mailbox, cause = inbound.mailbox, cause_of_unread(inbound.mailbox, failure)
     if failure.error_type is ErrorType.NO_MESSAGE:
-        status, outcome = severity(imap.no_recent_message_severity), Outcome.LOST
-        sentence = f"Mail does not arrive at {imap.host}: {failure}; see whether it was sent, and its sender's log."
+        status, outcome = grade(Outcome.LOST, mailbox), Outcome.LOST
+        sentence = f"Mail does not arrive at {mailbox.host}: {failure}; see whether it was sent, and its sender's log."
         who = "whoever sends what is looked for"
     else:
         status, outcome = Status.ERROR, Outcome.UNVERIFIED
-        half, who = unreadable(imap, failure)
-        sentence = half[0].upper() + half[1:]
+        half, who = unreadable(mailbox, failure), unread(mailbox, failure).who
+        sentence = f"{half[0].upper()}{half[1:]}."
     return LoopResult(
         loop=inbound.name,
         status=status,
         outcome=outcome,
         sentence=sentence,
         who_acts=who,
-        leg="imap",
+        leg=Leg.RECEIVING.value,
         stage=failure.stage,
         error_type=failure.error_type,
         error_msg=failure.text,
         cause=cause,
-        imap_stages=failure.stages,
         notes=notes,
         flow_run_id=flow_run_id,
+        **of_leg(Leg.RECEIVING, stages=failure.stages),
         **(looked(failure.tried, failure.tried.first) if failure.tried else {}),
     )

@@ -1,12 +1,19 @@
-"""What to do about a cause, and who must: pure."""
+"""What to do about a cause, and who must."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tasks.mail.causes.lookup import of_reply
+from tasks.mail.config.loop import LoopConfig, SmtpConfig
+from tasks.mail.config.mailbox import MailboxConfig
+from tasks.mail.journey.filters.readers import ANY
 from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.journey_record import FilterRecord
+from tasks.mail.model.outcome import ErrorType, Leg
+from tasks.mail.verdict.cause import cause_of_unread, misfit, section_of
+from tasks.mail.verdict.phrases import exempted
 
 YOU = "you, who set up this check"
 OWNER = "the owner of the mailbox {to}"
@@ -21,9 +28,9 @@ class Remedy(NamedTuple):
     who: str
 
 
-# `{server}` is who said so, `{section}` that of its configuration, `{user}` the login, `{to}` the recipient, `{sender}`
-# smtp.from_addr, `{domain}` and `{to_domain}` are the domains of these two. What has no row says in its sentence what
-# there is to do.
+# `{server}` is who said so, `{section}` that of its configuration, `{to}` the recipient, `{sender}` smtp.from_addr,
+# `{domain}` and `{to_domain}` are the domains of these two. What has no row says in its sentence
+# what there is to do.
 REMEDIES: Mapping[Cause, Remedy] = {
     Cause.WRONG_PASSWORD: Remedy("check {section}.username and its password", f"{YOU}, or else {RUNS}"),
     Cause.ACCOUNT_DISABLED: Remedy(
@@ -117,12 +124,115 @@ REMEDIES: Mapping[Cause, Remedy] = {
     Cause.DROPPED: Remedy(NEXT_HOP, RUNS),
 }
 
+# What a failure is taken for where nothing tells more of it.
+_USUAL = {ErrorType.AUTH: Cause.WRONG_PASSWORD, ErrorType.TLS: Cause.CERTIFICATE}
+# Causes that the sentence has words of its own for.
+_UNREACHED = frozenset({None, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED, Cause.NAME_NOT_FOUND})
+
 
 def whoever_runs(server: str) -> str:
     """Who must act where a server is to blame."""
     return RUNS.format(server=server)
 
 
-def is_greylisting(reply: str, stage: str = "rcpt") -> bool:
-    """Whether a server refuses for now because it has not seen the sender before."""
-    return of_reply(stage, reply) is Cause.GREYLISTED
+def relay_remedy(cause: Cause | None, loop: LoopConfig, server: str = "") -> Remedy | None:
+    """What to do about it where a relay, or a `server` behind it, said so; None where the cause does not tell."""
+    relay = loop.sender
+    found = _filled(cause, server or relay.host, Leg.SENDING, relay.to_addr, relay.from_addr)
+    return found if server else _for_port(cause, found, Leg.SENDING, relay)
+
+
+def mailbox_remedy(cause: Cause | None, mailbox: MailboxConfig) -> Remedy | None:
+    """The same where a mailbox server said so."""
+    section = section_of(mailbox)
+    found = _filled(cause, mailbox.host, section, f"{mailbox.username} at {mailbox.host}", "")
+    return _for_port(cause, found, section, mailbox)
+
+
+def not_sent(loop: LoopConfig, error: SmtpFailure, cause: Cause | None) -> Remedy:
+    """What to do about a message that the relay did not take: by the cause, else by the kind of failure."""
+    relay, runs = loop.sender, whoever_runs(loop.sender.host)
+    if cause is Cause.GREYLISTED:
+        return Remedy(f"raise smtp.retries and smtp.retry_delay, or have {exempted(loop)}", f"{YOU}, or {runs}")
+    known = None if cause in _UNREACHED and error.smtp_code is None else cause
+    over = renewed(error.text, relay.host) if error.error_type is ErrorType.TLS else None
+    usual = _USUAL.get(error.error_type)
+    found = _login_offered(relay, error) or over or relay_remedy(known, loop) or relay_remedy(usual, loop)
+    if found is not None:
+        return found
+    match error.error_type:
+        case ErrorType.TEMPORARY:
+            return Remedy("see its log for the reason, or raise smtp.retries and smtp.retry_delay", runs)
+        case ErrorType.TIMEOUT:
+            return Remedy("see whether it is overloaded or its port filtered", f"{runs}, or the network before it")
+        case ErrorType.CONNECTION:
+            return _reachable(Leg.SENDING, relay.host, error)
+        case ErrorType.UNEXPECTED:
+            return Remedy("see the log of this run", YOU)
+        case _ if error.smtp_code is not None and error.smtp_code >= 500:
+            return Remedy("ask its postmaster", runs)
+        case _:
+            return Remedy("check smtp.host, port and tls", f"{YOU}, or else {runs}")
+
+
+def unread(mailbox: MailboxConfig, error: ImapFailure) -> Remedy:
+    """What to do about a mailbox that could not be read."""
+    section, cause = section_of(mailbox), cause_of_unread(mailbox, error)
+    if error.error_type is ErrorType.UNEXPECTED:
+        return Remedy("see the log of this run", YOU)
+    cause = _USUAL.get(error.error_type) if cause in _UNREACHED else cause
+    if found := renewed(error.text, mailbox.host) or mailbox_remedy(cause, mailbox):
+        return found
+    if error.error_type is ErrorType.IMAP:
+        words = f"see the server's log, and check {section}.folder"
+        return Remedy(words, f"{YOU}, or else {whoever_runs(mailbox.host)}")
+    return _reachable(section, mailbox.host, error)
+
+
+def filter_of(rating: FilterRecord) -> str:
+    """Who must act on a rating."""
+    name = "the spam filter" if rating.filter == ANY else rating.filter
+    return f"whoever runs {name}" + (f" at {rating.server}" if rating.server else "")
+
+
+def renewed(text: str, host: str) -> Remedy | None:
+    """What to do about a certificate that was not accepted because its time is over, by the words of the library."""
+    expired = "certificate has expired" in text
+    return Remedy("renew that certificate", whoever_runs(host)) if expired else None
+
+
+def _login_offered(relay: SmtpConfig, error: SmtpFailure) -> Remedy | None:
+    """What to do where no login is offered that a check can make use of."""
+    if error.error_type is not ErrorType.AUTH or error.smtp_code is not None:
+        return None
+    in_clear = "set smtp.tls to starttls or implicit: most relays let nobody log in in clear"
+    ports = "check smtp.host and port: a login is for port 587 or 465"
+    return Remedy(in_clear if relay.tls == "none" else ports, f"{YOU}, or else {whoever_runs(relay.host)}")
+
+
+def _reachable(section: str, host: str, error: SmtpFailure | ImapFailure) -> Remedy:
+    """What to do about a server that could not be reached, or went away."""
+    if error.stage == "connect" and "refused" in error.text.lower():
+        look = f"see whether the service on {host} is running, and {section}.port is right"
+        return Remedy(look, f"{whoever_runs(host)}, or else {YOU}")
+    if error.stage == "dns":
+        return Remedy(f"check {section}.host, and the DNS of {host}", f"{YOU}, or else whoever keeps the DNS of {host}")
+    return Remedy(
+        f"see whether {host} is up and its port open", f"{whoever_runs(host)}, or the network on the way to it"
+    )
+
+
+def _for_port(
+    cause: Cause | None, found: Remedy | None, section: str, config: SmtpConfig | MailboxConfig
+) -> Remedy | None:
+    """Where port and `tls` do not fit it is said how they would."""
+    fit = misfit(section, config) if found is not None and cause is Cause.TLS_MODE else None
+    return found._replace(words=fit) if found is not None and fit is not None else found
+
+
+def _filled(cause: Cause | None, server: str, section: str, to: str, sender: str) -> Remedy | None:
+    if cause is None or cause not in REMEDIES:
+        return None
+    values = {"server": server, "section": section, "to": to, "sender": sender}
+    values |= {"domain": sender.rpartition("@")[2], "to_domain": to.rpartition("@")[2]}
+    return Remedy(*(part.format_map(values) for part in REMEDIES[cause]))

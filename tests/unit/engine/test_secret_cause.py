@@ -13,7 +13,7 @@ from tasks.mail.engine import with_passwords
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.verdict.result import misconfigured
+from tasks.mail.verdict.ends import misconfigured
 
 
 async def test_a_secret_that_is_not_on_the_list_for_its_host_is_not_allowed(

@@ -18,8 +18,8 @@ from tasks.mail.report.report import markdown
 from tasks.mail.report.svg.bars import hop_bars
 from tasks.mail.report.svg.timeline import hop_timeline
 from tasks.mail.report.text import journey_lines
-from tasks.mail.verdict.judge import judge
-from tasks.mail.verdict.phrases import Verdict
+from tasks.mail.verdict.judge import Verdict, judge
+from tasks.mail.verdict.observe import Checked, observe
 from tasks.mail.verdict.warnings import concerns
 from tests.support.checks.facts import arrival, concluded, hit
 from tests.support.mail.bombs import bombs
@@ -193,7 +193,8 @@ def test_an_outbound_check_has_a_certificate_to_warn_of() -> None:
     sent = Receipt("f" * 32, "ffffff", moment(0), moment(1.5), 250, "2.0.0 Ok", tls=tls(2))
     verdict = judge(config, sent, None)
     assert (verdict.status, verdict.outcome) == (Status.WARNING, Outcome.DELIVERED)
-    (concern,) = concerns(config, sent, None, None)
+    checked = Checked(config, sent)
+    (concern,) = concerns(checked, observe(checked))
     assert concern.words.startswith("the certificate of relay.example.org:587 expires in 2 days")
 
 

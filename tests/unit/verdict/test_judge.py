@@ -7,10 +7,11 @@ import pytest
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment
-from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
+from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement, Status
 from tasks.mail.model.result import AttemptRecord
 from tasks.mail.search.clocks import clock_skew, clock_step, delivery_seconds
 from tasks.mail.verdict.judge import judge
+from tasks.mail.verdict.observe import Failure
 from tests.support.checks.facts import (
     BOUNCE,
     DOUBT,
@@ -52,7 +53,8 @@ def test_an_accepted_message_is_judged_by_what_the_mailbox_showed(
     imap: Change, limits: Change, found: Arrival | ImapFailure, status: str, outcome: str, error_type: str | None
 ) -> None:
     verdict = judge(loop(imap, limits), sent(), found)
-    assert (verdict.status, verdict.outcome, verdict.error_type) == (status, outcome, error_type)
+    assert (verdict.status, verdict.outcome) == (status, outcome)
+    assert (verdict.failure.error_type if verdict.failure else None) == error_type
     assert verdict.sentence.endswith(".")
 
 
@@ -75,8 +77,8 @@ def test_a_message_that_was_not_accepted_is_judged_by_the_relays_answer(
     error_type: ErrorType, stage: str, code: int | None, outcome: Outcome
 ) -> None:
     verdict = judge(loop(), SmtpFailure(error_type, stage, "said so", code), None)
-    assert (verdict.status, verdict.outcome, verdict.error_type) == (Status.ERROR, outcome, error_type)
-    assert (verdict.leg, verdict.stage, verdict.error_msg) == ("smtp", stage, "said so")
+    assert (verdict.status, verdict.outcome) == (Status.ERROR, outcome)
+    assert verdict.failure == Failure(Leg.SENDING, stage, error_type, "said so")
     assert "relay.example.org:587" in verdict.sentence
 
 

@@ -12,8 +12,7 @@ from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.outcome import Outcome, Placement, Status
-from tasks.mail.verdict.judge import judge
-from tasks.mail.verdict.phrases import Verdict
+from tasks.mail.verdict.judge import Verdict, judge
 from tests.support.checks.facts import JUNK, OTHER, START, arrival, hit, loop, probe, sent
 from tests.support.mail.wrapping import WRAPPERS
 

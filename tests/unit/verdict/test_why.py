@@ -12,7 +12,7 @@ from tasks.mail.model.facts import Quota
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, BounceRecord
 from tasks.mail.verdict.judge import judge
-from tasks.mail.verdict.phrases import refusal_notes
+from tasks.mail.verdict.notes import refusal_notes
 from tests.support.checks.facts import arrival, loop, sent
 from tests.support.mail.notices import bounced
 
@@ -31,7 +31,9 @@ def test_silence_on_a_port_that_does_not_fit_names_the_field(smtp: dict[str, obj
     config = loop()
     config = config.model_copy(update={"smtp": config.smtp.model_copy(update=smtp)})
     verdict = judge(config, SILENT, None)
-    assert (verdict.outcome, verdict.error_type, verdict.cause) == (Outcome.UNSENT, ErrorType.TIMEOUT, cause)
+    assert (verdict.outcome, verdict.cause) == (Outcome.UNSENT, cause)
+    assert verdict.failure is not None
+    assert verdict.failure.error_type is ErrorType.TIMEOUT
     assert told in verdict.sentence
 
 
@@ -80,7 +82,7 @@ def test_lost_has_the_cause_of_the_last_delay_or_of_the_quota_and_else_none() ->
 def test_a_refusal_that_was_overcome_is_told_in_a_note_with_its_remedy_and_is_no_cause() -> None:
     errors = [AttemptRecord(1, ErrorType.TEMPORARY, 450, "450 4.2.1 receiving mail too quickly", "rcpt")]
     assert judge(loop(), sent(), None, errors).cause is None
-    (note,) = refusal_notes(loop().smtp, sent(), errors)
+    (note,) = refusal_notes(loop(), sent(), errors)
     assert "check more rarely, or have the limit raised" in note
 
 

@@ -1,10 +1,9 @@
-"""The half sentences of a verdict about the way of a message: pure."""
+"""Half sentences about the way of a message: where it was slow, where copies parted, who changed it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from tasks.mail.journey.authentication.signatures import disagreement
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey
 from tasks.mail.journey.received.clocks import NAMELESS, slowest
@@ -12,7 +11,7 @@ from tasks.mail.journey.received.copies import Parting
 from tasks.mail.verdict.phrases import took
 from tasks.mail.verdict.remedies import Remedy, whoever_runs
 
-MOST_SERVERS = 5  # named in one sentence
+_MAX_SERVERS = 5  # named in one sentence
 
 
 def slow_step(journey: Journey | None, retried: bool) -> Remedy | None:
@@ -95,41 +94,6 @@ def ways(parting: Parting | None, relay: str) -> Remedy:
     return Remedy(f"{place}: look there for an alias or a rule that makes two of one", whoever_runs(name))
 
 
-def clock_notes(journey: Journey) -> Iterator[str]:
-    """Whose clocks are off, each once; only our own, where the servers agree that it is."""
-    if own := journey.own_skew:
-        way = "fast" if own > 0 else "slow"
-        agree = "as all servers on the way agree"
-        yield f"This machine's clock is at least {took(abs(own))} {way}, {agree}: have it set, for instance by NTP."
-        return
-    told = set()
-    for hop in journey.record.hops:
-        name, skew = hop.by or "a server without a name", hop.skew_seconds
-        if name in told or not (skew or hop.apart_seconds):
-            continue
-        told.add(name)
-        if skew:
-            way = "fast" if skew > 0 else "slow"
-            yield f"The clock of {name} is at least {took(abs(skew))} {way}: have it set, for instance by NTP."
-        else:
-            yield (
-                f"The clocks of {hop.against} and {name} are at least {took(hop.apart_seconds)} apart: "
-                "have both set, for instance by NTP."
-            )
-
-
-def wrong_clocks(journey: Journey) -> list[str]:
-    """The servers whose clocks are off for certain, as far as they have names."""
-    return list(dict.fromkeys(hop.by for hop in journey.record.hops if hop.skew_seconds and hop.by))
-
-
-def signature_notes(journey: Journey) -> Iterator[str]:
-    """Where our own look at the DKIM signatures says something else than the receiver."""
-    stated = journey.record.authentication
-    if stated is not None and (half := disagreement(journey.record.signatures, stated)) is not None:
-        yield f"{half[0].upper()}{half[1:]}: see whether the signer's key in the DNS was just changed."
-
-
 def _shorter(parting: Parting) -> tuple[str, ...]:
     return min(parting.first, parting.second, key=len)
 
@@ -155,7 +119,7 @@ def one_of(servers: Sequence[str]) -> str:
     """The one server that it can have been, or that it was one of several."""
     if not servers:
         return "a server"
-    named = [*servers[:MOST_SERVERS], *(["others"] if len(servers) > MOST_SERVERS else [])]
+    named = [*servers[:_MAX_SERVERS], *(["others"] if len(servers) > _MAX_SERVERS else [])]
     return f"one of {_and(named)}" if len(named) > 1 else named[0]
 
 
