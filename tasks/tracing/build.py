@@ -10,6 +10,12 @@ from tasks.mail.model.result import LoopResult
 from tasks.tracing.legs import delivery, searching, sending
 from tasks.tracing.spans import Event, Span, Trace, Value, known, within
 
+# Fields of a result that are attributes of the root, as mail_loop.<name>.
+_FACTS = (
+    *("loop", "status", "outcome", "sentence", "who_acts", "cause", "leg", "stage", "notes", "flow_run_id"),
+    *("attempts", "token", "probe_id", "queue_id", "send_seconds", "delivery_seconds", "total_seconds"),
+    *("folder", "placement", "copies"),
+)
 _MAX_SECONDS = 1e8  # longer than any check may take
 
 
@@ -45,32 +51,8 @@ def trace_of(result: LoopResult, config: CheckConfig | None, ended: datetime) ->
 
 
 def _facts(result: LoopResult) -> dict[str, Value]:
-    return known(
-        {
-            "mail_loop.loop": result.loop,
-            "mail_loop.status": result.status,
-            "mail_loop.outcome": result.outcome,
-            "mail_loop.sentence": result.sentence,
-            "mail_loop.who_acts": result.who_acts,
-            "mail_loop.cause": result.cause,
-            "mail_loop.leg": result.leg,
-            "mail_loop.stage": result.stage,
-            "error.type": result.error_type,
-            "mail_loop.attempts": result.attempts,
-            "mail_loop.token": result.token,
-            "mail_loop.probe_id": result.probe_id,
-            "mail_loop.queue_id": result.queue_id,
-            "mail_loop.send_seconds": result.send_seconds,
-            "mail_loop.delivery_seconds": result.delivery_seconds,
-            "mail_loop.total_seconds": result.total_seconds,
-            "mail_loop.folder": result.folder,
-            "mail_loop.placement": result.placement,
-            "mail_loop.copies": result.copies,
-            "mail_loop.earlier_probes": len(result.earlier_probes) or None,
-            "mail_loop.flow_run_id": result.flow_run_id,
-            "mail_loop.notes": result.notes,
-        }
-    )
+    own = {"error.type": result.error_type, "mail_loop.earlier_probes": len(result.earlier_probes) or None}
+    return known({f"mail_loop.{name}": getattr(result, name) for name in _FACTS} | own)
 
 
 def _moments(result: LoopResult, sent: float) -> list[Event]:
@@ -84,13 +66,9 @@ def _moments(result: LoopResult, sent: float) -> list[Event]:
     if result.outcome is not Outcome.BOUNCED:
         moments.append(Event("detected", result.total_seconds))
     elif bounce := result.bounce:
-        said = {
-            "mail_loop.bounce.status": bounce.status,
-            "mail_loop.bounce.diagnostic": bounce.diagnostic,
-            "mail_loop.bounce.reporting_mta": bounce.reporting_mta,
-            "mail_loop.bounce.remote_mta": bounce.remote_mta,
-        }
-        moments.append(Event("bounced", result.total_seconds, known(said)))
+        names = ("status", "diagnostic", "reporting_mta", "remote_mta")
+        stated = {f"mail_loop.bounce.{name}": getattr(bounce, name) for name in names}
+        moments.append(Event("bounced", result.total_seconds, known(stated)))
     return moments
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from contextvars import copy_context
 from datetime import datetime
-from functools import cache
-from threading import Thread
+from functools import cache, partial
 
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.model.result import LoopResult
+from tasks.mail.net.threads import in_own_thread
 
-SECONDS = 3.0  # that a check waits for a collector, its verdict told and recorded
+EXPORT_SECONDS = 3.0  # that a check waits for a collector, when its verdict is recorded
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +50,14 @@ async def _export(result: LoopResult, config: CheckConfig | None, ended: datetim
     trace = trace_of(result, config, ended)
     reasons: list[str] = []
     try:
-        trace_id = await _in_a_thread(lambda: export(trace, reasons))
+        work = partial(copy_context().run, export, trace, reasons)  # the current span is in the context
+        async with asyncio.timeout(EXPORT_SECONDS):
+            trace_id = await in_own_thread(work, "traces")
     except ImportError:
         _say_once("OTEL_ variables ask for traces, but OpenTelemetry is missing: install mail-loop-check[otel].")
         return
     except TimeoutError:
-        why = reasons[-1] if reasons else f"no answer within {SECONDS:g} s"
+        why = reasons[-1] if reasons else f"no answer within {EXPORT_SECONDS:g} s"
     except Unexported as error:
         why = str(error)
     else:
@@ -64,32 +65,6 @@ async def _export(result: LoopResult, config: CheckConfig | None, ended: datetim
             log.info("The trace of %s is %s.", result.loop, trace_id)
         return
     log.warning("The trace of %s was not exported to %s: %s.", result.loop, where_to(), why)
-
-
-async def _in_a_thread(work: Callable[[], str]) -> str:
-    """What `work` returns or raises. After SECONDS it is left to itself, with TimeoutError: it cannot be stopped.
-
-    Its thread keeps neither the loop nor the process from ending, as those of asyncio.to_thread would.
-    """
-    loop = asyncio.get_running_loop()
-    over = asyncio.Event()
-    results: list[str] = []
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except Exception as error:
-            errors.append(error)
-        with suppress(RuntimeError):  # the loop is over
-            loop.call_soon_threadsafe(over.set)
-
-    Thread(target=copy_context().run, args=(run,), daemon=True, name="traces").start()
-    async with asyncio.timeout(SECONDS):
-        await over.wait()
-    if errors:
-        raise errors[0]
-    return results[0]
 
 
 @cache

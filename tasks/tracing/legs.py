@@ -170,17 +170,11 @@ def _dialogue(leg: str, server: SmtpConfig | MailboxConfig | None, tls: Mapping[
 
 def _hop(hop: HopRecord) -> dict[str, Value]:
     """Whatever a Received field says is a stranger's word."""
-    return known(
-        {
-            "mail_loop.hop.from": hop.from_,
-            "mail_loop.hop.by": hop.by,
-            "mail_loop.hop.with": hop.with_,
-            "mail_loop.hop.id": hop.id,
-            "mail_loop.hop.tls": hop.tls,
-            "mail_loop.hop.at": hop.at.isoformat() if hop.at else None,
-            "mail_loop.hop.delay_seconds": hop.delay_seconds,
-            "mail_loop.hop.margin_seconds": hop.margin_seconds or None,
-            "mail_loop.hop.skew_seconds": hop.skew_seconds or None,
-            "mail_loop.hop.slow": hop.slow or None,
-        }
-    )
+    facts = {
+        "from": hop.from_,
+        "with": hop.with_,
+        "at": hop.at.isoformat() if hop.at else None,
+        "delay_seconds": hop.delay_seconds,
+        **{name: getattr(hop, name) or None for name in ("by", "id", "tls", "margin_seconds", "skew_seconds", "slow")},
+    }
+    return known({f"mail_loop.hop.{name}": value for name, value in facts.items()})

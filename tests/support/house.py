@@ -120,7 +120,7 @@ ROOMS = (
     Room(8, "tasks.correlation", "what many results show together: who is to blame", "config model report"),
     Room(8, "tasks.history", "results over time, as text, reports and pictures", "mail model report"),
     Room(8, "tasks.metrics", "results as metrics of Prometheus", "config mail model", "prometheus_client"),
-    Room(8, "tasks.tracing", "a result as a trace of OpenTelemetry", "config model report", "opentelemetry"),
+    Room(8, "tasks.tracing", "a result as a trace of OpenTelemetry", "config model net report", "opentelemetry"),
     Room(8, "tasks.alerts", "rules, where a loop stands with them, what is said", "config model", "pydantic"),
     Room(9, "tasks", "the rim: Prefect's tasks, credentials, parameters, artifacts", BELOW, "anyio prefect pydantic"),
     Room(10, "tasks.groups", "how a run of many loops ends", BELOW, "anyio prefect"),

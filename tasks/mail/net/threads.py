@@ -12,11 +12,11 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-async def in_own_thread(call: Callable[[], Found]) -> Found:
+async def in_own_thread(call: Callable[[], Found], name: str = "look-up") -> Found:
     """Await what blocks and cannot be stopped, such as getaddrinfo.
 
     The event loop's pool has few threads: a handful of names that do not resolve would make every other one wait. And
-    as a daemon, unlike a thread of any pool, it keeps nobody from leaving.
+    as a daemon, unlike a thread of any pool, it does not keep the process from ending.
     """
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Found] = loop.create_future()
@@ -34,5 +34,5 @@ async def in_own_thread(call: Callable[[], Found]) -> Found:
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(end, finish)
 
-    threading.Thread(target=run, name="look-up", daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
     return await found
