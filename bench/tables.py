@@ -12,7 +12,7 @@ from bench.parts.fleet import STILL, Ran
 from bench.parts.sidebyside import OURS, PEERS, Measured
 from bench.parts.sizes import Sized
 from bench.parts.views import Viewed
-from tasks.mail.mailboxes.imap.polling import TIGHT_SECONDS
+from tasks.mail.search.pace import TIGHT_SECONDS
 
 MIB = 2**20
 

@@ -12,8 +12,8 @@ from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.safe_text import unlinked
 from tasks.mail.search.inbound import Recent, find_recent
+from tasks.mail.search.pace import Tries
 from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.tries import Tries
 from tasks.mail.search.watch import watch
 from tasks.states import finding
 

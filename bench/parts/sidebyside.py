@@ -17,7 +17,7 @@ from bench.contenders import PLUGIN_NEEDS, Contender, Cost, Warm, check_email_de
 from bench.ground.stage import Stage
 from bench.ground.wire import Traffic, Wire
 from bench.runners.peers import INTERVAL
-from tasks.mail.mailboxes.imap.polling import TIGHT_SECONDS
+from tasks.mail.search.pace import TIGHT_SECONDS
 from tests.support.servers.lab import User
 
 LONG = 10.0  # seconds of waiting that are worth being done beside each other

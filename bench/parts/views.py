@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 
 from flows.direct import check
-from tasks.mail.mailboxes.imap.polling import TIGHT_SECONDS
+from tasks.mail.search.pace import TIGHT_SECONDS
 from tests.support.checks.rounds import Relay, Round, letter
 from tests.support.raw.profiles import DEAF, Profile, World
 

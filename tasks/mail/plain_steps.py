@@ -11,8 +11,8 @@ from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.inbound import Recent, find_recent
+from tasks.mail.search.pace import Tries
 from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.tries import Tries
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.dialogue import attempt

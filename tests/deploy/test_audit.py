@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.setup.bootstrap import ROOT
-from tests.support.vulnerabilities import Source, source
+from tests.deploy.vulnerabilities import Source, source
 
 RUNTIME = (ROOT / "deploy" / "runtime.txt").read_text(encoding="utf-8")
 LOCK = """\

@@ -9,7 +9,7 @@ from datetime import timedelta
 from tasks.mail.config.loop import CheckConfig, LoopConfig, inbound_config
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Hit, Quota, Receipt
-from tasks.mail.model.header import Row
+from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.journey_record import SignatureRecord, TlsRecord
 from tasks.mail.model.moment import Tried
 from tasks.mail.model.outcome import DELAYED, ErrorType, Reported
@@ -98,9 +98,11 @@ def refused(kind: ErrorType, stage: str, text: str, code: int | None = None) -> 
 
 def newest(age: float) -> Recent:
     head = b"Subject: =?utf-8?q?News_of_today?=\r\nMessage-ID: <n@example.org>\r\nFrom: n@example.org\r\n\r\n"
-    row = Row(1, 7, START - timedelta(seconds=age), head)
+    header = Header(Ref("INBOX", 1, 7), START - timedelta(seconds=age), head)
     once = Tried(1, moment(0), moment(0), moment(0.5))
-    return Recent((row, replace(row, uid=5)), moment(0), moment(0.5), {"login": 0.03, "search": 0.1}, once)
+    return Recent(
+        (header, replace(header, ref=Ref("INBOX", 1, 5))), moment(0), moment(0.5), {"login": 0.03, "search": 0.1}, once
+    )
 
 
 NO_NEWS = ImapFailure(

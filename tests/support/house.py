@@ -77,7 +77,7 @@ ROOMS = (
     Room(
         3,
         "tasks.mail.mailboxes",
-        "the receiving leg: folders; `imap/`, with `fetch/`, and `pool/` for many checks in one mailbox",
+        "the receiving leg: what a mailbox is, folders; `imap/`, with `fetch/`, and `pool/` for many checks in one",
         "causes config model net probe",
         "aiohappyeyeballs aioimaplib imapclient",
         "imap imap.fetch imap.pool",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -169,3 +172,30 @@ def test_prefect_is_not_loaded_before_it_is_needed(name: str) -> None:
     """`mail-loop --help`, `validate` and `check --direct` start without it."""
     code = f"import sys, {name}; sys.exit('prefect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=PROGRAM_SECONDS).returncode == 0
+
+
+def identifiers(path: Path) -> set[str]:
+    """What a module names in its code, imports and keywords of calls included; texts and comments do not count."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.alias):
+            found |= {*node.name.split("."), node.asname or ""}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {*(node.module or "").split(".")}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.arg | ast.keyword):
+            found.add(node.arg or "")
+    return found
+
+
+def test_a_search_does_not_know_by_which_protocol_a_mailbox_is_read() -> None:
+    """What is IMAP's own stays behind the Mailbox of its room, so that another protocol is one file and one line."""
+    failures = {"ImapFailure", "as_imap_failure", "IMAP"}
+    words = re.compile(r"imap|(?<![a-z])uids?(?![a-z])|uid_?(?:next|validity)", re.IGNORECASE)
+    named = {(name, word) for name in within("tasks.mail.search") for word in identifiers(MODULES[name])}
+    assert_none({(name, word) for name, word in named if words.search(word) and word not in failures}, "names:")

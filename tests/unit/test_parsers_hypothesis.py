@@ -30,9 +30,10 @@ from tasks.mail.mailboxes.imap import search
 from tasks.mail.mailboxes.imap.encoding import internaldate, quoted
 from tasks.mail.mailboxes.imap.fetch.told import told
 from tasks.mail.mailboxes.imap.framing import NotImapError, Reader
-from tasks.mail.mailboxes.imap.responses import Folder, Response
+from tasks.mail.mailboxes.imap.responses import Response
+from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.errors import enhanced_code
-from tasks.mail.model.header import UNKNOWN_DATE, Row
+from tasks.mail.model.header import UNKNOWN_DATE, Header, Ref
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.model.safe_text import one_line
@@ -298,7 +299,7 @@ OWNER = Owner("office", "probe@example.org", OLD + timedelta(days=1))
 @given(MAIL | mutated(ABOUT_PROBE, MAIL))
 def test_nothing_is_taken_for_an_old_probe_of_ours_without_all_its_signs(raw: bytes) -> None:
     """What is, is deleted."""
-    row = Row(1, 1, OLD, raw)
+    row = Header(Ref("INBOX", 1, 1), OLD, raw)
     if OWNER.owns(row):
         for sign in (
             rb"x-mail-loop-id:\s*[0-9a-f]{32}\s",
@@ -308,16 +309,18 @@ def test_nothing_is_taken_for_an_old_probe_of_ours_without_all_its_signs(raw: by
             rb"from:",
         ):
             assert re.search(rb"(?i)(?:\A|[\r\n])" + sign, raw)
-    assert not OWNER.owns(replace(row, internaldate=OWNER.before))
-    assert not replace(OWNER, loop="home").owns(Row(1, 1, OLD, PROBE.content))
+    assert not OWNER.owns(replace(row, arrived_at=OWNER.before))
+    assert not replace(OWNER, loop="home").owns(Header(Ref("INBOX", 1, 1), OLD, PROBE.content))
 
 
 def test_nothing_about_an_old_probe_is_taken_for_one() -> None:
     """A forgery that has every sign of a probe of this loop is one: nothing secret tells them apart."""
-    assert OWNER.owns(Row(1, 1, OLD, PROBE.content))
+    assert OWNER.owns(Header(Ref("INBOX", 1, 1), OLD, PROBE.content))
     for family in (BOUNCES, DELAYS, LOOK_ALIKES):
         for name, about in family.items():
-            assert OWNER.owns(Row(1, 1, OLD, about(PROBE.content))) is (name == "another id forged"), name
+            assert OWNER.owns(Header(Ref("INBOX", 1, 1), OLD, about(PROBE.content))) is (name == "another id forged"), (
+                name
+            )
 
 
 @stable
@@ -345,7 +348,7 @@ def test_a_header_value_decodes_to_one_line(value: str) -> None:
 @stable
 @given(MAIL | mutated(ABOUT_PROBE, MAIL), st.text(max_size=10), st.booleans())
 def test_the_receiving_half_takes_or_leaves_every_message(raw: bytes, text: str, deleted: bool) -> None:
-    row = Row(1, 1, UNKNOWN_DATE, raw, frozenset({"\\DELETED"} if deleted else ()))
+    row = Header(Ref("INBOX", 1, 1), UNKNOWN_DATE, raw, frozenset({"\\DELETED"} if deleted else ()))
     assert carries(row, text) in {True, False}
     assert not (deleted and carries(row, text))
     assert not carries(row, PROBE.id + "x")

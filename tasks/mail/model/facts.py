@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tasks.mail.model.header import Ref
 from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import Placement
 
@@ -48,12 +49,14 @@ class Receipt:
 class Hit:
     """One copy of the probe. `own`: it carries our header with our loop's name, so it is ours to delete."""
 
-    folder: str
+    ref: Ref
     placement: Placement
-    uidvalidity: int
-    uid: int
-    internaldate: datetime
+    arrived_at: datetime
     own: bool
+
+    @property
+    def folder(self) -> str:
+        return self.ref.folder
 
 
 _ROOM = {"STORAGE": 8, "MESSAGE": 0}  # what a probe needs at the most, with all that is added to it: KiB, messages
@@ -120,4 +123,4 @@ class Arrival:
 
 def ranked(hits: Iterable[Hit]) -> list[Hit]:
     """The copies, the one that decides first: see Arrival.first."""
-    return sorted(hits, key=lambda hit: (list(Placement).index(hit.placement), hit.internaldate, hit.uid))
+    return sorted(hits, key=lambda hit: (list(Placement).index(hit.placement), hit.arrived_at, hit.ref.number))

@@ -1,7 +1,8 @@
-"""One message of a mailbox, as a look into it has it: its numbers, its date, and a few fields of its header."""
+"""One message of a mailbox, as a look into it has it: where it is, its date, and a few fields of its header."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,16 +15,46 @@ def in_range(date: datetime) -> bool:
     return UNKNOWN_DATE < date < LATEST_DATE
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case.
+@dataclass(frozen=True, order=True, slots=True)
+class Ref:
+    """Which message of a mailbox, on another connection as well.
 
-    `loop_ids`: the values of X-Mail-Loop-Id in `headers`, where somebody has read them already.
+    `number`: the message's own in its folder; what comes later has a higher one. `generation`: a folder that was made
+    anew has another one, and its numbers mean other messages.
     """
 
-    seq: int
-    uid: int
-    internaldate: datetime
-    headers: bytes
+    folder: str
+    generation: int
+    number: int
+
+    @property
+    def lasts(self) -> bool:
+        """Whether another connection finds the same message by it."""
+        return self.number > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case.
+
+    `loop_ids`: the values of X-Mail-Loop-Id in `raw`, where they were read before.
+    """
+
+    ref: Ref
+    arrived_at: datetime
+    raw: bytes
     flags: frozenset[str] = frozenset()
     loop_ids: frozenset[str] | None = None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it is about to go."""
+        return r"\DELETED" in self.flags
+
+
+def by_folder(refs: Iterable[Ref]) -> list[list[Ref]]:
+    """The messages of each folder, and of each generation of it, together."""
+    found: dict[tuple[str, int], list[Ref]] = {}
+    for ref in refs:
+        found.setdefault((ref.folder, ref.generation), []).append(ref)
+    return list(found.values())

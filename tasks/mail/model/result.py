@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from tasks.mail.model.cause import Cause
+from tasks.mail.model.header import Ref
 from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement, Reported, Status
 from tasks.mail.model.safe_text import SafeText, one_line, unlinked
@@ -63,6 +64,14 @@ class BounceRecord:
         return one_line(" ".join(part for part in parts if part))
 
 
+class PlaceFields(TypedDict):
+    """Where an earlier probe lies."""
+
+    folder: str
+    uidvalidity: int
+    uid: int
+
+
 class EarlierProbe(BaseModel):
     """A probe of an earlier run that lay in the mailbox: told once. Should its id be met again, it counts no more."""
 
@@ -84,6 +93,16 @@ class EarlierProbe(BaseModel):
     folder: SafeText
     uidvalidity: int
     uid: int
+
+    @property
+    def ref(self) -> Ref:
+        """Where it lies, with its folder as the result names it."""
+        return Ref(self.folder, self.uidvalidity, self.uid)
+
+
+def place_of(ref: Ref) -> PlaceFields:
+    """The fields of an EarlierProbe that say where it lies."""
+    return {"folder": ref.folder, "uidvalidity": ref.generation, "uid": ref.number}
 
 
 class LoopResult(BaseModel):

@@ -13,7 +13,7 @@ from email.parser import BytesHeaderParser
 from email.policy import Compat32
 from enum import Enum, auto
 
-from tasks.mail.model.header import Row
+from tasks.mail.model.header import Header
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.octets import bounded, mentions
 
@@ -100,9 +100,9 @@ def loop_ids(headers: bytes) -> frozenset[str]:
     return frozenset(_values(HEADERS.parsebytes(headers), "X-Mail-Loop-Id"))
 
 
-def match_row(row: Row, probe: Probe) -> Match:
+def match_header(header: Header, probe: Probe) -> Match:
     """The same as match() of its headers; of a message of another probe, whose ids are known, without reading them."""
-    return Match.NO if row.loop_ids and row.loop_ids - {probe.id} else match(row.headers, probe)
+    return Match.NO if header.loop_ids and header.loop_ids - {probe.id} else match(header.raw, probe)
 
 
 def has_ids(message: Message, probe: Probe) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from tasks.mail.config.loop import TOKEN_LENGTH
-from tasks.mail.model.header import UNKNOWN_DATE, Row
+from tasks.mail.model.header import UNKNOWN_DATE, Header
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import HEADERS, decoded, is_answer, is_report
 from tasks.mail.probe.signature import FIELD, signature
@@ -33,23 +33,23 @@ class Owner:
     def of(cls, probe: Probe, before: datetime) -> Owner:
         return cls(probe.loop, probe.from_addr, before, probe.id)
 
-    def owns(self, row: Row) -> bool:
+    def owns(self, header: Header) -> bool:
         """Whether the message is an old probe of this loop."""
-        return row.internaldate < self.before and self.sent(row)
+        return header.arrived_at < self.before and self.sent(header)
 
-    def sent(self, row: Row) -> bool:
+    def sent(self, header: Header) -> bool:
         """Whether the message is a probe of this loop, though not this run's, by its own top-level header."""
-        message = HEADERS.parsebytes(row.headers)
+        message = HEADERS.parsebytes(header.raw)
         ids = message.get_all("X-Mail-Loop-Id", [])
         return (
-            row.internaldate > UNKNOWN_DATE
+            header.arrived_at > UNKNOWN_DATE
             and len(ids) == 1
-            and probe_id(row) != self.own_id
-            and PROBE_ID.fullmatch(probe_id(row)) is not None
+            and probe_id(header) != self.own_id
+            and PROBE_ID.fullmatch(probe_id(header)) is not None
             and [decoded(name) for name in message.get_all("X-Mail-Loop-Name", [])] == [self.loop]
             and self._is_sender(decoded(message.get("From")).casefold())
             and decoded(message.get("Auto-Submitted")).casefold() == "auto-generated"
-            and decoded(message.get("Subject")).split()[-1:] == [probe_id(row)[:TOKEN_LENGTH]]
+            and decoded(message.get("Subject")).split()[-1:] == [probe_id(header)[:TOKEN_LENGTH]]
             and not is_report(message)
             and not is_answer(message)
         )
@@ -67,16 +67,16 @@ def is_thorough(probe: Probe) -> bool:
     return probe.id.endswith("0")
 
 
-def probe_id(row: Row) -> str:
-    return decoded(HEADERS.parsebytes(row.headers).get("X-Mail-Loop-Id"))
+def probe_id(header: Header) -> str:
+    return decoded(HEADERS.parsebytes(header.raw).get("X-Mail-Loop-Id"))
 
 
-def is_signed(row: Row, key: bytes) -> bool:
+def is_signed(header: Header, key: bytes) -> bool:
     """Whether the message carries the signature that this key makes of it. Without a key none does.
 
     Whoever saw one of our probes can write all that another one says of itself but this.
     """
-    message = HEADERS.parsebytes(row.headers)
+    message = HEADERS.parsebytes(header.raw)
     fields = [message.get_all(name, []) for name in (FIELD, "X-Mail-Loop-Id", "Date", "X-Mail-Loop-Name")]
     if not key or any(len(values) != 1 for values in fields):
         return False

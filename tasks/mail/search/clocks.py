@@ -1,4 +1,4 @@
-"""How long it took, by clocks that may be wrong: pure."""
+"""How long it took, by clocks that may be wrong."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def delivery_seconds(sent: Receipt, found: Arrival) -> float:
     The mail server's clock is believed only within the time that passed here; otherwise detection is the bound.
     """
     elapsed = found.detected.since(sent.accepted)
-    if clock_skew(sent, found) or not (found.hits and in_range(found.first.internaldate)):
+    if clock_skew(sent, found) or not (found.hits and in_range(found.first.arrived_at)):
         return elapsed
-    by_server = found.first.internaldate + INTERNALDATE_GRAIN - sent.started.utc_at(sent.accepted)
+    by_server = found.first.arrived_at + INTERNALDATE_GRAIN - sent.started.utc_at(sent.accepted)
     return max(0.0, min(elapsed, by_server.total_seconds()))
 
 
 def clock_skew(sent: Receipt, found: Arrival) -> float:
     """Seconds by which the mail server's clock is recognisably off: positive if it is fast; 0.0 if it may be right."""
-    if not (found.hits and in_range(found.first.internaldate)):
+    if not (found.hits and in_range(found.first.arrived_at)):
         return 0.0
-    arrived = found.first.internaldate
+    arrived = found.first.arrived_at
     earliest, latest = sent.started.utc, sent.started.utc_at(found.detected)
     if arrived < earliest - CLOCK_SLACK:
         return (arrived - earliest).total_seconds()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from tasks.mail.journey.authentication.signatures import signatures
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.mailbox import Mailbox
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Hit, Quota, ranked
@@ -28,9 +28,7 @@ async def read_copies(
     for hit in two:
         try:
             if hit not in read:
-                if box.selected != hit.folder:
-                    await box.examine(hit.folder)
-                read[hit] = await box.fetch_body(hit.uid)
+                read[hit] = await box.body(hit.ref)
         except ImapFailure as failure:
             if not box.alive:
                 raise

@@ -22,10 +22,10 @@ def to_look_for(
     """What to look for in the mailboxes, and for how long; None where nothing can be."""
     max_wait = loop.limits.max_wait
     if isinstance(sent, Receipt):
-        if not (loop.imap or loop.bounce_mailbox):
+        if not (loop.mailbox or loop.bounce_mailbox):
             return None
-        return SearchRequest(probe, sent, loop.imap, loop.bounce_mailbox, max_wait, lost_after=max_wait)
-    if not (attempts.bodies and loop.imap):
+        return SearchRequest(probe, sent, loop.mailbox, loop.bounce_mailbox, max_wait, lost_after=max_wait)
+    if not (attempts.bodies and loop.mailbox):
         return None
     receipt = Receipt(
         probe_id=probe.id,
@@ -40,7 +40,7 @@ def to_look_for(
         earlier_copies=attempts.bodies - 1,
     )
     within = min(max_wait, REFUSED_SECONDS)
-    return SearchRequest(probe, receipt, loop.imap, loop.bounce_mailbox, within, lost_after=max_wait)
+    return SearchRequest(probe, receipt, loop.mailbox, loop.bounce_mailbox, within, lost_after=max_wait)
 
 
 def proved(

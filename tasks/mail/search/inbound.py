@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
 
-from tasks.mail.config.loop import ImapConfig, InboundConfig
+from tasks.mail.config.loop import InboundConfig
+from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import redactor
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.mailbox import Mailbox
+from tasks.mail.mailboxes.registry import open_mailbox
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
-from tasks.mail.model.header import Row
+from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.match import HEADERS, comes_as_bounce, decoded, is_answer
-from tasks.mail.search.findings import CLOCK_MARGIN
-from tasks.mail.search.tries import Tries
-from tasks.mail.search.unread import unreadable
+from tasks.mail.search.findings import CLOCK_MARGIN, unreadable
+from tasks.mail.search.pace import Tries
 
 # What mail programs put in front of the subject that they answer or forward, in the commonest languages.
 ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
@@ -29,7 +30,7 @@ ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\
 class Recent:
     """The fresh messages that were found, newest first; never none."""
 
-    rows: tuple[Row, ...]
+    headers: tuple[Header, ...]
     begun: Moment
     detected: Moment
     stages: Mapping[str, float]
@@ -41,7 +42,7 @@ async def find_recent(inbound: InboundConfig, tries: Tries) -> Recent:
     """Look once more. Raises ImapFailure and nothing else, with error type no_recent_message where there is none."""
     tries.begin()
     try:
-        with as_imap_failure(redactor(inbound.imap)):
+        with as_imap_failure(redactor(inbound.mailbox)):
             return await _look(inbound, tries)
     except ImapFailure as failure:
         tries.failed(failure)
@@ -49,56 +50,57 @@ async def find_recent(inbound: InboundConfig, tries: Tries) -> Recent:
 
 
 async def _look(inbound: InboundConfig, tries: Tries) -> Recent:
-    imap, begun = inbound.imap, Moment.now()
-    oldest, latest = begun.utc - timedelta(minutes=imap.max_age_minutes), begun.utc + CLOCK_MARGIN
-    box = await _opened(imap, begun.monotonic + 2 * imap.timeout)
+    mailbox, begun = inbound.mailbox, Moment.now()
+    oldest, latest = begun.utc - timedelta(minutes=mailbox.max_age_minutes), begun.utc + CLOCK_MARGIN
+    box = await _opened(mailbox, begun.monotonic + 2 * mailbox.timeout)
     try:
-        selected = await box.examine(imap.folder)
-        matching: dict[int, Row] = {}
-        async for rows in box.newest_first(selected.exists):
-            fresh = [row for row in rows if row.internaldate >= oldest]
-            matching |= {row.uid: row for row in fresh if carries(row, imap.search_subject or "")}
+        matching: dict[Ref, Header] = {}
+        async for headers in box.walk_back(mailbox.folder):
+            fresh = [header for header in headers if header.arrived_at >= oldest]
+            matching |= {header.ref: header for header in fresh if carries(header, mailbox.search_subject or "")}
             if not fresh:
                 break
-        found = [row for row in matching.values() if row.internaldate <= latest]
+        found = [header for header in matching.values() if header.arrived_at <= latest]
         if not found and box.unreadable:
             raise ImapFailure(ErrorType.IMAP, "search", unreadable(box.unreadable))
         if not found:
-            age = f"{imap.max_age_minutes:g} minutes"
-            text = f"no message with {imap.search_subject!r} in its subject, not older than {age}, in {imap.folder}"
+            age = f"{mailbox.max_age_minutes:g} minutes"
+            text = (
+                f"no message with {mailbox.search_subject!r} in its subject, not older than {age}, in {mailbox.folder}"
+            )
             if matching:
                 text += f" ({len(matching)} with a date in the future)"
             raise ImapFailure(ErrorType.NO_MESSAGE, "search", text)
         detected, tried = Moment.now(), tries.so_far()
-        notes = await _delete_own(box, inbound, selected.uidvalidity, found)
+        notes = await _delete_own(box, inbound, found)
     except ImapFailure as failure:
         failure.stages = dict(box.stages)
         raise
     finally:
         await box.close()
-    newest = sorted(found, key=lambda row: (row.internaldate, row.uid), reverse=True)
+    newest = sorted(found, key=lambda header: (header.arrived_at, header.ref), reverse=True)
     return Recent(tuple(newest), begun, detected, dict(box.stages), tried, notes)
 
 
-async def _opened(imap: ImapConfig, until: float) -> Mailbox:
+async def _opened(mailbox: ProbeMailbox, until: float) -> Mailbox:
     """The mailbox; a login that the server put off is tried once more, and then it is final."""
     try:
-        return await Mailbox.open(imap, until)
+        return await open_mailbox(mailbox, until)
     except ImapFailure as failure:
         if not failure.put_off:
             raise
-    await asyncio.sleep(imap.retry_delay)
+    await asyncio.sleep(mailbox.retry_delay)
     try:
-        return await Mailbox.open(imap, until + imap.retry_delay)
+        return await open_mailbox(mailbox, until + mailbox.retry_delay)
     except ImapFailure as failure:
         failure.permanent = failure.permanent or failure.put_off
         raise
 
 
-def carries(row: Row, text: str) -> bool:
+def carries(header: Header, text: str) -> bool:
     """Whether a message counts: the text in its subject, not deleted, and neither an answer, a forward nor a bounce."""
-    message = HEADERS.parsebytes(row.headers)
-    if r"\DELETED" in row.flags or comes_as_bounce(message) or is_answer(message) or _is_automatic(message):
+    message = HEADERS.parsebytes(header.raw)
+    if header.is_deleted or comes_as_bounce(message) or is_answer(message) or _is_automatic(message):
         return False
     subject, wanted = decoded(message.get("Subject")).casefold(), text.casefold()
     return wanted in subject and ANSWERED.search(subject[: subject.index(wanted)]) is None
@@ -110,9 +112,9 @@ def _is_automatic(message: Message) -> bool:
     return not {"no", "auto-generated"}.issuperset(marks)
 
 
-def _is_own(row: Row, name: str) -> bool:
+def _is_own(header: Header, name: str) -> bool:
     """Whether one of our loops of this name sent it: nothing else is ours to delete."""
-    message = HEADERS.parsebytes(row.headers)
+    message = HEADERS.parsebytes(header.raw)
     return bool(_text(message, "X-Mail-Loop-Id")) and _text(message, "X-Mail-Loop-Name") == name
 
 
@@ -120,12 +122,12 @@ def _text(message: Message, name: str) -> str:
     return decoded(message.get(name))
 
 
-async def _delete_own(box: Mailbox, inbound: InboundConfig, uidvalidity: int, found: list[Row]) -> tuple[str, ...]:
-    own = [row.uid for row in found if _is_own(row, inbound.name)]
-    if not inbound.imap.delete_after_check or not own:
+async def _delete_own(box: Mailbox, inbound: InboundConfig, found: list[Header]) -> tuple[str, ...]:
+    own = [header.ref for header in found if _is_own(header, inbound.name)]
+    if not inbound.mailbox.delete_after_check or not own:
         return ()
     try:
-        await box.delete(inbound.imap.folder, uidvalidity, own, lambda row: _is_own(row, inbound.name))
+        await box.delete(own, lambda header: _is_own(header, inbound.name))
     except ImapFailure as failure:
         return (f"The message was found, but could not be deleted: {failure}.",)
     return ()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.mail.config.loop import ImapConfig
-from tasks.mail.config.mailbox import BounceMailbox
+from tasks.mail.config.mailbox import BounceMailbox, ProbeMailbox
 from tasks.mail.model.facts import Receipt
 from tasks.mail.probe.compose import Probe
 
@@ -19,7 +18,7 @@ class SearchRequest:
 
     probe: Probe
     receipt: Receipt
-    mailbox: ImapConfig | None
+    mailbox: ProbeMailbox | None
     bounce_mailbox: BounceMailbox | None
     max_wait: float
     lost_after: float

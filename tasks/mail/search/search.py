@@ -14,10 +14,8 @@ from datetime import timedelta
 
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.mailboxes.folders import Place, Places, everything, places
-from tasks.mail.mailboxes.imap.headers import BODY_OCTETS
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
-from tasks.mail.mailboxes.imap.polling import Pace
-from tasks.mail.mailboxes.imap.pool.pool import opened
+from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS, Can, Mailbox
+from tasks.mail.mailboxes.registry import open_mailbox
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival, Hit, Quota
@@ -26,9 +24,9 @@ from tasks.mail.model.outcome import ErrorType
 from tasks.mail.search.cleanup.collect import collect, collect_earlier, terms_of
 from tasks.mail.search.cleanup.stale import Earlier
 from tasks.mail.search.copies import read_copies, room, verified
-from tasks.mail.search.moves import Moves
-from tasks.mail.search.tries import Tries
-from tasks.mail.search.unread import unreadable
+from tasks.mail.search.findings import unreadable
+from tasks.mail.search.pace import Pace, Tries
+from tasks.mail.search.sweep import Moves
 
 GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
@@ -69,7 +67,7 @@ class Search(Moves):
             try:
                 found = await self._on_one_connection(deadline)
                 # What was cut off cannot be verified.
-                wanted = self.imap.verify_dkim and found.message and len(found.message) < BODY_OCTETS
+                wanted = self.mailbox.verify_dkim and found.message and len(found.message) < MAX_BODY_OCTETS
                 return replace(found, signatures=await verified(found.message)) if wanted else found
             except ImapFailure as failure:
                 self.trouble = failure
@@ -81,25 +79,25 @@ class Search(Moves):
                 self.put_off = failure.put_off
                 progress.tell("imap", failure.stage, f"{failure}; trying again")
                 self.interrupted(failure)
-            pause = max(self.tries.pause(self.imap.retry_delay) - (time.monotonic() - opened), SHORTEST_PAUSE)
+            pause = max(self.tries.pause(self.mailbox.retry_delay) - (time.monotonic() - opened), SHORTEST_PAUSE)
             await asyncio.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
     async def _on_one_connection(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed."""
-        until = max(deadline, time.monotonic()) + min(self.imap.timeout, GRACE)
-        box = await opened(self.imap, until, self.probe.id)
+        until = max(deadline, time.monotonic()) + min(self.mailbox.timeout, GRACE)
+        box = await open_mailbox(self.mailbox, until, self.probe.id)
         try:
             await self._watch(box, deadline)
             if self.unreadable and not self.detected:  # the message may be among them
                 raise ImapFailure(ErrorType.IMAP, "search", unreadable(self.unreadable))
         except ImapFailure as failure:
-            failure.stages = box.stages
+            failure.stages = dict(box.stages)
             if self.detected is None:
                 raise
             self.note(f"After the message was found the mailbox failed ({failure}): it may still be there, or twice.")
         finally:
             await box.close()
-        hits = sorted(self.hits.values(), key=lambda hit: (hit.folder, hit.uid))
+        hits = sorted(self.hits.values(), key=lambda hit: (hit.folder, hit.ref.number))
         return Arrival(
             hits=tuple(hits),
             bounce=self.bounce,
@@ -120,7 +118,7 @@ class Search(Moves):
         )
 
     async def _watch(self, box: Mailbox, deadline: float) -> None:
-        expected, junk, others = await self._places(box, places([], self.imap))
+        expected, junk, others = await self._places(box, places([], self.mailbox))
         pace = Pace(deadline)
         while not self.detected:
             last = pace.over
@@ -129,7 +127,7 @@ class Search(Moves):
                 expected, junk, others = await self._places(box, (expected, junk, others))
                 self.begin_sweep(others)
             self.junk_folder = junk.folder if junk else ""
-            await self.look_at_selected(box, expected)
+            await self.look(box, expected)
             if not self.detected and sweep:
                 await self.read_again(box, expected)
             if not self.detected and junk and (last or pace.junk_is_due()):
@@ -139,26 +137,23 @@ class Search(Moves):
             if last and not self.detected:
                 await self.last_look(box, [expected, junk] if junk else [expected])
             # By number only for as long as numbers mean the same.
-            self.unreadable = {one for one in self.unreadable if one[1] > 0} | box.unreadable
+            self.unreadable = {ref for ref in self.unreadable if ref.lasts} | box.unreadable
             self.looked.set()
             self.trouble = None
             if last:
                 break
-            if not self.detected and box.selected != expected.folder:
-                # Back from a look aside: what came meanwhile is seen now, and what comes next wakes IDLE.
-                await self.examine(box, expected)
             if not (self.detected or self.due or self.is_behind(expected.folder)):
                 await pace.pause(box)
         if self.hits:
             await self._settle(box, expected, junk, others)
-        if not self.reports_only:
+        if not self.reports_only and Can.DELETE in box.can:
             await self._collect(box, [place.folder for place in (expected, junk, *others[:MOST_CLEANED]) if place])
         if not (self.detected or self.reports_only):
             self.quotas = await room(box, expected.folder)
 
     async def _settle(self, box: Mailbox, expected: Place, junk: Place | None, others: Sequence[Place]) -> None:
         """See whether there is another copy, and wait for one where there is reason to; then read them."""
-        elsewhere, counted = [*([junk] if junk else []), *others], self.counted(box, expected)
+        elsewhere, gone = [*([junk] if junk else []), *others], self._count_gone(box, expected)
         until = time.monotonic() + (COPY_SECONDS if self.sent.earlier_copies else 0.0)
         while True:
             await asyncio.sleep(SETTLE_SECONDS)
@@ -166,11 +161,11 @@ class Search(Moves):
                 await self.look_aside(box, junk)
             if len(self.hits) > self.sent.earlier_copies or time.monotonic() >= until:
                 break
-            await self.look_at_selected(box, expected)
+            await self.look(box, expected)
         await self.compare_places(box, expected, elsewhere)
         await self._read(box)
         known = len(self.hits)
-        await self._look_by_opening(box, expected)
+        await self.look(box, expected, to_change=self._has_own(expected))
         while len(self.hits) > known:
             known = len(self.hits)
             await self._read(box)
@@ -178,34 +173,31 @@ class Search(Moves):
                 break
             # Where more come than were sent they may come by the hundred: what is told is how many there are.
             await asyncio.sleep(SETTLE_SECONDS)
-            await self.look_at_selected(box, expected)
+            await self.look(box, expected)
             self.more = time.monotonic() >= until + COPY_SECONDS
-        if self.has_shrunk(box, expected, counted) and await self.follow_moves(box, elsewhere):
+        now_gone = self._count_gone(box, expected)
+        if gone is not None and now_gone is not None and gone < now_gone and await self.follow_moves(box, elsewhere):
             await self._read(box)
 
     async def _read(self, box: Mailbox) -> None:
         self.message, self.copy = await read_copies(box, self.hits.values(), self.read, self.note)
 
-    async def _look_by_opening(self, box: Mailbox, place: Place) -> None:
-        """A last look at the expected folder; where the probe lies in it, it is opened for the deletion in any case."""
-        if box.may_select and any(hit.own and hit.folder == place.folder for hit in self.hits.values()):
-            try:
-                selected = await box.select(place.folder)
-                # A folder made anew in the meantime may hold the same copies under other numbers.
-                if self.is_as_seen(place, selected) and self.is_news(place, selected):
-                    await self.look_into(box, place, selected)
-                return
-            except ImapFailure:
-                if not box.alive:
-                    raise
-        await self.look_at_selected(box, place)
+    def _has_own(self, place: Place) -> bool:
+        """Whether the probe lies in this folder, which is then opened for its deletion in any case."""
+        return any(hit.own and hit.folder == place.folder for hit in self.hits.values())
+
+    def _count_gone(self, box: Mailbox, place: Place) -> int | None:
+        cursor = self.seen.get(place.folder)
+        return None if cursor is None else box.count_gone(place.folder, cursor)
 
     async def _places(self, box: Mailbox, known: Places) -> Places:
         """Where to look by what the server lists now; where it refuses to, `known` is enough to go on."""
+        if Can.FOLDERS not in box.can:
+            return known
         try:
             listed = await box.folders()
-            expected, junk, others = places(listed, self.imap)
-            self.all_mail = None if self.reports_only else everything(listed, self.imap)
+            expected, junk, others = places(listed, self.mailbox)
+            self.all_mail = None if self.reports_only else everything(listed, self.mailbox)
             return expected, junk, [] if self.reports_only else others
         except ImapFailure as failure:
             if not box.alive:
@@ -218,17 +210,17 @@ class Search(Moves):
         if not self.failed:
             self.failed = True
             self.note(
-                f"The mailbox server {endpoint(self.imap.host, self.imap.port)} failed while the message was looked "
-                f"for (at {failure.stage}: {str(failure).rstrip('.')}), and was tried again: see its log."
+                f"The mailbox server {endpoint(self.mailbox.host, self.mailbox.port)} failed while the message was "
+                f"looked for (at {failure.stage}: {str(failure).rstrip('.')}), and was tried again: see its log."
             )
 
     async def _collect(self, box: Mailbox, folders: list[str]) -> None:
         """Account for what is ours in the mailbox."""
         found = Arrival(tuple(self.hits.values()), None, self.detected or Moment.now())
-        terms = terms_of(self.imap, self.probe, self.sent, found, self.lost_after)
+        terms = terms_of(self.mailbox, self.probe, self.sent, found, self.lost_after)
         for note in await collect(box, self.probe, found.hits, self.read, terms.keep):
             self.note(note)
-        looked_at = [folder for folder in folders if folder in self.seen and folder not in self.empty]
+        looked_at = [folder for folder in folders if folder in self.seen and not self.seen[folder].is_empty]
         others = [folder for folder in folders if folder not in self.seen]
         for note in await collect_earlier(box, self.probe, terms, looked_at, others, self.earlier):
             self.note(note)

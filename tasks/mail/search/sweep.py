@@ -1,6 +1,7 @@
-"""Looks at the folders that a rule may have chosen: all of them, however many, but in slices.
+"""The folders that a rule may have chosen, or moved the message to: all are looked at, however many, but in slices.
 
-What is looked at all the time, the expected folder and Junk, never waits for more than one slice.
+What is looked at all the time, the expected folder and Junk, never waits for more than one slice. A message that was
+moved while it was looked for is no second copy: the folder that it came to has it no more.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
 from tasks.mail.mailboxes.folders import Place
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.mailbox import Mailbox
+from tasks.mail.model.facts import Hit
 from tasks.mail.search.scan import Looks
 
 SLICE_SECONDS = 1.0
@@ -34,7 +36,7 @@ class Sweeps(Looks):
 
     async def sweep(self, box: Mailbox, last: bool) -> None:
         """Go on with the sweep for so long; what the last one has no time for is told."""
-        until = time.monotonic() + (min(LAST_SECONDS, self.imap.timeout / 2) if last else SLICE_SECONDS)
+        until = time.monotonic() + (min(LAST_SECONDS, self.mailbox.timeout / 2) if last else SLICE_SECONDS)
         while self.due and time.monotonic() < until:
             place = self.due.pop(0)
             await self.look_aside(box, place)
@@ -50,6 +52,46 @@ class Sweeps(Looks):
         """What is found in a folder that it lies in is not there a second time because another shows it."""
         view = self.all_mail.folder if self.all_mail else None
         self.hits = {key: hit for key, hit in self.hits.items() if hit.folder != view} or self.hits
+
+
+@dataclass
+class Moves(Sweeps):
+    """`moved_from`: the folder that the message came to first, where it lies in another one now."""
+
+    _: KW_ONLY
+    moved_from: str = ""
+
+    async def compare_places(self, box: Mailbox, expected: Place, elsewhere: Sequence[Place]) -> None:
+        """See whether what was found in two folders is in both of them."""
+        if self.all_mail and self.all_mail.folder in {hit.folder for hit in self.hits.values()}:
+            await self.look(box, expected)
+            self.without_views()
+        if len({hit.folder for hit in self.hits.values()}) > 1:
+            await self.follow_moves(box, elsewhere)
+
+    async def follow_moves(self, box: Mailbox, elsewhere: Sequence[Place]) -> bool:
+        """Take away what is no longer where it was found, if it is found elsewhere; returns whether that is so."""
+        gone = await self._gone(box)
+        if not gone:
+            return False
+        if len(gone) == len(self.hits):
+            self.begin_sweep([place for place in elsewhere if place.folder not in {hit.folder for hit in gone}])
+            await self.sweep(box, last=True)
+        if len(gone) == len(self.hits):  # deleted, or moved to where nobody looks: it arrived all the same
+            return False
+        self.moved_from = min(gone, key=lambda hit: hit.arrived_at).folder
+        self.hits = {key: hit for key, hit in self.hits.items() if hit not in gone}
+        return True
+
+    async def _gone(self, box: Mailbox) -> list[Hit]:
+        """What was found and is not there any more, as far as the server shows it for certain."""
+        gone = list[Hit]()
+        for folder, generation, placement in {(h.folder, h.ref.generation, h.placement) for h in self.hits.values()}:
+            with self.tolerating_unreadable(box, Place(folder, placement)):
+                here = [hit for ref, hit in self.hits.items() if (ref.folder, ref.generation) == (folder, generation)]
+                there = await box.still_there([hit.ref for hit in here])
+                gone += [hit for hit in here if there is not None and hit.ref not in there]
+        return gone
 
 
 def not_looked_at(folders: Sequence[str]) -> str:

@@ -13,8 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tasks.mail.config.addresses import endpoint
-from tasks.mail.config.loop import ImapConfig
-from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
+from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig, ProbeMailbox
 from tasks.mail.config.secrets import redactor
 from tasks.mail.model import progress
 from tasks.mail.model.errors import ImapFailure, as_imap_failure
@@ -22,9 +21,9 @@ from tasks.mail.model.facts import Arrival
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.result import BounceRecord
+from tasks.mail.search.pace import SECOND_LOOK, Tries
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.search import Search
-from tasks.mail.search.tries import SECOND_LOOK, Tries
 
 FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
 LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was not found
@@ -41,10 +40,10 @@ async def watch(request: SearchRequest, second_look: float = SECOND_LOOK) -> Arr
 
 
 async def _watch_both(request: SearchRequest, second_look: float) -> Arrival:
-    probe, sent, imap, bounce_mailbox = request.probe, request.receipt, request.mailbox, request.bounce_mailbox
+    probe, sent, mailbox, bounce_mailbox = request.probe, request.receipt, request.mailbox, request.bounce_mailbox
     deadline = sent.accepted.monotonic + request.max_wait
     lost = timedelta(seconds=request.lost_after)
-    search = Search(probe, imap, sent, lost, tries=Tries(second_look)) if imap else None
+    search = Search(probe, mailbox, sent, lost, tries=Tries(second_look)) if mailbox else None
     if bounce_mailbox is None:
         if search is None:
             raise ValueError("there is no mailbox to look into")
@@ -55,10 +54,10 @@ async def _watch_both(request: SearchRequest, second_look: float) -> Arrival:
     return await _Watch(search, bounces, bounce_mailbox).run(deadline)
 
 
-def _searched(mailbox: BounceMailbox) -> ImapConfig:
+def _searched(mailbox: BounceMailbox) -> ProbeMailbox:
     """A mailbox in which nothing is deleted, for nothing in it is ours: the relay wrote its bounces."""
     fields = {name: getattr(mailbox, name) for name in MailboxConfig.model_fields}
-    return ImapConfig.model_validate({**fields, "delete_after_check": False})
+    return ProbeMailbox.model_validate({**fields, "delete_after_check": False})
 
 
 class _Watch:

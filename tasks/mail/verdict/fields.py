@@ -92,14 +92,14 @@ def _found(sent: Receipt, found: Arrival) -> Fields:
         return {}
     fields: Fields = {"detected_at": sent.started.utc_at(found.detected)}
     if found.hits:
-        first, dates = found.first, [hit.internaldate for hit in found.hits if in_range(hit.internaldate)]
+        first, dates = found.first, [hit.arrived_at for hit in found.hits if in_range(hit.arrived_at)]
         fields |= {
-            "arrived_at": first.internaldate if in_range(first.internaldate) else None,
+            "arrived_at": first.arrived_at if in_range(first.arrived_at) else None,
             "delivery_seconds": delivery_seconds(sent, found),
             "folder": first.folder,
             "placement": first.placement,
             "copies": len(found.hits),
-            "matched_uids": tuple(hit.uid for hit in found.hits),
+            "matched_uids": tuple(hit.ref.number for hit in found.hits),
             "latest_internaldate": max(dates, default=None),
         }
     return fields

@@ -26,9 +26,9 @@ def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id:
     mailbox, notes = inbound.mailbox, tuple(configuration_notes(inbound))
     if isinstance(found, ImapFailure):
         return _failed(inbound, found, notes, flow_run_id)
-    newest, subject = found.rows[0], mailbox.search_subject
-    message = HEADERS.parsebytes(newest.headers)
-    age = max(0.0, (found.begun.utc - newest.internaldate).total_seconds())
+    newest, subject = found.headers[0], mailbox.search_subject
+    message = HEADERS.parsebytes(newest.raw)
+    age = max(0.0, (found.begun.utc - newest.arrived_at).total_seconds())
     return LoopResult(
         loop=inbound.name,
         status=Status.OK,
@@ -37,13 +37,13 @@ def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id:
         probe_id=decoded(message.get("X-Mail-Loop-Id")) or None,
         subject=decoded(message.get("Subject")),
         message_id=decoded(message.get("Message-ID")) or None,
-        arrived_at=newest.internaldate,
+        arrived_at=newest.arrived_at,
         detected_at=found.detected.utc,
         folder=mailbox.folder,
         placement=Placement.EXPECTED,
-        copies=len(found.rows),
-        matched_uids=tuple(row.uid for row in found.rows),
-        latest_internaldate=newest.internaldate,
+        copies=len(found.headers),
+        matched_uids=tuple(header.ref.number for header in found.headers),
+        latest_internaldate=newest.arrived_at,
         notes=notes + found.notes,
         flow_run_id=flow_run_id,
         **of_leg(Leg.RECEIVING, stages=dict(found.stages)),

@@ -109,7 +109,7 @@ def _clock_note(sent: Receipt, found: Arrival, journey: Journey | None) -> Itera
     if step := clock_step(sent, found):
         jump = f"{'forward' if step > 0 else 'back'} by {abs(step):.0f} s"
         yield f"This machine's clock jumped {jump} during the check; the times here do not follow it."
-    elif found.hits and not in_range(found.first.internaldate):
+    elif found.hits and not in_range(found.first.arrived_at):
         said = "its INTERNALDATE cannot be read or is out of range"
         yield f"The mail server has no date of the message ({said}), so times are measured by this machine's clock."
     elif (skew := clock_skew(sent, found)) and not (journey and journey.own_skew):

@@ -92,7 +92,7 @@ def _journey(
         sent=sent.started.utc,
         detected=sent.started.utc_at(found.detected),
         accepted=sent.started.utc_at(sent.accepted) if sent.certain else None,
-        internaldate=date if in_range(date := found.first.internaldate) else None,
+        internaldate=date if in_range(date := found.first.arrived_at) else None,
         body=probe.content.partition(b"\r\n\r\n")[2],
         number=probe.id,
     )

@@ -9,9 +9,9 @@ from email.message import EmailMessage
 from typing import Any
 from unittest import mock
 
-from tasks.mail.mailboxes.imap import polling
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.result import LoopResult
+from tasks.mail.search import pace
 from tests.faults.cells import Cell, Expected, Ground
 from tests.faults.harms import ARRIVES, MOST, faults, timeout_for
 from tests.faults.imap.scripted import BRIEF, OVER
@@ -68,7 +68,7 @@ class Proxied:
             config = loop(lab, user, to, imap=way | dict(self.imap), max_wait=self.max_wait)
             with contextlib.ExitStack() as held:
                 if self.idles:
-                    held.enter_context(mock.patch.object(polling, "TIGHT_SECONDS", 0.0))
+                    held.enter_context(mock.patch.object(pace, "TIGHT_SECONDS", 0.0))
                 result = await ground.check(config)
         assert proxy.harmed or not self.harm, "nothing was harmed"
         if self.tls != "none":

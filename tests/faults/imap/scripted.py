@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from tasks.mail.mailboxes.imap import polling
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
+from tasks.mail.search import pace
 from tests.faults.cells import Ground
 from tests.faults.scripted import AMPLE, Script, loop
 from tests.support.raw.imap import RawImap
@@ -98,7 +98,7 @@ class Scripted:
             with contextlib.ExitStack() as held:
                 if self.tight is not None:
                     # Three seconds of looks would come before each IDLE, and they are no part of what is looked at.
-                    held.enter_context(mock.patch.object(polling, "TIGHT_SECONDS", self.tight))
+                    held.enter_context(mock.patch.object(pace, "TIGHT_SECONDS", self.tight))
                 config = loop("imap", relay, mailbox, tls, self.tls, self.timeout, self.max_wait)
                 result = await ground.check(config)
         self._look_at(mailbox, result)

@@ -23,9 +23,10 @@ from aiohappyeyeballs import AddrInfoType
 from pydantic import SecretStr
 
 from tasks.mail.config.loop import ImapConfig
+from tasks.mail.mailboxes.imap.client import Client
 from tasks.mail.mailboxes.imap.folder import FolderStatus
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
-from tasks.mail.mailboxes.imap.reading import BATCH, MOST_WALKED
+from tasks.mail.mailboxes.imap.reading import BATCH
+from tasks.mail.mailboxes.mailbox import MAX_WALKED
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
@@ -60,15 +61,15 @@ def config(server: RawImap, *, timeout: float = LONG, password: str = PASSWORD, 
 
 
 @asynccontextmanager
-async def opened(server: RawImap, until: float = math.inf, **fields: Any) -> AsyncIterator[Mailbox]:
-    box = await Mailbox.open(config(server, **fields), until)
+async def opened(server: RawImap, until: float = math.inf, **fields: Any) -> AsyncIterator[Client]:
+    box = await Client.open(config(server, **fields), until)
     try:
         yield box
     finally:
         await box.close()
 
 
-async def use_everything(box: Mailbox) -> None:
+async def use_everything(box: Client) -> None:
     """One of each command."""
     assert [folder.name for folder in await box.folders()] == ["INBOX", "Junk"]
     selected = await box.examine("INBOX")
@@ -344,7 +345,7 @@ class TestLogin:
     )
     async def test_any_password_arrives_as_it_is(self, offer: str, password: str) -> None:
         async with server_of(capabilities=offer) as server:
-            box = await Mailbox.open(config(server, username="bob@exämple.org", password=password))
+            box = await Client.open(config(server, username="bob@exämple.org", password=password))
             await box.close()
         assert server.credentials == [("bob@exämple.org", password)]
 
@@ -420,7 +421,7 @@ class TestLogin:
             echo = b"{tag} NO you said " + " or ".join(forms).encode() + b"\r\n"
             async with server_of({"authenticate": echo, "login": echo}, capabilities=offer) as server:
                 with pytest.raises(ImapFailure) as caught:
-                    await Mailbox.open(config(server, password=secret))
+                    await Client.open(config(server, password=secret))
             shown = [repr(caught.value), str(caught.value), caplog.text]
             assert not [form for form in forms if any(form in text for text in shown)]
             assert "you said ******** or ******** or ********" in caught.value.text
@@ -471,7 +472,7 @@ class TestHostileServer:
         async with RawImap(script) as server, opened(server) as box, asyncio.timeout(LONG):
             selected = await box.examine("INBOX")
             assert [rows async for rows in box.newest_first(selected.exists)] == []
-            assert 0 < server.count("FETCH") <= MOST_WALKED / BATCH + 1
+            assert 0 < server.count("FETCH") <= MAX_WALKED / BATCH + 1
             before = server.count("FETCH")
             assert [rows async for rows in box.newest_first(selected.exists, 30)] == []
             assert [line.split()[1] for line in server.log if line.startswith("FETCH")][before:] == [
@@ -638,7 +639,7 @@ class TestEnd:
     @pytest.mark.parametrize("fault", [DROP, CLOSE, SILENCE, BYE, NO])
     async def test_no_logout_keeps_a_mailbox_from_closing(self, fault: Action) -> None:
         async with server_of({"logout": fault}) as server:
-            box = await Mailbox.open(config(server))
+            box = await Client.open(config(server))
             async with asyncio.timeout(LONG / 2):
                 await box.close()
                 await box.close()

@@ -9,6 +9,7 @@ from unittest.mock import patch
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
+from tasks.mail.model.header import Ref
 from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import ErrorType, Placement
 from tasks.mail.model.result import AttemptRecord, BounceRecord, LoopResult
@@ -58,8 +59,8 @@ def sent(doubt: SmtpFailure | None = None, accepted: float = 1.0) -> Receipt:
 
 
 def hit(placement: Placement = Placement.EXPECTED, at: float = 2.0, folder: str = "INBOX", uid: int = 7) -> Hit:
-    internaldate = (START + timedelta(seconds=at)).replace(microsecond=0)
-    return Hit(folder, placement, 1, uid, internaldate, own=True)
+    arrived_at = (START + timedelta(seconds=at)).replace(microsecond=0)
+    return Hit(Ref(folder, 1, uid), placement, arrived_at, own=True)
 
 
 def arrival(*hits: Hit, seen: float = 2.5, bounce: BounceRecord | None = None) -> Arrival:

@@ -10,6 +10,7 @@ from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.model.facts import Arrival, Hit, Receipt
+from tasks.mail.model.header import Ref
 from tasks.mail.model.journey_record import JourneyRecord, TlsRecord
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import Outcome, Placement, Status
@@ -73,7 +74,7 @@ def read(raw: bytes, authserv_id: str | None = None) -> Journey:
 
 def judged(raw: bytes, config: LoopConfig, placement: Placement = Placement.EXPECTED, days: float = 90.0) -> Verdict:
     folder = "INBOX" if placement is Placement.EXPECTED else "Junk"
-    hit = Hit(folder, placement, 1, 7, START + timedelta(seconds=303), own=True)
+    hit = Hit(Ref(folder, 1, 7), placement, START + timedelta(seconds=303), own=True)
     sent = Receipt("f" * 32, "ffffff", moment(0), moment(1.5), 250, "2.0.0 Ok", queue_id="4YY", tls=tls(days))
     found = Arrival((hit,), None, moment(FOUND_AFTER), message=raw, tls=tls(90))
     assert config.imap is not None

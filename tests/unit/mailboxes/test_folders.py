@@ -10,8 +10,8 @@ from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.folder_names import BY_LANGUAGE, junk_rank
 from tasks.mail.mailboxes.folders import Place, places
 from tasks.mail.mailboxes.imap.encoding import folder_name
-from tasks.mail.mailboxes.imap.responses import Folder
 from tasks.mail.mailboxes.imap.responses import folder as listed
+from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.outcome import Placement
 
 

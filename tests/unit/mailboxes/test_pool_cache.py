@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.mailboxes.imap.fetch.told import Row
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.pool import cache
 from tasks.mail.mailboxes.imap.pool.cache import View
-from tasks.mail.model.header import Row
+from tasks.mail.model.header import Header, Ref
 from tasks.mail.probe.compose import compose
-from tasks.mail.probe.match import HEADERS, loop_ids, match, match_row
+from tasks.mail.probe.match import HEADERS, loop_ids, match, match_header
 from tests.support.mail.lookalikes import LOOK_ALIKES
 from tests.support.mail.notices import BOUNCES, DELAYS, head_of
 
@@ -104,8 +104,8 @@ def test_the_ids_alone_never_say_otherwise_than_the_whole_header(
     probe = compose("office", SMTP)
     lines = [field.format([*ids, probe.id][number]) for field, number in fields]
     headers = "\r\n".join([*lines, ""]).encode() + rest
-    plain = row(1, 1, headers)
-    assert match_row(replace(plain, loop_ids=loop_ids(headers)), probe) is match(headers, probe)
+    known = Header(Ref("INBOX", 1, 1), NOW, headers, loop_ids=loop_ids(headers))
+    assert match_header(known, probe) is match(headers, probe)
 
 
 def test_nor_of_what_looks_like_a_probe_or_a_bounce() -> None:
@@ -116,5 +116,5 @@ def test_nor_of_what_looks_like_a_probe_or_a_bounce() -> None:
     for text in texts:
         headers = head_of(text)
         for probe in (mine, other):
-            known = replace(row(1, 1, headers), loop_ids=loop_ids(headers))
-            assert match_row(known, probe) is match(headers, probe), HEADERS.parsebytes(headers).get("Subject")
+            known = Header(Ref("INBOX", 1, 1), NOW, headers, loop_ids=loop_ids(headers))
+            assert match_header(known, probe) is match(headers, probe), HEADERS.parsebytes(headers).get("Subject")

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.mail.mailboxes.imap import responses as imap_rows
 from tasks.mail.mailboxes.imap.encoding import folder_name, internaldate, quoted, strings, uid_set
-from tasks.mail.mailboxes.imap.fetch.told import told
+from tasks.mail.mailboxes.imap.fetch.told import Row, told
 from tasks.mail.mailboxes.imap.framing import (
     LARGEST_LITERAL,
     LONGEST_LINE,
@@ -18,8 +18,9 @@ from tasks.mail.mailboxes.imap.framing import (
     NotImapError,
     Reader,
 )
-from tasks.mail.mailboxes.imap.responses import Folder, Response
-from tasks.mail.model.header import UNKNOWN_DATE, Row
+from tasks.mail.mailboxes.imap.responses import Response
+from tasks.mail.mailboxes.mailbox import Folder
+from tasks.mail.model.header import UNKNOWN_DATE
 
 SECTION = b"BODY[HEADER.FIELDS (X-MAIL-LOOP-ID SUBJECT)]<0>"
 DATE = b'INTERNALDATE "22-Nov-2026 22:01:07 +0100"'

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.model.header import UNKNOWN_DATE, Row
+from tasks.mail.model.header import UNKNOWN_DATE, Header, Ref
 from tasks.mail.probe.compose import compose
 from tasks.mail.probe.ownership import Owner, is_thorough
 
@@ -23,8 +23,8 @@ HEADERS = PROBE.content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
 OWNER = Owner("office", "monitor@example.org", NOW - timedelta(days=1))
 
 
-def row(headers: bytes = HEADERS, arrived: datetime = NOW - timedelta(days=2)) -> Row:
-    return Row(1, 7, arrived, headers)
+def row(headers: bytes = HEADERS, arrived: datetime = NOW - timedelta(days=2)) -> Header:
+    return Header(Ref("INBOX", 1, 7), arrived, headers)
 
 
 def test_a_probe_is_known_by_what_it_says_of_itself() -> None:

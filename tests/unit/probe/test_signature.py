@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.model.header import Row
+from tasks.mail.model.header import Header, Ref
 from tasks.mail.probe.compose import compose
 from tasks.mail.probe.ownership import is_signed
 
@@ -22,7 +22,7 @@ DATE = b"Date: Mon, 23 Nov 2026 14:15:00 +0000"
 
 
 def signed(header: bytes, key: bytes = KEY) -> bool:
-    return is_signed(Row(1, 7, SENT, header), key)
+    return is_signed(Header(Ref("INBOX", 1, 7), SENT, header), key)
 
 
 def test_a_probe_is_signed_with_the_key_of_its_installation() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.model.header import Row
+from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
 from tasks.mail.probe.compose import compose
@@ -28,18 +28,18 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 TERMS = Terms(now=SENT + HOUR, ours=SENT + HOUR, lost_after=WAIT, key=KEY)
 
 
-def row(arrived: datetime = SENT + 37 * MINUTE, **changes: str | None) -> Row:
+def row(arrived: datetime = SENT + 37 * MINUTE, **changes: str | None) -> Header:
     """The probe in a mailbox, some of its fields changed or taken away."""
     head = HEAD
     for name, value in changes.items():
         field = name.replace("_", "-").encode()
         kept = [text for text in head.rstrip().split(b"\r\n") if not text.lower().startswith(field.lower() + b":")]
         head = b"\r\n".join([*kept, *([field + b": " + value.encode()] if value is not None else [])]) + b"\r\n\r\n"
-    return Row(1, 7, arrived, head)
+    return Header(Ref("INBOX", 3, 7), arrived, head)
 
 
 def told(arrived: datetime = SENT + 37 * MINUTE, terms: Terms = TERMS, **changes: str | None) -> EarlierProbe:
-    return entry(row(arrived, **changes), "INBOX", 3, terms)
+    return entry(row(arrived, **changes), terms)
 
 
 def test_a_probe_says_who_sent_it_and_when() -> None:
@@ -106,7 +106,7 @@ def test_a_forged_date_is_not_taken_for_a_delay(date: str) -> None:
 def test_a_second_date_makes_none_of_them_believable() -> None:
     head = HEAD.replace(DATE, DATE + b"\r\n" + DATE)
     assert head != HEAD
-    assert sent_at(Row(1, 7, SENT, head)) is None
+    assert sent_at(Header(Ref("INBOX", 3, 7), SENT, head)) is None
 
 
 @pytest.mark.parametrize("run", [None, "", "not an id", "prefect.flow-run.*", RUN + "\r\nX-Mail-Loop-Run: " + RUN])

@@ -9,7 +9,7 @@ import pytest
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.search.tries import SECOND_LOOK, Tries
+from tasks.mail.search.pace import SECOND_LOOK, Tries
 from tests.support.checks.facts import moment
 
 NO_TLS, NO_NAME, OTHER = Cause.TLS_MODE, Cause.NAME_NOT_FOUND, None

@@ -9,6 +9,7 @@ from typing import Any
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
+from tasks.mail.model.header import Ref
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import DELAYED, FAILED, Outcome, Placement, Status
 from tasks.mail.model.result import BounceRecord, LoopResult
@@ -44,7 +45,7 @@ BOUNCE = BounceRecord(
     arrived_at=START + timedelta(seconds=3),
 )
 DELAY = replace(BOUNCE, action=DELAYED, status="4.7.1", diagnostic="451 4.7.1 Greylisted.")
-HIT = Hit("INBOX", Placement.EXPECTED, 1, 7, START + timedelta(seconds=2), own=True)
+HIT = Hit(Ref("INBOX", 1, 7), Placement.EXPECTED, START + timedelta(seconds=2), own=True)
 
 
 def moment(seconds: float) -> Moment:

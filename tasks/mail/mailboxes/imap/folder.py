@@ -1,10 +1,11 @@
-"""A folder as SELECT, EXAMINE and STATUS describe it: pure."""
+"""A folder: as SELECT, EXAMINE and STATUS describe it, and how far it was shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tasks.mail.mailboxes.imap.fetch.told import Row
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.responses import Response, code, number, selected, status
 
@@ -38,6 +39,44 @@ class FolderStatus:
     messages: int | None
     uidnext: int | None
     uidvalidity: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A Cursor. All below `uidnext` was shown, but for `rest` (ascending UIDs), and what lies below `floor`, if any.
+
+    `first`: what is below was there before the first look.
+    """
+
+    generation: int  # UIDVALIDITY
+    uidnext: int
+    first: int = 0
+    floor: int | None = None
+    rest: tuple[int, ...] = ()
+    is_empty: bool = False
+
+    @property
+    def behind(self) -> bool:
+        return bool(self.rest) or self.floor is not None
+
+    def without_older(self) -> Position:
+        return replace(self, floor=None, rest=tuple(uid for uid in self.rest if uid >= self.first))
+
+    def without_rest(self) -> Position:
+        return replace(self, floor=None, rest=())
+
+    def past(self, rows: Iterable[Row]) -> Position:
+        """After these have been shown."""
+        return replace(self, uidnext=max([self.uidnext, *(row.uid + 1 for row in rows)]))
+
+    def owing(self, uids: Iterable[int]) -> Position:
+        """These have to be shown as well."""
+        rest = tuple(sorted({*self.rest, *uids}))
+        return replace(self, rest=rest, uidnext=max([self.uidnext, *(uid + 1 for uid in rest[-1:])]))
+
+    def is_outdated(self, folder: FolderStatus | Selected) -> bool:
+        """Whether there may be messages in a folder that were not shown."""
+        return (folder.uidvalidity, folder.uidnext) != (self.generation, self.uidnext)
 
 
 def folder_status(responses: Iterable[Response]) -> FolderStatus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS
 from tasks.mail.probe.octets import HEADER_END, MOST_HEADER_LINES, bounded
 
 HEADER_OCTETS = 16 * 2**10  # of the fields below, in one message; what is left out of longer ones is asked for by name
@@ -34,7 +35,6 @@ READ = b" ".join(
         b"X-BOGOSITY X-SPAMEXPERTS-CLASS X-YANDEX-SPAM",
     ]
 )
-BODY_OCTETS = 128 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Section:
 HEADERS = Section(b"HEADER.FIELDS (%b RECEIVED)" % KNOWN_BY, HEADER_OCTETS)
 OWN_HEADERS = Section(b"HEADER.FIELDS (%b X-FAILED-RECIPIENTS RETURN-PATH)" % OWN, HEADER_OCTETS // 2)
 READ_HEADERS = Section(b"HEADER.FIELDS (%b)" % READ, 2**16)
-WHOLE = Section(b"", BODY_OCTETS)
+WHOLE = Section(b"", MAX_BODY_OCTETS)
 
 FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
 

@@ -1,244 +1,250 @@
-"""The IMAP leg's mailbox: list folders, open one, wait for news; see reading and writes for the rest."""
+"""A mailbox that is read over IMAP, as a search sees it: where a folder is opened, and how news is asked for.
+
+NOOP before each look at the open folder, for a server may answer from the view of the command before; EXAMINE anew
+where it shows nothing; STATUS of the folders that are looked at aside.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import re
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Self, cast
 
-from tasks.mail.config.secrets import password_of
-from tasks.mail.mailboxes.imap import responses
-from tasks.mail.mailboxes.imap import search as imap_search
-from tasks.mail.mailboxes.imap.encoding import folder_name, quoted
-from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected, folder_status, opened
-from tasks.mail.mailboxes.imap.framing import Reply
-from tasks.mail.mailboxes.imap.protocol import Asking
-from tasks.mail.mailboxes.imap.quota import quotas
-from tasks.mail.mailboxes.imap.responses import Folder
-from tasks.mail.mailboxes.imap.session import Session
-from tasks.mail.mailboxes.imap.writes import Changes
+from tasks.mail.config.mailbox import ProbeMailbox
+from tasks.mail.mailboxes.imap.client import NEARLY, SLICE_SECONDS, UNTOLD_SECONDS, Client
+from tasks.mail.mailboxes.imap.fetch.told import Row
+from tasks.mail.mailboxes.imap.folder import Position, Selected
+from tasks.mail.mailboxes.imap.pool.pool import opened
+from tasks.mail.mailboxes.imap.reading import BATCH
+from tasks.mail.mailboxes.mailbox import MAX_WALKED, Can, Cursor, Folder, IsOurs, Look
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Quota
+from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.journey_record import TlsRecord
 
-if TYPE_CHECKING:
-    from tasks.mail.config.loop import ImapConfig
+# Seconds between two looks in a hurry, and the factor by which they grow: a message is seen after half of one.
+FIRST_STEP, LONGEST_STEP, GROWTH = 0.02, 0.08, 1.5
+POLL_SECONDS = 2.5  # between two looks on a server without IDLE: each second one opens the view anew
+ABOVE_ALL = 2**32  # no UID is as high
 
 
-UNKNOWN = re.compile(r"un(?:known|supported|recogni[sz]ed)|not (?:supported|implemented|recogni[sz]ed)", re.IGNORECASE)
-ID = b'("name" "mail-loop-check")'
-UNTOLD_SECONDS = 5.0  # after so long nobody relies on a server to tell of new messages, nor on its view of a folder
-NEARLY = 0.5  # seconds by which that may be sooner, where there is a look in any case
-RENEW_TIMES = 20  # a view is opened anew only after so many times as long as that took
+class ImapMailbox:
+    """A Mailbox. The expected folder stays open between the looks at it."""
 
+    can = Can.FOLDERS | Can.DELETE | Can.FLAGS
 
-class Mailbox(Changes):
-    """A mailbox that is logged in to. Its methods raise nothing but ImapFailure; each command is bounded by `timeout`.
-
-    After a lost connection, a timeout or a cancellation it is over: every method then fails at once.
-    """
-
-    def __init__(self, session: Asking) -> None:
-        """Use `Mailbox.open`."""
-        super().__init__(session)
-        self._idle_refused = False
-        self.selected: str | None = None
-        self._view: Selected | None = None  # of the folder that is open
-        self._opened_at = self._took = 0.0  # when it was opened, in monotonic seconds, and how long that took
-        self._writable = False
-        self._examines = True  # the server knows EXAMINE
-        self._introduced = False
+    def __init__(self, client: Client, folder: str) -> None:
+        self._client = client
+        self._expected = folder
+        self._generations: dict[str, int] = {}
+        self._walk: AsyncIterator[list[Row]] | None = None  # back from the newest message of the open folder
+        self._cut_off = False  # that walk ends before the oldest one
+        self._step = FIRST_STEP
+        self.spared, self.stuck = client.spared, client.stuck
 
     @classmethod
-    async def open(cls, config: ImapConfig, until: float = math.inf) -> Mailbox:
-        """Connect and log in. The ImapFailure of an attempt that ends early has its stage times.
-
-        `until`: in monotonic seconds, when every method but `close` fails with a timeout.
-        """
-        session = Session(config, until)
-        await session.open(password_of(config))
-        return cls(session)
+    async def open(cls, section: ProbeMailbox, until: float, probe_id: str | None = None) -> Self:
+        client = await (Client.open(section, until) if probe_id is None else opened(section, until, probe_id))
+        return cls(client, section.folder)
 
     @property
     def stages(self) -> dict[str, float]:
-        """Seconds by stage so far; the waiting in IDLE is in none of them."""
-        return self._session.stages
+        return self._client.stages
 
     @property
     def tls(self) -> TlsRecord | None:
-        return self._session.tls
+        return self._client.tls
 
     @property
     def alive(self) -> bool:
-        """Whether another command can be asked: after a mere refusal it can."""
-        return self._session.connection.alive
+        return self._client.alive
 
     @property
-    def exists(self) -> int:
-        """How many messages the open folder has, as far as the server has said."""
-        return self._session.connection.exists
-
-    @property
-    def news(self) -> bool:
-        """Whether the server has said how many messages there are since they were last fetched."""
-        return self._session.connection.news
-
-    @property
-    def unfetched(self) -> float:
-        """Seconds since new messages were last fetched."""
-        return time.monotonic() - self._fetched
-
-    @property
-    def can_idle(self) -> bool:
-        """Whether the server offers IDLE, and has not refused it."""
-        return "IDLE" in self._session.capabilities and not self._idle_refused
+    def unreadable(self) -> set[Ref]:
+        return {Ref(folder, self._generations.get(folder, 0), uid) for folder, uid in self._client.unreadable}
 
     async def folders(self) -> list[Folder]:
-        """All folders, with their special use where the server knows it."""
-        arguments = [b'""', b'"*"']
-        if self._session.rev2 or {"SPECIAL-USE", "LIST-EXTENDED"} <= self._session.capabilities:
-            arguments += [b"RETURN", b"(SPECIAL-USE)"]  # a server that is not asked may keep it to itself
-        reply = await self._ask("select", "LIST", *arguments)
-        listed = (responses.folder(response, self._utf8) for response in reply.responses)
-        found = list({folder.name: folder for folder in listed if folder is not None}.values())
-        self._list(found)
-        return found
+        return await self._client.folders()
 
-    async def examine(self, folder: str) -> Selected:
-        """Open a folder read-only."""
-        return await self._select("select", "EXAMINE", folder)
+    async def new(self, folder: str, cursor: Cursor | None, *, to_change: bool = False) -> Look:
+        client, position = self._client, cast("Position | None", cursor)
+        self._walk = None
+        if to_change and client.may_select and position is not None:
+            try:
+                selected = await client.select(folder)
+                # A folder made anew in the meantime may hold the same messages under other numbers.
+                if selected.uidvalidity != position.generation or not position.is_outdated(selected):
+                    return Look((), position)
+                return await self._fetch_new(folder, position)
+            except ImapFailure:
+                if not client.alive:
+                    raise
+        if folder != self._expected:
+            return await self._look_aside(folder, position)
+        if client.selected != folder or position is None:
+            return await self._look_into(folder, position, await self._examine(folder))
+        untold = client.unfetched >= UNTOLD_SECONDS - NEARLY
+        if untold and not client.news and (renewed := await client.renewed(folder)) is not None:
+            return await self._look_into(folder, position, self._noted(folder, renewed))
+        if not client.news:
+            await client.noop()
+        return await self._fetch_new(folder, position) if client.news or untold else Look((), position)
 
-    @property
-    def may_renew(self) -> bool:
-        """Whether the folder was opened long enough ago to be opened anew."""
-        return time.monotonic() - self._opened_at >= max(UNTOLD_SECONDS - NEARLY, RENEW_TIMES * self._took)
+    async def _look_aside(self, folder: str, position: Position | None) -> Look:
+        status = await self._client.status(folder)
+        is_empty = status.messages == 0
+        if position is not None and not position.is_outdated(status):
+            return Look((), replace(position, is_empty=is_empty))
+        if is_empty and status.uidnext and status.uidvalidity:
+            return Look((), Position(status.uidvalidity, status.uidnext, is_empty=True))
+        look = await self._look_into(folder, position, await self._examine(folder))
+        return replace(look, cursor=replace(cast("Position", look.cursor), is_empty=is_empty))
 
-    async def renewed(self, folder: str) -> Selected | None:
-        """The open folder opened anew, as it is now; None where it is too soon for that."""
-        return await self.examine(folder) if self.may_renew else None
+    async def _look_into(self, folder: str, position: Position | None, selected: Selected) -> Look:
+        """What is new in a folder that has just been opened."""
+        if position is not None and position.generation == selected.uidvalidity:
+            return await self._fetch_new(folder, position)
+        # What has just landed is the last message. Asked for alone it comes soonest.
+        rows = await self._client.fetch_range(selected.exists, selected.exists, flags=False)
+        self._walk = self._client.newest_first(selected.exists - 1, flags=False)
+        self._cut_off = selected.exists > MAX_WALKED
+        uidnext = selected.uidnext or 1
+        floor = min((row.uid for row in rows), default=ABOVE_ALL) if selected.exists else None
+        return Look(
+            self._headers(folder, rows), Position(selected.uidvalidity, uidnext, first=uidnext, floor=floor).past(rows)
+        )
 
-    async def opened(self, folder: str) -> Selected:
-        """The folder open for reading: as it is, where it is the open one."""
-        if self._view is None or self.selected != folder:
-            return await self.examine(folder)
-        return replace(self._view, exists=self.exists)
+    async def _fetch_new(self, folder: str, position: Position) -> Look:
+        """What has come; of very much, the newest first."""
+        rows = await self._client.fetch_new(position.uidnext)
+        left, self._client.left = self._client.left, []
+        return Look(self._headers(folder, rows), position.past(rows).owing(left))
 
-    def _open_to_change(self, folder: str) -> Selected | None:
-        """The folder, if it is the open one and may be changed."""
-        if self._view is None or self.selected != folder or not self._writable:
+    async def older(self, folder: str, cursor: Cursor) -> Look:
+        client, position = self._client, cast("Position", cursor)
+        if client.selected != folder:
+            self._walk = None
+            selected = await self._examine(folder)
+            if selected.uidvalidity != position.generation:
+                return Look((), position.without_rest())
+        if self._walk is not None and position.floor is not None:
+            if (rows := await anext(self._walk, None)) is None:
+                return Look((), replace(position, floor=None), self._cut_off)
+            return Look(self._headers(folder, rows), replace(position, floor=min(row.uid for row in rows)).past(rows))
+        if position.floor is not None:  # a lost connection, or the end of its time, has kept the walk from going on
+            uids = [uid for uid in await client.newest_uids() if uid < position.floor]
+            position = replace(position.owing(uids), floor=None)
+        rows = await client.fetch_uids(position.rest[-BATCH:])
+        return Look(self._headers(folder, rows), replace(position, rest=position.rest[:-BATCH]).past(rows))
+
+    async def walk_back(
+        self, folder: str, most: int = MAX_WALKED, *, anew: bool = True, flags: bool = True
+    ) -> AsyncIterator[list[Header]]:
+        selected = await (self._examine if anew else self._opened)(folder)
+        async for rows in self._client.newest_first(selected.exists, most, flags=flags):
+            yield self._headers(folder, rows)
+
+    async def fetch(self, refs: Sequence[Ref]) -> list[Header]:
+        folder = refs[0].folder
+        await self._opened(folder)
+        return self._headers(folder, await self._client.fetch_uids([ref.number for ref in refs]))
+
+    async def body(self, ref: Ref) -> bytes:
+        if self._client.selected != ref.folder:
+            await self._examine(ref.folder)
+        return await self._client.fetch_body(ref.number)
+
+    async def find(
+        self, folder: str, since: datetime | None, field: str, value: str, without: str | None = None
+    ) -> list[Ref]:
+        selected = await self._opened(folder)
+        uids = await self._client.search(since, field, value, without) if selected.exists else []
+        return [Ref(folder, selected.uidvalidity, uid) for uid in uids]
+
+    async def still_there(self, refs: Sequence[Ref]) -> Collection[Ref] | None:
+        client, folder = self._client, refs[0].folder
+        selected, unreadable = await self._examine(folder), client.unreadable
+        found = self._headers(folder, await client.fetch_uids([ref.number for ref in refs]))
+        if selected.uidvalidity != refs[0].generation or client.unreadable != unreadable:
             return None
-        return replace(self._view, exists=self.exists)
+        return {one.ref for one in found if not one.is_deleted}  # so do those who know no MOVE
 
-    async def search(self, since: datetime | None, field: str, value: str, without: str | None = None) -> list[int]:
-        """UIDs of messages by day, header field and keyword; servers differ in what they find: see criteria()."""
-        arguments = imap_search.criteria(since, field, value, without)
-        reply = await self._session.ask("search", "UID SEARCH", *arguments)
-        return imap_search.found(reply.responses)
+    def count_gone(self, folder: str, cursor: Cursor) -> int | None:
+        client = self._client
+        return cast("Position", cursor).uidnext - client.exists if client.selected == folder else None
 
-    async def noop(self) -> None:
-        """Bring the view of the open folder up to date."""
-        await self._session.ask("search", "NOOP")
+    async def wait(self, at_most: float, hurry: bool) -> None:
+        client, now = self._client, time.monotonic()
+        if client.selected != self._expected:
+            return  # what came there meanwhile is to be seen now, and what comes next has to wake IDLE
+        if hurry:
+            await client.rest(min(self._step, at_most), at_most)
+            self._step = min(self._step * GROWTH, LONGEST_STEP)
+        elif client.can_idle:
+            await client.idle(max(0.0, min(SLICE_SECONDS, at_most, UNTOLD_SECONDS - client.unfetched)))
+            # A busy mailbox, or a server that ends IDLE at once, must not make the looks follow each other unpaced.
+            await asyncio.sleep(max(0.0, now + min(LONGEST_STEP, at_most) - time.monotonic()))
+        else:
+            await client.rest(min(POLL_SECONDS, at_most), min(SLICE_SECONDS, at_most))
 
-    async def status(self, folder: str) -> FolderStatus:
-        """How a folder is, which must not be the open one: of that it may never change."""
-        arguments = self._name(folder), b"(MESSAGES UIDNEXT UIDVALIDITY)"
-        reply = await self._ask("search", "STATUS", *arguments, about=f"STATUS of {folder!r}")
-        return folder_status(reply.responses)
+    async def delete(self, refs: Sequence[Ref], is_ours: IsOurs, proven: Collection[Ref] = ()) -> list[Ref]:
+        return await self._change(self._client.delete, refs, is_ours, proven)
+
+    async def mark(self, refs: Sequence[Ref], is_ours: IsOurs, flag: str, proven: Collection[Ref] = ()) -> list[Ref]:
+        return await self._change(partial(self._client.mark, flag=flag), refs, is_ours, proven)
+
+    async def _change(
+        self,
+        change: Callable[..., Awaitable[list[int]]],
+        refs: Sequence[Ref],
+        is_ours: IsOurs,
+        proven: Collection[Ref],
+    ) -> list[Ref]:
+        if not refs:
+            return []
+        folder, generation = refs[0].folder, refs[0].generation
+        done = await change(
+            folder,
+            generation,
+            [ref.number for ref in refs],
+            lambda row: is_ours(_header(folder, generation, row)),
+            proven=[ref.number for ref in proven],
+        )
+        return [Ref(folder, generation, uid) for uid in done]
+
+    def keeps(self, folder: str, flag: str) -> bool | None:
+        return self._client.keeps(folder, flag)
+
+    def may_go(self, header: Header) -> bool:
+        return self._client.may_go(header.flags)
+
+    async def trash(self) -> str | None:
+        return await self._client.trash()
 
     async def quotas(self, folder: str) -> tuple[Quota, ...]:
-        """The limits that hold for a folder, as far as the server tells of any."""
-        if "QUOTA" not in self._session.capabilities:
-            return ()
-        reply = await self._session.ask("search", "GETQUOTAROOT", self._name(folder))
-        return quotas(reply.responses)
-
-    async def idle(self, seconds: float) -> bool:
-        """Wait at most `seconds`; True as soon as the server has announced messages since the last fetch.
-
-        A server that offers IDLE but refuses it is not asked again: `can_idle` is then False.
-        """
-        connection = self._session.connection
-        if not (connection.alive and connection.news):
-            self._idle_refused = not await self._session.idle(seconds)
-        return connection.news
-
-    async def rest(self, seconds: float, at_most: float) -> None:
-        """Wait until the next look is worth it: so many `seconds`. Who is told of news meanwhile may wait `at_most`."""
-        await asyncio.sleep(seconds)
+        return await self._client.quotas(folder)
 
     async def close(self) -> None:
-        """Log out if that takes less than a second, and drop the connection in any case. May be called twice."""
-        await self._session.close()
+        await self._client.close()
 
-    @property
-    def _utf8(self) -> bool:
-        """Whether folder names are UTF-8: a server of both versions speaks the older one unless told otherwise."""
-        return self._session.rev2 and "IMAP4REV1" not in self._session.capabilities
+    async def _examine(self, folder: str) -> Selected:
+        return self._noted(folder, await self._client.examine(folder))
 
-    def _name(self, folder: str) -> bytes:
-        wire = self._wire_names.get(folder)
-        return quoted(folder_name(folder, self._utf8) if wire is None else wire)
+    async def _opened(self, folder: str) -> Selected:
+        """The folder open for reading, as it is where it is the open one."""
+        return self._noted(folder, await self._client.opened(folder))
 
-    def _list(self, folders: Sequence[Folder]) -> None:
-        """Remember what is needed of the folders."""
-        self._wire_names = {folder.name: folder.wire for folder in folders}
-        self._trash = next((folder.name for folder in folders if "\\TRASH" in folder.attributes), None)
+    def _noted(self, folder: str, selected: Selected) -> Selected:
+        self._generations[folder] = selected.uidvalidity
+        return selected
 
-    async def _select(self, stage: str, verb: str, folder: str) -> Selected:
-        self.selected = self._view = None  # also after a refusal (RFC 9051, 6.3.2)
-        self._session.connection.exists = 0
-        begun = time.monotonic()
-        reply = await self._open(stage, verb, folder)
-        self._opened_at = time.monotonic()
-        self._took = self._opened_at - begun
-        self.selected = folder
-        if not self.exists:
-            self._fetching()  # there is nothing to fetch, so all that is there is known
-        self._view, self._writable = opened(reply), verb == "SELECT"
-        self._opened(folder, self._view)
-        return self._view
+    def _headers(self, folder: str, rows: Iterable[Row]) -> list[Header]:
+        return [_header(folder, self._generations.get(folder, 0), row) for row in rows]
 
-    async def _ask(self, stage: str, verb: str, *arguments: bytes, about: str = "", permanent: bool = False) -> Reply:
-        """A command that a server may refuse to who has not said who he is (RFC 2971): then he does, and asks again.
 
-        Not on all connections: it is one command more, and most servers do not care.
-        """
-        ask = partial(self._session.ask, stage, verb, *arguments, about=about, permanent=permanent)
-        try:
-            return await ask()
-        except ImapFailure as failure:
-            wanted = "ID" in self._session.capabilities or "unsafe login" in failure.text.lower()
-            if self._introduced or failure.permanent or not (wanted and self.alive):
-                raise
-        self._introduced = True
-        with suppress(ImapFailure):  # whatever it says to that, the next answer tells
-            await self._session.ask(stage, "ID", ID)
-        return await ask()
-
-    async def _open(self, stage: str, verb: str, folder: str) -> Reply:
-        """SELECT or EXAMINE; SELECT, too, where the server does not know EXAMINE: no flag is set by what we fetch."""
-        # A folder that the server does not list will not be there the next time either.
-        unlisted = bool(self._wire_names) and folder not in self._wire_names and folder.upper() != "INBOX"
-        ask = partial(self._ask, stage, permanent=unlisted)
-        if verb == "EXAMINE" and self._examines:
-            try:
-                return await ask(verb, self._name(folder), about=f"{verb} of {folder!r}")
-            except ImapFailure as failure:
-                if not ((failure.bad or UNKNOWN.search(failure.text)) and self.alive):
-                    raise
-                unknown = failure
-            try:
-                reply = await ask("SELECT", self._name(folder))
-            except ImapFailure as failure:
-                raise unknown if self.alive else failure from None
-            self._examines = False
-            return reply
-        verb = "SELECT"
-        return await ask(verb, self._name(folder), about=f"{verb} of {folder!r}")
+def _header(folder: str, generation: int, row: Row) -> Header:
+    return Header(Ref(folder, generation, row.uid), row.internaldate, row.headers, row.flags, row.loop_ids)

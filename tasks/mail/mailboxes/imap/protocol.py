@@ -10,14 +10,14 @@ from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.model.journey_record import TlsRecord
 
 if TYPE_CHECKING:
-    from tasks.mail.config.loop import ImapConfig
+    from tasks.mail.config.mailbox import ProbeMailbox
 
 
 class Asking(Protocol):
     """What a Mailbox needs of a session, its own or a share of one."""
 
     @property
-    def config(self) -> ImapConfig: ...
+    def config(self) -> ProbeMailbox: ...
 
     @property
     def tls(self) -> TlsRecord | None: ...

@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
 from tasks.mail.mailboxes.imap.fetch.fetcher import Fetcher, Found
+from tasks.mail.mailboxes.imap.fetch.told import Row
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.headers import OWN_HEADERS, READ_HEADERS, WHOLE, completed, readable_part
 from tasks.mail.mailboxes.imap.protocol import Asking
+from tasks.mail.mailboxes.mailbox import MAX_WALKED
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.header import Row
 from tasks.mail.probe.octets import has_end
 
 FIRST_BATCH, BATCH = 10, 200  # messages a FETCH
-MOST_WALKED = 20_000  # messages walked back in one look: what a server says to have may be anything
+
 
 Unreadable = set[tuple[str, int]]
 """Messages that the server does not show: folder and UID, or, where that is not shown either, minus the number."""
@@ -45,7 +46,7 @@ class Reading(ABC):
         return {*self._unreadable}
 
     async def newest_first(
-        self, exists: int, most: int = MOST_WALKED, *, flags: bool = True
+        self, exists: int, most: int = MAX_WALKED, *, flags: bool = True
     ) -> AsyncIterator[list[Row]]:
         """The newest messages of the open folder in batches, from the last of `exists` back.
 
@@ -86,9 +87,9 @@ class Reading(ABC):
         self._reached = max([uidnext, *(row.uid + 1 for row in rows)]), came
         return rows
 
-    async def newest_uids(self, most: int = MOST_WALKED) -> list[int]:
+    async def newest_uids(self, most: int = MAX_WALKED) -> list[int]:
         """The UIDs of the newest messages, ascending."""
-        first = max(1, self.exists - min(most, MOST_WALKED) + 1)
+        first = max(1, self.exists - min(most, MAX_WALKED) + 1)
         answers = await self._fetcher.ask("FETCH", b"%d:*" % first, b"(UID)")
         return sorted({one.uid for one in answers if one.uid is not None})
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from tasks.mail.mailboxes.imap.encoding import decode_name
+from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import as_text
 
@@ -32,23 +33,6 @@ _LITERAL = re.compile(rb"~?\{\d+\}$")
 _FETCH = re.compile(rb"(\d{1,10}) FETCH \(", re.IGNORECASE)
 _COUNT = re.compile(rb"(\d{1,10}) ([A-Z]+)\s*$", re.IGNORECASE)
 _CODE = re.compile(rb"\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?(.*)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """One folder. `attributes` are upper-case, such as \\JUNK; `wire` is the name as the server spells it.
-
-    `delimiter` stands between its parents' names and its own; "" where there is no hierarchy, None if that is unknown.
-    """
-
-    name: str
-    attributes: frozenset[str]
-    wire: bytes
-    delimiter: str | None = field(default=None, compare=False)
-
-    @property
-    def selectable(self) -> bool:
-        return self.attributes.isdisjoint({"\\NOSELECT", "\\NONEXISTENT"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from tasks.mail.net.tls import ssl_context, tls_session
 if TYPE_CHECKING:
     from aiohappyeyeballs import AddrInfoType
 
-    from tasks.mail.config.loop import ImapConfig
+    from tasks.mail.config.mailbox import ProbeMailbox
 
 LOGOUT_SECONDS = 1.0
 
@@ -41,7 +41,7 @@ class Session:
     `until`, in monotonic seconds, bounds all of them together: many slow answers, each in time, may take for ever.
     """
 
-    def __init__(self, config: ImapConfig, until: float = math.inf) -> None:
+    def __init__(self, config: ProbeMailbox, until: float = math.inf) -> None:
         self.config = config
         self.until = until
         self.tls: TlsRecord | None = None

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from tasks.mail.mailboxes.imap.encoding import uid_set
-from tasks.mail.mailboxes.imap.fetch.told import told
+from tasks.mail.mailboxes.imap.fetch.told import Row, told
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.mailboxes.imap.reading import Reading
-from tasks.mail.mailboxes.imap.responses import Folder, count
-from tasks.mail.model.header import Row
+from tasks.mail.mailboxes.imap.responses import count
+from tasks.mail.mailboxes.mailbox import Folder
 
 
 class Changes(Reading):
@@ -50,9 +50,9 @@ class Changes(Reading):
         self._views[folder] = view
         return view
 
-    def may_go(self, row: Row) -> bool:
-        """Whether deleting would change anything: without UID EXPUNGE a message stays, flagged as deleted."""
-        return self._can_expunge or r"\DELETED" not in row.flags
+    def may_go(self, flags: Collection[str]) -> bool:
+        """Whether deleting a message with these flags would change anything: without UID EXPUNGE it stays, flagged."""
+        return self._can_expunge or r"\DELETED" not in flags
 
     async def delete(
         self,

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from tasks.mail.config.loop import ImapConfig
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.config.mailbox import ProbeMailbox
+from tasks.mail.mailboxes.mailbox import Mailbox
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
-from tasks.mail.model.header import Row
+from tasks.mail.model.header import Header, by_folder
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.ownership import Owner, is_thorough
@@ -32,19 +32,18 @@ async def collect(
     where the folder keeps such a mark.
     """
 
-    def is_ours(row: Row) -> bool:
-        return is_own(row.headers, probe)
+    def is_ours(header: Header) -> bool:
+        return is_own(header.raw, probe)
 
     proven = {hit for hit, message in read.items() if is_own(message, probe)}
     own = [hit for hit in hits if hit.own or hit in proven]
-    for folder, uidvalidity in {(hit.folder, hit.uidvalidity) for hit in own}:
-        here = [hit for hit in own if (hit.folder, hit.uidvalidity) == (folder, uidvalidity)]
-        uids, known = [hit.uid for hit in here], [hit.uid for hit in here if hit in proven]
+    for refs in by_folder(hit.ref for hit in own):
+        known = [hit.ref for hit in proven if hit.ref in refs]
         if not keep:
-            await box.delete(folder, uidvalidity, uids, is_ours, known)
+            await box.delete(refs, is_ours, known)
             continue
         try:
-            await box.mark(folder, uidvalidity, uids, is_ours, TOLD, known)
+            await box.mark(refs, is_ours, TOLD, known)
         except ImapFailure:  # who keeps all messages may keep us from changing any
             if not box.alive:
                 raise
@@ -74,16 +73,16 @@ async def collect_earlier(
     return [*failed, *_removed(found), *_spared(box), *_stuck(box)]
 
 
-def terms_of(imap: ImapConfig, probe: Probe, sent: Receipt, found: Arrival, lost_after: timedelta) -> Terms:
+def terms_of(mailbox: ProbeMailbox, probe: Probe, sent: Receipt, found: Arrival, lost_after: timedelta) -> Terms:
     """What this run goes by: its own message has shown what the mail server's clock is worth."""
     return Terms(
         now=earliest_now(sent.started, found.hits),
         ours=sent.started.utc_at(Moment.now()),
         lost_after=lost_after,
         ahead=timedelta(seconds=clock_skew(sent, found)),
-        retention=max(timedelta(seconds=imap.retention), lost_after),
-        keep=not imap.delete_after_check,
-        sure=not imap.spare_recent,
+        retention=max(timedelta(seconds=mailbox.retention), lost_after),
+        keep=not mailbox.delete_after_check,
+        sure=not mailbox.spare_recent,
         key=probe.key,
     )
 
@@ -91,16 +90,16 @@ def terms_of(imap: ImapConfig, probe: Probe, sent: Receipt, found: Arrival, lost
 def earliest_now(started: Moment, hits: Sequence[Hit]) -> datetime:
     """Now by the clock that is furthest behind, ours or the mail server's, set or not: what is old by all is old."""
     now = Moment.now()
-    return min([now.utc, started.utc_at(now), *(hit.internaldate for hit in hits)])
+    return min([now.utc, started.utc_at(now), *(hit.arrived_at for hit in hits)])
 
 
 def _removed(found: Earlier) -> Iterator[str]:
     if found.removed:
-        folder, oldest = min(found.removed, key=lambda removed: removed[1].internaldate)
+        oldest = min(found.removed, key=lambda header: header.arrived_at)
         what = "An earlier probe" if len(found.removed) == 1 else f"{len(found.removed)} earlier probes"
         verb = "was" if len(found.removed) == 1 else "were"
-        when = f"{oldest.internaldate.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        yield f"{what} that nobody had collected {verb} deleted; the oldest had arrived in {folder} at {when}."
+        where = f"{oldest.ref.folder} at {oldest.arrived_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        yield f"{what} that nobody had collected {verb} deleted; the oldest had arrived in {where}."
 
 
 def _spared(box: Mailbox) -> Iterator[str]:

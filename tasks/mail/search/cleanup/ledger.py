@@ -1,4 +1,4 @@
-r"""The mailbox is the ledger: what a probe says of itself, and the flags that say what has been told of it. Pure.
+r"""The mailbox is the ledger: what a probe says of itself, and the flags that say what has been told of it.
 
 Each probe that its own check did not collect is told by a later run, in its result:
 
@@ -23,9 +23,9 @@ from uuid import UUID
 
 from tasks.mail.config.loop import TOKEN_LENGTH
 from tasks.mail.model.durations import MINUTE, duration
-from tasks.mail.model.header import Row, in_range
+from tasks.mail.model.header import Header, in_range
 from tasks.mail.model.outcome import Reported
-from tasks.mail.model.result import EarlierProbe
+from tasks.mail.model.result import EarlierProbe, place_of
 from tasks.mail.probe.match import HEADERS
 from tasks.mail.probe.ownership import is_signed, probe_id
 from tasks.mail.search.clocks import CLOCK_SLACK, INTERNALDATE_GRAIN
@@ -59,9 +59,9 @@ class Terms:
     key: bytes = field(default=b"", repr=False)
 
 
-def sent_at(row: Row) -> datetime | None:
+def sent_at(header: Header) -> datetime | None:
     """The Date of a message, if it has one that may be true."""
-    dates = HEADERS.parsebytes(row.headers).get_all("Date", [])
+    dates = HEADERS.parsebytes(header.raw).get_all("Date", [])
     try:
         (date,) = dates
         moment = parsedate_to_datetime(str(date))
@@ -71,29 +71,27 @@ def sent_at(row: Row) -> datetime | None:
         return None
 
 
-def sender_is_done(row: Row, terms: Terms) -> bool:
+def sender_is_done(header: Header, terms: Terms) -> bool:
     """Whether the check that sent it is surely over: by its Date, or by INTERNALDATE where it is of the future."""
-    sent = sent_at(row)
-    begun = sent if sent is not None and sent <= terms.now else row.internaldate
+    sent = sent_at(header)
+    begun = sent if sent is not None and sent <= terms.now else header.arrived_at
     return terms.now - begun > terms.lost_after + MARGIN
 
 
-def entry(row: Row, folder: str, uidvalidity: int, terms: Terms) -> EarlierProbe:
+def entry(header: Header, terms: Terms) -> EarlierProbe:
     """What is told of a probe."""
-    sent, number = sent_at(row), probe_id(row)
-    took = None if sent is None else _believable(sent, row.internaldate - sent - terms.ahead, terms)
+    sent, number = sent_at(header), probe_id(header)
+    took = None if sent is None else _believable(sent, header.arrived_at - sent - terms.ahead, terms)
     return EarlierProbe(
         probe_id=number,
         token=number[:TOKEN_LENGTH],
-        flow_run_id=_run(row),
+        flow_run_id=_run(header),
         sent_at=sent,
-        arrived_at=row.internaldate,
+        arrived_at=header.arrived_at,
         delivery_seconds=None if took is None else max(0.0, (took + INTERNALDATE_GRAIN).total_seconds()),
         reported=Reported.LOST if took is not None and took > terms.lost_after else Reported.UNCOLLECTED,
-        signed=is_signed(row, terms.key),
-        folder=folder,
-        uidvalidity=uidvalidity,
-        uid=row.uid,
+        signed=is_signed(header, terms.key),
+        **place_of(header.ref),
     )
 
 
@@ -102,8 +100,8 @@ def _believable(sent: datetime, took: timedelta, terms: Terms) -> timedelta | No
     return took if -CLOCK_SLACK <= took <= min(LONGEST_DELAY, terms.ours - sent + MARGIN) else None
 
 
-def _run(row: Row) -> str | None:
-    runs = HEADERS.parsebytes(row.headers).get_all("X-Mail-Loop-Run", [])
+def _run(header: Header) -> str | None:
+    runs = HEADERS.parsebytes(header.raw).get_all("X-Mail-Loop-Run", [])
     try:
         (run,) = runs
         return str(UUID(str(run).strip()))

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tasks.mail.mailboxes.imap.fetch.parts import Parts
-from tasks.mail.mailboxes.imap.fetch.told import Told
+from tasks.mail.mailboxes.imap.fetch.told import Row, Told
 from tasks.mail.mailboxes.imap.headers import HEADERS, OWN_HEADERS, WHOLE, Section, completed, header_of, is_cut
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.header import Row
 
 ROW = b"(UID FLAGS INTERNALDATE %b)"
 SIZE = b"RFC822.SIZE"

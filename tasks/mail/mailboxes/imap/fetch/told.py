@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tasks.mail.mailboxes.imap.encoding import internaldate
 from tasks.mail.mailboxes.imap.headers import has_any
 from tasks.mail.mailboxes.imap.responses import Response, count, fetched, number
-from tasks.mail.model.header import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case.
+
+    `loop_ids`: the values of X-Mail-Loop-Id in `headers`, where they were read before.
+    """
+
+    seq: int
+    uid: int
+    internaldate: datetime
+    headers: bytes
+    flags: frozenset[str] = frozenset()
+    loop_ids: frozenset[str] | None = None
 
 
 @dataclass(slots=True)

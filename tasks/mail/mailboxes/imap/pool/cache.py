@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
+from tasks.mail.mailboxes.imap.fetch.told import Row
 from tasks.mail.mailboxes.imap.folder import Selected
-from tasks.mail.model.header import Row
 from tasks.mail.probe.match import loop_ids
 
 MOST_OCTETS = 2 * 2**20  # of header fields that are kept; those of the oldest messages are asked for again

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from tasks.mail.mailboxes.imap.client import Client
+from tasks.mail.mailboxes.imap.fetch.told import Row
 from tasks.mail.mailboxes.imap.folder import Selected
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
 from tasks.mail.mailboxes.imap.pool.cache import View
 from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.model.header import Row
 from tasks.mail.model.outcome import ErrorType
 
 ROUNDS = 3  # of fetching what came while new messages were fetched; then others have their turn
@@ -34,7 +34,7 @@ class Waiter(Protocol):
         """There is no more to wait for."""
 
 
-class Wire(Mailbox):
+class Wire(Client):
     """The mailbox as it is open on the wire."""
 
     @property

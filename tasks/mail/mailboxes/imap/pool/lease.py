@@ -20,7 +20,7 @@ from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
 
 if TYPE_CHECKING:
-    from tasks.mail.config.loop import ImapConfig
+    from tasks.mail.config.mailbox import ProbeMailbox
 
 CHANGES = frozenset({"UID STORE", "UID EXPUNGE", "UID COPY", "UID MOVE"})  # each is asked for by itself
 IN_A_FOLDER = frozenset({"FETCH", "UID FETCH", "UID SEARCH"}) | CHANGES
@@ -31,7 +31,7 @@ Answer = TypeVar("Answer")
 class Share:
     """One waiter's share of a session: his time, and what he has open. `until`: see Session."""
 
-    def __init__(self, shared: SharedSession, config: ImapConfig, until: float) -> None:
+    def __init__(self, shared: SharedSession, config: ProbeMailbox, until: float) -> None:
         self.shared = shared
         self.config = config
         self.until = until

@@ -12,22 +12,22 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tasks.mail.mailboxes.imap.client import SLICE_SECONDS, Client
+from tasks.mail.mailboxes.imap.fetch.told import Row
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
-from tasks.mail.mailboxes.imap.headers import BODY_OCTETS
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
-from tasks.mail.mailboxes.imap.polling import SLICE_SECONDS, SOON
 from tasks.mail.mailboxes.imap.pool.cache import View
 from tasks.mail.mailboxes.imap.pool.lease import Share
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.mailboxes.imap.reading import Unreadable
-from tasks.mail.mailboxes.imap.responses import Folder
-from tasks.mail.model.header import Row
+from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS, Folder
 
 if TYPE_CHECKING:
-    from tasks.mail.config.loop import ImapConfig
+    from tasks.mail.config.mailbox import ProbeMailbox
+
+SOON = 1.0  # seconds after which all slices of IDLE begin anew: see idle()
 
 
-class SharedMailbox(Mailbox):
+class SharedMailbox(Client):
     """The mailbox for one waiter, who looks for the probe of this id."""
 
     def __init__(self, share: Share, probe_id: str) -> None:
@@ -42,8 +42,8 @@ class SharedMailbox(Mailbox):
         self._examined: set[str] = set()
 
     @classmethod
-    async def join(cls, shared: SharedSession, config: ImapConfig, until: float, probe_id: str) -> SharedMailbox:
-        """Take part in a session; fails as Mailbox.open() does."""
+    async def join(cls, shared: SharedSession, config: ProbeMailbox, until: float, probe_id: str) -> SharedMailbox:
+        """Take part in a session; fails as Client.open() does."""
         box = cls(Share(shared, config, until), probe_id)
         shared.waiters.add(box)
         try:
@@ -66,7 +66,7 @@ class SharedMailbox(Mailbox):
     def rouse(self) -> None:
         self._wake.set()
 
-    # -- as of a Mailbox ----------------------------------------------------------------------------------------------
+    # -- as of a Client -----------------------------------------------------------------------------------------------
 
     @property
     def alive(self) -> bool:
@@ -147,7 +147,7 @@ class SharedMailbox(Mailbox):
             return rows
         return await super().fetch_new(uidnext)
 
-    async def fetch_body(self, uid: int, limit: int = BODY_OCTETS) -> bytes:
+    async def fetch_body(self, uid: int, limit: int = MAX_BODY_OCTETS) -> bytes:
         view = self._seen_by_all()
         if view is not None and (kept := view.bodies.get((uid, limit))):
             return kept

@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from tasks.mail.mailboxes.imap.mailbox import Mailbox
+from tasks.mail.mailboxes.imap.client import Client
 from tasks.mail.mailboxes.imap.pool.mailbox import SharedMailbox
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.net.limits import MailboxPlaces, Relays, relays
 
 if TYPE_CHECKING:
-    from tasks.mail.config.loop import ImapConfig
+    from tasks.mail.config.mailbox import ProbeMailbox
 
 
 class Sessions:
@@ -29,8 +29,8 @@ class Sessions:
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = MailboxPlaces()
 
-    async def join(self, config: ImapConfig, until: float, probe_id: str) -> Mailbox:
-        """The mailbox of `config` for who looks for that probe; fails as Mailbox.open() does."""
+    async def join(self, config: ProbeMailbox, until: float, probe_id: str) -> Client:
+        """The mailbox of `config` for who looks for that probe; fails as Client.open() does."""
         key = _key(config)
         shared = self._open.get(key)
         if shared is None or not (shared.alive or shared.refused(time.monotonic())):
@@ -66,14 +66,14 @@ async def together(checks: int) -> AsyncIterator[None]:
         await sessions.close()
 
 
-async def opened(config: ImapConfig, until: float, probe_id: str) -> Mailbox:
-    """The mailbox, logged in to: shared, where checks run together. See Mailbox.open()."""
+async def opened(config: ProbeMailbox, until: float, probe_id: str) -> Client:
+    """The mailbox, logged in to: shared, where checks run together. See Client.open()."""
     if (sessions := _sessions.get()) is None:
-        return await Mailbox.open(config, until)
+        return await Client.open(config, until)
     return await sessions.join(config, until, probe_id)
 
 
-def _key(config: ImapConfig) -> Hashable:
+def _key(config: ProbeMailbox) -> Hashable:
     """What a session depends on. By folder as well: IDLE tells of the open one alone."""
     login = config.username, config.password
     server = config.host, config.port, config.tls, config.ca_file, config.verify

@@ -20,7 +20,7 @@ from tasks.mail.model.errors import ImapFailure
 from tasks.mail.net.limits import Place
 
 if TYPE_CHECKING:
-    from tasks.mail.config.loop import ImapConfig
+    from tasks.mail.config.mailbox import ProbeMailbox
 
 REMEMBERED = 60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out
 SHARED = 1.0  # seconds in which those who come with the first hear the same of what a second look may settle
@@ -32,7 +32,7 @@ IDLE_SECONDS = 300.0  # of one IDLE, where nobody asks for anything: each waiter
 class SharedSession(SharedFolders):
     """The session of one mailbox, for as long as anybody waits on it."""
 
-    def __init__(self, config: ImapConfig, place: Place) -> None:
+    def __init__(self, config: ProbeMailbox, place: Place) -> None:
         super().__init__(Session(config))
         self.config = config
         self.admitted = asyncio.Event()  # it has the place that it may need at the server

@@ -1,15 +1,66 @@
-"""The tries to read one mailbox, as they happen: when, and whether another one could end otherwise."""
+"""When to look again.
+
+On one connection: in tight steps at first, then as the mailbox tells of news; other folders in between. Over another
+one, where one has failed: after a pause, unless another could not end otherwise.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
+from tasks.mail.mailboxes.mailbox import Mailbox
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.moment import Moment, Tried
 
+TIGHT_SECONDS = 3.0
+TIGHT_JUNK_SECONDS, JUNK_SECONDS = 1.0, 5.0  # between two looks at the junk folder, at first and later
+SOON = 1.0  # a look aside that is due within so many seconds is done with the one that is done now
+FIRST_SWEEP = 5.0  # seconds until all other folders are looked at for the first time; the interval then doubles
 SECOND_LOOK = 10.0  # seconds until a second look settles what waiting does not change: see LASTING
 SLACK = 0.01  # seconds that a timer may ring early
+
+
+class Pace:
+    """The rhythm of one connection's looks."""
+
+    def __init__(self, deadline: float) -> None:
+        """`deadline`: in monotonic seconds, when the last look begins."""
+        self.deadline = deadline
+        self.begun = time.monotonic()
+        self.next_junk = self.begun
+        self.next_sweep = self.begun + FIRST_SWEEP
+        self.sweep = FIRST_SWEEP
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def junk_is_due(self) -> bool:
+        now = time.monotonic()
+        tight = now - self.begun < TIGHT_SECONDS
+        if now < self.next_junk - (0.0 if tight else SOON):
+            return False
+        self.next_junk = now + (TIGHT_JUNK_SECONDS if tight else JUNK_SECONDS)
+        return True
+
+    def sweep_is_due(self) -> bool:
+        if (now := time.monotonic()) < self.next_sweep:
+            return False
+        self.sweep *= 2
+        self.next_sweep = now + self.sweep
+        return True
+
+    async def pause(self, box: Mailbox) -> None:
+        """Wait until the next look is worth it, never beyond the deadline."""
+        now = time.monotonic()
+        left = max(0.0, self.deadline - now)
+        if (tight := self.begun + TIGHT_SECONDS - now) > 0:
+            aside = self.next_junk - now
+            await box.wait(min(left, tight, aside if aside > 0 else TIGHT_JUNK_SECONDS), hurry=True)
+        else:
+            await box.wait(max(0.0, min(left, self.next_sweep - now)), hurry=False)
 
 
 class Tries:

@@ -1,0 +1,82 @@
+"""A second mailbox protocol is one file and one line: what a check says does not depend on how a mailbox is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tasks.mail.config.loading.environment import EnvironmentPasswords
+from tasks.mail.config.loop import CheckConfig, SmtpConfig, loop_config
+from tasks.mail.engine import Context, run_check
+from tasks.mail.mailboxes.registry import MAILBOXES
+from tasks.mail.model.facts import Receipt
+from tasks.mail.model.moment import Moment
+from tasks.mail.model.result import LoopResult
+from tasks.mail.plain_steps import PlainSteps
+from tasks.mail.probe.compose import Probe
+from tasks.mail.senders.attempts import Attempts
+from tests.support.list_mailbox import ListMailbox, ListSection
+from tests.support.mail.notices import gmail, received
+
+Arrive = Callable[[ListMailbox, bytes], object]
+
+
+class Delivering(PlainSteps):
+    """Sends by handing the message over: a relay takes everything, and this becomes of it."""
+
+    def __init__(self, box: ListMailbox, arrive: Arrive) -> None:
+        self.box = box
+        self.arrive = arrive
+
+    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt:
+        attempts.begin()
+        self.arrive(self.box, received(probe.content))
+        attempts.ended()
+        return Receipt(probe.id, probe.token, attempts.started, Moment.now(), 250, "2.0.0 Ok")
+
+
+async def checked(monkeypatch: pytest.MonkeyPatch, box: ListMailbox, arrive: Arrive) -> LoopResult:
+    monkeypatch.setitem(MAILBOXES, "list", box.open)
+    smtp = {"host": "relay.test", "from_addr": "a@a.test", "to_addr": "b@b.test", "subject_prefix": "[x]"}
+    section = ListSection.model_validate({"host": "list.test", "username": "b", "password": "secret"})
+    limits = {"max_wait": 1.5, "warn_after": 0.5}
+    loop = loop_config({"name": "by-list", "smtp": smtp, "imap": section, "limits": limits})
+
+    async def record(result: LoopResult, check: CheckConfig) -> None:
+        pass
+
+    return await run_check(loop, Context(Delivering(box, arrive), EnvironmentPasswords()), record)
+
+
+def later(box: ListMailbox, raw: bytes) -> None:
+    asyncio.get_running_loop().call_later(0.8, box.deliver, raw)
+
+
+def bounce(box: ListMailbox, raw: bytes) -> None:
+    box.deliver(b"Received: from mx.test by list.test; Mon, 2 Mar 2026 00:00:00 +0000\r\n" + gmail(raw))
+
+
+CASES: dict[str, Arrive] = {
+    "delivered": lambda box, raw: box.deliver(raw),
+    "late": later,
+    "junked": lambda box, raw: box.deliver(raw, "Junk"),
+    "lost": lambda box, raw: None,
+    "bounced": bounce,
+}
+
+
+@pytest.mark.parametrize("outcome", CASES)
+async def test_the_outcome_is_that_of_any_mailbox(outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = ListMailbox()
+    result = await checked(monkeypatch, box, CASES[outcome])
+    assert (result.outcome, result.error_msg if outcome == "delivered" else None) == (outcome, None)
+
+
+async def test_the_probe_is_collected_and_what_others_sent_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = ListMailbox()
+    box.deliver(b"Subject: not ours\r\nFrom: c@c.test\r\n\r\nhello\r\n")
+    result = await checked(monkeypatch, box, CASES["delivered"])
+    assert [one is not None for one in box.messages] == [True, False]
+    assert (result.outcome, result.matched_uids, result.folder) == ("delivered", (2,), "INBOX")
