@@ -13,7 +13,7 @@ from tasks.mail.model.facts import Receipt
 from tasks.mail.model.safe_text import unlinked
 from tasks.mail.probe.compose import Probe
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.senders.registry import attempt
 from tasks.states import finding
 
 

@@ -15,7 +15,7 @@ from tasks.mail.search.pace import Tries
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.senders.registry import attempt
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from tasks.mail.search.cleanup.stale import MOST_TOLD
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.senders.registry import attempt
 from tasks.mail.signing_key import key_in_state
 from tests.support.checks.rounds import SHORT, Relay, Round, notes
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind

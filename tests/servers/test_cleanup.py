@@ -29,7 +29,7 @@ from tasks.mail.search.cleanup.ledger import TOLD
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.senders.registry import attempt
 from tasks.mail.verdict.result import conclude
 from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner
 from tests.support.servers.lab import Lab, User

@@ -25,7 +25,7 @@ from tasks.mail.search.cleanup.ledger import TELLING, TOLD
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.senders.registry import attempt
 from tasks.mail.signing_key import key_in_state
 from tasks.mail.verdict.result import conclude
 from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner

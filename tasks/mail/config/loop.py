@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
@@ -40,6 +41,7 @@ class SmtpConfig(Section):
     """The relay that a probe is handed to."""
 
     model_config = ConfigDict(title="SMTP", json_schema_extra=without_password)
+    protocol: ClassVar[str] = "smtp"  # the key of SENDERS in senders/registry
 
     host: Host = Field(description="Host name or IP address of the SMTP server")
     tls: Tls = Field(

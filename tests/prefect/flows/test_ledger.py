@@ -18,7 +18,7 @@ from tasks.mail.probe.compose import compose
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.senders.registry import attempt
 from tasks.mail.verdict.result import conclude
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script

@@ -25,7 +25,7 @@ from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.senders.registry import attempt
 from tests.faults.names import FAILING, UNKNOWN, resolving
 from tests.support import certificates
 from tests.support.checks.rounds import LONG, SOON, Round, around

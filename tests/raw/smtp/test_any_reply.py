@@ -19,7 +19,7 @@ from tasks.mail.probe.compose import compose
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.smtp.dialogue import attempt
+from tasks.mail.senders.registry import attempt
 from tests.support.raw.imap import RawImap
 from tests.support.raw.smtp import RawSmtp
 

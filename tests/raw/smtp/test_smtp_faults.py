@@ -28,8 +28,8 @@ from tasks.mail.net import resolve
 from tasks.mail.net.connect import connect
 from tasks.mail.probe.compose import compose
 from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.registry import attempt
 from tasks.mail.senders.smtp.connection import Connection, OutOfStep
-from tasks.mail.senders.smtp.dialogue import attempt
 from tests.support import certificates
 from tests.support.certificates import ServerTls
 from tests.support.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, Line

@@ -1,9 +1,11 @@
-"""A second mailbox protocol is one file and one line: what a check says does not depend on how a mailbox is read."""
+"""A second protocol is one file and one line, on either leg: what a check says does not depend on it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
@@ -16,30 +18,36 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.model.result import LoopResult
 from tasks.mail.plain_steps import PlainSteps
 from tasks.mail.probe.compose import Probe
-from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.registry import SENDERS
 from tests.support.list_mailbox import ListMailbox, ListSection
 from tests.support.mail.notices import gmail, received
 
 Arrive = Callable[[ListMailbox, bytes], object]
 
 
-class Delivering(PlainSteps):
-    """Sends by handing the message over: a relay takes everything, and this becomes of it."""
+class HandOver(SmtpConfig):
+    """A section of its own."""
 
-    def __init__(self, box: ListMailbox, arrive: Arrive) -> None:
-        self.box = box
-        self.arrive = arrive
+    protocol: ClassVar[str] = "hand-over"
 
-    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt:
-        attempts.begin()
+
+@dataclass
+class HandingOver:
+    """A Sender: whatever is sent is taken, and this becomes of it."""
+
+    box: ListMailbox
+    arrive: Arrive
+
+    async def send(self, probe: Probe, started: Moment) -> Receipt:
         self.arrive(self.box, received(probe.content))
-        attempts.ended()
-        return Receipt(probe.id, probe.token, attempts.started, Moment.now(), 250, "2.0.0 Ok")
+        return Receipt(probe.id, probe.token, started, Moment.now(), 250, "2.0.0 Ok")
 
 
 async def checked(monkeypatch: pytest.MonkeyPatch, box: ListMailbox, arrive: Arrive) -> LoopResult:
     monkeypatch.setitem(MAILBOXES, "list", box.open)
-    smtp = {"host": "relay.test", "from_addr": "a@a.test", "to_addr": "b@b.test", "subject_prefix": "[x]"}
+    monkeypatch.setitem(SENDERS, "hand-over", lambda section: HandingOver(box, arrive))
+    addresses = {"from_addr": "a@a.test", "to_addr": "b@b.test", "subject_prefix": "[x]"}
+    smtp = HandOver.model_validate({"host": "relay.test", **addresses})
     section = ListSection.model_validate({"host": "list.test", "username": "b", "password": "secret"})
     limits = {"max_wait": 1.5, "warn_after": 0.5}
     loop = loop_config({"name": "by-list", "smtp": smtp, "imap": section, "limits": limits})
@@ -47,7 +55,7 @@ async def checked(monkeypatch: pytest.MonkeyPatch, box: ListMailbox, arrive: Arr
     async def record(result: LoopResult, check: CheckConfig) -> None:
         pass
 
-    return await run_check(loop, Context(Delivering(box, arrive), EnvironmentPasswords()), record)
+    return await run_check(loop, Context(PlainSteps(), EnvironmentPasswords()), record)
 
 
 def later(box: ListMailbox, raw: bytes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from dataclasses import replace
 from types import MappingProxyType
 
 from aiosmtplib import SMTPException
@@ -19,13 +18,12 @@ from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.safe_text import one_line, unlinked
-from tasks.mail.net import limits, resolve
+from tasks.mail.net import resolve
 from tasks.mail.net.connect import connect
 from tasks.mail.net.greeting import greeted
 from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import ssl_context
 from tasks.mail.probe.compose import Probe
-from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.smtp.connection import Connection
 from tasks.mail.senders.smtp.queue_id import queue_id
 from tasks.mail.senders.smtp.replies import NotOffered, failure
@@ -35,48 +33,37 @@ QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 log = logging.getLogger(__name__)
 
 
-async def attempt(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt:
-    """Make one more attempt, and note how it ended. Raises SmtpFailure."""
-    async with limits.relay(smtp.host, smtp.port, smtp.username):
-        attempts.begin()
+class SmtpSender:
+    """A Sender."""
+
+    def __init__(self, smtp: SmtpConfig) -> None:
+        self._smtp = smtp
+
+    async def send(self, probe: Probe, started: Moment) -> Receipt:
+        """Hand the probe to the relay in one SMTP dialogue.
+
+        A connection that dies or falls silent after the body went out is not a failure but a receipt that is not
+        `certain`: the message may have been accepted.
+        """
+        smtp, dialogue = self._smtp, _Dialogue(probe, self._smtp)
         try:
-            receipt = await deliver(probe, smtp, attempts.started)
-        except SmtpFailure as error:
-            attempts.failed(error)
+            return dialogue.receipt(started, await dialogue.run())
+        except SmtpFailure:
             raise
+        except Exception as error:
+            stage = dialogue.stages.current
+            is_connected = dialogue.client.line is not None or stage not in ("dns", "connect")
+            found = failure(stage, error, smtp.host, smtp.timeout, dialogue.redact, is_connected)
+            if found.error_type is ErrorType.UNEXPECTED:
+                log.error("The SMTP leg failed in a way that it should not.\n%s", dialogue.redact.told(error))
+            # Only a 4yz or 5yz reply says for certain that a body was not accepted.
+            if dialogue.client.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
+                return dialogue.receipt(started, found.text, doubt=found)
+            found.stages = dict(dialogue.stages.seconds)
+            found.body_out = dialogue.client.body_may_be_out
         finally:
-            attempts.ended()
-    if receipt.doubt is not None:
-        attempts.failed(receipt.doubt)
-    return replace(receipt, earlier_copies=attempts.bodies)
-
-
-async def deliver(probe: Probe, smtp: SmtpConfig, started: Moment | None = None) -> Receipt:
-    """Hand the probe to the relay in one SMTP dialogue, one attempt.
-
-    `started` is when the first attempt began. Raises SmtpFailure. A connection that dies or falls silent after the body
-    went out is not a failure but a receipt that is not `certain`: the message may have been accepted.
-    """
-    dialogue = _Dialogue(probe, smtp)
-    started = started or Moment.now()
-    try:
-        return dialogue.receipt(started, await dialogue.run())
-    except SmtpFailure:
-        raise
-    except Exception as error:
-        stage = dialogue.stages.current
-        is_connected = dialogue.client.line is not None or stage not in ("dns", "connect")
-        found = failure(stage, error, smtp.host, smtp.timeout, dialogue.redact, is_connected)
-        if found.error_type is ErrorType.UNEXPECTED:
-            log.error("The SMTP leg failed in a way that it should not.\n%s", dialogue.redact.told(error))
-        # Only a 4yz or 5yz reply says for certain that a body was not accepted.
-        if dialogue.client.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
-            return dialogue.receipt(started, found.text, doubt=found)
-        found.stages = dict(dialogue.stages.seconds)
-        found.body_out = dialogue.client.body_may_be_out
-    finally:
-        dialogue.close()
-    raise found  # outside the except clause: the frames of its context would hold the password
+            dialogue.close()
+        raise found  # outside the except clause: the frames of its context would hold the password
 
 
 class _Dialogue:
