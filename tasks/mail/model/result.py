@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, TypedDict
 
@@ -204,6 +205,11 @@ class LoopResult(BaseModel):
         if self.outcome is Outcome.MISCONFIGURED or self.error_type is ErrorType.UNEXPECTED:
             return 3
         return {Status.OK: 0, Status.WARNING: 1, Status.ERROR: 2}[self.status]
+
+
+def of_copies(refs: Sequence[Ref]) -> dict[str, object]:
+    """The fields of a result that say how many copies there are, and where."""
+    return {"copies": len(refs), "matched_uids": tuple(ref.number for ref in refs)}
 
 
 def of_leg(leg: Leg, **values: object) -> dict[str, object]:

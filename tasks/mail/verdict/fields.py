@@ -10,7 +10,7 @@ from tasks.mail.model.header import in_range
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import Leg
-from tasks.mail.model.result import of_leg
+from tasks.mail.model.result import of_copies, of_leg
 from tasks.mail.search.clocks import delivery_seconds
 from tasks.mail.senders.attempts import Attempts
 
@@ -98,8 +98,7 @@ def _found(sent: Receipt, found: Arrival) -> Fields:
             "delivery_seconds": delivery_seconds(sent, found),
             "folder": first.folder,
             "placement": first.placement,
-            "copies": len(found.hits),
-            "matched_uids": tuple(hit.ref.number for hit in found.hits),
+            **of_copies([hit.ref for hit in found.hits]),
             "latest_internaldate": max(dates, default=None),
         }
     return fields

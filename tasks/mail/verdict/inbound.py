@@ -6,7 +6,7 @@ from tasks.mail.config.loop import InboundConfig
 from tasks.mail.config.secrets import redactor_of
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement, Status
-from tasks.mail.model.result import LoopResult, of_leg
+from tasks.mail.model.result import LoopResult, of_copies, of_leg
 from tasks.mail.probe.match import HEADERS, decoded
 from tasks.mail.search.inbound import Recent
 from tasks.mail.verdict.cause import cause_of_unread
@@ -41,11 +41,10 @@ def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id:
         detected_at=found.detected.utc,
         folder=mailbox.folder,
         placement=Placement.EXPECTED,
-        copies=len(found.headers),
-        matched_uids=tuple(header.ref.number for header in found.headers),
         latest_internaldate=newest.arrived_at,
         notes=notes + found.notes,
         flow_run_id=flow_run_id,
+        **of_copies([header.ref for header in found.headers]),
         **of_leg(Leg.RECEIVING, stages=dict(found.stages)),
         **looked(found.tried, found.tried.first, found.detected),
     )
