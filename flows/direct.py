@@ -16,7 +16,7 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.plain_steps import PlainSteps
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.signing_key import key_in_state
-from tasks.tracing.export import traced
+from tasks.tracing.export import export_trace
 
 AT_ONCE = 20  # as in a fleet: more of them would measure each other, for all share one processor
 
@@ -34,7 +34,7 @@ async def check(config: CheckConfig, show: Show = lambda result: None) -> LoopRe
         show(result)
         if isinstance(resolved, LoopConfig):
             await settle(result, resolved)
-        await traced(result, config, ended)
+        await export_trace(result, config, ended)
 
     key = key_in_state() if isinstance(config, LoopConfig) else b""
     return await run_check(config, Context(PlainSteps(), EnvironmentPasswords(), key), record)

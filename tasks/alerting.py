@@ -33,8 +33,7 @@ from tasks.alert_store import (
     write_variable,
 )
 from tasks.alerts import message
-from tasks.alerts.rules import TRIAL, Rule
-from tasks.alerts.silence import UNWATCHED, span_for
+from tasks.alerts.rules import TRIAL, UNWATCHED, Rule, span_for
 from tasks.alerts.state import Kind, Pending, Standing, after, storable
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult

@@ -15,14 +15,14 @@ from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.report.text import line
+from tasks.mail.report.text import result_line
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.verdict.ends import misconfigured
 from tasks.parameters import configuration_of
 from tasks.publish import publish
 from tasks.run_context import caller, name_this_run, this_run
 from tasks.states import final_state
-from tasks.tracing.export import traced
+from tasks.tracing.export import export_trace
 from tasks.zombie_runs import end_zombie_runs
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ async def record_result(result: LoopResult, check: CheckConfig | None = None) ->
 def report_verdict(result: LoopResult) -> datetime:
     """Report a verdict to the log and to the caller, and return when. Prefect is asked for nothing."""
     reported_at = datetime.now(UTC)
-    log.log(logging.INFO if result.status is Status.OK else logging.WARNING, "%s", line(result))
+    log.log(logging.INFO if result.status is Status.OK else logging.WARNING, "%s", result_line(result))
     if (called_by := caller.get()) is not None:
         called_by.on_verdict(result)
     return reported_at
@@ -62,4 +62,4 @@ async def record_reported(result: LoopResult, check: CheckConfig | None, reporte
     loop = check if isinstance(check, LoopConfig) else None
     if await publish(result, configuration_of(check), loop.limits if loop else None) and loop:
         await settle(result, loop)
-    await traced(result, check, reported_at)
+    await export_trace(result, check, reported_at)

@@ -21,7 +21,7 @@ from tasks.mail.config.state_dir import make_private, open_state_file, state_hom
 from tasks.mail.model.errors import describe_os_error
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.report.report import markdown
-from tasks.mail.report.text import line
+from tasks.mail.report.text import result_line
 
 PROBE_ARRIVED = "mail-loop.arrived"
 PUBLISH_SECONDS = 20.0
@@ -41,7 +41,7 @@ def _keep(result: LoopResult) -> None:
     try:
         make_private(path.parent)
         with open(path, "a", encoding="utf-8", opener=open_state_file) as file:
-            file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line(result)}\n")
+            file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {result_line(result)}\n")
     except OSError as error:
         log.error("The verdict on %s could not be kept in %s: %s", result.loop, path, describe_os_error(error))
 

@@ -15,7 +15,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.server.schemas.schedules import MAX_ITERATIONS, CronSchedule, IntervalSchedule, RRuleSchedule
 
-from tasks.alerts.silence import ALLOWED, needed
+from tasks.alerts.rules import ALLOWED, tolerated_silence
 from tasks.mail.model.durations import duration
 from tasks.run_context import as_begun
 
@@ -78,7 +78,7 @@ async def expected_silence(schedules: Sequence[Schedule], now: datetime) -> time
     if (due := await due_after(schedules, now)) is None:
         return None
     then = await due_after(schedules, due)
-    return needed(due - now, then - due if then else ALLOWED)
+    return tolerated_silence(due - now, then - due if then else ALLOWED)
 
 
 async def current_interval(schedules: Sequence[Schedule], now: datetime) -> timedelta | None:

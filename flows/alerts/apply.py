@@ -19,7 +19,7 @@ from flows.setup import crash_automation as crash_rule
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, was_taken, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
-from tasks.alerts.markup import Markup
+from tasks.alerts.message import Markup
 from tasks.alerts.rules import Alerts, Rule
 from tasks.alerts.state import Pending, Standing
 from tasks.mail.model.errors import ConfigError

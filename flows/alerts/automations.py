@@ -9,9 +9,8 @@ from prefect.automations import AutomationCore, EventTrigger, Posture, ResourceS
 
 from tasks.alert_store import CALL, CHANNEL, EVERY_SPAN, RULE, watched
 from tasks.alerts import message
-from tasks.alerts.markup import Markup, shown
-from tasks.alerts.rules import TRIAL, Rule
-from tasks.alerts.silence import spans
+from tasks.alerts.message import Markup, in_markup
+from tasks.alerts.rules import TRIAL, Rule, spans
 from tasks.mail.model.intervals import span as length_of
 
 PREFIX = "mail-loop alert: "
@@ -24,8 +23,8 @@ def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup
     """What a rule is for one channel: one that calls and tells of the recovery, and for silence one for each span."""
     told = SendNotification(
         block_document_id=block,
-        subject=shown("{{ event.payload.subject }}", markup),
-        body=shown("{{ event.payload.body }}", markup),
+        subject=in_markup("{{ event.payload.subject }}", markup),
+        body=in_markup("{{ event.payload.body }}", markup),
     )
     kinds = ("recovered",) if rule.when == "silent" else (rule.when, "recovered")
     calling = AutomationCore(
@@ -54,7 +53,9 @@ def silence_automation(name: str, rule: Rule, channel: str, block: UUID, markup:
     """
     loops = [f"mail-loop.loop.{loop}" for loop in rule.loops] if rule.loops else _EVERY_LOOP
     longer = "" if span == rule.within else f" within {span}"
-    subject, body = (shown(one, markup, message.LONGEST, (message.LINK,)) for one in message.silent(span))
+    subject, body = (
+        in_markup(one, markup, message.MAX_SENTENCE_CHARS, (message.LINK_REPLACEMENT,)) for one in message.silent(span)
+    )
     if rule.loops != (TRIAL,):  # which has no schedule
         body = message.ONLY_IF_SCHEDULED + body
     return AutomationCore(

@@ -10,7 +10,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr
 
-from tasks.alerts.markup import Markup
+from tasks.alerts.message import Markup
 from tasks.alerts.rules import Channel
 from tasks.credentials import secret_value
 from tasks.mail.model.errors import ConfigError

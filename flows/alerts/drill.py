@@ -31,7 +31,7 @@ from flows.server.prefect import free_port
 from flows.server.sandbox import SANDBOX, address, login, start_sandbox
 from flows.through_prefect import check
 from tasks.alert_store import CALL, CHANNEL, RULE, RULES_VARIABLE, STATE_VARIABLE, resource, write_variable
-from tasks.alerts.markup import known
+from tasks.alerts.message import markup_named
 from tasks.alerts.rules import TRIAL, Rule
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.errors import ConfigError
@@ -137,7 +137,7 @@ class _Play:
         try:
             for key, rule in copies.items():
                 for channel in rule.channels:
-                    markup = known(before.get("markup", {}).get(channel))
+                    markup = markup_named(before.get("markup", {}).get(channel))
                     wanted = automations(key, rule, channel, UUID(before["channels"][channel]), markup)
                     ids = [await self.client.create_automation(one) for one in wanted]
                     made += ids

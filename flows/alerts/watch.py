@@ -14,8 +14,7 @@ from prefect.events.schemas.events import ReceivedEvent
 from flows.prefect_api.events import read_events
 from tasks.alert_store import RULE, ids_of, last_watched, refusal, resource, silent_in, told_by, was_taken, watched
 from tasks.alerts.message import UNSCHEDULED
-from tasks.alerts.rules import Rule
-from tasks.alerts.silence import UNWATCHED, needed, span_for
+from tasks.alerts.rules import UNWATCHED, Rule, span_for, tolerated_silence
 from tasks.mail.model.durations import duration
 from tasks.mail.model.safe_text import one_line
 from tasks.schedules import Schedule, expected_silence, in_words, longest_interval
@@ -61,7 +60,7 @@ async def doubts(name: str, rule: Rule, schedules: Schedules, *, all_known: bool
             lengths[key] = await longest_interval(starts, now)
         if (gap := lengths[key]) is None:
             unscheduled += [loop] if rule.loops else []
-        elif needed(gap, gap) > rule.silence:
+        elif tolerated_silence(gap, gap) > rule.silence:
             alike[in_words(starts), gap].append(loop)
     if unscheduled:
         found.append(
@@ -69,7 +68,7 @@ async def doubts(name: str, rule: Rule, schedules: Schedules, *, all_known: bool
             "give it a schedule, or take it out of loops"
         )
     for (words, gap), loops in alike.items():
-        span = span_for(rule.within or "", needed(gap, gap))
+        span = span_for(rule.within or "", tolerated_silence(gap, gap))
         found.append(
             f"rules.{name}: within: {rule.within} is too short for {_named(loops)}, whose checks are due up to "
             f"{duration(gap.total_seconds())} apart ({words}): its silence is told "

@@ -20,7 +20,7 @@ from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.report.svg.timeline import timeline_of
-from tasks.mail.report.text import line, who_acts
+from tasks.mail.report.text import result_line, who_acts
 from tasks.mail.verdict.ends import misconfigured
 
 _DESCRIPTION = """\
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.json:
                 say(result.model_dump_json())
                 return
-            say(line(result))
+            say(result_line(result))
             for note in result.notes:
                 print(f"{result.loop}: note: {one_line(note, None)}", file=sys.stderr)
             if len(configs) == 1:  # of several loops a line each: their reports have the rest

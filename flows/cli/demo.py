@@ -28,7 +28,7 @@ from tasks.mail.model import progress
 from tasks.mail.model.progress import Progress
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.svg.timeline import timeline_of
-from tasks.mail.report.text import attempts, line
+from tasks.mail.report.text import attempts, result_line
 
 _LOOP = "demo.json"
 
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         if keep:
             _write(home / _LOOP, box)
         result = _check(home, url, box, console)
-        console.print(line(result), style="bold", markup=False, soft_wrap=True)
+        console.print(result_line(result), style="bold", markup=False, soft_wrap=True)
         for text in [*attempts(result), *result.notes]:
             console.print(f"  {text}", markup=False, soft_wrap=True)
         for text in drawn_for(sys.stdout, timeline_of(result)):

@@ -27,10 +27,9 @@ from flows.prefect_api.events import LOOP_RESOURCE, check_events, read_events
 from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS
 from tasks.groups.finish import matrix_name
-from tasks.history.record import extracted, read
+from tasks.history.record import extracted, result_of
 from tasks.mail.model.result import LoopResult
-from tasks.metrics.recent import Seen
-from tasks.metrics.run import Sighting, identity, of_a_result, of_a_state
+from tasks.metrics.run import Remembered, Sighting, identity, of_a_result, of_a_state
 from tasks.pages import ReadPage, chunks, items
 from tasks.publish import artifact_key
 
@@ -67,11 +66,11 @@ class Sightings:
         self._found = NewSightings()
         self._read_at: datetime | None = None
         self._ended = _OLDEST
-        self._events: Seen[UUID] = Seen()
-        self._results: Seen[bytes] = Seen()
-        self._told: Seen[str] = Seen()  # ids of runs of which a result is known
-        self._by_state: Seen[str] = Seen()  # ids of runs whose state was taken for their verdict
-        self._settled: Seen[UUID] = Seen()
+        self._events: Remembered[UUID] = Remembered()
+        self._results: Remembered[bytes] = Remembered()
+        self._told: Remembered[str] = Remembered()  # ids of runs of which a result is known
+        self._by_state: Remembered[str] = Remembered()  # ids of runs whose state was taken for their verdict
+        self._settled: Remembered[UUID] = Remembered()
         self._waiting: dict[UUID, tuple[FlowRun, datetime]] = {}
 
     async def read(self) -> NewSightings:
@@ -108,7 +107,7 @@ class Sightings:
     def _take_event(self, event: ReceivedEvent, now: datetime) -> None:
         if not self._events.add(event.id, now):
             return
-        result = read(event.payload)
+        result = result_of(event.payload)
         if result is None or event.resource.id != f"{LOOP_RESOURCE}{result.loop}":
             self._found.unreadable += 1
             return
@@ -177,8 +176,8 @@ async def _newest_of_each_loop(
     """Each loop with its newest report, and when that was written; the newest first."""
     seen = set()
     ours = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(like_=artifact_key("%")))
-    read = partial(client.read_latest_artifacts, artifact_filter=ours, sort=ArtifactCollectionSort.UPDATED_DESC)
-    async for one in items(read):
+    read_latest = partial(client.read_latest_artifacts, artifact_filter=ours, sort=ArtifactCollectionSort.UPDATED_DESC)
+    async for one in items(read_latest):
         written = _plain(one.updated or _OLDEST)
         if written < since:
             return

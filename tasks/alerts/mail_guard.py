@@ -1,4 +1,4 @@
-"""Mail as a channel: refused where the call would travel by the mail that it is about. Pure."""
+"""Mail as a channel: refused where the call would travel by the mail that it is about."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tasks.alerts.rules import Channel
 
-MAIL_BLOCKS = {"sendgrid-email"}
-MAIL_SCHEMES = {"mailto", "mailtos"}
-MAIL_SERVICES = {"brevo", "mailgun", "resend", "sendgrid", "sendpulse", "ses", "smtp2go", "sparkpost"}
+_MAIL_BLOCKS = {"sendgrid-email"}
+_MAIL_SCHEMES = {"mailto", "mailtos"}
+_MAIL_SERVICES = {"brevo", "mailgun", "resend", "sendgrid", "sendpulse", "ses", "smtp2go", "sparkpost"}
 
 
 def way_of(channel: Channel, url: str) -> frozenset[str] | None:
     """The hosts and domains that a channel's mail goes by, as far as it tells; None if the channel is no mail."""
     if channel.block is not None:
-        return frozenset() if channel.block.partition("/")[0] in MAIL_BLOCKS else None
-    if urlsplit(url).scheme.lower() not in MAIL_SCHEMES | MAIL_SERVICES:
+        return frozenset() if channel.block.partition("/")[0] in _MAIL_BLOCKS else None
+    if urlsplit(url).scheme.lower() not in _MAIL_SCHEMES | _MAIL_SERVICES:
         return None
     parts = urlsplit(url)
     query = [(name.lower(), value) for name, value in parse_qsl(parts.query)]

@@ -1,4 +1,4 @@
-"""What alerts.yaml says: channels, and who is called through them when. Pure."""
+"""What alerts.yaml says: channels, who is called through them when, and how long a loop may be silent."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.intervals import span
 
 TRIAL = "alerts-test"  # the loop of `mail-loop alerts test`: every rule holds for it
-SHORTEST = timedelta(minutes=1)
-BLOCK = r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*$"
+_MIN_WITHIN = timedelta(minutes=1)
+_BLOCK_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*$"
 
-NAME = r"^[A-Za-z0-9_-]{1,255}$"
+LONGER = ("3h", "26h", "8d", "33d")  # of loops that are due more rarely than their rule says: each an automation more
+ALLOWED = timedelta(minutes=5)  # from the moment a check is due to its verdict, or its interval, if that is less
+UNWATCHED = "longer"  # in place of a span where no span is long enough
+_NAME = r"^[A-Za-z0-9_-]{1,255}$"
 Count = Annotated[int, Field(ge=1, le=100)]
 
 
-def _span(text: str) -> str:
-    if (length := span(text)) is None or length < SHORTEST:
+def _checked_span(text: str) -> str:
+    if (length := span(text)) is None or length < _MIN_WITHIN:
         raise problem(f"must be a length of time of a minute or more, such as 45m, 2h or 1d, not {text[:20]!r}")
     return text
 
 
 def _secret(name: str) -> str:
-    if not re.fullmatch(NAME, name):
+    if not re.fullmatch(_NAME, name):
         raise problem("must be the name of a secret that holds the URL, not the URL")
     return name
 
@@ -47,7 +50,7 @@ class Channel(Strict):
         None, description="Name of the secret that holds the URL to which subject and text are posted as JSON"
     )
     apprise: SecretName | None = Field(None, description="Name of the secret that holds a URL as Apprise knows them")
-    block: Annotated[str, Field(pattern=BLOCK)] | None = Field(
+    block: Annotated[str, Field(pattern=_BLOCK_NAME)] | None = Field(
         None, description="A notification block that is in Prefect already, such as slack-webhook/operators"
     )
 
@@ -70,7 +73,7 @@ class Rule(Strict):
     channels: tuple[Slug, ...] = Field(strict=False, min_length=1, description="Names of channels")
     checks: Count = Field(1, description="So many checks in a row")
     recovered_after: Count = Field(2, description="So many good checks in a row are a recovery")
-    within: Annotated[str, AfterValidator(_span)] | None = Field(None, description="For silent: such as 45m")
+    within: Annotated[str, AfterValidator(_checked_span)] | None = Field(None, description="For silent: such as 45m")
     loops: tuple[Slug, ...] | None = Field(None, strict=False, min_length=1, description="Loops; without it, all")
 
     @model_validator(mode="after")
@@ -125,3 +128,21 @@ def load_alerts(path: str | Path) -> Alerts:
     if not data.keys() & {"channels", "rules"}:
         raise ConfigError(f"{source}: holds no alerts: give the sections channels and rules")
     return validated(Alerts, data, source)
+
+
+def spans(within: str) -> tuple[str, ...]:
+    """All spans that a rule may take, the shortest first: its own, and longer ones."""
+    own = span(within) or timedelta()
+    return (within, *(one for one in LONGER if (span(one) or own) > own))
+
+
+def span_for(within: str, needed: timedelta | None) -> str | None:
+    """The shortest of them that is no shorter than what a loop needs; None where there is none, or nothing is due."""
+    if needed is None:
+        return None
+    return next((one for one in spans(within) if (span(one) or timedelta()) >= needed), None)
+
+
+def tolerated_silence(until_due: timedelta, interval: timedelta) -> timedelta:
+    """For how long a loop is silent that is well: until its next check is due, and has had the time to find mail."""
+    return until_due + min(interval, ALLOWED)

@@ -1,4 +1,4 @@
-"""Where a loop stands with a rule, and whether a check makes that a call: pure."""
+"""Where a loop stands with a rule, and whether a check makes that a call."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tasks.mail.model.result import LoopResult
 
 Kind = Literal["failing", "degraded", "silent", "recovered"]
 
-MOST = 5000  # characters of JSON that a Prefect Variable holds
-CUTS = (None, 500, 200, 50, 20)
+MAX_VARIABLE_CHARS = 5000  # characters of JSON that a Prefect Variable holds
+_CUTS = (None, 500, 200, 50, 20)
 
 
 class Pending(BaseModel):
@@ -102,11 +102,11 @@ def seen(rule: Rule, result: LoopResult) -> Literal["bad", "good"] | None:
 
 def storable(states: Mapping[str, Standing]) -> dict[str, Any]:
     """As much as a Prefect Variable holds. What would be said again is cut first, and at last it is not said again."""
-    for cut in CUTS:
+    for cut in _CUTS:
         value = {rule: standing.model_dump(mode="json") for rule, standing in states.items()}
         for standing in value.values():
             for call in standing["pending"].values():
                 call["body"] = call["body"][:cut]
-        if len(json.dumps(value)) < MOST:
+        if len(json.dumps(value)) < MAX_VARIABLE_CHARS:
             return value
     return {rule: standing.model_dump(mode="json") | {"pending": {}} for rule, standing in states.items()}

@@ -40,7 +40,7 @@ class Explanations:
     alone: tuple[Cell, ...]
 
 
-def explain(bad: Iterable[Cell], good: Iterable[Cell]) -> Explanations | None:
+def explain_failures(bad: Iterable[Cell], good: Iterable[Cell]) -> Explanations | None:
     """The smallest explanation of all that is bad by nothing that is good; None where there is none, or another one.
 
     All is in the order in which the cells were given.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tasks.correlation import sentences as words
-from tasks.correlation.causes import explain
+from tasks.correlation.causes import explain_failures
 from tasks.correlation.endpoints import failing_relays, unread_mailboxes
 from tasks.correlation.observation import NOT_SENT, Path
 from tasks.correlation.sentences import Wording
@@ -32,12 +32,12 @@ def pattern(paths: Sequence[Path]) -> str | None:
     if sum(path.ran for path in paths) < 2:
         return None
     at_doors, unread = failing_relays(paths), unread_mailboxes(paths)
-    failures = _answer(_failing(), paths)
+    failures = _answer(_FAILING, paths)
     if at_doors and failures:
         failures = f"apart from that, {failures}"
     if found := [text for text in (at_doors, failures, unread) if text]:
         return one_line("; ".join(found), None)
-    for question in (_junked(), _misplaced(), _duplicated(), _late(paths)):
+    for question in (_JUNKED, _MISPLACED, _DUPLICATED, _late(paths)):
         if text := _answer(question, paths):
             return one_line(text, None)
     return None
@@ -52,20 +52,16 @@ class _Question:
     words: Wording
 
 
-def _failing() -> _Question:
-    return _Question(lambda path: path.failed, lambda path: path.seen, words.FAILS)
+def _is(outcome: Outcome) -> Callable[[Path], bool]:
+    return lambda path: path.result.outcome is outcome
 
 
-def _junked() -> _Question:
-    return _Question(_is(Outcome.JUNKED), lambda path: path.seen, words.JUNKED)
-
-
-def _misplaced() -> _Question:
-    return _Question(_is(Outcome.MISPLACED), lambda path: path.in_place, words.MISPLACED)
-
-
-def _duplicated() -> _Question:
-    return _Question(_is(Outcome.DUPLICATED), lambda path: path.seen and path.result.copies == 1, words.DUPLICATED)
+_FAILING = _Question(lambda path: path.failed, lambda path: path.seen, words.FAILS)
+_JUNKED = _Question(_is(Outcome.JUNKED), lambda path: path.seen, words.ENDS_AS_JUNK)
+_MISPLACED = _Question(_is(Outcome.MISPLACED), lambda path: path.in_place, words.IS_MISPLACED)
+_DUPLICATED = _Question(
+    _is(Outcome.DUPLICATED), lambda path: path.seen and path.result.copies == 1, words.ARRIVES_TWICE
+)
 
 
 def _late(paths: Sequence[Path]) -> _Question:
@@ -81,10 +77,6 @@ def _late(paths: Sequence[Path]) -> _Question:
     )
 
 
-def _is(outcome: Outcome) -> Callable[[Path], bool]:
-    return lambda path: path.result.outcome is outcome
-
-
 def _answer(question: _Question, paths: Sequence[Path]) -> str | None:
     bad = [path for path in paths if question.bad(path)]
     good = [path for path in paths if not question.bad(path) and question.good(path)]
@@ -94,7 +86,7 @@ def _answer(question: _Question, paths: Sequence[Path]) -> str | None:
     cells: list[Cell] = [path.cell for path in bad]
     if not good:
         return words.all_bad(cells, question.words, _how(bad), " that could be judged" if unknown else "")
-    if (found := explain(cells, [path.cell for path in good])) is None:
+    if (found := explain_failures(cells, [path.cell for path in good])) is None:
         return None
     return words.explained(found, question.words, _how(bad), [path.cell for path in unknown])
 

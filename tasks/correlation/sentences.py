@@ -13,49 +13,43 @@ _MAX_NAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How one kind of trouble is worded: what a loop does, what loops do, the same of good ones, and who must act."""
+    """How one kind of trouble is worded: what a loop does, what loops do, who must act, and what good ones do."""
 
     does: str
     do: str
-    is_fine: str
-    are_fine: str
     sender: str
     receiver: str
     pair: str
+    is_fine: str = "does not"
+    are_fine: str = "do not"
 
 
 FAILS = Wording(
     "fails",
     "fail",
-    "gets through",
-    "get through",
     "the outbound of {sender}, whose postmaster must act",
     "the inbound of {receiver}, whose postmaster must act",
     "what is between the two, for the postmasters of both",
+    "gets through",
+    "get through",
 )
-JUNKED = Wording(
+ENDS_AS_JUNK = Wording(
     "ends as junk",
     "end as junk",
-    "does not",
-    "do not",
     "how {sender} sends (SPF, DKIM, reputation), for its postmaster",
     "the spam filter of {receiver}, for whoever runs it",
     "what the spam filter of {receiver} makes of {sender}, for whoever runs it",
 )
-MISPLACED = Wording(
+IS_MISPLACED = Wording(
     "lands in another folder",
     "land in another folder",
-    "does not",
-    "do not",
     "what {sender} puts into its mail, for its postmaster",
     "a filter rule of {receiver}, for whoever set it",
     "a filter rule of {receiver} on mail from {sender}, for whoever set it",
 )
-DUPLICATED = Wording(
+ARRIVES_TWICE = Wording(
     "arrives more than once",
     "arrive more than once",
-    "does not",
-    "do not",
     "a double route behind {sender}, whose postmaster must act",
     "a double delivery at {receiver}, whose postmaster must act",
     "a double route between the two, for the postmasters of both",
@@ -63,11 +57,11 @@ DUPLICATED = Wording(
 IS_LATE = Wording(
     "is late",
     "are late",
-    "is not",
-    "are not",
     "the queue of {sender}, whose postmaster must act",
     "the inbound of {receiver} (greylisting, scanning, load), whose postmaster must act",
     "what is between the two (such as greylisting), for the postmasters of both",
+    "is not",
+    "are not",
 )
 
 

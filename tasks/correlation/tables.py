@@ -17,19 +17,9 @@ from tasks.mail.report.report import hundredths
 SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.ERROR: "✗"}
 # Of several outcomes with one status, the first names the whole: what is known to be broken before what is not known.
 _GRAVITY = [
-    Outcome.LOST,
-    Outcome.BOUNCED,
-    Outcome.REJECTED,
-    Outcome.DEFERRED,
-    Outcome.UNSENT,
-    Outcome.UNVERIFIED,
-    Outcome.MISCONFIGURED,
-    Outcome.JUNKED,
-    Outcome.MISPLACED,
-    Outcome.DUPLICATED,
-    Outcome.LATE,
-    Outcome.DELIVERED,
-    Outcome.SKIPPED,
+    *(Outcome.LOST, Outcome.BOUNCED, Outcome.REJECTED, Outcome.DEFERRED, Outcome.UNSENT, Outcome.UNVERIFIED),
+    *(Outcome.MISCONFIGURED, Outcome.JUNKED, Outcome.MISPLACED, Outcome.DUPLICATED, Outcome.LATE),
+    *(Outcome.DELIVERED, Outcome.SKIPPED),
 ]
 _STATUSES = [Status.ERROR, Status.WARNING, Status.OK]
 

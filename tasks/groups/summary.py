@@ -22,9 +22,9 @@ from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.pages import PAGE_SIZE, chunks
 from tasks.publish import announce
-from tasks.tracing.export import traced
+from tasks.tracing.export import export_trace
 
-SECONDS = 20.0
+_ASK_SECONDS = 20.0
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Brief:
     async def _ask(self, loops: Sequence[str]) -> None:
         """Where that fails, each check asks."""
         try:
-            async with asyncio.timeout(SECONDS), get_client() as client:
+            async with asyncio.timeout(_ASK_SECONDS), get_client() as client:
                 names = [RULES_VARIABLE, *(STATE_VARIABLE.format(loop=loop) for loop in loops)]
                 found: dict[str, Any] = {}
                 for some in chunks(names):
@@ -71,7 +71,7 @@ class Brief:
         labels, spans = (labels_of(result), {}) if nobody else await evaluate_alerts(result)
         announce(result, labels, spans)
         self.plain.append(result)
-        await traced(result, config, reported_at)
+        await export_trace(result, config, reported_at)
 
     def _concerns_nobody(self, loop: str) -> bool:
         """Whether a good check of the loop changes nothing: no outage is remembered, and no silence can end."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tasks.history.formats import count
+from tasks.history.formats import counted
 from tasks.history.window import Window
 from tasks.mail.checks import Check
 from tasks.mail.model.durations import MONTHS
@@ -50,7 +50,7 @@ class CalendarCell:
     def text(self) -> str:
         """What happened in it, in words."""
         checks = sum(number for _, number in self.outcomes)
-        return f"{count(checks, 'check')}: {', '.join(f'{number} {outcome}' for outcome, number in self.outcomes)}"
+        return f"{counted(checks, 'check')}: {', '.join(f'{number} {outcome}' for outcome, number in self.outcomes)}"
 
 
 @dataclass(frozen=True, slots=True)

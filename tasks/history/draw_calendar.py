@@ -68,14 +68,10 @@ def _marks(cells: Iterable[tuple[float, float, CalendarCell]], width: float, hei
         boxes[cell.sign].append(ground.box(x, y, width, height))
         if (shape := shapes.get(cell.sign)) and width > 8:
             signs[cell.sign].append(shape(x + width / 2, y + height / 2))
-    yield ground.fills(boxes[Sign.OK], "ok-cell")
-    yield ground.strokes(boxes[Sign.OK], "ok", 1)
-    yield ground.fills(boxes[Sign.WARNING], "warning-cell")
-    yield ground.strokes(boxes[Sign.WARNING], "warning", 1)
-    yield ground.strokes(signs[Sign.WARNING], "on-warning", 2)
-    yield ground.fills(boxes[Sign.ERROR], "error-cell")
-    yield ground.strokes(boxes[Sign.ERROR], "error", 1)
-    yield ground.strokes(signs[Sign.ERROR], "on-error", 2)
+    for sign, role in ((Sign.OK, "ok"), (Sign.WARNING, "warning"), (Sign.ERROR, "error")):
+        yield ground.fills(boxes[sign], f"{role}-cell")
+        yield ground.strokes(boxes[sign], role, 1)
+        yield ground.strokes(signs[sign], f"on-{role}", 2)
     yield ground.strokes(boxes[Sign.SILENT], "silent", 1, 'stroke-dasharray="2 2.5"')
     yield ground.strokes(signs[Sign.SILENT], "silent", 1.4)
     yield ground.strokes(signs[Sign.EMPTY], "silent", 2)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from tasks.history.figures import Figures
-from tasks.history.formats import count, measured, percent
+from tasks.history.formats import counted, measured, percent
 from tasks.history.window import Window
 from tasks.mail.checks import Check
 from tasks.mail.model.durations import MONTHS
@@ -42,7 +42,7 @@ def draw_latency(figures: Figures) -> str:
     if figures.delivery:
         upward = Axis.of(figures.delivery)
         parts += [*_second_axis(upward), *_points(figures, along, upward), *_percentiles(figures, upward)]
-        about += f" · {count(len(figures.delivery), 'message')} · {'logarithmic' if upward.logarithmic else 'linear'}"
+        about += f" · {counted(len(figures.delivery), 'message')} · {'logarithmic' if upward.logarithmic else 'linear'}"
     else:
         parts.append(ground.label((LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2, "no delivery times", anchor="middle"))
     parts += [*_lanes(figures, along), *_legend()]
@@ -156,7 +156,7 @@ def _legend() -> Iterable[str]:
 def _description(figures: Figures) -> str:
     times = ", ".join(f"p{name} {measured(figures.delivery_percentile(name))}" for name in PERCENTILES)
     return (
-        f"Delivery times of {count(len(figures.delivery), 'message')}: {times}. "
-        f"Availability {percent(figures.availability)}. {count(len(figures.outages), 'outage')}. "
-        f"{count(sum(figures.without_verdict.values()), 'check')} without a verdict."
+        f"Delivery times of {counted(len(figures.delivery), 'message')}: {times}. "
+        f"Availability {percent(figures.availability)}. {counted(len(figures.outages), 'outage')}. "
+        f"{counted(sum(figures.without_verdict.values()), 'check')} without a verdict."
     )

@@ -15,7 +15,7 @@ from tasks.mail.checks import Check
 from tasks.mail.model.outcome import Outcome, Placement
 
 Fact = TypeVar("Fact", bound=Hashable)
-Folder = tuple[str, Placement]
+FoundIn = tuple[str, Placement]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Figures:
         return sum((outage.length(self.window.end) for outage in self.outages), timedelta())
 
     @cached_property
-    def places(self) -> tuple[Observed[Folder], ...]:
+    def places(self) -> tuple[Observed[FoundIn], ...]:
         """Where the messages that arrived were found, with how that changed over the period."""
         observed = [
             (check.at, (check.folder, check.placement))

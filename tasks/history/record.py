@@ -1,4 +1,4 @@
-"""The machine-readable record at the end of a check's artifact, and the way back from it: pure.
+"""The machine-readable record at the end of a check's artifact, and the way back from it.
 
 It is one HTML comment on a line of its own, which no Markdown viewer shows, in ASCII and without any character that
 could end it: whatever a server said stays inside.
@@ -13,7 +13,7 @@ from tasks.mail.model.result import LoopResult
 
 OPEN, CLOSE = "<!-- mail-loop-result ", " -->"
 # Only strings of JSON can hold these, and there the escape means the same.
-ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "--": "-\\u002d"}
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "--": "-\\u002d"}
 
 
 def embedded(result: LoopResult) -> str:
@@ -28,7 +28,7 @@ def embedded_all(results: Iterable[LoopResult]) -> str:
 
 def _line(fields: Mapping[str, object]) -> str:
     text = json.dumps(fields, separators=(",", ":"))
-    for character, escape in ESCAPES.items():
+    for character, escape in _ESCAPES.items():
         text = text.replace(character, escape)
     return f"{OPEN}{text}{CLOSE}"
 
@@ -57,19 +57,19 @@ def _of_line(line: str) -> LoopResult | None:
     if not (line.startswith(OPEN) and line.endswith(CLOSE)):
         return None
     try:
-        return read(json.loads(line[len(OPEN) : -len(CLOSE)]))
+        return result_of(json.loads(line[len(OPEN) : -len(CLOSE)]))
     except (ValueError, RecursionError):
         return None
 
 
-def read(fields: object) -> LoopResult | None:
+def result_of(fields: object) -> LoopResult | None:
     """The result in these fields of JSON; None where it cannot be read. Fields of a later version are ignored."""
     if not isinstance(fields, dict):
         return None
     try:
-        return LoopResult.model_validate({name: fields[name] for name in KNOWN & fields.keys()})
+        return LoopResult.model_validate({name: fields[name] for name in _FIELDS & fields.keys()})
     except (ValueError, RecursionError):
         return None
 
 
-KNOWN = {field.alias or name for name, field in LoopResult.model_fields.items()}
+_FIELDS = {field.alias or name for name, field in LoopResult.model_fields.items()}

@@ -8,8 +8,8 @@ from typing import Any
 
 from tasks.history.draw_calendar import draw_calendar
 from tasks.history.draw_latency import PERCENTILES, draw_latency
-from tasks.history.figures import Figures, Folder, Observed
-from tasks.history.formats import NONE, count, measured, minute, percent
+from tasks.history.figures import Figures, FoundIn, Observed
+from tasks.history.formats import NONE, counted, measured, minute, percent
 from tasks.history.window import Window
 from tasks.mail.model.durations import in_units
 from tasks.mail.report.document import (
@@ -87,7 +87,7 @@ def history_html(history: Sequence[Figures], period: Window) -> str:
 def in_short(history: Sequence[Figures], period: Window) -> str:
     """All loops in one line."""
     known = [f"{figures.loop} {percent(figures.availability)}" for figures in history[:_MAX_IN_SHORT]]
-    rest = f" and {count(len(history) - len(known), 'more loop')}" if len(history) > len(known) else ""
+    rest = f" and {counted(len(history) - len(known), 'more loop')}" if len(history) > len(known) else ""
     return f"{period}: available {', '.join(known)}{rest}" if known else f"{period}: no checks"
 
 
@@ -143,7 +143,7 @@ def loop_facts(figures: Figures) -> list[tuple[str, str]]:
     """The figures of a loop, each in words."""
     judged, checks = len(figures.judged), len(figures.checks)
     times = ", ".join(f"p{name} {measured(figures.delivery_percentile(name))}" for name in PERCENTILES)
-    delivery = f"{times} of {count(len(figures.delivery), 'message')}" if figures.delivery else "not measured"
+    delivery = f"{times} of {counted(len(figures.delivery), 'message')}" if figures.delivery else "not measured"
     rows = [
         ("availability", f"{percent(figures.availability)}: mail got through in {figures.good:,} of {judged:,} checks"),
         ("coverage", f"{percent(figures.coverage)}: {judged:,} of {checks:,} checks say something about the mail"),
@@ -181,7 +181,7 @@ def outage_rows(figures: Figures) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def _folder(place: Observed[Folder]) -> tuple[str, ...]:
+def _folder(place: Observed[FoundIn]) -> tuple[str, ...]:
     shares = map(percent, (place.share, place.earlier, place.later))
     return (place.value[0], str(place.value[1]), f"{place.count:,}", *shares, minute(place.first), minute(place.last))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tasks.history.calendar import SIGN_MEANINGS, Calendar, Sign, calendar
 from tasks.history.figures import Figures, percentile
-from tasks.history.formats import count, measured
+from tasks.history.formats import counted, measured
 from tasks.history.report import STILL_OPEN, loop_facts, outage_rows
 from tasks.history.window import Window
 from tasks.mail.model.safe_text import one_line
@@ -23,7 +23,7 @@ def history_lines(history: Sequence[Figures], period: Window) -> list[str]:
 
 
 def _loop(figures: Figures) -> list[str]:
-    found = [f"{figures.loop}: {count(len(figures.checks), 'check')}, {figures.window}"]
+    found = [f"{figures.loop}: {counted(len(figures.checks), 'check')}, {figures.window}"]
     for name, said in loop_facts(figures):
         found.append(f"  {name:<{_LABEL_WIDTH}}{one_line(said, None)}")
         if name == "outages":

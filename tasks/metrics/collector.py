@@ -15,8 +15,8 @@ from tasks.metrics.counters import Counters
 from tasks.metrics.loop import Intervals, Loop
 from tasks.metrics.run import Sighting, is_loop_name
 
-AT_NOUGHT = 4  # reads for which a new loop is shown with nought: a scrape should fall between
-FAILURES = 3  # reads in a row that fail before it is no longer said whether mail gets through
+READS_AT_ZERO = 4  # reads for which a new loop is shown with 0: a scrape should fall between
+MAX_FAILED_READS = 3  # reads in a row that fail before it is no longer said whether mail gets through
 IGNORED = ("unreadable", "name", "too_many_loops")
 
 
@@ -61,7 +61,7 @@ class Board(Collector):
     def read(self, new: Iterable[Sighting], known: Iterable[Sighting], unreadable: int, seconds: float) -> None:
         """Take what a read found. `known` was there before the exporter: it tells how things stand and is not counted.
 
-        A loop that nobody had heard of is shown with nought first, and its checks are counted some reads later.
+        A loop that was not known is shown with 0 first, and its checks are counted some reads later.
         """
         with self._lock:
             for sighting in known:
@@ -71,7 +71,7 @@ class Board(Collector):
             for sighting in new:
                 if self._see(sighting):
                     if sighting.loop not in before:
-                        self._held.setdefault(sighting.loop, (AT_NOUGHT, []))
+                        self._held.setdefault(sighting.loop, (READS_AT_ZERO, []))
                     if sighting.loop in self._held:
                         self._held[sighting.loop][1].append(sighting)
                     else:
@@ -181,7 +181,7 @@ class Board(Collector):
             "When the certificate of the server of a leg expires.",
             labels=["loop", "leg"],
         )
-        blind = self._failures >= FAILURES or not self._is_recent()
+        blind = self._failures >= MAX_FAILED_READS or not self._is_recent()
         for name, loop in self._loops.items():
             due = loop.interval(name, self._intervals)
             if not blind and (is_up := loop.up(now, due)) is not None:

@@ -1,13 +1,13 @@
-"""What is counted and timed, check by check: counters that begin at nought, and never count anything twice."""
+"""What is counted and timed, check by check: counters that begin at 0, and never count anything twice."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, disable_created_metrics
 
-from tasks.metrics.run import CAUSES, ENDS, VERDICTS, Sighting, is_time
+from tasks.metrics.run import CAUSES, ENDS, STATUSES_BY_OUTCOME, Sighting, is_time
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-MOST_REMEMBERED = 10_000  # messages that were told as late, for the case that they are told again
+_MAX_REMEMBERED = 10_000  # messages that were reported as late, for the case that they are reported again
 
 # A moment for each series would be one more series, and by half as many again: Prometheus takes it for that.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it without types
@@ -48,12 +48,12 @@ class Counters:
             ["loop", "leg", "stage"],
             registry=registry,
         )
-        self._told: dict[str, None] = {}
+        self._reported: dict[str, None] = {}
 
     def begin(self, sighting: Sighting) -> None:
-        """Have the series of a loop, at nought; of the stages those that its checks are seen to have."""
+        """Create all series of a loop with value 0; of the stages those that its checks are seen to have."""
         loop = sighting.loop
-        for outcome, statuses in VERDICTS.items():
+        for outcome, statuses in STATUSES_BY_OUTCOME.items():
             for status in statuses:
                 self._checks.labels(loop, outcome, status)
         for cause in CAUSES:
@@ -65,7 +65,7 @@ class Counters:
             self._stage.labels(loop, leg, stage)
 
     def count(self, sighting: Sighting) -> None:
-        """Count a run, and time what it timed: its own message, and those of earlier runs that it tells of."""
+        """Count a run, and time what it timed: its own message, and those of earlier runs that it reports."""
         loop, result = sighting.loop, sighting.result
         if (verdict := sighting.verdict) is None:
             self._without.labels(loop, sighting.end).inc()
@@ -76,17 +76,17 @@ class Counters:
         for leg, stage, seconds in sighting.stages:
             self._stage.labels(loop, leg, stage).observe(seconds)
         if result is not None:
-            late = [probe.delivery_seconds for probe in result.counted_probes if self._first_told(probe.probe_id)]
+            late = [probe.delivery_seconds for probe in result.counted_probes if self._is_new(probe.probe_id)]
             for taken in (result.delivery_seconds, *late):
                 if taken is not None and is_time(taken):
                     self._delivery.labels(loop).observe(taken)
 
-    def _first_told(self, probe_id: str) -> bool:
-        if probe_id in self._told:
+    def _is_new(self, probe_id: str) -> bool:
+        if probe_id in self._reported:
             return False
-        self._told[probe_id] = None
-        if len(self._told) > MOST_REMEMBERED:
-            del self._told[next(iter(self._told))]
+        self._reported[probe_id] = None
+        if len(self._reported) > _MAX_REMEMBERED:
+            del self._reported[next(iter(self._reported))]
         return True
 
     def forget(self, loop: str) -> None:

@@ -1,4 +1,4 @@
-"""What is known of one loop, and for how long it may be said: pure."""
+"""What is known of one loop, and for how long it may be said."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from tasks.mail.model.outcome import LEG_STAGES
 from tasks.metrics.run import Sighting
 
-FRESH = 3  # intervals for which a verdict is taken for the present
-KEPT = 10  # intervals without any run after which a loop is gone, but
-KEPT_AT_LEAST = timedelta(days=1)
-ASSUMED = timedelta(minutes=15)  # in place of the interval of a loop that has no schedule
+_FRESH_INTERVALS = 3  # intervals for which a verdict is taken for the present
+_KEPT_INTERVALS = 10  # intervals without any run after which a loop is gone, but
+_KEPT_AT_LEAST = timedelta(days=1)
+ASSUMED_INTERVAL = timedelta(minutes=15)  # in place of the interval of a loop that has no schedule
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -59,10 +59,12 @@ class Loop:
 
     def up(self, now: datetime, interval: timedelta | None) -> bool | None:
         """Whether mail gets through, by the newest run that says something about it; None once that is too old."""
-        if self.judged is None or now - self.judged > FRESH * (interval or ASSUMED):
+        if self.judged is None or now - self.judged > _FRESH_INTERVALS * (interval or ASSUMED_INTERVAL):
             return None
         return self.good
 
     def gone(self, now: datetime, interval: timedelta | None, since: datetime | None = None) -> bool:
         """Whether nobody runs it any more; `since` when that could be seen, if it could not be before."""
-        return now - max(self.last, since or self.last) > max(KEPT * (interval or ASSUMED), KEPT_AT_LEAST)
+        return now - max(self.last, since or self.last) > max(
+            _KEPT_INTERVALS * (interval or ASSUMED_INTERVAL), _KEPT_AT_LEAST
+        )

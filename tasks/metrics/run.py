@@ -1,12 +1,14 @@
-"""One run of a check, as the metrics take it: pure."""
+"""One run of a check, as the metrics take it, and which have been taken."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from tasks.mail.checks import WITHOUT_RECORD, Check, of_result, of_state
 from tasks.mail.config.addresses import SLUG, SLUG_LENGTH
@@ -17,18 +19,19 @@ from tasks.mail.model.result import LoopResult
 # How a run can end that leaves no verdict: as a history says it, in the form of a label.
 ENDS = tuple(end.replace(" ", "_") for end in WITHOUT_RECORD.values())
 
-NO_CAUSE = "none"
-CAUSES = (*Cause, NO_CAUSE)
+Key = TypeVar("Key", bound=Hashable)
+_NO_CAUSE = "none"
+CAUSES = (*Cause, _NO_CAUSE)
 
 # Every outcome with every status that a check can give it.
-EITHER = (Status.WARNING, Status.ERROR)
-VERDICTS: dict[Outcome, tuple[Status, ...]] = dict.fromkeys(Outcome, (Status.ERROR,)) | {
+_EITHER = (Status.WARNING, Status.ERROR)
+STATUSES_BY_OUTCOME: dict[Outcome, tuple[Status, ...]] = dict.fromkeys(Outcome, (Status.ERROR,)) | {
     Outcome.DELIVERED: tuple(Status),
     Outcome.LATE: (Status.WARNING,),
-    Outcome.JUNKED: EITHER,
-    Outcome.MISPLACED: EITHER,
+    Outcome.JUNKED: _EITHER,
+    Outcome.MISPLACED: _EITHER,
     Outcome.DUPLICATED: (Status.WARNING,),
-    Outcome.LOST: EITHER,
+    Outcome.LOST: _EITHER,
     Outcome.SKIPPED: (Status.WARNING,),
 }
 
@@ -55,14 +58,14 @@ class Sighting:
         if self.result is not None:
             return self.result.outcome, self.result.status
         outcome = next((one for one in Outcome if one == self.check.outcome), None)
-        return None if outcome is None else (outcome, self.check.status or VERDICTS[outcome][-1])
+        return None if outcome is None else (outcome, self.check.status or STATUSES_BY_OUTCOME[outcome][-1])
 
     @property
     def failure(self) -> str | None:
-        """The cause of a warning or an error, NO_CAUSE where none is known; None where nothing failed."""
+        """The cause of a warning or an error, _NO_CAUSE where none is known; None where nothing failed."""
         if self.verdict is None or self.verdict[0] is Outcome.SKIPPED or self.verdict[1] is Status.OK:
             return None
-        return (self.result.cause if self.result else None) or NO_CAUSE
+        return (self.result.cause if self.result else None) or _NO_CAUSE
 
     @property
     def end(self) -> str:
@@ -107,3 +110,27 @@ def is_time(seconds: float) -> bool:
 def identity(result: LoopResult) -> bytes:
     """What tells a result from all others, be it read from an event or from an artifact."""
     return hashlib.blake2b(result.model_dump_json().encode(), digest_size=16).digest()
+
+
+class Remembered(Generic[Key]):
+    """What has been taken, for as long as it may be met again: a set whose members know when they last were."""
+
+    def __init__(self) -> None:
+        self._met: dict[Key, datetime] = {}
+
+    def add(self, key: Key, now: datetime) -> bool:
+        """Remember `key`; returns whether it is new."""
+        new = self._met.pop(key, None) is None
+        self._met[key] = now
+        return new
+
+    def forget(self, before: datetime) -> None:
+        """Forget what has not been met since."""
+        for key in [key for key, met in self._met.items() if met < before]:
+            del self._met[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._met
+
+    def __len__(self) -> int:
+        return len(self._met)

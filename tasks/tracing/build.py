@@ -8,7 +8,7 @@ from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.model.outcome import Leg, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.tracing.legs import delivery, searching, sending
-from tasks.tracing.spans import Event, Span, Trace, Value, known, within
+from tasks.tracing.spans import AttributeValue, Event, Span, Trace, attributes_of, within
 
 # Fields of a result that are attributes of the root, as mail_loop.<name>.
 _FACTS = (
@@ -50,17 +50,19 @@ def trace_of(result: LoopResult, config: CheckConfig | None, ended: datetime) ->
     return Trace(began, within(root, 0.0, end))
 
 
-def _facts(result: LoopResult) -> dict[str, Value]:
+def _facts(result: LoopResult) -> dict[str, AttributeValue]:
     own = {"error.type": result.error_type, "mail_loop.earlier_probes": len(result.earlier_probes) or None}
-    return known({f"mail_loop.{name}": getattr(result, name) for name in _FACTS} | own)
+    return attributes_of({f"mail_loop.{name}": getattr(result, name) for name in _FACTS} | own)
 
 
 def _moments(result: LoopResult, sent: float) -> list[Event]:
     moments = []
     if result.accepted_at is not None:
-        moments.append(Event("accepted", sent, known({"mail_loop.queue_id": result.queue_id})))
+        moments.append(Event("accepted", sent, attributes_of({"mail_loop.queue_id": result.queue_id})))
     if result.delivery_seconds is not None:
-        moments.append(Event("arrived", sent + result.delivery_seconds, known({"mail_loop.folder": result.folder})))
+        moments.append(
+            Event("arrived", sent + result.delivery_seconds, attributes_of({"mail_loop.folder": result.folder}))
+        )
     if result.detected_at is None or result.total_seconds is None:
         return moments
     if result.outcome is not Outcome.BOUNCED:
@@ -68,7 +70,7 @@ def _moments(result: LoopResult, sent: float) -> list[Event]:
     elif bounce := result.bounce:
         names = ("status", "diagnostic", "reporting_mta", "remote_mta")
         stated = {f"mail_loop.bounce.{name}": getattr(bounce, name) for name in names}
-        moments.append(Event("bounced", result.total_seconds, known(stated)))
+        moments.append(Event("bounced", result.total_seconds, attributes_of(stated)))
     return moments
 
 

@@ -19,7 +19,7 @@ EXPORT_SECONDS = 3.0  # that a check waits for a collector, when its verdict is 
 log = logging.getLogger(__name__)
 
 
-def wanted(env: Mapping[str, str]) -> bool:
+def is_wanted(env: Mapping[str, str]) -> bool:
     """Whether the variables of the OpenTelemetry specification switch traces on: an address, or an exporter."""
     if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
@@ -28,12 +28,12 @@ def wanted(env: Mapping[str, str]) -> bool:
     return bool(env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
 
 
-async def traced(result: LoopResult, config: CheckConfig | None, ended: datetime) -> None:
+async def export_trace(result: LoopResult, config: CheckConfig | None, ended: datetime) -> None:
     """Export the trace of a check that `ended`, if one is wanted, within a few seconds.
 
     What goes wrong here is one line in the log, and changes no verdict.
     """
-    if not wanted(os.environ):
+    if not is_wanted(os.environ):
         return
     try:
         await _export(result, config, ended)

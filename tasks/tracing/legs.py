@@ -14,7 +14,7 @@ from tasks.mail.model.journey_record import HopRecord, TlsRecord
 from tasks.mail.model.outcome import Leg, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
 from tasks.mail.report.svg.bars import Bar, earlier_tries, hop_bars, last_try, sending_stages
-from tasks.tracing.spans import Span, Value, known
+from tasks.tracing.spans import AttributeValue, Span, attributes_of
 
 MAX_HOP_SPANS = 50  # a message may claim to have had any number
 MAX_ATTEMPT_SPANS = 100
@@ -55,7 +55,7 @@ def sending(result: LoopResult, server: SmtpConfig | None) -> Span | None:
         "send",
         0.0,
         max(ended, accepted),
-        _dialogue(Leg.SENDING, server, result.tls) | known(facts),
+        _dialogue(Leg.SENDING, server, result.tls) | attributes_of(facts),
         children=tuple(sorted([*spans, *pauses], key=lambda span: span.start)),
         failed=(result.error_msg or result.sentence) if failed else None,
         client=True,
@@ -76,7 +76,11 @@ def delivery(result: LoopResult, sent: float) -> Span | None:
     arrived = sent + (result.delivery_seconds or 0.0)
     facts = {"mail_loop.delivery_seconds": result.delivery_seconds, "mail_loop.hops": len(hops)}
     return Span(
-        "delivery", sent, max([arrived, *(span.end for span in spans)]), known(facts), children=spans[:MAX_HOP_SPANS]
+        "delivery",
+        sent,
+        max([arrived, *(span.end for span in spans)]),
+        attributes_of(facts),
+        children=spans[:MAX_HOP_SPANS],
     )
 
 
@@ -93,7 +97,7 @@ def searching(result: LoopResult, server: MailboxConfig | None, sent: float, end
     spans = [Span(bar.label, bar.start, bar.end) for bar in earlier_tries(result)]
     for bar in bars:
         if bar.kind == "waiting":
-            wait = known({"error.type": result.error_type if failed else None})
+            wait = attributes_of({"error.type": result.error_type if failed else None})
             spans.append(Span("wait", bar.start, bar.end, wait, failed=_why(result) if failed else None))
         else:
             spans.append(_stage(bar, unread))
@@ -109,7 +113,7 @@ def searching(result: LoopResult, server: MailboxConfig | None, sent: float, end
         "search",
         sent,
         end,
-        _dialogue(Leg.RECEIVING, server, result.tls) | known(facts),
+        _dialogue(Leg.RECEIVING, server, result.tls) | attributes_of(facts),
         children=tuple(spans),
         failed=_why(result) if failed else None,
         client=True,
@@ -140,10 +144,10 @@ def _reason(error: AttemptRecord | None) -> str | None:
     return f"{error.error_type} at {error.stage}: {error.error_msg}" if error else None
 
 
-def _refusal(error: AttemptRecord | None) -> dict[str, Value]:
+def _refusal(error: AttemptRecord | None) -> dict[str, AttributeValue]:
     if error is None:
         return {}
-    return known(
+    return attributes_of(
         {
             "error.type": error.error_type,
             "mail_loop.stage": error.stage,
@@ -153,9 +157,11 @@ def _refusal(error: AttemptRecord | None) -> dict[str, Value]:
     )
 
 
-def _dialogue(leg: str, server: SmtpConfig | MailboxConfig | None, tls: Mapping[str, TlsRecord]) -> dict[str, Value]:
+def _dialogue(
+    leg: str, server: SmtpConfig | MailboxConfig | None, tls: Mapping[str, TlsRecord]
+) -> dict[str, AttributeValue]:
     agreed = tls.get(leg)
-    return known(
+    return attributes_of(
         {
             "network.protocol.name": leg,
             "network.transport": "tcp",
@@ -168,7 +174,7 @@ def _dialogue(leg: str, server: SmtpConfig | MailboxConfig | None, tls: Mapping[
     )
 
 
-def _hop(hop: HopRecord) -> dict[str, Value]:
+def _hop(hop: HopRecord) -> dict[str, AttributeValue]:
     """Whatever a Received field says is a stranger's word."""
     facts = {
         "from": hop.from_,
@@ -177,4 +183,4 @@ def _hop(hop: HopRecord) -> dict[str, Value]:
         "delay_seconds": hop.delay_seconds,
         **{name: getattr(hop, name) or None for name in ("by", "id", "tls", "margin_seconds", "skew_seconds", "slow")},
     }
-    return known({f"mail_loop.hop.{name}": value for name, value in facts.items()})
+    return attributes_of({f"mail_loop.hop.{name}": value for name, value in facts.items()})

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Tracer
 
-SERVICE = "mail-loop"
-PROJECT = "mail-loop-check"
+_SERVICE = "mail-loop"
+_PROJECT = "mail-loop-check"
 SDK = "opentelemetry"  # the logger above all of its own
-EXPORTERS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}  # by protocol: names of entry points
-CODES = {status.phrase: status.value for status in HTTPStatus}  # of all that a collector may say, what is harmless
-DEFAULT_ENDPOINT = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
+_EXPORTERS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}  # by protocol: names of entry points
+_CODES = {status.phrase: status.value for status in HTTPStatus}  # of all that a collector may say, what is harmless
+_DEFAULT_ENDPOINT = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
 
 
 class Unexported(Exception):
@@ -52,7 +52,7 @@ def export(trace: Trace, reasons: list[str]) -> str:
     if isinstance(provider, (api.ProxyTracerProvider, api.NoOpTracerProvider)):
         with _overheard(reasons):
             return _on_our_own(trace, reasons)
-    return emit(trace, provider.get_tracer(PROJECT, version(PROJECT)))
+    return emit(trace, provider.get_tracer(_PROJECT, version(_PROJECT)))
 
 
 def _on_our_own(trace: Trace, reasons: list[str]) -> str:
@@ -63,12 +63,12 @@ def _on_our_own(trace: Trace, reasons: list[str]) -> str:
 
     resource = Resource.create()
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # what the SDK says where nobody does
-        resource = resource.merge(Resource({SERVICE_NAME: SERVICE, "service.version": version(PROJECT)}))
+        resource = resource.merge(Resource({SERVICE_NAME: _SERVICE, "service.version": version(_PROJECT)}))
     # One request for the whole trace, whose fate is known then. Nothing is left to be done at the exit.
     finished = InMemorySpanExporter()
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(finished))
-    trace_id = emit(trace, provider.get_tracer(PROJECT, version(PROJECT)))
+    trace_id = emit(trace, provider.get_tracer(_PROJECT, version(_PROJECT)))
     spans = finished.get_finished_spans()
     if not spans:
         return ""
@@ -114,11 +114,11 @@ def _exporter() -> SpanExporter:
     if any(names) and not any(name.strip().lower().startswith("otlp") for name in names):
         raise Unexported("it is exported by OTLP alone, which OTEL_TRACES_EXPORTER leaves out: set it to otlp")
     protocol = _protocol()
-    if protocol not in EXPORTERS:
+    if protocol not in _EXPORTERS:
         raise Unexported(
-            f"of the protocols of OTLP it knows {' and '.join(EXPORTERS)}: see OTEL_EXPORTER_OTLP_PROTOCOL"
+            f"of the protocols of OTLP it knows {' and '.join(_EXPORTERS)}: see OTEL_EXPORTER_OTLP_PROTOCOL"
         )
-    name = EXPORTERS[protocol]
+    name = _EXPORTERS[protocol]
     found = entry_points(group="opentelemetry_traces_exporter", name=name)
     if not found:
         package = f"opentelemetry-exporter-{name.replace('_', '-')}"
@@ -136,7 +136,7 @@ def where_to(env: Mapping[str, str] = os.environ) -> str:
     """Host and port of the collector, for people: the rest of its address may hold what nobody should read."""
     endpoint = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     try:
-        address = urlsplit(endpoint or DEFAULT_ENDPOINT.get(_protocol(env), ""))
+        address = urlsplit(endpoint or _DEFAULT_ENDPOINT.get(_protocol(env), ""))
         port = f":{address.port}" if address.port else ""
     except ValueError:
         return "the collector"
@@ -158,7 +158,7 @@ def _overheard(reasons: list[str]) -> Iterator[None]:
             for fact in record.args:
                 if isinstance(fact, BaseException):
                     reasons.append(_cause(fact))
-                elif code := fact if isinstance(fact, int) else CODES.get(str(fact)):
+                elif code := fact if isinstance(fact, int) else _CODES.get(str(fact)):
                     reasons.append(f"the answer was HTTP {code}")
 
     ear, logger = Ear(), logging.getLogger(SDK)

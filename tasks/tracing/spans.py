@@ -1,4 +1,4 @@
-"""What a trace is made of, before any telemetry library knows of it: pure."""
+"""What a trace is made of, before any telemetry library knows of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import datetime
 
 from tasks.mail.model.safe_text import one_line
 
-Value = str | int | float | bool | tuple[str, ...]
+AttributeValue = str | int | float | bool | tuple[str, ...]
 
-LONGEST_NAME = 80  # characters
-MOST_TEXTS = 10
-BIGGEST = 2**63  # OTLP carries integers of 64 bits
+MAX_NAME_CHARS = 80  # characters
+MAX_TEXTS = 10
+_MAX_INTEGER = 2**63  # OTLP carries integers of 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Event:
 
     name: str
     at: float
-    attributes: Mapping[str, Value] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Span:
     name: str
     start: float
     end: float
-    attributes: Mapping[str, Value] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     children: tuple[Span, ...] = ()
     events: tuple[Event, ...] = ()
     failed: str | None = None
@@ -66,7 +66,7 @@ def within(span: Span, start: float, end: float) -> Span:
     end = _between(span.end, start, end)
     return replace(
         span,
-        name=one_line(span.name, LONGEST_NAME),
+        name=one_line(span.name, MAX_NAME_CHARS),
         start=start,
         end=end,
         children=tuple(within(child, start, end) for child in span.children),
@@ -75,19 +75,19 @@ def within(span: Span, start: float, end: float) -> Span:
     )
 
 
-def known(facts: Mapping[str, Value | None]) -> dict[str, Value]:
+def attributes_of(facts: Mapping[str, AttributeValue | None]) -> dict[str, AttributeValue]:
     """The attributes that there are: what is not known is left out, and a text is one line of bounded length."""
     return {name: _shown(value) for name, value in facts.items() if value is not None and _says_something(value)}
 
 
-def _shown(value: Value) -> Value:
+def _shown(value: AttributeValue) -> AttributeValue:
     if isinstance(value, tuple):
-        return tuple(map(one_line, value[:MOST_TEXTS]))
+        return tuple(map(one_line, value[:MAX_TEXTS]))
     return one_line(value) if isinstance(value, str) else value
 
 
-def _says_something(value: Value) -> bool:
-    return bool(value) if isinstance(value, (str, tuple)) else math.isfinite(value) and abs(value) < BIGGEST
+def _says_something(value: AttributeValue) -> bool:
+    return bool(value) if isinstance(value, (str, tuple)) else math.isfinite(value) and abs(value) < _MAX_INTEGER
 
 
 def _between(moment: float, start: float, end: float) -> float:

@@ -23,7 +23,7 @@ from tasks.mail.probe.compose import compose
 from tasks.mail.report.report import markdown
 from tasks.mail.report.svg import text as plain
 from tasks.mail.report.svg.timeline import timeline_of
-from tasks.mail.report.text import attempts, line
+from tasks.mail.report.text import attempts, result_line
 from tasks.mail.senders.attempts import Attempts
 from tasks.parameters import configuration_of
 from tasks.send import send_probe
@@ -66,7 +66,13 @@ def rendered(source: str) -> Structure:
 
 def lines_of(result: LoopResult) -> list[str]:
     """What a terminal, a log and a reader of JSON get."""
-    return [line(result), *attempts(result), *plain.text(timeline_of(result)), *result.notes, result.model_dump_json()]
+    return [
+        result_line(result),
+        *attempts(result),
+        *plain.text(timeline_of(result)),
+        *result.notes,
+        result.model_dump_json(),
+    ]
 
 
 def harmless(result: LoopResult) -> LoopResult:
@@ -81,7 +87,9 @@ def harmless(result: LoopResult) -> LoopResult:
 
 def assert_shows_only_text(result: LoopResult, config: CheckConfig) -> None:
     assert [text for text in lines_of(result) if not text.isprintable()] == []
-    assert re.search("https?://", line(result), re.IGNORECASE) is None  # it is logged, and is the state's message
+    assert (
+        re.search("https?://", result_line(result), re.IGNORECASE) is None
+    )  # it is logged, and is the state's message
     report = markdown(result, configuration_of(config))
     assert all(text.isprintable() for text in report.split("\n"))
     shown, honest = rendered(report), rendered(markdown(harmless(result), configuration_of(config)))

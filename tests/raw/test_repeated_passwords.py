@@ -14,7 +14,7 @@ from tasks.mail.model.redaction.redactor import HIDDEN
 from tasks.mail.report.report import markdown
 from tasks.mail.report.svg import text as plain
 from tasks.mail.report.svg.timeline import timeline_of
-from tasks.mail.report.text import attempts, line
+from tasks.mail.report.text import attempts, result_line
 from tasks.parameters import configuration_of
 from tests.support.raw.hostile_places import Scene, scene
 from tests.support.raw.repeating_places import HARMLESS, PASSWORD, PASSWORDS, REPEATING, SPELLINGS, USER, Repeated, left
@@ -37,7 +37,7 @@ async def seen(place: str, said: Repeated) -> dict[str, str]:
         REPEATING[place](at, said)
         config = config_of(at, place)
         result = await check(config)
-    told: list[Any] = [line(result), *attempts(result), *plain.text(timeline_of(result)), *result.notes]
+    told: list[Any] = [result_line(result), *attempts(result), *plain.text(timeline_of(result)), *result.notes]
     return {
         "JSON": result.model_dump_json(),
         "report": markdown(result, configuration_of(config)),

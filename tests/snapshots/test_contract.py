@@ -50,7 +50,7 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
 from tasks.mail.report.svg.draw import svg
 from tasks.mail.report.svg.timeline import timeline_of
-from tasks.mail.report.text import attempts, journey_lines, line, who_acts
+from tasks.mail.report.text import attempts, journey_lines, result_line, who_acts
 from tasks.metrics.collector import Board
 from tasks.metrics.loop import Intervals
 from tasks.metrics.run import Sighting, of_a_result, of_a_state
@@ -103,7 +103,7 @@ def test_a_result_is_told_in_the_same_words_on_a_terminal_and_in_a_report() -> N
     shown = {}
     for case, (config, result) in CASES.items():
         limits = config.limits if isinstance(config, LoopConfig) else None
-        text = [line(result), *who_acts(result), *attempts(result)]
+        text = [result_line(result), *who_acts(result), *attempts(result)]
         text += plain_timeline(result, io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), limits)
         text += journey_lines(result.journey) if result.journey else []
         shown[case] = {"text": text, "markdown": as_lines(markdown(result, configuration_of(config), limits))}

@@ -80,7 +80,7 @@ def _picture(result: LoopResult, limits: Limits | None) -> Iterator[Picture]:
     drawn = timeline_of(result, limits)
     if drawn.bars:
         from tasks.mail.report.svg.draw import svg  # a command line starts without it
-        from tasks.mail.report.svg.layout import alternative
+        from tasks.mail.report.svg.words import alternative
 
         yield Picture(alternative(drawn), svg(drawn))
 

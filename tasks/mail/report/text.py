@@ -10,7 +10,7 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 
 
-def line(result: LoopResult) -> str:
+def result_line(result: LoopResult) -> str:
     """One line: loop, status, outcome, sentence."""
     return one_line(f"{result.loop}: {result.status} ({result.outcome}): {result.sentence}", None)
 

@@ -35,8 +35,7 @@ from flows.setup.bootstrap import ROOT
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, last_watched, silent_in, told_by, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of
-from tasks.alerts.rules import Alerts
-from tasks.alerts.silence import LONGER
+from tasks.alerts.rules import LONGER, Alerts
 from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Status

@@ -16,8 +16,7 @@ from prefect.server.utilities.user_templates import (
 from flows.alerts.automations import automations
 from tasks.alert_store import EVERY_SPAN, RULE, watched
 from tasks.alerts.message import UNSCHEDULED
-from tasks.alerts.rules import TRIAL, Rule
-from tasks.alerts.silence import UNWATCHED, spans
+from tasks.alerts.rules import TRIAL, UNWATCHED, Rule, spans
 from tasks.mail.model.intervals import span
 
 SILENT = Rule.model_validate({"when": "silent", "within": "45m", "channels": ["pager"]})

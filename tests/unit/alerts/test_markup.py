@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prefect.server.utilities.user_templates import render_user_template_sync, validate_user_template
 
 from tasks.alerts import message
-from tasks.alerts.markup import LONGEST, Markup, known, shown
+from tasks.alerts.message import MAX_VALUE_CHARS, Markup, in_markup, markup_named
 from tests.support.chats.attacks import WORDS
 from tests.support.chats.readers import Reader, Seen, anything, discord, mattermost, readable, slack, teams, telegram
 from tests.support.mail.strategies import stable
@@ -48,14 +48,14 @@ def seen(reader: Reader, text: str) -> Seen:
 
 
 def rendered(text: str, markup: Markup) -> str:
-    template = shown("{{ event.payload.body }}", markup)
+    template = in_markup("{{ event.payload.body }}", markup)
     return render_user_template_sync(template, {"event": {"payload": {"body": text}}})
 
 
 @pytest.mark.parametrize(("markup", "reader"), SERVICES)
 def test_a_known_attack_is_only_shown(markup: Markup, reader: Reader) -> None:
     for name, words in WORDS.items():
-        one = seen(reader, rendered(words.replace(*message.LINK), markup))
+        one = seen(reader, rendered(words.replace(*message.LINK_REPLACEMENT), markup))
         assert one.live == (), name
         assert readable(one.text) == readable(words), name
 
@@ -65,37 +65,37 @@ def test_a_known_attack_is_only_shown(markup: Markup, reader: Reader) -> None:
 @given(st.lists(PIECES, max_size=40))
 def test_no_text_works_and_every_text_is_readable(markup: Markup, reader: Reader, pieces: list[str]) -> None:
     text = "".join(pieces)
-    one = seen(reader, rendered(text.replace(*message.LINK), markup))
+    one = seen(reader, rendered(text.replace(*message.LINK_REPLACEMENT), markup))
     assert one.live == ()
     assert readable(one.text) == readable(text)
 
 
 def test_a_service_that_shows_text_is_given_the_text() -> None:
-    text = " ".join(WORDS.values())[:LONGEST]
+    text = " ".join(WORDS.values())[:MAX_VALUE_CHARS]
     assert rendered(text, "plain") == text
 
 
 @pytest.mark.parametrize("markup", get_args(Markup))
 def test_a_call_about_silence_says_the_last_verdict_in_the_same_way(markup: Markup) -> None:
     for template in message.silent("45m"):
-        validate_user_template(shown(template, markup))
-    body = shown(message.silent("45m")[1], markup, message.LONGEST, (message.LINK,))
+        validate_user_template(in_markup(template, markup))
+    body = in_markup(message.silent("45m")[1], markup, message.MAX_SENTENCE_CHARS, (message.LINK_REPLACEMENT,))
     payload = {"loop": "office", "sentence": WORDS["slack"] + " tg://x" + "x" * 2000}
     text = render_user_template_sync(body, {"event": {"payload": payload, "occurred": "2026-11-24 09:00:00"}})
     assert text.startswith("No good check of office has come within 45m")
     assert "2026-11-24 09:00 UTC: 550 " in text
     assert "://" not in text
-    assert len(text) < LONGEST or markup != "plain"
+    assert len(text) < MAX_VALUE_CHARS or markup != "plain"
     for its, reader in SERVICES:
         assert its != markup or seen(reader, text).live == ()
 
 
 @pytest.mark.parametrize("markup", get_args(Markup))
 def test_a_long_text_is_cut_before_it_is_written_for_a_channel(markup: Markup) -> None:
-    assert rendered("<" * 5000, markup) == rendered("<" * LONGEST, markup)
+    assert rendered("<" * 5000, markup) == rendered("<" * MAX_VALUE_CHARS, markup)
 
 
 @pytest.mark.parametrize("name", ["html", "", None, 5, {}])
 def test_where_it_is_not_known_what_is_markup_a_text_is_harmless_everywhere(name: object) -> None:
-    assert known(name) == "any"
-    assert known("slack") == "slack"
+    assert markup_named(name) == "any"
+    assert markup_named("slack") == "slack"

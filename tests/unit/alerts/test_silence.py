@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tasks.alerts.rules import TRIAL, Rule
-from tasks.alerts.silence import ALLOWED, LONGER, needed, span_for, spans
+from tasks.alerts.rules import ALLOWED, LONGER, TRIAL, Rule, span_for, spans, tolerated_silence
 from tasks.mail.model.intervals import span
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -30,7 +29,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def test_a_loop_is_not_told_as_silent_before_its_schedule_makes_it_due(
     within: str, every: timedelta, told_after: str | None
 ) -> None:
-    assert span_for(within, needed(every, every)) == told_after
+    assert span_for(within, tolerated_silence(every, every)) == told_after
     assert told_after is None or (span(told_after) or timedelta()) > every
 
 
@@ -47,8 +46,8 @@ def test_the_spans_of_a_rule_begin_with_its_own_and_get_longer() -> None:
 
 
 def test_a_check_has_five_minutes_to_find_its_mail_or_as_long_as_its_interval_is() -> None:
-    assert needed(10 * MINUTE, HOUR) == 10 * MINUTE + ALLOWED
-    assert needed(10 * MINUTE / 60, 20 * MINUTE / 60) == MINUTE / 2
+    assert tolerated_silence(10 * MINUTE, HOUR) == 10 * MINUTE + ALLOWED
+    assert tolerated_silence(10 * MINUTE / 60, 20 * MINUTE / 60) == MINUTE / 2
 
 
 def test_the_loop_of_the_trial_is_missed_by_the_copies_that_are_made_for_it_alone() -> None:

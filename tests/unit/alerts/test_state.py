@@ -13,7 +13,7 @@ from prefect.client.schemas.actions import VariableCreate
 
 from tasks.alerts import message
 from tasks.alerts.rules import Rule
-from tasks.alerts.state import MOST, Kind, Pending, Standing, after, storable
+from tasks.alerts.state import MAX_VARIABLE_CHARS, Kind, Pending, Standing, after, storable
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
@@ -103,7 +103,7 @@ def test_an_outage_is_remembered_however_much_is_said_to_however_many(letter: st
     states = {"failing": Standing(called=True, bad=2, checks=3, since=START, outcome="lost", pending=pending)}
     value = storable(states)
     assert VariableCreate(name="x", value=value).value == value
-    assert len(json.dumps(value)) < MOST
+    assert len(json.dumps(value)) < MAX_VARIABLE_CHARS
     read = Standing.model_validate(value["failing"])
     assert read.model_copy(update={"pending": pending}) == states["failing"]
     if channels <= 10:

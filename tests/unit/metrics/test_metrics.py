@@ -19,10 +19,10 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import LEG_STAGES, ErrorType, Leg, Outcome, Reported
 from tasks.mail.model.result import EarlierProbe, LoopResult
-from tasks.metrics.collector import AT_NOUGHT, FAILURES, Board
+from tasks.metrics.collector import MAX_FAILED_READS, READS_AT_ZERO, Board
 from tasks.metrics.counters import BUCKETS
-from tasks.metrics.loop import ASSUMED, Intervals, Loop
-from tasks.metrics.run import CAUSES, ENDS, VERDICTS, Sighting, identity, of_a_result, of_a_state
+from tasks.metrics.loop import ASSUMED_INTERVAL, Intervals, Loop
+from tasks.metrics.run import CAUSES, ENDS, STATUSES_BY_OUTCOME, Sighting, identity, of_a_result, of_a_state
 
 ROOT = Path(__file__).resolve().parents[3]
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -69,7 +69,7 @@ class Scene:
 
 
 def result(outcome: Outcome = Outcome.DELIVERED, loop: str = "office", **fields: Any) -> LoopResult:
-    fields = {"status": VERDICTS[outcome][0], "sentence": "So it is.", **fields}
+    fields = {"status": STATUSES_BY_OUTCOME[outcome][0], "sentence": "So it is.", **fields}
     return LoopResult(loop=loop, outcome=outcome, **fields)
 
 
@@ -96,16 +96,16 @@ def test_a_new_loop_is_shown_with_nought_before_its_first_check_is_counted() -> 
     """Prometheus sees no increase in the first value of a series."""
     scene = Scene()
     scene.read()
-    for _ in range(AT_NOUGHT):
+    for _ in range(READS_AT_ZERO):
         scene.later(MINUTE / 4, seen(Outcome.LOST, scene.now))
         assert scene.checks("lost", "warning") == 0
         assert scene.value("mail_loop_up", loop="office") == 1
     scene.later(MINUTE / 4, seen(Outcome.LOST, scene.now))
-    assert scene.checks("lost", "warning") == AT_NOUGHT + 1
+    assert scene.checks("lost", "warning") == READS_AT_ZERO + 1
 
 
 def test_each_verdict_has_its_series_from_the_beginning() -> None:
-    verdicts = [(outcome, status) for outcome, statuses in VERDICTS.items() for status in statuses]
+    verdicts = [(outcome, status) for outcome, statuses in STATUSES_BY_OUTCOME.items() for status in statuses]
     scene = Scene()
     scene.read(known=[seen()])
     assert [scene.checks(*verdict) for verdict in verdicts] == [0] * len(verdicts)
@@ -221,12 +221,12 @@ def test_up_goes_while_prefect_cannot_be_read_and_comes_back() -> None:
     assert scene.value("mail_loop_exporter_last_read_timestamp_seconds") == 0
     scene.read(known=every_quarter())
     assert scene.value("mail_loop_exporter_up") == 1
-    for _ in range(FAILURES):
+    for _ in range(MAX_FAILED_READS):
         assert scene.value("mail_loop_up", loop="office") == 1
         scene.board.failed()
         assert scene.value("mail_loop_exporter_up") == 0
     assert scene.value("mail_loop_up", loop="office") is None
-    assert scene.value("mail_loop_exporter_reads_total", result="failure") == FAILURES
+    assert scene.value("mail_loop_exporter_reads_total", result="failure") == MAX_FAILED_READS
     scene.read()
     assert scene.value("mail_loop_up", loop="office") == 1
 
@@ -301,7 +301,10 @@ def test_each_loop_costs_the_same_number_of_series_and_more_loops_than_allowed_c
     scene = Scene(most_loops=50)
     scene.read(known=[check(1)])
     each = series(scene)
-    assert each == 3 + 2 + sum(map(len, VERDICTS.values())) + len(CAUSES) + len(ENDS) + (len(BUCKETS) + 3) + 2 * 14
+    assert (
+        each
+        == 3 + 2 + sum(map(len, STATUSES_BY_OUTCOME.values())) + len(CAUSES) + len(ENDS) + (len(BUCKETS) + 3) + 2 * 14
+    )
     scene.read(*map(check, range(2, 61)))
     assert series(scene) == 50 * each
     assert scene.value("mail_loop_exporter_loops") == 50
@@ -404,7 +407,7 @@ def test_a_loop_in_a_file_that_is_not_here_has_the_interval_of_the_deployment_wh
 def test_a_verdict_of_a_loop_without_a_schedule_is_stale_after_45_minutes() -> None:
     scene = Scene()
     scene.read(known=[seen()])
-    scene.later(3 * ASSUMED)
+    scene.later(3 * ASSUMED_INTERVAL)
     assert scene.value("mail_loop_up", loop="office") == 1
     scene.later(MINUTE)
     assert scene.value("mail_loop_up", loop="office") is None
@@ -458,7 +461,7 @@ def test_in_whatever_order_runs_are_read_the_loop_stands_the_same(
     now = one.last
     assert one.up(now, None) == other.up(now, None)
     assert one.success is None or one.success <= one.last
-    assert one.up(now + 3 * ASSUMED + MINUTE, None) is None
+    assert one.up(now + 3 * ASSUMED_INTERVAL + MINUTE, None) is None
 
 
 reads = st.lists(st.lists(st.tuples(st.sampled_from("abc"), outcomes), max_size=4), max_size=12)
@@ -470,7 +473,7 @@ def test_every_check_is_counted_once_a_few_reads_later_at_most(reads: list[list[
     """And no counter ever falls while its loop is there."""
     scene = Scene()
     before: dict[tuple[tuple[str, str], ...], float] = {}
-    for read in [*reads, *([] for _ in range(AT_NOUGHT))]:
+    for read in [*reads, *([] for _ in range(READS_AT_ZERO))]:
         scene.later(MINUTE, *(seen(outcome, scene.now, loop) for loop, outcome in read))
         counters = scene.samples("mail_loop_checks_total")
         assert all(counters[labels] >= value for labels, value in before.items())
@@ -479,4 +482,4 @@ def test_every_check_is_counted_once_a_few_reads_later_at_most(reads: list[list[
     told = [(loop, str(outcome)) for read in reads for loop, outcome in read]
     assert sum(before.values()) == len(told)
     for loop, outcome in told:
-        assert scene.checks(outcome, VERDICTS[Outcome(outcome)][0], loop) == told.count((loop, outcome))
+        assert scene.checks(outcome, STATUSES_BY_OUTCOME[Outcome(outcome)][0], loop) == told.count((loop, outcome))

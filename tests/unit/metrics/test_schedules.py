@@ -15,7 +15,7 @@ from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule, RRu
 
 from flows.alerts.loops import deployed_as, parameters_of, schedules_of
 from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK
-from tasks.alerts.silence import ALLOWED
+from tasks.alerts.rules import ALLOWED
 from tasks.schedules import (
     Schedule,
     active_schedules,

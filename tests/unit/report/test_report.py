@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from tasks.mail.model.cause import Cause
 from tasks.mail.report.markdown import code, escape
 from tasks.mail.report.report import markdown
-from tasks.mail.report.text import attempts, line, who_acts
+from tasks.mail.report.text import attempts, result_line, who_acts
 from tests.support.checks.results import HOSTILE, RESULT
 
 
@@ -20,7 +20,7 @@ def rendered(source: str) -> str:
 
 
 def test_a_line_has_loop_status_outcome_and_sentence() -> None:
-    assert line(RESULT) == "office: ok (delivered): Mail gets through."
+    assert result_line(RESULT) == "office: ok (delivered): Mail gets through."
 
 
 def test_attempts_show_the_failed_and_the_accepted() -> None:
@@ -50,9 +50,9 @@ def test_a_strangers_text_is_shown_and_does_nothing(hostile: str) -> None:
     tags = ["<script", "<img", "<a ", "<em>", "<del>", "<strong>", "<pre>"]
     tags += ["<h1>", "<h2>", "<h3>", "<table>", "<tr>", "<td>"]
     assert {tag: forged.count(tag) for tag in tags} == {tag: honest.count(tag) for tag in tags}
-    for report in (markdown(result, {}), *attempts(result), line(result)):
+    for report in (markdown(result, {}), *attempts(result), result_line(result)):
         assert not any(ord(c) < 32 or 127 <= ord(c) < 160 or c == "\u202e" for c in report.replace("\n", ""))
-    for one in (line(result), *attempts(result)):
+    for one in (result_line(result), *attempts(result)):
         assert "\n" not in one
     assert "://" not in re.sub("`[^`]*`", "", escape(hostile))
 

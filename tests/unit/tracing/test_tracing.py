@@ -24,10 +24,10 @@ from tasks.mail.model.result import AttemptRecord, BounceRecord, EarlierProbe, L
 from tasks.mail.model.safe_text import MAX_LINE_CHARS
 from tasks.mail.report.svg.timeline import timeline_of
 from tasks.tracing.build import trace_of
-from tasks.tracing.export import wanted
+from tasks.tracing.export import is_wanted
 from tasks.tracing.legs import MAX_ATTEMPT_SPANS, MAX_HOP_SPANS
 from tasks.tracing.otlp import emit, where_to
-from tasks.tracing.spans import LONGEST_NAME, MOST_TEXTS, Span, known
+from tasks.tracing.spans import MAX_NAME_CHARS, MAX_TEXTS, Span, attributes_of
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 
@@ -385,7 +385,7 @@ def test_whatever_a_result_says_its_spans_lie_within_each_other_and_their_texts_
         assert 0 <= span.start <= span.end < float("inf")
         assert all(span.start <= child.start and child.end <= span.end for child in span.children)
         assert all(span.start <= event.at <= span.end for event in span.events)
-        assert len(span.name) <= LONGEST_NAME
+        assert len(span.name) <= MAX_NAME_CHARS
         assert span.name.isprintable()
         texts = [
             text for value in span.attributes.values() for text in (value if isinstance(value, tuple) else (value,))
@@ -420,12 +420,12 @@ def test_a_trace_has_a_bounded_number_of_spans_and_texts() -> None:
     tree = root(found)
     assert len(named(tree, "delivery").children) == MAX_HOP_SPANS
     assert len([span for span in tree.walk() if span.name.startswith("attempt")]) == MAX_ATTEMPT_SPANS
-    assert tree.attributes["mail_loop.notes"] == ("said",) * MOST_TEXTS
+    assert tree.attributes["mail_loop.notes"] == ("said",) * MAX_TEXTS
 
 
 def test_what_is_not_known_or_cannot_be_carried_is_no_attribute() -> None:
     facts = {"none": None, "empty": "", "nothing": (), "endless": float("inf"), "undefined": float("nan"), "big": 2**63}
-    assert known(facts | {"zero": 0, "no": False}) == {"zero": 0, "no": False}
+    assert attributes_of(facts | {"zero": 0, "no": False}) == {"zero": 0, "no": False}
 
 
 def test_attempts_whose_times_are_not_known_are_one() -> None:
@@ -456,7 +456,7 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
     ids=str,
 )
 def test_the_standard_variables_switch_traces_on_and_off(variables: dict[str, str], on: bool) -> None:
-    assert wanted(variables) is on
+    assert is_wanted(variables) is on
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Literal
 from tasks.mail.model.durations import clamp
 from tasks.mail.report.svg.bars import LANES
 from tasks.mail.report.svg.ground import FONT, LIGHT, document
-from tasks.mail.report.svg.labels import as_label, ems, fit, is_plain
-from tasks.mail.report.svg.layout import (
+from tasks.mail.report.svg.scale import Scale, tick, ticks
+from tasks.mail.report.svg.timeline import Timeline
+from tasks.mail.report.svg.words import (
     BETWEEN,
     MAX_HEADLINE_CHARS,
     MIN_BAR_WIDTH,
@@ -18,24 +19,26 @@ from tasks.mail.report.svg.layout import (
     SWATCH,
     Caption,
     alternative,
+    as_label,
     captions,
     edges,
+    ems,
+    fit,
+    is_plain,
     marks,
 )
-from tasks.mail.report.svg.scale import Scale, tick, ticks
-from tasks.mail.report.svg.timeline import Timeline
 
-WIDTH, PAD, COLUMN = 860.0, 20.0, 52.0
-LEFT, RIGHT = PAD + COLUMN, WIDTH - PAD
-BAR, LINE, GAP, LANE_GAP = 14.0, 17.0, 9.0, 8.0
-ABOVE = 6.0  # between the labels of marks and the first row
-TITLE, HEADLINE = 15.0, 13.0  # font sizes
+WIDTH, PAD, _COLUMN = 860.0, 20.0, 52.0
+LEFT, RIGHT = PAD + _COLUMN, WIDTH - PAD
+_BAR, _LINE, _GAP, _LANE_GAP = 14.0, 17.0, 9.0, 8.0
+_ABOVE = 6.0  # between the labels of marks and the first row
+_TITLE, _HEADLINE = 15.0, 13.0  # font sizes
 _MAX_TICKS = 8
 
 CARD, INK, MUTED, WAITING = (LIGHT[role] for role in ("card", "ink", "soft", "silent"))
 STEP, SLOW, FAILED = "#3b78c3", "#d9600a", "#7f1d4e"
-FILLS = {"step": STEP, "slow": SLOW, "failed": "url(#failed)", "waiting": "url(#waiting)"}
-STROKES = {"step": "", "slow": "#7c2d12", "failed": FAILED, "waiting": WAITING}
+_FILLS = {"step": STEP, "slow": SLOW, "failed": "url(#failed)", "waiting": "url(#waiting)"}
+_STROKES = {"step": "", "slow": "#7c2d12", "failed": FAILED, "waiting": WAITING}
 _PATTERNS = f"""<defs>
 <pattern id="waiting" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">\
 <rect width="6" height="6" fill="#eef2f7"/><rect width="1.5" height="6" fill="#94a3b8"/></pattern>
@@ -49,16 +52,16 @@ def svg(timeline: Timeline) -> str:
     moments = [at for bar in timeline.bars for at in (bar.start, bar.end)] + [mark.at for mark in timeline.inside]
     scale = Scale.of(moments, timeline.end, LEFT, RIGHT - LEFT, MIN_BAR_WIDTH)
     labels = marks(timeline, scale, RIGHT)
-    first = PAD + TITLE + 2 * LINE  # the first line of the marks' labels
-    top = first + LINE * (max((label.line for label in labels), default=-1) + 1)
-    rows, bottom = _rows(timeline, scale, top + ABOVE)
-    height = bottom + PAD + (LINE if timeline.bars else 0)
+    first = PAD + _TITLE + 2 * _LINE  # the first line of the marks' labels
+    top = first + _LINE * (max((label.line for label in labels), default=-1) + 1)
+    rows, bottom = _rows(timeline, scale, top + _ABOVE)
+    height = bottom + PAD + (_LINE if timeline.bars else 0)
     parts = [
         *_head(timeline),
         *(_axis(timeline, scale, top, bottom) if timeline.bars else ()),
         *_lines(timeline, scale, labels, first, bottom),
         *rows,
-        *(_words(label, first + label.line * LINE + SMALL, INK) for label in labels),
+        *(_words(label, first + label.line * _LINE + SMALL, INK) for label in labels),
     ]
     return document(
         (WIDTH, height),
@@ -77,13 +80,13 @@ def _head(timeline: Timeline) -> Iterator[str]:
     if timeline.beyond:
         note = fit(", ".join(as_label(mark.label) for mark in timeline.beyond), room / 2 / SMALL) + " →"
         note_width = ems(note) * SMALL
-        yield _words(Caption(RIGHT - note_width, 0, note, ends=True), PAD + TITLE, MUTED)
+        yield _words(Caption(RIGHT - note_width, 0, note, ends=True), PAD + _TITLE, MUTED)
         room -= note_width + BETWEEN
     yield _text(
-        PAD, PAD + TITLE, fit(as_label(timeline.title), room / TITLE, bold=True), size=TITLE, ink=INK, bold=True
+        PAD, PAD + _TITLE, fit(as_label(timeline.title), room / _TITLE, bold=True), size=_TITLE, ink=INK, bold=True
     )
-    headline = fit(as_label(timeline.headline, MAX_HEADLINE_CHARS), (RIGHT - PAD) / HEADLINE)
-    yield _text(PAD, PAD + TITLE + LINE + 3, headline, size=HEADLINE, ink=INK)
+    headline = fit(as_label(timeline.headline, MAX_HEADLINE_CHARS), (RIGHT - PAD) / _HEADLINE)
+    yield _text(PAD, PAD + _TITLE + _LINE + 3, headline, size=_HEADLINE, ink=INK)
 
 
 def _rows(timeline: Timeline, scale: Scale, y: float) -> tuple[list[str], float]:
@@ -92,16 +95,16 @@ def _rows(timeline: Timeline, scale: Scale, y: float) -> tuple[list[str], float]
     lane, foremost = None, timeline.foremost
     for row in timeline.rows:
         if row[0].lane != lane:
-            y += LANE_GAP if lane else 0.0
+            y += _LANE_GAP if lane else 0.0
             lane = row[0].lane
-            parts.append(_text(PAD, y + BAR - 3, LANES[lane], bold=True))
+            parts.append(_text(PAD, y + _BAR - 3, LANES[lane], bold=True))
         places = edges(row, scale)
         for bar, (left, right) in zip(row, places, strict=True):
-            parts.append(_bar(left, y, right - left, BAR, bar.kind))
+            parts.append(_bar(left, y, right - left, _BAR, bar.kind))
         for words in (below := captions(row, places, LEFT, RIGHT, foremost)):
-            baseline = y + BAR + SMALL + 2 + words.line * LINE
+            baseline = y + _BAR + SMALL + 2 + words.line * _LINE
             parts += [_mask(words, baseline), _words(words, baseline, MUTED)]
-        y += BAR + LINE * (below[-1].line + 1) + GAP
+        y += _BAR + _LINE * (below[-1].line + 1) + _GAP
     return parts, y
 
 
@@ -109,11 +112,11 @@ def _bar(x: float, y: float, width: float, height: float, kind: str) -> str:
     """A bar, a hair short of its neighbour."""
     width = max(width - 1, width / 2)
     outline = ""
-    if stroke := STROKES[kind]:
+    if stroke := _STROKES[kind]:
         x, y, width, height = x + 0.5, y + 0.5, max(width - 1, width / 2), height - 1
         outline = f' stroke="{stroke}"'
     size = f'x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}"'
-    return f'<rect {size} rx="1.5" fill="{FILLS[kind]}"{outline}/>'
+    return f'<rect {size} rx="1.5" fill="{_FILLS[kind]}"{outline}/>'
 
 
 def _mask(words: Caption, y: float) -> str:
@@ -137,7 +140,7 @@ def _axis(timeline: Timeline, scale: Scale, top: float, bottom: float) -> Iterat
 def _lines(timeline: Timeline, scale: Scale, labels: list[Caption], first: float, bottom: float) -> Iterator[str]:
     """The lines of the marks, from their labels down; those of limits are dashed."""
     for mark, label in zip(timeline.inside, labels, strict=True):
-        start = f"M{scale.at(clamp(mark.at)):.2f} {first + label.line * LINE + 2:.2f}"
+        start = f"M{scale.at(clamp(mark.at)):.2f} {first + label.line * _LINE + 2:.2f}"
         look = f'stroke="{INK}" stroke-dasharray="4 3"' if mark.kind == "limit" else f'stroke="{MUTED}"'
         yield f'<path d="{start}V{bottom:.2f}" stroke-width="1.25" {look}/>'
 

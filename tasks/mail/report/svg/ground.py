@@ -11,41 +11,27 @@ from html import escape
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
-# By role; tests/unit/history keeps every text at 4.5:1 against what it stands on, every mark at 3:1.
-LIGHT = {
-    "card": "#f8fafc",
-    "frame": "#cbd5e1",
-    "ink": "#0f172a",
-    "soft": "#475569",
-    "grid": "#e2e8f0",
-    "ok": "#0b6bab",
-    "warning": "#a85a00",
-    "error": "#a3003b",
-    "silent": "#64748b",
-    "ok-cell": "#cfe4f4",
-    "warning-cell": "#f5b335",
-    "error-cell": "#a3003b",
-    "on-warning": "#0f172a",
-    "on-error": "#ffffff",
-    "outage": "#fbe3ea",
+# By role, on a light and on a dark page; tests/unit/history keeps every text at 4.5:1 against what it stands on, every
+# mark at 3:1.
+_PALETTE = {
+    "card": ("#f8fafc", "#161b22"),
+    "frame": ("#cbd5e1", "#3d444d"),
+    "ink": ("#0f172a", "#e6edf3"),
+    "soft": ("#475569", "#a2acb6"),
+    "grid": ("#e2e8f0", "#262c35"),
+    "ok": ("#0b6bab", "#58b4f0"),
+    "warning": ("#a85a00", "#f0b040"),
+    "error": ("#a3003b", "#ff7096"),
+    "silent": ("#64748b", "#8b949e"),
+    "ok-cell": ("#cfe4f4", "#123f5e"),
+    "warning-cell": ("#f5b335", "#f0b040"),
+    "error-cell": ("#a3003b", "#ff7096"),
+    "on-warning": ("#0f172a", "#161b22"),
+    "on-error": ("#ffffff", "#161b22"),
+    "outage": ("#fbe3ea", "#3a1a26"),
 }
-DARK = {
-    "card": "#161b22",
-    "frame": "#3d444d",
-    "ink": "#e6edf3",
-    "soft": "#a2acb6",
-    "grid": "#262c35",
-    "ok": "#58b4f0",
-    "warning": "#f0b040",
-    "error": "#ff7096",
-    "silent": "#8b949e",
-    "ok-cell": "#123f5e",
-    "warning-cell": "#f0b040",
-    "error-cell": "#ff7096",
-    "on-warning": "#161b22",
-    "on-error": "#161b22",
-    "outage": "#3a1a26",
-}
+LIGHT = {role: light for role, (light, _) in _PALETTE.items()}
+DARK = {role: dark for role, (_, dark) in _PALETTE.items()}
 
 
 def _rules(colours: Mapping[str, str]) -> str:
@@ -54,7 +40,7 @@ def _rules(colours: Mapping[str, str]) -> str:
 
 
 # For pictures whose parts have a class by their role.
-CLASSES = (
+_CLASSES = (
     f"<style>.mlp text{{font-family:{FONT};font-size:12px}}.mlp .line{{fill:none}}"
     f"{_rules(LIGHT)}@media (prefers-color-scheme:dark){{{_rules(DARK)}}}</style>"
 )
@@ -84,7 +70,7 @@ def document(
 def card(title: str, about: str, description: str, height: float, parts: Iterable[str]) -> str:
     """A picture in classes, 800 pixels wide. `about` stands under the title."""
     head = [label(16, 26, title, "ink", size=15, weight=600), label(16, 44, about)]
-    look = {"look": 'class="mlp"', "frame": 'class="card s-frame"', "head": CLASSES}
+    look = {"look": 'class="mlp"', "frame": 'class="card s-frame"', "head": _CLASSES}
     return document((800, height), title, description, [*head, *parts], **look)
 
 

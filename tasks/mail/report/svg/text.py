@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from tasks.mail.model.durations import MIN_SECONDS, clamp, duration
 from tasks.mail.report.svg.bars import LANES, Bar
-from tasks.mail.report.svg.labels import ELLIPSIS, as_label, columns, fit_columns
 from tasks.mail.report.svg.scale import tick, ticks
 from tasks.mail.report.svg.timeline import Timeline
+from tasks.mail.report.svg.words import ELLIPSIS, as_label, columns, fit_columns
 
 _MAX_WIDTH = 120  # columns: on more, eyes lose the line
-LANE, GAP = 6, 2  # columns of the lane's name, and before the words behind a bar
+_LANE, _GAP = 6, 2  # columns of the lane's name, and before the words behind a bar
 _MIN_PLOT = 10  # columns of the bars: with fewer, they are left out
-TICK = 9  # columns for each tick
+_TICK = 9  # columns for each tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,17 @@ class Signs:
     arrow: str
 
 
-BLOCKS = Signs({"step": "█", "slow": "█", "failed": "▚", "waiting": "░"}, "│", "┊", ELLIPSIS, "→")
-ASCII = Signs({"step": "=", "slow": "#", "failed": "x", "waiting": "."}, "|", ":", "~", "->")
-COLOURS = {"step": "36", "slow": "1;33", "failed": "1;31", "waiting": "2"}
-BOLD, FAINT = "1", "2"
+_BLOCKS = Signs({"step": "█", "slow": "█", "failed": "▚", "waiting": "░"}, "│", "┊", ELLIPSIS, "→")
+_ASCII = Signs({"step": "=", "slow": "#", "failed": "x", "waiting": "."}, "|", ":", "~", "->")
+_COLOURS = {"step": "36", "slow": "1;33", "failed": "1;31", "waiting": "2"}
+_BOLD, _FAINT = "1", "2"
 
-Part = tuple[str, str]  # words, and their colour: the parameter of an ANSI sequence
+_Part = tuple[str, str]  # words, and their colour: the parameter of an ANSI sequence
 
 
 def text(timeline: Timeline, width: int = 80, *, colour: bool = False, ascii_only: bool = False) -> list[str]:
     """Lines of at most `width` columns; with `ascii_only`, nothing that any stream could not carry."""
-    page = _Page(timeline, max(min(width, _MAX_WIDTH), 0), ASCII if ascii_only else BLOCKS)
+    page = _Page(timeline, max(min(width, _MAX_WIDTH), 0), _ASCII if ascii_only else _BLOCKS)
     return [page.line(parts, colour) for parts in page.lines()]
 
 
@@ -48,15 +48,15 @@ class _Page:
     def __init__(self, timeline: Timeline, width: int, signs: Signs) -> None:
         self.timeline, self.width, self.signs = timeline, width, signs
         self.end = max(timeline.end, MIN_SECONDS)
-        self.values = GAP + max((columns(self.value(bar)) for bar in timeline.bars), default=0)
+        self.values = _GAP + max((columns(self.value(bar)) for bar in timeline.bars), default=0)
         labels = 1 + max((columns(self.clean(bar.label)) for bar in timeline.bars), default=0)
-        self.labels = max(min(labels, (width - LANE - self.values) // 2), 1)
-        self.plot = width - LANE - self.labels - self.values
+        self.labels = max(min(labels, (width - _LANE - self.values) // 2), 1)
+        self.plot = width - _LANE - self.labels - self.values
         if self.plot < _MIN_PLOT:
-            self.labels, self.plot = max(min(labels, width - LANE - self.values), 1), 0
+            self.labels, self.plot = max(min(labels, width - _LANE - self.values), 1), 0
 
-    def lines(self) -> Iterator[Sequence[Part]]:
-        yield [(self.clean(self.timeline.title), BOLD)]
+    def lines(self) -> Iterator[Sequence[_Part]]:
+        yield [(self.clean(self.timeline.title), _BOLD)]
         yield [(self.clean(self.timeline.headline), "")]
         if not self.timeline.bars:
             return
@@ -64,15 +64,20 @@ class _Page:
         for row in self.timeline.rows:
             for bar in row:
                 name, lane = "" if bar.lane == lane else LANES[bar.lane], bar.lane
-                strong = BOLD if bar is foremost else ""
+                strong = _BOLD if bar is foremost else ""
                 label = self.fit(self.clean(bar.label), self.labels - 1)
                 padding = " " * (self.labels - columns(label))
-                yield [(name.ljust(LANE), FAINT), (label + padding, strong), *self.bar(bar), (self.value(bar), strong)]
+                yield [
+                    (name.ljust(_LANE), _FAINT),
+                    (label + padding, strong),
+                    *self.bar(bar),
+                    (self.value(bar), strong),
+                ]
         if self.plot:
-            yield [(" " * (LANE + self.labels), ""), (self.axis(), FAINT)]
+            yield [(" " * (_LANE + self.labels), ""), (self.axis(), _FAINT)]
         yield from self.notes()
 
-    def bar(self, bar: Bar) -> Iterator[Part]:
+    def bar(self, bar: Bar) -> Iterator[_Part]:
         """The bar itself, to scale but for its one column at the least, among the lines of the marks."""
         if not self.plot:
             return
@@ -81,21 +86,21 @@ class _Page:
             cells[self.column(mark.at)] = self.signs.moment if mark.kind == "moment" else self.signs.limit
         left = self.column(bar.start)
         right = max(left + 1, round(clamp(bar.end) / self.end * self.plot))
-        yield "".join(cells[:left]), FAINT
-        yield self.signs.bars[bar.kind] * (right - left), COLOURS[bar.kind]
-        yield "".join(cells[right:]) + " " * GAP, FAINT
+        yield "".join(cells[:left]), _FAINT
+        yield self.signs.bars[bar.kind] * (right - left), _COLOURS[bar.kind]
+        yield "".join(cells[right:]) + " " * _GAP, _FAINT
 
     def axis(self) -> str:
         """Round times, each in the middle below its column."""
         line = ""
-        for at in ticks(self.end, max(self.plot // TICK, 2)):
+        for at in ticks(self.end, max(self.plot // _TICK, 2)):
             label = tick(at)
             start = max(self.column(at) - len(label) // 2, 0)
             if start > len(line) or not line:
                 line = line.ljust(start) + label
         return line
 
-    def notes(self) -> Iterator[Sequence[Part]]:
+    def notes(self) -> Iterator[Sequence[_Part]]:
         """What the lines of the marks are, and the limits that are too far away to be drawn."""
         inside, beyond = self.timeline.inside, self.timeline.beyond
         moments = [f"{self.clean(mark.label)} at {duration(mark.at)}" for mark in inside if mark.kind == "moment"]
@@ -104,7 +109,7 @@ class _Page:
             limits[-1] += f" {self.signs.arrow}"
         for sign, notes in ((self.signs.moment, moments), (self.signs.limit, limits)):
             for line in self.wrap(notes, self.width - 2):
-                yield [(f"{sign} {line}", FAINT)]
+                yield [(f"{sign} {line}", _FAINT)]
 
     @staticmethod
     def wrap(notes: Sequence[str], width: int) -> Iterator[str]:
@@ -124,8 +129,8 @@ class _Page:
     def clean(self, words: str) -> str:
         """One line that is safe to print, in what the stream can carry."""
         words = as_label(words)
-        if self.signs is ASCII:
-            words = words.replace(ELLIPSIS, ASCII.ellipsis).encode("ascii", "backslashreplace").decode()
+        if self.signs is _ASCII:
+            words = words.replace(ELLIPSIS, _ASCII.ellipsis).encode("ascii", "backslashreplace").decode()
         return words
 
     def value(self, bar: Bar) -> str:
@@ -135,7 +140,7 @@ class _Page:
     def fit(self, words: str, room: int) -> str:
         return fit_columns(words, room).replace(ELLIPSIS, self.signs.ellipsis)
 
-    def line(self, parts: Sequence[Part], colour: bool) -> str:
+    def line(self, parts: Sequence[_Part], colour: bool) -> str:
         """The parts in their colours, as far as the line reaches."""
         left, found = self.width, ""
         for words, code in parts:

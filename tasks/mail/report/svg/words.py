@@ -1,13 +1,17 @@
-"""Where words stand in the picture of a check, in pixels, so that none stands on another."""
+"""Words in the picture of a check: how wide they are, and where they stand, so that none stands on another.
+
+Places and sizes are in pixels, or, of a text, in em or in columns of a terminal.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tasks.mail.model.durations import clamp, duration
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.report.svg.bars import LANES, Bar
-from tasks.mail.report.svg.labels import as_label, ems, fit
 from tasks.mail.report.svg.scale import Scale
 from tasks.mail.report.svg.timeline import Timeline
 
@@ -16,6 +20,68 @@ SMALL = 12.0  # font size of all but the title
 BETWEEN, SWATCH = 16.0, 14.0  # between two captions; before the caption of a bar that is not just a step
 MAX_HEADLINE_CHARS = 300  # characters of the headline
 _BESIDE = 5.0  # between the line of a mark and its label
+_MAX_CHARS = 120  # characters of a label, before it is cut to the room that it has
+ELLIPSIS = "…"
+
+# Widths in em, none below those of DejaVu Sans, the widest of the common fonts.
+_SLIM, _NARROW, _BROAD = frozenset(" ',-./:;ijl|\\I"), frozenset("!()[]frt"), frozenset("%@MWmw")
+_WIDE = frozenset("#&+<=>^~×→ABCDEFGHJKLNOPQRSTUVXYZ")  # noqa: RUF001  # the signs that the picture itself uses
+_BOLD = 1.12
+
+
+def as_label(text: str, limit: int = _MAX_CHARS) -> str:
+    """One line of bounded length, without what is invisible, moves text about, or stacks over other lines."""
+    return one_line("".join(c if unicodedata.category(c) not in ("Mn", "Me") else _escape(c) for c in text), limit)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def is_plain(text: str) -> bool:
+    """Whether the width of each character is known."""
+    return all(c.isascii() or c in _WIDE or c == ELLIPSIS for c in text)
+
+
+def ems(text: str, *, bold: bool = False) -> float:
+    """Width of a text in a proportional font, in em: an upper bound if it is plain."""
+    return sum(map(_em, text)) * (_BOLD if bold else 1.0)
+
+
+def _em(character: str) -> float:
+    if character in _SLIM:
+        return 0.38
+    if character in _NARROW:
+        return 0.45
+    if character in _WIDE:
+        return 0.85
+    return 1.0 if character in _BROAD or not character.isascii() else 0.64
+
+
+def columns(text: str) -> int:
+    """Width of a shown text on a terminal."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def fit(text: str, room: float, *, bold: bool = False) -> str:
+    """The text, or as much of it as has room (in em), with an ellipsis."""
+    if ems(text, bold=bold) <= room:
+        return text
+    room -= ems(ELLIPSIS, bold=bold)
+    end = 0
+    while end < len(text) and (room := room - ems(text[end], bold=bold)) >= 0:
+        end += 1
+    return text[:end].rstrip() + ELLIPSIS
+
+
+def fit_columns(text: str, room: int) -> str:
+    """The text, or as much of it as has room on a terminal, with an ellipsis."""
+    if columns(text) <= room:
+        return text
+    end, left = 0, room - 1
+    while end < len(text) and (left := left - columns(text[end])) >= 0:
+        end += 1
+    return text[:end].rstrip() + ELLIPSIS if room > 0 else ""
 
 
 @dataclass(frozen=True, slots=True)
