@@ -1,4 +1,4 @@
-"""What the Prefect server holds of alerts: rules, where loops stand with them, and what became of calls."""
+"""What the Prefect server holds of checks and alerts: events, rules, where loops stand with them, and calls."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from prefect.events.filters import (
     EventFilter,
     EventNameFilter,
     EventOccurredFilter,
+    EventOrder,
     EventRelatedFilter,
     EventResourceFilter,
 )
 
 from tasks.alerts.rules import Rule
 from tasks.alerts.state import Pending, Standing
+from tasks.pages import EVENTS_PAGE_SIZE
 
 RULES_VARIABLE = "mail-loop-alerts"
 STATE_VARIABLE = "mail-loop-alert-state-{loop}"
@@ -29,7 +31,7 @@ CALL = "mail-loop.{kind}"
 ALIVE, STATUS, OUTCOME, CAUSE, RULE, CHANNEL = (
     f"mail-loop.{label}" for label in ("alive", "status", "outcome", "cause", "rule", "channel")
 )
-_MAX_EVENTS = 50  # that the server gives at once
+LOOP_RESOURCE = "mail-loop.loop."  # before the name of a loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,21 @@ class InForce:
 
 def resource(loop: str) -> dict[str, str]:
     """A loop, as events name it."""
-    return {"prefect.resource.id": f"mail-loop.loop.{loop}", "prefect.resource.name": loop}
+    return {"prefect.resource.id": f"{LOOP_RESOURCE}{loop}", "prefect.resource.name": loop}
+
+
+def check_events(
+    since: datetime, until: datetime, order: EventOrder, loops: Sequence[str] | None = None
+) -> EventFilter:
+    """The events of checks, of all loops or some."""
+    ids = [f"{LOOP_RESOURCE}{loop}" for loop in loops or ()]
+    resource = EventResourceFilter(id=ids) if ids else EventResourceFilter(id_prefix=[LOOP_RESOURCE])
+    return EventFilter(
+        occurred=EventOccurredFilter(since=since, until=until),
+        event=EventNameFilter(name=[CHECKED]),
+        resource=resource,
+        order=order,
+    )
 
 
 def watched(span: str) -> str:
@@ -124,7 +140,7 @@ async def last_watched(client: PrefectClient, loop: str, rule: str) -> datetime 
 async def _last(client: PrefectClient, loop: str, names: EventNameFilter, labels: Mapping[str, Any]) -> datetime | None:
     events = EventFilter(
         event=names,
-        resource=EventResourceFilter(id=[resource(loop)["prefect.resource.id"]], labels=ResourceSpecification(labels)),
+        resource=EventResourceFilter(id=[f"{LOOP_RESOURCE}{loop}"], labels=ResourceSpecification(labels)),
     )
     found = (await client.read_events(events, limit=1)).events
     return datetime.fromtimestamp(found[0].occurred.timestamp(), UTC) if found else None
@@ -142,12 +158,12 @@ def told_by(automations: Iterable[str], since: datetime | None = None) -> EventF
 def silent_in(event: Event) -> str:
     """The loop that was silent, in what an automation has told."""
     found = event.payload.get("triggering_labels", {}).get("prefect.resource.id", "")
-    return str(found).removeprefix(resource("")["prefect.resource.id"])
+    return str(found).removeprefix(LOOP_RESOURCE)
 
 
 async def told_silent(client: PrefectClient, loop: str, automations: Iterable[str], since: datetime) -> str | None:
     """The id of the event with which an automation told that the loop is silent; None where nobody was told."""
-    for event in (await client.read_events(told_by(automations, since), limit=_MAX_EVENTS)).events:
+    for event in (await client.read_events(told_by(automations, since), limit=EVENTS_PAGE_SIZE)).events:
         if silent_in(event) == loop and await was_taken(client, str(event.id)):
             return str(event.id)
     return None

@@ -125,30 +125,16 @@ class _Calls:
         last_good = None
         if kind != "recovered":
             last_good = await last_check(self.client, self.result.loop, {STATUS: ["ok", "warning"]})
-        run = self.result.flow_run_id
-        url = url_for("flow-run", run) if run else None
-        subject = message.subject(kind, self.result.loop, str(self.result.outcome))
-        body = message.body(kind, self.result, standing, self.at, last_good, url)
-        return {
-            channel: Pending(
-                event=_id(self.result.loop, name, channel, kind, standing.since, 1),
-                kind=kind,
-                subject=subject,
-                body=body,
-                at=datetime.now(UTC),
-            )
-            for channel in rule.channels
-        }
+        call = _notification(kind, self.result, standing, self.at, last_good)
+        ids = {channel: _id(self.result.loop, name, channel, kind, standing.since, 1) for channel in rule.channels}
+        return {channel: call.model_copy(update={"event": event}) for channel, event in ids.items()}
 
     async def _settle(self, new: Iterable[tuple[str, str]]) -> None:
         """Forget the calls that were taken, and make those again that were not."""
         for name, standing in list(self.now.items()):
             left: dict[str, Pending] = {}
             for channel, call in standing.pending.items():
-                if (name, channel) not in new:
-                    left |= await self._again(name, channel, call)
-                else:
-                    left[channel] = call
+                left |= {channel: call} if (name, channel) in new else await self._again(name, channel, call)
             self.now[name] = standing.model_copy(update={"pending": left})
         await self._save()
 
@@ -202,17 +188,22 @@ async def _end_silence(client: PrefectClient, result: LoopResult, silent: Mappin
         for channel, automations in rules.automations.get(name, {}).items():
             if (told := await told_silent(client, result.loop, automations, last)) is None:
                 continue
-            run = result.flow_run_id
-            call = Pending(
-                event=str(uuid5(NAMESPACE_URL, f"mail-loop:recovered:{told}")),
-                kind="recovered",
-                subject=message.subject("recovered", result.loop, ""),
-                body=message.body("recovered", result, standing, now, None, url_for("flow-run", run) if run else None),
-                at=now,
+            call = _notification("recovered", result, standing, now).model_copy(
+                update={"event": _id("recovered", told)}
             )
             await post_notification(client, result.loop, name, channel, call)
 
 
-def _id(loop: str, rule: str, channel: str, kind: str, since: datetime | None, tries: int) -> str:
+def _notification(
+    kind: Kind, result: LoopResult, standing: Standing, at: datetime, last_good: datetime | None = None
+) -> Pending:
+    """What is said of the loop, with a link to the run; it has no id yet."""
+    url = url_for("flow-run", result.flow_run_id) if result.flow_run_id else None
+    subject = message.subject(kind, result.loop, str(result.outcome))
+    body = message.body(kind, result, standing, at, last_good, url)
+    return Pending(event="", kind=kind, subject=subject, body=body, at=datetime.now(UTC))
+
+
+def _id(*what: object) -> str:
     """The same for the same call, so that one that is handed in twice is one."""
-    return str(uuid5(NAMESPACE_URL, f"mail-loop:{loop}:{rule}:{channel}:{kind}:{since}:{tries}"))
+    return str(uuid5(NAMESPACE_URL, ":".join(map(str, ("mail-loop", *what)))))

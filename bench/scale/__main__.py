@@ -17,7 +17,7 @@ from bench.scale.fleet import Shape, Site, end_tree, runs_of, site, wait_for_vic
 from bench.scale.postgres import Database, postgres
 from bench.scale.record import QUEUED, Record, read
 from bench.scale.usage import Watch
-from flows.setup.crash_automation import HEARTBEAT_SILENCE
+from flows.equip import HEARTBEAT_SILENCE
 from tests.support.servers.lab import Lab
 from tests.support.servers.processes import Guard, Ports
 

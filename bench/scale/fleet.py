@@ -18,8 +18,8 @@ from pathlib import Path
 from bench.scale.postgres import Database
 from bench.scale.usage import tree
 from flows.cli.serve import WORKER_SETTINGS
+from flows.equip import ROOT, equip
 from flows.server.prefect import answers, server_settings
-from flows.setup.bootstrap import ROOT, equip
 from tests.support.servers import PROGRAM_PATH
 from tests.support.servers.lab import Lab, User
 from tests.support.servers.processes import HOST, Child, Ports, until

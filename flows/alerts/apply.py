@@ -9,13 +9,22 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 
-from flows.alerts import channels as blocks
-from flows.alerts.automations import PREFIX, SILENCE_SUFFIX, automations, content, is_ours
+from flows.alerts.automations import (
+    PREFIX,
+    SILENCE_SUFFIX,
+    as_plain_text,
+    automations,
+    content,
+    is_ours,
+    remove_blocks,
+    save_block,
+    url_of,
+)
 from flows.alerts.loops import deployed, parameters_of, schedules_of
 from flows.alerts.watch import doubts, silences, start_clocks
+from flows.equip import ensure_automation
 from flows.prefect_api.probe import impatient_client
 from flows.server.allow import Say
-from flows.setup import crash_automation as crash_rule
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, was_taken, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of, shared, way_of
@@ -34,7 +43,7 @@ async def apply_rules(alerts: Alerts, say: Say) -> None:
     async with impatient_client() as client:
         deployments = await deployed(client)
         loops, schedules = parameters_of(deployments), schedules_of(deployments)
-        urls = {name: await blocks.url_of(name, channel) for name, channel in alerts.channels.items()}
+        urls = {name: await url_of(name, channel) for name, channel in alerts.channels.items()}
         for name, channel in alerts.channels.items():
             if (way := way_of(channel, urls[name])) is not None:
                 _refuse_mail(alerts, name, way, loops)
@@ -42,8 +51,8 @@ async def apply_rules(alerts: Alerts, say: Say) -> None:
         made: dict[str, UUID] = {}
         markup: dict[str, Markup] = {}
         for name, channel in alerts.channels.items():
-            url, markup[name] = blocks.as_plain_text(channel, urls[name])
-            made[name] = await blocks.save_block(client, name, channel, url)
+            url, markup[name] = as_plain_text(channel, urls[name])
+            made[name] = await save_block(client, name, channel, url)
         ids, fresh = await _automations(client, alerts, made, markup, say)
         silent: dict[str, dict[str, list[str]]] = {}
         for name, _, target in alerts.pairs():
@@ -58,14 +67,14 @@ async def apply_rules(alerts: Alerts, say: Say) -> None:
             await write_variable(client, RULES_VARIABLE, value)
         for gone in before.get("channels", {}):
             kept = made.get(gone)
-            if await blocks.remove_blocks(client, gone, kept):
+            if await remove_blocks(client, gone, kept):
                 say(f"removed: channel {gone}")
         for name, rule in alerts.rules.items():
             if rule.when == "silent":
                 await start_clocks(client, name, rule, schedules, anew=fresh)
                 for doubt in await doubts(name, rule, schedules, all_known=all(one.complete for one in deployments)):
                     say(doubt)
-    await crash_rule.ensure_automation_here()
+    await ensure_automation()
     say(f"in force: {_count(alerts.rules, 'rule')}, {_count(alerts.channels, 'channel')}")
 
 

@@ -18,7 +18,6 @@ from prefect.events.filters import (
     EventFilter,
     EventNameFilter,
     EventOccurredFilter,
-    EventRelatedFilter,
     EventResourceFilter,
 )
 
@@ -30,7 +29,16 @@ from flows.server.allow import Say
 from flows.server.prefect import free_port
 from flows.server.sandbox import SANDBOX, address, login, start_sandbox
 from flows.through_prefect import check
-from tasks.alert_store import CALL, CHANNEL, RULE, RULES_VARIABLE, STATE_VARIABLE, resource, write_variable
+from tasks.alert_store import (
+    CALL,
+    CHANNEL,
+    LOOP_RESOURCE,
+    RULE,
+    RULES_VARIABLE,
+    STATE_VARIABLE,
+    was_taken,
+    write_variable,
+)
 from tasks.alerts.message import markup_named
 from tasks.alerts.rules import TRIAL, Rule
 from tasks.mail.config.loop import LoopConfig, loop_config
@@ -161,7 +169,8 @@ class _Play:
                     self.say(f"{name}: {kind}: rule {key} called {channel} {len(calls)} times instead of once")
                     heard = False
                     continue
-                heard &= await self._rang(name, kind, key, channel, partial(self._taken, str(calls[0].id)))
+                taken = partial(was_taken, self.client, str(calls[0].id))
+                heard &= await self._rang(name, kind, key, channel, taken)
         return heard
 
     async def _rang(self, name: str, kind: str, rule: str, channel: str, done: Callable[[], Awaitable[bool]]) -> bool:
@@ -178,7 +187,7 @@ class _Play:
         """The calls on record since then."""
         of_kind = EventFilter(
             event=EventNameFilter(name=[CALL.format(kind=kind)]),
-            resource=EventResourceFilter(id=[resource(TRIAL)["prefect.resource.id"]]),
+            resource=EventResourceFilter(id=[f"{LOOP_RESOURCE}{TRIAL}"]),
             occurred=EventOccurredFilter(since=since),
         )
         until = time.monotonic() + _CALL_SECONDS
@@ -189,24 +198,11 @@ class _Play:
             found = [one for one in page if one.resource.get(RULE) == rule and one.resource.get(CHANNEL) == channel]
         return found
 
-    async def _taken(self, event: str) -> bool:
-        return await self._executed(EventRelatedFilter(id=[f"prefect.event.{event}"]))
-
     async def _fired(self, automation: str, since: datetime) -> bool:
-        resources = EventResourceFilter(id=[f"prefect.automation.{automation}"])
-        return await self._executed(None, resources, EventOccurredFilter(since=since))
-
-    async def _executed(
-        self,
-        related: EventRelatedFilter | None,
-        resources: EventResourceFilter | None = None,
-        occurred: EventOccurredFilter | None = None,
-    ) -> bool:
         executed = EventFilter(
             event=EventNameFilter(name=["prefect.automation.action.executed"]),
-            related=related,
-            resource=resources,
-            occurred=occurred or EventOccurredFilter(),
+            resource=EventResourceFilter(id=[f"prefect.automation.{automation}"]),
+            occurred=EventOccurredFilter(since=since),
         )
         return bool((await self.client.read_events(executed, limit=1)).events)
 

@@ -11,12 +11,12 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events import Event, RelatedResource
 from prefect.events.schemas.events import ReceivedEvent
 
-from flows.prefect_api.events import read_events
 from tasks.alert_store import RULE, ids_of, last_watched, refusal, resource, silent_in, told_by, was_taken, watched
 from tasks.alerts.message import UNSCHEDULED
 from tasks.alerts.rules import UNWATCHED, Rule, span_for, tolerated_silence
 from tasks.mail.model.durations import duration
 from tasks.mail.model.safe_text import one_line
+from tasks.pages import read_events
 from tasks.schedules import Schedule, expected_silence, in_words, longest_interval
 
 Schedules = Mapping[str, Sequence[tuple[str, Schedule]]]  # by loop, with the id of the deployment

@@ -16,7 +16,6 @@ from flows.server import login as logins
 from flows.server import processes
 from flows.server.login import how_to_log_in
 from flows.server.prefect import SERVER, ServerError, answers, guarded, server_settings, start_server
-from flows.setup.bootstrap import DEPLOYMENTS, ROOT, equip
 from tasks.mail.config.state_dir import state_home
 
 WORKER = "worker"
@@ -43,9 +42,8 @@ def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
     # Not above: `stop` needs no Prefect.
     from flows.deploy.prefect_yaml import all_checks, deployed_checks
-    from flows.prefect_api.secret_blocks import unknown_passwords
+    from flows.equip import DEPLOYMENTS, POOL, ROOT, equip, unknown_passwords
     from flows.server.allow import allow
-    from flows.setup.pool import POOL
     from tasks.mail.config.loading.secret_list import FILE, VARIABLE, missing_at
     from tasks.mail.config.secret_hosts import uses_of
     from tasks.run_context import VANTAGE

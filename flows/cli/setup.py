@@ -9,7 +9,6 @@ import time
 
 from flows.server.login import OF_CLIENT
 from flows.server.prefect import SERVER_START_SECONDS, ServerError
-from flows.setup.bootstrap import DEPLOYMENTS, equip
 
 _DESCRIPTION = """\
 Makes the work pool (one that is there stays as it is), the deployments of this folder's
@@ -33,10 +32,10 @@ def setup(seconds: float = SERVER_START_SECONDS) -> int:
     from prefect.settings import get_current_settings
 
     from flows.deploy.prefect_yaml import all_checks
+    from flows.equip import DEPLOYMENTS, POOL, equip
     from flows.prefect_api.connection import found_login, own_login
     from flows.prefect_api.probe import without_login
     from flows.server.allow import allow_at
-    from flows.setup.pool import POOL
     from tasks.mail.config.secret_hosts import uses_of
 
     uses = uses_of(all_checks(DEPLOYMENTS))

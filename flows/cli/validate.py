@@ -17,6 +17,7 @@ from tasks.mail.config.loop import CheckConfig, InboundConfig, SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.matrix import Matrix
 from tasks.mail.config.secret_hosts import uses_of
+from tasks.mail.config.secrets import login_sections
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import LEAST
 from tasks.mail.model.safe_text import one_line
@@ -25,7 +26,6 @@ from tasks.mail.verdict.cause import misfit
 PREFECT_YAML = "prefect.yaml"
 _BLANKS = " \t"
 _MAX_NAMED = 5  # loops of a fleet in the line that tells of it, or passwords or ports in notes
-_LOGIN_SECTIONS = ("smtp", "imap", "bounce_mailbox")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,9 +100,7 @@ def _logins(config: Config) -> Iterator[tuple[str, SmtpConfig | MailboxConfig]]:
     else:
         checks = [("", config)]
     for where, check in checks:
-        for name in _LOGIN_SECTIONS:
-            if (section := getattr(check, name, None)) is not None:
-                yield f"{where}{name}", section
+        yield from ((f"{where}{name}", section) for name, section in login_sections(check).items())
 
 
 def route(config: Config) -> str:

@@ -29,8 +29,8 @@ from flows.deploy.desired import (
     owning_fleet,
 )
 from flows.deploy.plan import plan_deployments
-from flows.deploy.pool_template import TEMPLATE
-from flows.deploy.template import DeploymentFields, Template
+from flows.deploy.prefect_yaml import DeploymentFields, Template
+from flows.equip import TEMPLATE
 from flows.prefect_api.probe import impatient_client
 from flows.registry import FLOWS
 from flows.server.allow import Say

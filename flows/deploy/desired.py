@@ -15,13 +15,18 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.utilities.callables import parameter_schema
 
 from flows.deploy.plan import Plan
-from flows.deploy.template import DeploymentFields, Template
+from flows.deploy.prefect_yaml import DeploymentFields, Template
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.plan import Planned
 from tasks.parameters import CLEAR, passwords_of
 from tasks.publish import artifact_key
 from tasks.run_context import place_tag
 
+# Fields that a deployment on the server has as they were given.
+_AS_GIVEN = (
+    *("name", "description", "entrypoint", "parameters", "work_pool_name", "work_queue_name", "job_variables"),
+    *("pull_steps", "enforce_parameter_schema", "parameter_openapi_schema"),
+)
 _SCHEDULE_SLUG = "every"
 DESCRIPTION_MARK = "Written by mail-loop deploy, which puts it back to what its files say."
 _MAX_VALUE_CHARS = 60  # characters of a value in a difference
@@ -77,22 +82,13 @@ def current_fields(deployment: DeploymentResponse) -> DeploymentFields:
     """The same of a deployment on the server."""
     limit = deployment.global_concurrency_limit
     options = deployment.concurrency_options
-    return {
-        "name": deployment.name,
-        "description": deployment.description,
-        "entrypoint": deployment.entrypoint,
-        "parameters": deployment.parameters,
+    otherwise = {
         "tags": sorted(deployment.tags),
-        "work_pool_name": deployment.work_pool_name,
-        "work_queue_name": deployment.work_queue_name,
-        "job_variables": deployment.job_variables,
-        "pull_steps": deployment.pull_steps,
         "concurrency_limit": limit.limit if limit else None,
         "concurrency_options": options.model_dump(mode="json", exclude_unset=True) if options else None,
-        "enforce_parameter_schema": deployment.enforce_parameter_schema,
-        "parameter_openapi_schema": deployment.parameter_openapi_schema,
         "schedule": _schedule(deployment),
     }
+    return {name: getattr(deployment, name) for name in _AS_GIVEN} | otherwise
 
 
 def _schedule(deployment: DeploymentResponse) -> DeploymentFields | None:

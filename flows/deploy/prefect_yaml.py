@@ -1,21 +1,66 @@
-"""prefect.yaml, read before Prefect is given it: a mistake is told in a sentence that names the field."""
+"""prefect.yaml: the checks that it deploys, and what all deployments have in common. A mistake is told by its field."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_MATRIX
+from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_MATRIX, LOOP_VANTAGE
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import CheckConfig, inbound_config, loop_config
 from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import passwords_of, refuse_clear_passwords
+
+DeploymentFields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """`entrypoints` are by the name of the flow."""
+
+    pool: str
+    queue: str | None
+    job_variables: DeploymentFields
+    pull_steps: list[DeploymentFields]
+    limit: int
+    options: DeploymentFields
+    entrypoints: dict[str, str]
+
+
+def read_template(path: Path) -> Template:
+    """Read it from prefect.yaml. Raises ConfigError. `{{ $MAIL_LOOP_HOME }}` stays as it is: the worker fills it in."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        shared = data["definitions"]
+        pool, one = shared["pool"], dict(shared["one_at_a_time"])
+        return Template(
+            pool=pool["name"],
+            queue=pool.get("work_queue_name"),
+            job_variables=pool.get("job_variables") or {},
+            pull_steps=data["pull"],
+            limit=one.pop("limit"),
+            options=one,
+            entrypoints={
+                LOOP_CHECK.name: shared["loop"]["entrypoint"],
+                INBOUND_CHECK.name: shared["inbound"]["entrypoint"],
+                FLEET_CHECK.name: FLEET_CHECK.entrypoint,
+                LOOP_VANTAGE.name: LOOP_VANTAGE.entrypoint,
+            },
+        )
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): deploy from a checkout") from None
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        raise ConfigError(
+            f"{path}: must have pull and definitions with pool, one_at_a_time, loop and inbound, as it came: "
+            "`mail-loop deploy` takes from there what deployments have in common"
+        ) from None
 
 
 def _fleet_loops(parameters: dict[str, Any]) -> Sequence[CheckConfig]:

@@ -23,14 +23,14 @@ from prefect.events.filters import EventOrder
 from prefect.events.schemas.events import ReceivedEvent
 
 from flows.history import artifacts_of, loop_named_in, results_in
-from flows.prefect_api.events import LOOP_RESOURCE, check_events, read_events
 from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS
+from tasks.alert_store import LOOP_RESOURCE, check_events
 from tasks.groups.finish import matrix_name
 from tasks.history.record import extracted, result_of
 from tasks.mail.model.result import LoopResult
 from tasks.metrics.run import Remembered, Sighting, identity, of_a_result, of_a_state
-from tasks.pages import ReadPage, chunks, items
+from tasks.pages import ReadPage, chunks, items, read_events
 from tasks.publish import artifact_key
 
 _EVENT_LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.setup.bootstrap import ROOT
+from flows.equip import ROOT
 from tests.deploy.vulnerabilities import Source, source
 
 RUNTIME = (ROOT / "deploy" / "runtime.txt").read_text(encoding="utf-8")

@@ -16,8 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from flows.cli.main import parser
-from flows.setup.bootstrap import ROOT
-from flows.setup.pool import POOL
+from flows.equip import POOL, ROOT
 from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.servers import PROGRAM_PATH, require
 

@@ -11,8 +11,8 @@ import yaml
 from prefect.settings import Settings
 from prefect.settings.legacy import _get_settings_fields
 
+from flows.equip import ROOT
 from flows.server.prefect import RETENTION
-from flows.setup.bootstrap import ROOT
 
 DEPLOY = ROOT / "deploy"
 VARIABLE = re.compile(r"^#?(PREFECT_[A-Z_]+)=(.*)$", re.MULTILINE)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.setup.bootstrap import ROOT
+from flows.equip import ROOT
 from tests.deploy.machine import INSTALLED, Machine
 from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.servers import IS_ROOT, PROGRAM_PATH, require

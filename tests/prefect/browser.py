@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import Browser, Page, StorageState, async_playwright, expect
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_UI_URL
 
-from flows.setup.bootstrap import ROOT
+from flows.equip import ROOT
 
 expect.set_options(timeout=30_000)  # milliseconds; the machine may be busy with the other tests
 

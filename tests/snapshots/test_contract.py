@@ -19,13 +19,13 @@ from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
 from flows.cli.check import plain_timeline
+from flows.equip import ROOT
 from flows.fleet import check_one, fleet_check
 from flows.history import loop_history
 from flows.inbound import inbound_check
 from flows.loop_matrix import loop_matrix
 from flows.loop_vantage import loop_vantage
 from flows.mail_loop import mail_loop_check
-from flows.setup.bootstrap import ROOT
 from tasks.alert_store import CALL, CHECKED, RULES_VARIABLE, STATE_VARIABLE, WATCHED, resource
 from tasks.alerting import labels_of
 from tasks.alerts.message import body, silent, subject

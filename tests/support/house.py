@@ -127,10 +127,10 @@ ROOMS = (
     Room(
         11,
         "flows",
-        "the flows; `server/`, `prefect_api/`, `setup/`, `deploy/`, `alerts/`: what commands do with Prefect",
+        "the flows; `server/`, `prefect_api/`, `deploy/`, `alerts/`: what commands do with Prefect",
         BELOW,
         "anyio apprise httpx prefect prometheus_client pydantic sqlalchemy starlette uvicorn yaml",
-        "alerts deploy prefect_api server setup",
+        "alerts deploy prefect_api server",
     ),
     Room(12, "flows.cli", "the command `mail-loop`, a file for a verb", BELOW, "prefect rich"),
     Room(

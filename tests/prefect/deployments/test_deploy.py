@@ -22,8 +22,8 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from flows.alerts.apply import begin_anew
 from flows.deploy.apply import deploy_checks
 from flows.deploy.desired import DESCRIPTION_MARK
-from flows.deploy.template import read_template
-from flows.setup.bootstrap import ROOT
+from flows.deploy.prefect_yaml import read_template
+from flows.equip import ROOT
 from tasks.alert_store import RULES_VARIABLE, WATCHED, resource, watched, write_variable
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import LoopConfig, loop_config

@@ -21,9 +21,9 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
 from flows.deploy.apply import deploy_checks
-from flows.deploy.template import read_template
+from flows.deploy.prefect_yaml import read_template
+from flows.equip import ROOT
 from flows.mail_loop import mail_loop_check
-from flows.setup.bootstrap import ROOT
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import inbound_config, loop_config
 from tasks.sandbox import Sandbox

@@ -20,12 +20,12 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_HOME, temporary_settings
 from prefect.states import Crashed, Pending
 
+from flows.equip import ROOT
 from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import at
 from flows.server import processes
 from flows.server.login import OF_CLIENT, known_login
 from flows.server.prefect import SERVER, free_port, start_server
-from flows.setup.bootstrap import ROOT
 from tests.prefect.records import SOCKETS_LEFT_OPEN, leave_connections
 from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.first_start import FirstStart

@@ -14,11 +14,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.setup import setup
 from flows.deploy.prefect_yaml import deployed_checks
-from flows.prefect_api.secret_blocks import unknown_passwords
+from flows.equip import AUTOMATION_NAME, DEPLOYMENTS, POOL, unknown_passwords
 from flows.server.prefect import ServerError, free_port
-from flows.setup.bootstrap import DEPLOYMENTS
-from flows.setup.crash_automation import AUTOMATION_NAME
-from flows.setup.pool import POOL
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 from tests.support.checks.bounds import PROGRAM_SECONDS
 

@@ -19,7 +19,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
-from flows.setup.bootstrap import ROOT
+from flows.equip import ROOT
 from tasks.sandbox import Sandbox
 from tests.prefect.failures.phases import until
 from tests.prefect.records import SOCKETS_LEFT_OPEN, USER

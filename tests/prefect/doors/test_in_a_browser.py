@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from flows.setup.pool import POOL
+from flows.equip import POOL
 from tests.prefect.browser import SCREENSHOTS, logged_in, started
 from tests.prefect.records import SOCKETS_LEFT_OPEN, login
 from tests.support.http_server import Quiet, listening

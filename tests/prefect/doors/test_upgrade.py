@@ -19,12 +19,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from flows.deploy.pool_template import is_open
+from flows.equip import POOL, ROOT, is_open
 from flows.server import processes
 from flows.server.login import LOGIN_FILE
 from flows.server.prefect import SERVER, free_port
-from flows.setup.bootstrap import ROOT
-from flows.setup.pool import POOL
 from tasks.sandbox import Sandbox
 from tests.prefect.browser import started
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, count, parameters

@@ -14,8 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from flows.setup.bootstrap import ROOT
-from flows.setup.pool import POOL
+from flows.equip import POOL, ROOT
 from tests.prefect.doors import upgrades
 from tests.prefect.records import PATIENCE, SOCKETS_LEFT_OPEN, login
 from tests.support.checks.bounds import PROGRAM_SECONDS

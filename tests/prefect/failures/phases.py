@@ -20,9 +20,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.cli.serve import WORKER_SETTINGS
+from flows.equip import ROOT
 from flows.server import processes
 from flows.server.prefect import server_settings
-from flows.setup.bootstrap import ROOT
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tests.prefect.failures.api import Api
 from tests.prefect.records import PASSWORD

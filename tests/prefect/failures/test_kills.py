@@ -22,8 +22,8 @@ from prefect.client.schemas.objects import FlowRun, StateType, TaskRun
 from prefect.events import EventTrigger, ResourceSpecification
 from prefect.states import Cancelling, Crashed
 
-from flows.setup.crash_automation import AUTOMATION_NAME as AUTOMATION
-from flows.setup.crash_automation import HEARTBEAT_SILENCE, crash_silent_runs, ensure_automation
+from flows.equip import AUTOMATION_NAME as AUTOMATION
+from flows.equip import HEARTBEAT_SILENCE, crash_silent_runs, ensure_automation
 from flows.through_prefect import check as check_through_prefect
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
@@ -286,7 +286,7 @@ async def test_the_automation_is_there_once_and_as_it_should_be(deployed: str) -
         for changes in ({}, {"enabled": False, "trigger": crash_silent_runs(timedelta(hours=1)).trigger}):
             (found,) = await client.read_automations_by_name(AUTOMATION)
             await client.update_automation(found.id, crash_silent_runs().model_copy(update=changes))
-            await ensure_automation(deployed)
+            await ensure_automation()
             (found,) = await client.read_automations_by_name(AUTOMATION)
             assert isinstance(found.trigger, EventTrigger)
             assert (found.enabled, found.trigger.within) == (not changes, HEARTBEAT_SILENCE)

@@ -19,9 +19,9 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.schema_tools.validation import validate
 from pydantic import SecretStr
 
+from flows.equip import ROOT
 from flows.fleet import AT_ONCE, fleet_check
 from flows.history import read_figures
-from flows.setup.bootstrap import ROOT
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, write_variable
 from tasks.history.window import window
 from tasks.mail.config.loop import loop_config

@@ -18,7 +18,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
 from flows import history
-from flows.setup.bootstrap import ROOT
+from flows.equip import ROOT
 from tasks.alerts.rules import TRIAL
 from tasks.history.figures import Figures
 from tasks.history.record import embedded, extracted

@@ -25,13 +25,11 @@ from flows.alerts import apply as applying
 from flows.alerts.automations import PREFIX
 from flows.alerts.loops import deployed, intervals, parameters_of
 from flows.cli.serve import WORKER, serve
+from flows.equip import AUTOMATION_NAME, ROOT
 from flows.prefect_api.connection import at
-from flows.prefect_api.events import read_events
 from flows.server import processes
 from flows.server.login import known_login
 from flows.server.prefect import SERVER, free_port, start_server
-from flows.setup import crash_automation
-from flows.setup.bootstrap import ROOT
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, last_watched, silent_in, told_by, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.mail_guard import hosts_of
@@ -40,6 +38,7 @@ from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
+from tasks.pages import read_events
 from tasks.publish import publish
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import Scene, deployment_on, until, worker
@@ -260,7 +259,7 @@ async def test_what_the_file_says_is_what_there_is_and_nothing_else_is_touched(g
         assert said[-1] == "in force: 1 rule, 1 channel"
         assert {*(f"removed: {one}" for one in quiet), "removed: channel chat"} <= set(said)
         names = [one.name for one in await client.read_automations()]
-        assert sorted(names) == sorted([crash_automation.AUTOMATION_NAME, foreign.name, f"{PREFIX}failing to pager"])
+        assert sorted(names) == sorted([AUTOMATION_NAME, foreign.name, f"{PREFIX}failing to pager"])
         await client.delete_automation(created)
     assert places_of("canary-of-the-pager", ground.home) == []
 

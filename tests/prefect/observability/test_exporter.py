@@ -21,13 +21,13 @@ from prefect.states import Cancelled, Completed, Crashed, Failed
 from flows.alerts.loops import intervals
 from flows.loop_matrix import loop_matrix
 from flows.prefect_api.check_runs import Sightings
-from flows.prefect_api.events import EVENTS_PAGE_SIZE
 from tasks.alert_store import CHECKED
 from tasks.history.record import embedded
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
 from tasks.metrics.run import Sighting
+from tasks.pages import EVENTS_PAGE_SIZE
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.failures.api import Api
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records

@@ -6,6 +6,6 @@ from typing import Any
 
 import yaml
 
-from flows.setup.bootstrap import ROOT
+from flows.equip import ROOT
 
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prefect.workers.process import ProcessWorker
 
-from flows.deploy.pool_template import TEMPLATE, is_open
+from flows.equip import TEMPLATE, is_open
 
 
 @pytest.mark.parametrize(

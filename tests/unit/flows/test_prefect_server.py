@@ -12,8 +12,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import Pool
 
+from flows.equip import ROOT
 from flows.prefect_server import BUSY_MILLISECONDS, wait_briefly
-from flows.setup.bootstrap import ROOT
 from tests.support.checks.bounds import PROGRAM_SECONDS
 
 

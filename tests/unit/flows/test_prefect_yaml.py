@@ -12,7 +12,7 @@ import yaml
 
 from flows.cli.output import program
 from flows.deploy.prefect_yaml import all_checks, deployed_checks
-from flows.setup.bootstrap import DEPLOYMENTS
+from flows.equip import DEPLOYMENTS
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import CLEAR
 
