@@ -39,8 +39,8 @@ from tasks.history.text import history_lines
 from tasks.history.window import Window, window
 from tasks.mail.checks import Check, loop_name, of_results, of_state
 from tasks.mail.config.addresses import SLUG
+from tasks.mail.model.durations import SPAN
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.intervals import SPAN
 from tasks.mail.model.result import LoopResult
 from tasks.pages import items, pages
 from tasks.publish import artifact_key

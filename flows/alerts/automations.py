@@ -17,8 +17,8 @@ from tasks.alerts import message
 from tasks.alerts.message import Markup, in_markup
 from tasks.alerts.rules import TRIAL, Channel, Rule, spans
 from tasks.credentials import secret_value
+from tasks.mail.model.durations import span as length_of
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.intervals import span as length_of
 
 _BLOCK = "mail-loop-{channel}"
 _BLOCK_TYPES = ("custom-webhook", "slack-webhook")  # of the blocks that we make

@@ -10,8 +10,8 @@ from tasks.mail.config.addresses import quoted
 from tasks.mail.config.fleet import SHORTEST
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.secret_hosts import uses_of
+from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.intervals import span
 from tasks.mail.model.safe_text import one_line
 
 

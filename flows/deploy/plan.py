@@ -15,8 +15,8 @@ from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.spread import anchor, nth, shard
+from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.intervals import span
 
 # A shard is not one check: while one of its loops waits for a message the others are due again. And the place of a run
 # that was killed is taken for 5 minutes.

@@ -14,8 +14,8 @@ from tasks.mail.config.fields import Slug
 from tasks.mail.config.loading.check_file import read
 from tasks.mail.config.messages import problem
 from tasks.mail.config.section import Strict, validated
+from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.intervals import span
 
 TRIAL = "alerts-test"  # the loop of `mail-loop alerts test`: every rule holds for it
 _MIN_WITHIN = timedelta(minutes=1)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasks.history.formats import minute
+from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.intervals import span
 
 
 def period_length(text: str) -> timedelta:

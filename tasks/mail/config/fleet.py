@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 from tasks.mail.config.addresses import SLUG, SLUG_LENGTH, quoted, slug
 from tasks.mail.config.loop import CheckConfig, InboundConfig, LoopConfig
 from tasks.mail.config.messages import listed, sentences
+from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.intervals import span
 
 SHORTEST = timedelta(minutes=1)
 MOST_PLACE = 20  # characters, for they end the names of loops

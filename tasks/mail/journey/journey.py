@@ -11,12 +11,10 @@ from email import message_from_bytes
 from tasks.mail.journey.authentication.believed import authentication, is_stated
 from tasks.mail.journey.authentication.trust import Field
 from tasks.mail.journey.body import Body, body_of, foreign
-from tasks.mail.journey.filters.greylisting import greylisting
-from tasks.mail.journey.filters.ratings import filters
+from tasks.mail.journey.filters.ratings import filters, greylisting
 from tasks.mail.journey.filters.readers import SPAMASSASSIN
 from tasks.mail.journey.received.clocks import Step, own_skew, steps
-from tasks.mail.journey.received.copies import Parting, parting
-from tasks.mail.journey.received.hops import hops, queue_ids
+from tasks.mail.journey.received.hops import Parting, hops, parting, queue_ids
 from tasks.mail.model.journey_record import FilterRecord, HopRecord, JourneyRecord, SignatureRecord
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import one_line

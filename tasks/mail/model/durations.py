@@ -1,10 +1,17 @@
-"""Durations and months in words, and the longest and shortest duration that is reported or drawn."""
+"""Durations and months in words, durations as people write them, and the longest and shortest that is drawn."""
 
 from __future__ import annotations
+
+import re
+from datetime import timedelta
 
 MIN_SECONDS, MAX_SECONDS = 1e-5, 1e9  # seconds that a picture may span
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # in no locale
+
+SPAN = r"^[1-9][0-9]{0,6}[mhdw]$"
+MAX_SPAN = timedelta(weeks=520)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def clamp(seconds: float) -> float:
@@ -35,6 +42,14 @@ def in_units(seconds: float, most: int = 2) -> str:
         if number or parts:
             parts.append(f"{number} {name}")
     return " ".join(part for part in parts[:most] if not part.startswith("0 ")) or "0 s"
+
+
+def span(text: str) -> timedelta | None:
+    """The length of time that people write as 90m, 24h, 7d or 4w; None where it is none, or one of over ten years."""
+    if not re.fullmatch(SPAN, text):
+        return None
+    length = timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+    return length if length <= MAX_SPAN else None
 
 
 def _short(value: float, one_decimal_below: float) -> str:

@@ -13,9 +13,8 @@ from email.utils import parsedate_to_datetime
 
 from tasks.mail.config.loop import TOKEN_LENGTH
 from tasks.mail.model.header import UNKNOWN_DATE, Header
-from tasks.mail.probe.compose import Probe
+from tasks.mail.probe.compose import SIGNATURE_FIELD, Probe, signature
 from tasks.mail.probe.match import HEADERS, decoded, is_answer, is_report
-from tasks.mail.probe.signature import FIELD, signature
 
 PROBE_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -77,7 +76,7 @@ def is_signed(header: Header, key: bytes) -> bool:
     Whoever saw one of our probes can write all that another one says of itself but this.
     """
     message = HEADERS.parsebytes(header.raw)
-    fields = [message.get_all(name, []) for name in (FIELD, "X-Mail-Loop-Id", "Date", "X-Mail-Loop-Name")]
+    fields = [message.get_all(name, []) for name in (SIGNATURE_FIELD, "X-Mail-Loop-Id", "Date", "X-Mail-Loop-Name")]
     if not key or any(len(values) != 1 for values in fields):
         return False
     given, probe_id, date, loop = (decoded(values[0]) for values in fields)

@@ -10,10 +10,10 @@ from tasks.mail.model.result import LoopResult, of_copies, of_leg
 from tasks.mail.probe.match import HEADERS, decoded
 from tasks.mail.search.inbound import Recent
 from tasks.mail.verdict.cause import cause_of_unread
-from tasks.mail.verdict.fields import looked
 from tasks.mail.verdict.judge import grade
 from tasks.mail.verdict.notes import configuration_notes
 from tasks.mail.verdict.remedies import unread
+from tasks.mail.verdict.result import looked
 from tasks.mail.verdict.words import unreadable
 
 

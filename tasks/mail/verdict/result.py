@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.secrets import redactor_of
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.header import in_range
+from tasks.mail.model.journey_record import TlsRecord
+from tasks.mail.model.moment import Moment, Tried
+from tasks.mail.model.outcome import Leg
 from tasks.mail.model.redaction.redactor import Redactor
-from tasks.mail.model.result import LoopResult
+from tasks.mail.model.result import LoopResult, of_copies, of_leg
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.cleanup.ledger import lines
+from tasks.mail.search.clocks import delivery_seconds
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.verdict.fields import fields_of
 from tasks.mail.verdict.judge import judge
 from tasks.mail.verdict.notes import arrival_notes, configuration_notes, refusal_notes
 from tasks.mail.verdict.remedies import YOU, whoever_runs
@@ -97,3 +102,93 @@ def _journey(
         number=probe.id,
     )
     return journey(found.message, known, mailbox.authserv_id, found.copy, found.signatures, redact)
+
+
+Fields = dict[str, object]
+
+
+def fields_of(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None) -> Fields:
+    """Those of a loop."""
+    fields = times(attempts, sent, found) | (_accepted(sent) if isinstance(sent, Receipt) else _refused(sent))
+    if isinstance(sent, Receipt):
+        fields |= {"tls": _agreed(sent, found.tls if isinstance(found, Arrival) else None)}
+    if found is not None:
+        fields |= of_leg(Leg.RECEIVING, stages=dict(found.stages))
+    if isinstance(found, Arrival):
+        fields |= {"earlier_probes": found.earlier}
+        if isinstance(sent, Receipt):
+            fields |= _found(sent, found) | {"bounce": found.bounce or found.delay}
+    return fields
+
+
+def times(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None) -> Fields:
+    """How long the check took, by the monotonic clock, pauses included.
+
+    It ends with the detection, or else with the last thing that it did.
+    """
+    started = sent.started if isinstance(sent, Receipt) else attempts.started
+    if found is None:
+        if isinstance(sent, Receipt):
+            return {"total_seconds": sent.accepted.since(started)}
+        return {"total_seconds": attempts.times[-1][1]} if attempts.times else {}
+    detected = isinstance(found, Arrival) and (found.hits or found.bounce)
+    if found.tried is not None:
+        return looked(found.tried, started, found.detected if isinstance(found, Arrival) and detected else None)
+    return {"total_seconds": found.detected.since(started)} if isinstance(found, Arrival) else {}
+
+
+def looked(tried: Tried, started: Moment, detected: Moment | None = None) -> Fields:
+    """The tries of the mailbox: those before the last, with their pauses, and the last, in seconds since `started`."""
+    ended = (detected or tried.ended).since(started)
+    # Once a bounce is seen the message is looked for once more: that look is behind the detection.
+    first, last = (min(at.since(started), ended) for at in (tried.first, tried.last))
+    spans = ((first, last), (last, ended)) if tried.count > 1 else ((first, ended),)
+    return {"total_seconds": ended} | of_leg(Leg.RECEIVING, tries=tried.count, times=spans)
+
+
+def _accepted(sent: Receipt) -> Fields:
+    return {
+        "response_code": sent.smtp_code,
+        "response_message": sent.response,
+        "enhanced_code": sent.enhanced_code,
+        "queue_id": sent.queue_id,
+        "accepted_at": sent.started.utc_at(sent.accepted) if sent.certain else None,
+        "send_seconds": sent.accepted.since(sent.started),
+        **of_leg(Leg.SENDING, stages=dict(sent.stages)),
+    }
+
+
+def _agreed(sent: Receipt, received: TlsRecord | None) -> dict[str, TlsRecord]:
+    """What was agreed with the servers, by leg, for those that were encrypted."""
+    now, legs = sent.started.utc, {Leg.SENDING.value: sent.tls, Leg.RECEIVING.value: received}
+    return {
+        leg: tls if tls.not_after is None else replace(tls, days_left=(tls.not_after - now).days)
+        for leg, tls in legs.items()
+        if tls is not None
+    }
+
+
+def _refused(sent: SmtpFailure) -> Fields:
+    return {
+        "response_code": sent.smtp_code,
+        "response_message": sent.reply,
+        "enhanced_code": sent.enhanced_code,
+        **of_leg(Leg.SENDING, stages=sent.stages, code=sent.smtp_code),
+    }
+
+
+def _found(sent: Receipt, found: Arrival) -> Fields:
+    if not found.hits and found.bounce is None:
+        return {}
+    fields: Fields = {"detected_at": sent.started.utc_at(found.detected)}
+    if found.hits:
+        first, dates = found.first, [hit.arrived_at for hit in found.hits if in_range(hit.arrived_at)]
+        fields |= {
+            "arrived_at": first.arrived_at if in_range(first.arrived_at) else None,
+            "delivery_seconds": delivery_seconds(sent, found),
+            "folder": first.folder,
+            "placement": first.placement,
+            **of_copies([hit.ref for hit in found.hits]),
+            "latest_internaldate": max(dates, default=None),
+        }
+    return fields

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.journey import Journey
 from tasks.mail.journey.received.clocks import NAMELESS, slowest
-from tasks.mail.journey.received.copies import Parting
+from tasks.mail.journey.received.hops import Parting
 from tasks.mail.verdict.phrases import took
 from tasks.mail.verdict.remedies import Remedy, whoever_runs
 

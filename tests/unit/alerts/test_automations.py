@@ -17,7 +17,7 @@ from flows.alerts.automations import automations
 from tasks.alert_store import EVERY_SPAN, RULE, watched
 from tasks.alerts.message import UNSCHEDULED
 from tasks.alerts.rules import TRIAL, UNWATCHED, Rule, spans
-from tasks.mail.model.intervals import span
+from tasks.mail.model.durations import span
 
 SILENT = Rule.model_validate({"when": "silent", "within": "45m", "channels": ["pager"]})
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tasks.alerts.rules import ALLOWED, LONGER, TRIAL, Rule, span_for, spans, tolerated_silence
-from tasks.mail.model.intervals import span
+from tasks.mail.model.durations import span
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 

@@ -20,7 +20,7 @@ from tasks.history.report import history_html, history_markdown
 from tasks.history.text import history_lines
 from tasks.history.window import Window
 from tasks.mail.checks import Check, of_result
-from tasks.mail.model.intervals import LONGEST
+from tasks.mail.model.durations import MAX_SPAN
 from tasks.mail.model.outcome import Placement, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.svg.ground import DARK, LIGHT
@@ -80,7 +80,7 @@ class Elements(HTMLParser):
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
 
-DAYS = (1 / 16, 1, 7, 28, 182, LONGEST.days)
+DAYS = (1 / 16, 1, 7, 28, 182, MAX_SPAN.days)
 
 
 @pytest.mark.parametrize(("name", "days"), [*zip(CASES, DAYS, strict=True), *(("mixed", days) for days in DAYS)])
@@ -149,7 +149,7 @@ def test_every_time_lies_within_the_scale_and_ticks_are_few_and_in_order(values:
     assert 2 <= len(heights) <= MAX_AXIS_TICKS + 1
 
 
-@given(st.timedeltas(timedelta(minutes=1), LONGEST), st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)))
+@given(st.timedeltas(timedelta(minutes=1), MAX_SPAN), st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)))
 def test_the_ticks_of_a_period_lie_in_it_and_are_few(length: timedelta, end: datetime) -> None:
     window = Window(end.replace(tzinfo=UTC) - length, end.replace(tzinfo=UTC))
     found = [moment for moment, _ in time_ticks(window)]

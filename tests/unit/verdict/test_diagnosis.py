@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.mail.journey.filters.greylisting import greylisting
+from tasks.mail.journey.filters.ratings import greylisting
 from tasks.mail.journey.journey import Journey, Known, journey
 from tasks.mail.mailboxes.imap.quota import quotas
 from tasks.mail.mailboxes.imap.responses import Response

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tasks.mail.journey.comments import comment_end
+from tasks.mail.journey.authentication.trust import comment_end
 from tasks.mail.model.journey_record import MethodRecord
 from tasks.mail.model.safe_text import one_line
 

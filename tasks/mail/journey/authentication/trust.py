@@ -1,7 +1,7 @@
-"""Who wrote a header field: the receiver's own servers, or somebody before them? Pure.
+"""Header fields: their comments (RFC 5322, 3.2.2), and who wrote them: the receiver's own servers, or another before?
 
 A server puts what it adds on top (RFC 5321, 4.4), so a sender writes into nothing that stands above the Received field
-by which his message came in. What a server says of its own steps, such as a content filter on the same host, is no such
+by which its message came in. What a server says of its own steps, such as a content filter on the same host, is no such
 field. What a step is, is judged strictly: a step that is taken for an entry costs a result, the other way round it
 would be believed.
 """
@@ -11,15 +11,39 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from ipaddress import ip_address
+from typing import NamedTuple
 
-from tasks.mail.journey.comments import without_comments
+from tasks.mail.journey.received.hops import hops
 
 Field = tuple[str, str]  # name and value of a header field, as it stands; a header is a sequence of them, top first
 
-BY = re.compile(r"\sby\s+\[?([\w.:-]{1,255})", re.IGNORECASE)
-LMTP = re.compile(r"\swith\s+LMTPS?A?(?![\w-])", re.IGNORECASE)  # never used between sites (RFC 2033, 5)
-LONGEST = 4096  # characters that are looked at for the first word
-ADDRESS = re.compile(r"[0-9A-Fa-f.:]{3,45}")
+_COMMENT_PIECE = re.compile(r"[^()\\]++|\\.?|[()]", re.DOTALL)
+
+_BY = re.compile(r"\sby\s+\[?([\w.:-]{1,255})", re.IGNORECASE)
+_LMTP = re.compile(r"\swith\s+LMTPS?A?(?![\w-])", re.IGNORECASE)  # never used between sites (RFC 2033, 5)
+_MAX_CHARS = 4096  # characters that are looked at for the first word
+_ADDRESS = re.compile(r"[0-9A-Fa-f.:]{3,45}")
+
+
+def comment_end(text: str, start: int) -> int:
+    """Where the comment that begins at `start` ends, in linear time; one that does not end takes the rest."""
+    depth, place = 0, start
+    while match := _COMMENT_PIECE.match(text, place):
+        place = match.end()
+        depth += (match[0] == "(") - (match[0] == ")")
+        if not depth:
+            break
+    return place
+
+
+def without_comments(text: str) -> str:
+    """The text with a blank in the place of each comment."""
+    kept, place = [], 0
+    while match := _COMMENT_PIECE.match(text, place):
+        is_comment = match[0] == "("
+        place = comment_end(text, place) if is_comment else match.end()
+        kept.append(" " if is_comment else match[0])
+    return "".join(kept)
 
 
 def is_step(received: str) -> bool:
@@ -29,18 +53,18 @@ def is_step(received: str) -> bool:
     which the server saw and put in a comment.
     """
     plain = without_comments(received)
-    if plain[:LONGEST].lower().split()[:1] != ["from"] or LMTP.search(plain):
+    if plain[:_MAX_CHARS].lower().split()[:1] != ["from"] or _LMTP.search(plain):
         return True
     client = re.split(r"\sby\s", received, maxsplit=1, flags=re.IGNORECASE)[0].partition("(")[2]
     seen = [
-        local for text in ADDRESS.findall(client.replace("IPv6:", " ")) if (local := _is_loopback(text)) is not None
+        local for text in _ADDRESS.findall(client.replace("IPv6:", " ")) if (local := _is_loopback(text)) is not None
     ]
     return bool(seen) and all(seen)
 
 
 def is_written_by(received: str, hosts: Collection[str]) -> bool:
     """Whether a Received field names one of `hosts` (in lower case), or a host below one, as its writer."""
-    found = BY.search(without_comments(received))
+    found = _BY.search(without_comments(received))
     writer = found[1].lower().rstrip(".") if found else ""
     return any(host and (writer == host or writer.endswith(f".{host}")) for host in hosts)
 
@@ -59,3 +83,21 @@ def _is_loopback(text: str) -> bool | None:
         return ip_address(text).is_loopback
     except ValueError:
         return None
+
+
+class Written(NamedTuple):
+    """A header field, and the server that wrote it; empty where that cannot be told."""
+
+    name: str
+    value: str
+    writer: str
+
+
+def with_writers(fields: Sequence[Field]) -> tuple[Written, ...]:
+    """The same fields with their writers: a server writes above its own Received field, so the next one below tells."""
+    found, below = [], ""
+    for name, value in reversed(fields):
+        if name.lower() == "received":
+            below = hops([value])[0].by
+        found.append(Written(name, value, below))
+    return tuple(reversed(found))

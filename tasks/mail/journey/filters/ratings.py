@@ -17,10 +17,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tasks.mail.journey.authentication.trust import Field, entry
+from tasks.mail.journey.authentication.trust import Field, Written, entry, with_writers
 from tasks.mail.journey.filters.fields import Said
 from tasks.mail.journey.filters.readers import READERS, RSPAMD, owner, plain, reader_of
-from tasks.mail.journey.owner import Written, with_writers
 from tasks.mail.model.journey_record import FilterRecord
 
 MAX_REASONS = 5
@@ -109,3 +108,15 @@ def _top(parts: Sequence[Said]) -> dict[str, float | None]:
     moved = [(name, score) for name, score in scores.items() if score != 0]
     moved.sort(key=lambda rule: (rule[1] is None, -(rule[1] or 0.0)))
     return {name: score for name, score in moved[:MAX_REASONS] if raises(name, score)}
+
+
+DELAYED = re.compile(r"\s*delayed\b", re.IGNORECASE)
+
+
+def greylisting(fields: Sequence[Field]) -> frozenset[str]:
+    """Their names."""
+    return frozenset(
+        field.writer
+        for field in with_writers(fields)
+        if field.name.lower() == "x-greylist" and field.writer and DELAYED.match(field.value)
+    )

@@ -1,4 +1,4 @@
-"""What a notice says: that a message bounced or is delayed, why, and which server says so. Pure.
+"""What a notice says: that a message bounced or is delayed, why, and which server says so.
 
 A status part (RFC 3464) comes first; what it does not say, the text may.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 from email.message import Message
+from email.utils import parseaddr
 
 from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.model.result import BounceRecord
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.probe.bounces import fields, reason, servers
+from tasks.mail.probe.bounces import fields, reason
 from tasks.mail.probe.bounces.fields import Group
 from tasks.mail.probe.bounces.parts import Notice
 from tasks.mail.probe.bounces.replies import code_in, is_permanent, is_vague, refuses, replies
 from tasks.mail.probe.bounces.words import REJECTS, SAYS_TRYING, TITLE_GIVEN_UP, TITLE_TRYING, UNREAD
-from tasks.mail.probe.match import decoded, is_autoreply
+from tasks.mail.probe.match import LONGEST_VALUE, decoded, is_autoreply
 
 ACTIONS = {"failed": FAILED, "failure": FAILED, "delayed": DELAYED}
 NEITHER = {"delivered", "deliverable", "relayed", "expanded"}
@@ -60,16 +61,18 @@ def recognise(notice: Notice) -> BounceRecord | None:
         recipient=fields.typed(told.get("final-recipient", ""))
         or one_line(decoded(message.get("X-Failed-Recipients"))),
         reporting_mta=_reporting(notice),
-        remote_mta=fields.server(told.get("remote-mta", "")) or servers.remote(f"{said}\n{notice.text}"),
+        remote_mta=fields.server(told.get("remote-mta", "")) or _remote(f"{said}\n{notice.text}"),
     )
 
 
 def _reporting(notice: Notice) -> str:
+    """The server that it names as its own, or else the domain that it comes from."""
     named = (
         fields.first(notice.groups, "reporting-mta")
         or fields.first(notice.dispositions, "reporting-ua").partition(";")[0]
     )
-    return fields.server(named) or servers.reporting(notice.text, notice.message)
+    sender = parseaddr(decoded(notice.message.get("From"))[:LONGEST_VALUE])[1]
+    return fields.server(named) or _first(_REPORTINGS, notice.text) or one_line(sender.partition("@")[2])
 
 
 def _action(notice: Notice) -> tuple[str | None, Group]:
@@ -114,3 +117,47 @@ def _in_words(notice: Notice) -> str | None:
     if SAYS_TRYING.search(words) or (TITLE_TRYING.search(notice.subject) and not titled):
         return DELAYED
     return FAILED if titled or refuses(notice.text) or "X-Failed-Recipients" in message else None
+
+
+_NAME = r"(?:[A-Za-z0-9_-]{1,63}\.){1,10}[A-Za-z][A-Za-z0-9-]{1,62}"
+_ADDRESS = r"\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f.:]{2,45}\]|\[IPv6:[0-9A-Fa-f.:]{2,45}\]"
+_HOST = rf"((?:{_NAME}|{_ADDRESS}))\.?"
+
+# Who refused, or could not be reached.
+_REMOTE = (
+    rf"(?:^[ \t]{{0,40}}|[>:;,] |\bRCPT )host:? {_HOST}",  # Exim, Postfix, GMX
+    rf"\bwhile talking to {_HOST}",  # Sendmail
+    rf"<{_HOST} #",  # Exchange
+    rf"\bby the server for the recipient domain \S{{1,250}} by {_HOST}",  # Gmail
+    rf"\b{_HOST} (?:\[\S{{1,50}}\] )?(?:gave this error|rejected your message|does not like (?:recipient|sender)"
+    rf"|failed after I sent|said:|responded:|returned)",
+    rf"\bgiving up on {_HOST}",  # qmail
+    rf"\b(?:connect to|connected to|connection to|refused by|reset by|timed out with|lost connection with"
+    rf"|conversation with) {_HOST}",
+    rf"\b(?:smtp|remote|receiving|destination|mail) (?:e?mail )?(?:server|host|mta|system):? [<(\[]?{_HOST}",
+    rf"^[ \t]*Remote-MTA: ?(?:dns;)? ?{_HOST}",
+)
+# Who writes.
+_REPORTING = (
+    rf"\bgenerating server: {_HOST}",  # Exchange
+    rf"\b(?:system|program|agent(?: v\S{{1,20}})?|mailer-daemon|server|postfix|daemon) (?:is )?(?:running )?(?:at"
+    rf"|on)(?: host)? {_HOST}",
+    rf"^[ \t]*Reporting-MTA: ?(?:dns;|dsn;)? ?{_HOST}",
+)
+
+
+def _remote(text: str) -> str:
+    """The server that refused, or could not be reached."""
+    return _first(_REMOTES, text)
+
+
+def _first(patterns: tuple[re.Pattern[str], ...], text: str) -> str:
+    found = next(filter(None, (pattern.search(text) for pattern in patterns)), None)
+    return one_line(found[1]) if found else ""
+
+
+def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE | re.ASCII) for pattern in patterns)
+
+
+_REMOTES, _REPORTINGS = _compiled(_REMOTE), _compiled(_REPORTING)
