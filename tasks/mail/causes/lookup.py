@@ -38,15 +38,15 @@ SPECIAL = (
     *VERDICTS,
 )
 VAGUE = (*VAGUE_LOGIN, *VAGUE_MAIL)
-FINDERS = {row.phrases: compiled(row.phrases) for row in (*SPECIAL, *VAGUE)}
+_FINDERS = {row.phrases: compiled(row.phrases) for row in (*SPECIAL, *VAGUE)}
 
-CODE = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?=[\s-]|$)[\s-]?", re.IGNORECASE)
-ENHANCED_CODE = re.compile(r"^\W{0,3}([245]\.\d{1,3}\.\d{1,3})(?![\d.])|\(#([245]\.\d{1,3}\.\d{1,3})\)")
-BEHIND = frozenset({Cause.UNREACHABLE, Cause.DROPPED})
-MOST_READ = 1000  # characters of a text: what it is about stands at its beginning
-APOSTROPHE = re.compile("['\u2019]")
+_CODE = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?=[\s-]|$)[\s-]?", re.IGNORECASE)
+_ENHANCED_CODE = re.compile(r"^\W{0,3}([245]\.\d{1,3}\.\d{1,3})(?![\d.])|\(#([245]\.\d{1,3}\.\d{1,3})\)")
+_BEHIND = frozenset({Cause.UNREACHABLE, Cause.DROPPED})
+_MAX_READ = 1000  # characters of a text: what it is about stands at its beginning
+_APOSTROPHE = re.compile("['\u2019]")
 # What differs from host to host and from ticket to ticket: it says nothing, and may look like words that do.
-NOISE = re.compile(
+_NOISE = re.compile(
     r"""https?:\s?//\S* | <[^<>]*> | \[[^][]*\] | \S+@\S+ | \b\d{1,3}(?:\.\d{1,3}){3}\b | [0-9a-f:]*::[0-9a-f:]*
       | \#?\b[245]\.\d{1,3}\.\d{1,3}\b | \b(?:[a-z0-9_-]+\.)+[a-z]{2,}\b | \b(?:[A-Z0-9-]+\.)+[A-Z]{2,}(?![.\w])""",
     re.VERBOSE,
@@ -55,12 +55,12 @@ NOISE = re.compile(
 
 def of_reply(stage: str, text: str) -> Cause | None:
     """Why a relay refused at this stage with this reply, its code in front; or another server, in a bounce."""
-    match = CODE.match(text)
+    match = _CODE.match(text)
     code = int(match[1]) if match else 0
-    found = ENHANCED_CODE.search(text[match.end() :] if match else text)
+    found = _ENHANCED_CODE.search(text[match.end() :] if match else text)
     enhanced = (found[1] or found[2]) if found else ""
     by_enhanced, by_code = (ENHANCED_LOGIN, CODES_LOGIN) if stage in LOGINS else (ENHANCED, CODES)
-    said = f"{code} {enhanced} {words(text)}"  # some are known by both
+    said = f"{code} {enhanced} {_words(text)}"  # some are known by both
     return (
         _by_words(SPECIAL, stage, said)
         or _by_enhanced(by_enhanced, enhanced, stage)
@@ -71,7 +71,7 @@ def of_reply(stage: str, text: str) -> Cause | None:
 
 def of_mailbox(stage: str, response: str | None, text: str) -> Cause | None:
     """Why a mailbox server refused at this stage: by the words, unless its response code (RFC 5530) is the last one."""
-    said = words(text)
+    said = _words(text)
     by_response = RESPONSES_LOGIN if stage in LOGINS else RESPONSES
     final = by_response.get(response or "") if response in FINAL_RESPONSES else None
     return (
@@ -89,18 +89,18 @@ def is_put_off(response: str | None, text: str) -> bool:
     return response in PUT_OFF_RESPONSES or of_mailbox("login", response, text) in PUT_OFF
 
 
-def words(text: str) -> str:
+def _words(text: str) -> str:
     """The words of a reply, without what differs from server to server."""
-    match = CODE.match(text)
-    rest = text[match.end() : MOST_READ] if match else text[:MOST_READ]
-    return " ".join(NOISE.sub(" ", APOSTROPHE.sub("", rest)).split())
+    match = _CODE.match(text)
+    rest = text[match.end() : _MAX_READ] if match else text[:_MAX_READ]
+    return " ".join(_NOISE.sub(" ", _APOSTROPHE.sub("", rest)).split())
 
 
 def _by_words(rows: Iterable[Row], stage: str, said: str) -> Cause | None:
-    return next((row.cause for row in rows if stage in row.at and FINDERS[row.phrases].search(said)), None)
+    return next((row.cause for row in rows if stage in row.at and _FINDERS[row.phrases].search(said)), None)
 
 
 def _by_enhanced(table: Mapping[str, Cause], enhanced: str, stage: str) -> Cause | None:
     found = table.get(enhanced) or table.get(enhanced.partition(".")[2])
     # A server that answers can be reached: what it has trouble with lies behind it.
-    return Cause.SERVER_TROUBLE if found in BEHIND and stage != RETURNED else found
+    return Cause.SERVER_TROUBLE if found in _BEHIND and stage != RETURNED else found

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tasks.mail.model.cause import Cause
 
 LONGEST = 40  # characters of a phrase: what needs more knows one text, and not what servers say
-GAP = r"(?:\W+\w+){0,4}?"
+_GAP = r"(?:\W+\w+){0,4}?"
 
 AUTH, LOGIN = frozenset({"auth"}), frozenset({"login"})  # of SMTP, and of IMAP
 LOGINS = AUTH | LOGIN
@@ -41,7 +41,7 @@ def _pattern(phrase: str) -> str:
     found = ""
     for word in phrase.split():
         if word == "..":
-            found += GAP
+            found += _GAP
             continue
         either = "|".join(_word(one) for one in word.rstrip("?").split("/"))
         before = r"\W+" if found else ""

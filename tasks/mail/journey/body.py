@@ -11,10 +11,10 @@ from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.compose import checksum
 from tasks.mail.probe.match import own_parts, text_of
 
-TAG = re.compile(r"<[^<>]*>")
-WORD = re.compile(r"[^\W\d_]{3}")
-MOST_OCTETS = 2**16  # of a part that are looked through for what was added
-LONGEST = 80  # characters of it that are shown
+_TAG = re.compile(r"<[^<>]*>")
+_WORD = re.compile(r"[^\W\d_]{3}")
+_MAX_OCTETS = 2**16  # of a part that are looked through for what was added
+_MAX_SHOWN_CHARS = 80  # characters of it that are shown
 
 
 class Body(StrEnum):
@@ -39,13 +39,15 @@ def body_of(message: Message, sent: bytes | None = None) -> Body:
 def foreign(message: Message, sent: bytes) -> str:
     """The first line with a word in it that was not sent: a footer often says whose it is. Else empty."""
     own = {" ".join(line.split()) for line in sent.decode("utf-8", "replace").splitlines()}
-    return next((one_line(line, LONGEST) for line in _lines(message) if line not in own and WORD.search(line)), "")
+    return next(
+        (one_line(line, _MAX_SHOWN_CHARS) for line in _lines(message) if line not in own and _WORD.search(line)), ""
+    )
 
 
 def _lines(message: Message) -> Iterator[str]:
     """Those of the texts; of HTML without its tags."""
     for part in own_parts(message):
         if part.get_content_maintype() == "text":
-            text = text_of(part)[:MOST_OCTETS].decode("utf-8", "replace")
-            text = TAG.sub(" ", text) if part.get_content_subtype() == "html" else text
+            text = text_of(part)[:_MAX_OCTETS].decode("utf-8", "replace")
+            text = _TAG.sub(" ", text) if part.get_content_subtype() == "html" else text
             yield from (" ".join(line.split()) for line in text.splitlines())

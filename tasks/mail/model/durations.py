@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-MIN_SECONDS, MAX_SECONDS = 1e-5, 1e9  # seconds that a picture may span
+MIN_SECONDS, _MAX_SECONDS = 1e-5, 1e9  # seconds that a picture may span
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # in no locale
 
@@ -16,7 +16,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 def clamp(seconds: float) -> float:
     """A time that can be reported and drawn: from 0 to MAX_SECONDS."""
-    return min(max(0.0, seconds), MAX_SECONDS)  # in this order, what is no number is 0
+    return min(max(0.0, seconds), _MAX_SECONDS)  # in this order, what is no number is 0
 
 
 def duration(seconds: float) -> str:

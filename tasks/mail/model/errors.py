@@ -30,7 +30,7 @@ from tasks.mail.model.safe_text import unlinked
 if TYPE_CHECKING:
     from tasks.mail.model.moment import Tried
 
-ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
+_ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def describe_os_error(error: OSError) -> str:
 
 def enhanced_code(text: str) -> str | None:
     """The enhanced status code (RFC 3463) at the start of a reply's text."""
-    return match[1] if (match := ENHANCED_CODE.match(text)) else None
+    return match[1] if (match := _ENHANCED_CODE.match(text)) else None
 
 
 class MailLoopError(Exception):
@@ -125,7 +125,7 @@ class SmtpFailure(MailLoopError):
 
 
 # What waiting does not change: no TLS on this port, no such name, a certificate refused, a login that is disabled.
-LASTING = frozenset({Cause.TLS_MODE, Cause.NAME_NOT_FOUND, Cause.CERTIFICATE, Cause.TLS_REQUIRED, Cause.LOGIN_METHOD})
+_LASTING = frozenset({Cause.TLS_MODE, Cause.NAME_NOT_FOUND, Cause.CERTIFICATE, Cause.TLS_REQUIRED, Cause.LOGIN_METHOD})
 
 
 class ImapFailure(MailLoopError):
@@ -164,7 +164,7 @@ class ImapFailure(MailLoopError):
     @property
     def lasting(self) -> Cause | None:
         """The cause, where it most likely would be met again: a second look, a little later, settles it."""
-        return self.cause if self.cause in LASTING else None
+        return self.cause if self.cause in _LASTING else None
 
     def __str__(self) -> str:
         return self.text

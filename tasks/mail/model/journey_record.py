@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from tasks.mail.model.safe_text import SafeText
 
-WholeMilliseconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]  # in seconds
+_WholeMilliseconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]  # in seconds
 
 # The names in JSON may be words that Python keeps to itself.
 _CONFIG = ConfigDict(extra="forbid", serialize_by_alias=True, validate_by_name=True)
@@ -29,10 +29,10 @@ class HopRecord:
     peer: SafeText = ""
     tls: SafeText = ""
     at: datetime | None = None
-    delay_seconds: WholeMilliseconds | None = None
-    margin_seconds: WholeMilliseconds = 0.0
-    skew_seconds: WholeMilliseconds = 0.0
-    apart_seconds: WholeMilliseconds = 0.0
+    delay_seconds: _WholeMilliseconds | None = None
+    margin_seconds: _WholeMilliseconds = 0.0
+    skew_seconds: _WholeMilliseconds = 0.0
+    apart_seconds: _WholeMilliseconds = 0.0
     against: SafeText = ""
     slow: bool = False
     raw: Annotated[SafeText | None, Field(description="The field as it stands, where it could not be read.")] = None

@@ -27,9 +27,9 @@ def _utc(moment: datetime) -> datetime:
         return moment.replace(tzinfo=UTC)
 
 
-Sentence = Annotated[SafeText, AfterValidator(unlinked)]
-Timestamp = Annotated[datetime, AfterValidator(_utc)]
-Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 4))]  # finer than that is noise
+_Sentence = Annotated[SafeText, AfterValidator(unlinked)]
+_Timestamp = Annotated[datetime, AfterValidator(_utc)]
+_Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 4))]  # finer than that is noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class BounceRecord:
     remote_mta: Annotated[SafeText, Field(description="The server that it could not hand the message to.")] = ""
     mailbox: Annotated[SafeText, Field(description="The mailbox in which the notification was found.")] = ""
     folder: Annotated[SafeText, Field(description="Its folder.")] = ""
-    arrived_at: Annotated[Timestamp | None, Field(description="Its INTERNALDATE.")] = None
+    arrived_at: Annotated[_Timestamp | None, Field(description="Its INTERNALDATE.")] = None
 
     @property
     def reason(self) -> str:
@@ -81,9 +81,9 @@ class EarlierProbe(BaseModel):
     probe_id: str
     token: str
     flow_run_id: str | None = Field(None, description="The flow run that sent it, by its own word.")
-    sent_at: Timestamp | None = Field(None, description="Its Date.")
-    arrived_at: Timestamp = Field(description="INTERNALDATE, by the mail server's clock.")
-    delivery_seconds: Seconds | None = Field(
+    sent_at: _Timestamp | None = Field(None, description="Its Date.")
+    arrived_at: _Timestamp = Field(description="INTERNALDATE, by the mail server's clock.")
+    delivery_seconds: _Seconds | None = Field(
         None, description="From its Date to the mailbox, at the most; None where the two contradict each other."
     )
     reported: Reported
@@ -114,7 +114,7 @@ class LoopResult(BaseModel):
     loop: SafeText
     status: Status
     outcome: Outcome
-    sentence: Sentence = Field(description="The verdict in one sentence that a person can act on.")
+    sentence: _Sentence = Field(description="The verdict in one sentence that a person can act on.")
     who_acts: SafeText | None = Field(None, description="Who must act on it; None where nobody need.")
     leg: str | None = Field(None, description="The leg that failed: smtp or imap.")
     stage: str | None = Field(None, description="The stage of that leg.")
@@ -141,30 +141,30 @@ class LoopResult(BaseModel):
         None, description="The sender to whom a bounce goes; differs with smtp.verp."
     )
     to: SafeText | None = None
-    sent_at: Timestamp | None = Field(None, description="When the first attempt began.")
-    accepted_at: Timestamp | None = Field(None, description="When the relay accepted the message.")
-    arrived_at: Timestamp | None = Field(None, description="INTERNALDATE, by the mail server's clock, whole seconds.")
-    detected_at: Timestamp | None = Field(None, description="When the check saw the message.")
-    send_seconds: Seconds | None = Field(None, description="From the first attempt to the acceptance.")
-    delivery_seconds: Seconds | None = Field(None, description="From the acceptance to the mailbox, at the most.")
-    total_seconds: Seconds | None = Field(
+    sent_at: _Timestamp | None = Field(None, description="When the first attempt began.")
+    accepted_at: _Timestamp | None = Field(None, description="When the relay accepted the message.")
+    arrived_at: _Timestamp | None = Field(None, description="INTERNALDATE, by the mail server's clock, whole seconds.")
+    detected_at: _Timestamp | None = Field(None, description="When the check saw the message.")
+    send_seconds: _Seconds | None = Field(None, description="From the first attempt to the acceptance.")
+    delivery_seconds: _Seconds | None = Field(None, description="From the acceptance to the mailbox, at the most.")
+    total_seconds: _Seconds | None = Field(
         None, description="From the first attempt to the detection, or to the end of the check; pauses count."
     )
-    smtp_stages: dict[str, Seconds] = Field(default_factory=dict)
-    imap_stages: dict[str, Seconds] = Field(default_factory=dict)
+    smtp_stages: dict[str, _Seconds] = Field(default_factory=dict)
+    imap_stages: dict[str, _Seconds] = Field(default_factory=dict)
     folder: SafeText | None = None
     placement: Placement | None = None
     copies: int = 0
     matched_uids: tuple[int, ...] = ()
-    latest_internaldate: Timestamp | None = None
+    latest_internaldate: _Timestamp | None = None
     bounce: BounceRecord | None = Field(None, description="What the bounce said, or the last notice of a delay.")
     journey: JourneyRecord | None = Field(None, description="What the message tells of its way.")
     tls: dict[str, TlsRecord] = Field(default_factory=dict, description="What was agreed, by leg.")
-    attempt_times: tuple[tuple[Seconds, Seconds], ...] = Field(
+    attempt_times: tuple[tuple[_Seconds, _Seconds], ...] = Field(
         (), description="When each attempt began and ended, in seconds since the first one began."
     )
     imap_tries: int = Field(0, description="Tries to read the mailbox, each over a connection of its own.")
-    imap_times: tuple[tuple[Seconds, Seconds], ...] = Field(
+    imap_times: tuple[tuple[_Seconds, _Seconds], ...] = Field(
         (),
         description="When these tries began and ended, in seconds since the first attempt began: those before the last "
         "together, with the pauses after them, then the last.",

@@ -18,7 +18,7 @@ def as_text(octets: bytes) -> str:
     return _OCTETS.sub(lambda run: run[0].encode("ascii", "surrogateescape").decode("latin-1"), text)
 
 
-def legible(text: str) -> str:
+def _legible(text: str) -> str:
     """The same of octets that stand in a text already, as lone surrogates."""
     return _OCTETS.sub(lambda run: as_text(run[0].encode("ascii", "surrogateescape")), text)
 
@@ -27,7 +27,7 @@ def printable(text: str) -> str:
     """The text with what is not printable (control characters, direction marks, halves of characters) as escapes."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in legible(text))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in _legible(text))
 
 
 def one_line(text: str, limit: int | None = MAX_LINE_CHARS) -> str:

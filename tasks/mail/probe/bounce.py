@@ -17,8 +17,8 @@ from tasks.mail.probe.match import HEADERS, POLICY, comes_as_bounce, has_ids, is
 from tasks.mail.probe.octets import MOST_HEADER_LINES, bounded, mentions
 
 # The standard library takes time quadratic in a list of addresses; a bounce comes to one, and passes few servers.
-MOST_LINES, LONGEST_LINE = 4, 1000
-ADDRESSED = ("To", "Delivered-To", "X-Original-To", "Envelope-To")  # whom it came to, the last three by its server
+_MAX_LINES, _MAX_LINE_CHARS = 4, 1000
+_ADDRESSED = ("To", "Delivered-To", "X-Original-To", "Envelope-To")  # whom it came to, the last three by its server
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def _came_to(report: Message, probe: Probe) -> bool:
     """Whether it came to the address that this probe alone was sent from."""
     if not probe.verp:
         return False
-    values = [str(value)[:LONGEST_LINE] for name in ADDRESSED for value in report.get_all(name, [])[:MOST_LINES]]
+    values = [str(value)[:_MAX_LINE_CHARS] for name in _ADDRESSED for value in report.get_all(name, [])[:_MAX_LINES]]
     readable = [value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for value in values]
     addresses = getaddresses([" ".join(value.split()) for value in readable])
     return any(address.casefold() == probe.envelope_from.casefold() for _, address in addresses)

@@ -15,7 +15,7 @@ from tasks.mail.config.loop import TOKEN_LENGTH, SmtpConfig
 
 SIGNATURE_FIELD = "X-Mail-Loop-Signature"
 
-BODY = """\
+_BODY = """\
 This message was sent by Mail Loop Check to see whether mail gets through.
 It needs no answer. The check that sent it removes it again once it was found.
 
@@ -70,7 +70,7 @@ def compose(
     subject = f"{smtp.subject_prefix} {sent} {probe_id[:TOKEN_LENGTH]}"
     message_id = f"<{probe_id}@{smtp.from_addr.rpartition('@')[2]}>"
 
-    body = BODY.format(loop=loop, sent=sent, id=probe_id).replace("\n", "\r\n")
+    body = _BODY.format(loop=loop, sent=sent, id=probe_id).replace("\n", "\r\n")
     headers = {
         "From": smtp.from_addr,
         "To": smtp.to_addr,

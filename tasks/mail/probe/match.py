@@ -19,10 +19,10 @@ from tasks.mail.probe.octets import bounded, mentions
 
 log = logging.getLogger(__name__)
 
-DAEMON = re.compile(r"\bmailer-daemon\b", re.IGNORECASE)
-NO_RETURN_PATH = re.compile(r"<\s*(mailer-daemon(@[^>]*)?)?>", re.IGNORECASE)  # some write their own name for none
+_DAEMON = re.compile(r"\bmailer-daemon\b", re.IGNORECASE)
+_NO_RETURN_PATH = re.compile(r"<\s*(mailer-daemon(@[^>]*)?)?>", re.IGNORECASE)  # some write their own name for none
 # What programs put before the subject that they answer or forward, in the languages that do not use Re and Fwd alone.
-ANSWERED = re.compile(
+_ANSWERED = re.compile(
     r"(?:^|[\s\]:)}>])(?:re|aw|antw|sv|vs|vb|vá|fwd?|wg|tr|trs|rv|res|enc|odp|pd|rif|rép|doorst|vl|ynt|i̇lt|ilt|ang|bls"
     r"|回复|答复|转发|回覆|轉寄|返信|転送)\s*(?:\[\d+\])?\s*[:\uff1a]"
     r"|\bauto(?:matic|mated)?[ -]?(?:reply|response|answer)\b|\bout of (?:the )?office\b|\babwesenheit"
@@ -30,11 +30,11 @@ ANSWERED = re.compile(
     r"|\bautosvar|\bautomatyczna odp|\bautomatick[áé] odpov|自动回复|自動回覆|自動応答",
     re.IGNORECASE,
 )
-TAG = re.compile(rb"<[^<>]*>")
-FORWARDED = "(fwd)"  # behind it, as some programs have it
-THREAD = ("In-Reply-To", "References")
-NAMING = ("Message-ID", *THREAD)
-BULK = ("bulk", "junk", "list", "auto_reply")  # how autoresponders marked what they send before RFC 3834
+_TAG = re.compile(rb"<[^<>]*>")
+_FORWARDED = "(fwd)"  # behind it, as some programs have it
+_THREAD = ("In-Reply-To", "References")
+_NAMING = ("Message-ID", *_THREAD)
+_BULK = ("bulk", "junk", "list", "auto_reply")  # how autoresponders marked what they send before RFC 3834
 LONGEST_VALUE = 4096  # characters of a header field; the standard library takes time quadratic in them
 
 
@@ -126,7 +126,7 @@ def quotes_subject(message: Message, probe: Probe) -> bool:
     before, ours, rest = subject.partition(" ".join(probe.subject.split()))
     if not ours:
         before, _, rest = subject.partition(probe.token)
-    return ANSWERED.search(before) is not None or FORWARDED in rest.lower()
+    return _ANSWERED.search(before) is not None or _FORWARDED in rest.lower()
 
 
 def _may_enclose(message: Message, probe: Probe) -> bool:
@@ -135,7 +135,7 @@ def _may_enclose(message: Message, probe: Probe) -> bool:
         return False
     if message.get("From") is not None and may_be_from(message, probe):
         return True
-    named = " ".join(value for name in NAMING for value in _values(message, name))
+    named = " ".join(value for name in _NAMING for value in _values(message, name))
     return probe.message_id in named or bool(_is_about(message, probe))
 
 
@@ -186,7 +186,7 @@ def text_of(part: Message) -> bytes:
 def _lines(part: Message) -> bytes:
     """The text of a part; of HTML, which a gateway may have made of it, with each tag as the end of a line."""
     text = text_of(part)
-    return TAG.sub(b"\n", text) if part.get_content_subtype() == "html" else text
+    return _TAG.sub(b"\n", text) if part.get_content_subtype() == "html" else text
 
 
 def is_report(message: Message) -> bool:
@@ -196,14 +196,14 @@ def is_report(message: Message) -> bool:
 
 def comes_as_bounce(message: Message) -> bool:
     """Whether it comes as bounces do. So do some answers of autoresponders (RFC 3834)."""
-    unanswerable = any(NO_RETURN_PATH.fullmatch(value) for value in _values(message, "Return-Path"))
-    return unanswerable or is_report(message) or DAEMON.search(decoded(message.get("From"))) is not None
+    unanswerable = any(_NO_RETURN_PATH.fullmatch(value) for value in _values(message, "Return-Path"))
+    return unanswerable or is_report(message) or _DAEMON.search(decoded(message.get("From"))) is not None
 
 
 def is_autoreply(message: Message) -> bool:
     """What somebody's autoresponder sent. Mail servers may mark their notices in the same way."""
-    marked = is_answer(message) or any(value.lower() in BULK for value in _values(message, "Precedence"))
-    return marked and not is_report(message) and DAEMON.search(decoded(message.get("From"))) is None
+    marked = is_answer(message) or any(value.lower() in _BULK for value in _values(message, "Precedence"))
+    return marked and not is_report(message) and _DAEMON.search(decoded(message.get("From"))) is None
 
 
 def is_answer(message: Message) -> bool:
@@ -214,7 +214,7 @@ def is_answer(message: Message) -> bool:
     if any(value.lower().startswith("auto-replied") for value in _values(message, "Auto-Submitted")):
         return True
     own = _values(message, "Message-ID")
-    return any(bool({*value.split()} - own) for name in THREAD for value in _values(message, name))
+    return any(bool({*value.split()} - own) for name in _THREAD for value in _values(message, name))
 
 
 def decoded(value: object) -> str:

@@ -15,16 +15,16 @@ MOST_LINES, MOST_MULTIPARTS = 5000, 20
 MOST_HEADER_LINES = 300
 
 HEADER_END = re.compile(rb"\n\r?\n")
-LINE = re.compile(rb"\r\n|\r|\n")
-MULTIPART = re.compile(rb"boundary", re.IGNORECASE)  # none is one without this parameter
-NOT_BASE64 = bytes({*range(256)} - {*(string.ascii_letters + string.digits + "+/").encode()})
+_LINE = re.compile(rb"\r\n|\r|\n")
+_MULTIPART = re.compile(rb"boundary", re.IGNORECASE)  # none is one without this parameter
+_NOT_BASE64 = bytes({*range(256)} - {*(string.ascii_letters + string.digits + "+/").encode()})
 
 
 def bounded(raw: bytes, most_lines: int = MOST_LINES) -> bytes:
     """As much of a message as may be parsed: of what is behind that nothing is known."""
-    line = next(islice(LINE.finditer(raw), most_lines - 1, None), None)
+    line = next(islice(_LINE.finditer(raw), most_lines - 1, None), None)
     end = line.end() if line else len(raw)
-    multipart = next(islice(MULTIPART.finditer(raw, 0, end), MOST_MULTIPARTS, None), None)
+    multipart = next(islice(_MULTIPART.finditer(raw, 0, end), MOST_MULTIPARTS, None), None)
     return raw[: multipart.start() if multipart else end]
 
 
@@ -46,7 +46,7 @@ def mentions(raw: bytes, number: str) -> bool:
         return True
     if b"base64" not in encodings:
         return False
-    stream = raw.translate(None, NOT_BASE64)
+    stream = raw.translate(None, _NOT_BASE64)
     return any(piece in stream for piece in _in_base64(text))
 
 

@@ -16,7 +16,7 @@ from tasks.mail.model.header import UNKNOWN_DATE, Header
 from tasks.mail.probe.compose import SIGNATURE_FIELD, Probe, signature
 from tasks.mail.probe.match import HEADERS, decoded, is_answer, is_report
 
-PROBE_ID = re.compile(r"[0-9a-f]{32}")
+_PROBE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Owner:
             header.arrived_at > UNKNOWN_DATE
             and len(ids) == 1
             and probe_id(header) != self.own_id
-            and PROBE_ID.fullmatch(probe_id(header)) is not None
+            and _PROBE_ID.fullmatch(probe_id(header)) is not None
             and [decoded(name) for name in message.get_all("X-Mail-Loop-Name", [])] == [self.loop]
             and self._is_sender(decoded(message.get("From")).casefold())
             and decoded(message.get("Auto-Submitted")).casefold() == "auto-generated"

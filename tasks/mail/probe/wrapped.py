@@ -20,15 +20,15 @@ from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import POLICY, Match, arrival, decoded, may_be_from, own_parts, quotes_subject, text_of
 from tasks.mail.probe.octets import bounded, mentions
 
-MESSAGES = {"message/rfc822", "message/global"}
-AS_TEXT = {
+_MESSAGES = {"message/rfc822", "message/global"}
+_AS_TEXT = {
     "text/plain",
     "text/rfc822",
     "application/octet-stream",
     "message/rfc822",
 }  # with the message in their octets
-SAYS_SPAM = re.compile(r"\b(?:spam|junk|phish\w*|suspect\w*|suspicious|quarantin\w*)\b", re.IGNORECASE)
-MOST_WRAPPERS = 3  # one around the other
+_SAYS_SPAM = re.compile(r"\b(?:spam|junk|phish\w*|suspect\w*|suspicious|quarantin\w*)\b", re.IGNORECASE)
+_MAX_WRAPPERS = 3  # one around the other
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Original:
     as_spam: bool = False
 
 
-def original(message: Message, number: str, depth: int = MOST_WRAPPERS) -> Original | None:
+def original(message: Message, number: str, depth: int = _MAX_WRAPPERS) -> Original | None:
     """The attached message that has this id of a probe in its own header; None where there is none."""
     for part in own_parts(message) if depth else ():
         as_spam = str(part.get_param("x-spam-type", "")).lower() == "original"
@@ -79,7 +79,7 @@ def _is_a_filters(message: Message, inner: Message, probe: Probe, marked: bool) 
     if quotes_subject(message, probe):
         return False
     subject = decoded(message.get("Subject")).casefold()
-    if marked or (probe.token in subject and SAYS_SPAM.search(subject.replace(probe.subject.casefold(), ""))):
+    if marked or (probe.token in subject and _SAYS_SPAM.search(subject.replace(probe.subject.casefold(), ""))):
         return True
     ours = message.get("From") is not None and may_be_from(message, probe)
     return ours and any(_same(message, inner, name) for name in ("Message-ID", "Date"))
@@ -93,12 +93,12 @@ def _same(one: Message, other: Message, name: str) -> bool:
 def _attached(part: Message, as_spam: bool) -> Iterator[Message]:
     """The message that a part is or holds, in whatever way it is encoded."""
     payload = part.get_payload()
-    if part.get_content_type() in MESSAGES and isinstance(payload, list):
+    if part.get_content_type() in _MESSAGES and isinstance(payload, list):
         for inner in payload:
             if isinstance(inner, Message):
                 yield inner
                 yield from _encoded(inner)
-    elif as_spam or (part.get_content_type() in AS_TEXT and part.get_content_disposition() == "attachment"):
+    elif as_spam or (part.get_content_type() in _AS_TEXT and part.get_content_disposition() == "attachment"):
         yield message_from_bytes(bounded(text_of(part)), policy=POLICY)
 
 

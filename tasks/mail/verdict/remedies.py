@@ -16,9 +16,9 @@ from tasks.mail.verdict.cause import cause_of_unread, misfit, section_of
 from tasks.mail.verdict.phrases import exempted
 
 YOU = "you, who set up this check"
-OWNER = "the owner of the mailbox {to}"
-RUNS = "whoever runs {server}"
-NEXT_HOP = "see how that server reaches the next one"
+_OWNER = "the owner of the mailbox {to}"
+_RUNS = "whoever runs {server}"
+_NEXT_HOP = "see how that server reaches the next one"
 
 
 class Remedy(NamedTuple):
@@ -32,9 +32,9 @@ class Remedy(NamedTuple):
 # `{domain}` and `{to_domain}` are the domains of these two. What has no row says in its sentence
 # what there is to do.
 REMEDIES: Mapping[Cause, Remedy] = {
-    Cause.WRONG_PASSWORD: Remedy("check {section}.username and its password", f"{YOU}, or else {RUNS}"),
+    Cause.WRONG_PASSWORD: Remedy("check {section}.username and its password", f"{YOU}, or else {_RUNS}"),
     Cause.ACCOUNT_DISABLED: Remedy(
-        "have the account that the check logs in with enabled again", f"the administrator of that account, or {RUNS}"
+        "have the account that the check logs in with enabled again", f"the administrator of that account, or {_RUNS}"
     ),
     Cause.PASSWORD_EXPIRED: Remedy("set a new password there, and store it for this check", YOU),
     Cause.LOGIN_METHOD: Remedy(
@@ -42,11 +42,13 @@ REMEDIES: Mapping[Cause, Remedy] = {
         f"{YOU}, or the administrator of that account",
     ),
     Cause.LOGIN_REQUIRED: Remedy(
-        "set {section}.username and its password, for that server wants a login", f"{YOU}, or else {RUNS}"
+        "set {section}.username and its password, for that server wants a login", f"{YOU}, or else {_RUNS}"
     ),
-    Cause.LOGIN_UNAVAILABLE: Remedy("see its login service, which is out of order; the password is not to blame", RUNS),
+    Cause.LOGIN_UNAVAILABLE: Remedy(
+        "see its login service, which is out of order; the password is not to blame", _RUNS
+    ),
     Cause.LOGIN_THROTTLED: Remedy(
-        "check more rarely, and see who else logs in with that account so often", f"{YOU}, or else {RUNS}"
+        "check more rarely, and see who else logs in with that account so often", f"{YOU}, or else {_RUNS}"
     ),
     Cause.TOKEN_REQUEST_REFUSED: Remedy("check the fields and secrets of {section}.oauth", YOU),
     Cause.TOKEN_REQUEST_FAILED: Remedy("see whether the token endpoint works", "whoever runs the token endpoint"),
@@ -57,22 +59,22 @@ REMEDIES: Mapping[Cause, Remedy] = {
     Cause.CLIENT_CERTIFICATE: Remedy(
         "that server wants a certificate of the client, which a check has not: use another port or server, or have "
         "this machine exempted",
-        f"{YOU}, or else {RUNS}",
+        f"{YOU}, or else {_RUNS}",
     ),
     Cause.TLS_REQUIRED: Remedy(
-        "set {section}.tls to starttls or implicit, for that server wants TLS first", f"{YOU}, or else {RUNS}"
+        "set {section}.tls to starttls or implicit, for that server wants TLS first", f"{YOU}, or else {_RUNS}"
     ),
     Cause.TLS_MODE: Remedy(
         "see whether {section}.port and {section}.tls fit that server: implicit is for 465 and 993, starttls for 587, "
         "25 and 143",
-        f"{YOU}, or else {RUNS}",
+        f"{YOU}, or else {_RUNS}",
     ),
     Cause.TLS_HANDSHAKE: Remedy(
         "see whether it has TLS 1.2 or newer with a cipher of today and wants no certificate of the client, and "
         "{section}.tls is right",
-        f"{RUNS}, or else {YOU}",
+        f"{_RUNS}, or else {YOU}",
     ),
-    Cause.CERTIFICATE: Remedy("check its certificate and {section}.tls", f"{YOU}, or else {RUNS}"),
+    Cause.CERTIFICATE: Remedy("check its certificate and {section}.tls", f"{YOU}, or else {_RUNS}"),
     Cause.SENDER_NOT_ALLOWED: Remedy(
         "set smtp.from_addr to an address that this login may send from, or have {sender} allowed for it", YOU
     ),
@@ -86,9 +88,9 @@ REMEDIES: Mapping[Cause, Remedy] = {
     ),
     Cause.RELAY_DENIED: Remedy(
         "log in with an account of that server (smtp.username), or have this machine allowed to relay",
-        f"{YOU}, or else {RUNS}",
+        f"{YOU}, or else {_RUNS}",
     ),
-    Cause.HELO: Remedy("set smtp.ehlo_name to the name that this machine has in the DNS", f"{YOU}, or else {RUNS}"),
+    Cause.HELO: Remedy("set smtp.ehlo_name to the name that this machine has in the DNS", f"{YOU}, or else {_RUNS}"),
     Cause.REVERSE_DNS: Remedy(
         "have the address that sends to it named in the reverse DNS, and that name lead back to it",
         "whoever keeps the reverse DNS of that address",
@@ -97,31 +99,31 @@ REMEDIES: Mapping[Cause, Remedy] = {
         "see which list has the address that sends to it, and have it taken off",
         "whoever runs the server that sends to {server}",
     ),
-    Cause.RECIPIENT_UNKNOWN: Remedy("see whether {to} exists, and is spelt right", f"{YOU}, or else {RUNS}"),
+    Cause.RECIPIENT_UNKNOWN: Remedy("see whether {to} exists, and is spelt right", f"{YOU}, or else {_RUNS}"),
     Cause.RECIPIENT_DOMAIN: Remedy(
         "see whether the domain of {to} is spelt right, and has an MX record",
         f"{YOU}, or else whoever keeps the DNS of {{to_domain}}",
     ),
-    Cause.RECIPIENT_DISABLED: Remedy("have the mailbox of {to} enabled again", RUNS),
-    Cause.MAILBOX_FULL: Remedy("the mailbox of {to} is full: make room in it, or raise its quota", OWNER),
-    Cause.FOLDER_NOT_FOUND: Remedy("check {section}.folder, for there is no such folder", f"{YOU}, or else {RUNS}"),
-    Cause.RATE_LIMIT: Remedy("check more rarely, or have the limit raised", f"{YOU}, or else {RUNS}"),
+    Cause.RECIPIENT_DISABLED: Remedy("have the mailbox of {to} enabled again", _RUNS),
+    Cause.MAILBOX_FULL: Remedy("the mailbox of {to} is full: make room in it, or raise its quota", _OWNER),
+    Cause.FOLDER_NOT_FOUND: Remedy("check {section}.folder, for there is no such folder", f"{YOU}, or else {_RUNS}"),
+    Cause.RATE_LIMIT: Remedy("check more rarely, or have the limit raised", f"{YOU}, or else {_RUNS}"),
     Cause.ACCOUNT_LIMIT: Remedy(
         "see what else sends through that account, or have its limit raised", f"{YOU}, or the owner of that account"
     ),
-    Cause.TOO_BIG: Remedy("have its size limit raised, for a probe is a small message", RUNS),
+    Cause.TOO_BIG: Remedy("have its size limit raised, for a probe is a small message", _RUNS),
     Cause.GREYLISTED: Remedy(
         "raise smtp.retries and smtp.retry_delay, or have the sender exempted from greylisting there",
-        f"{YOU}, or {RUNS}",
+        f"{YOU}, or {_RUNS}",
     ),
-    Cause.CONTENT_REFUSED: Remedy("ask its postmaster which of its rules refuses the message", RUNS),
-    Cause.POLICY: Remedy("ask its postmaster which of its rules refuses the message", RUNS),
-    Cause.SERVER_TROUBLE: Remedy("see whether that server is overloaded or its disk full", RUNS),
-    Cause.MAIL_LOOP: Remedy("see which alias or forward sends the message back to where it came from", RUNS),
-    Cause.EXPIRED: Remedy(NEXT_HOP, RUNS),
-    Cause.UNREACHABLE: Remedy(NEXT_HOP, RUNS),
-    Cause.NO_ANSWER: Remedy(NEXT_HOP, RUNS),
-    Cause.DROPPED: Remedy(NEXT_HOP, RUNS),
+    Cause.CONTENT_REFUSED: Remedy("ask its postmaster which of its rules refuses the message", _RUNS),
+    Cause.POLICY: Remedy("ask its postmaster which of its rules refuses the message", _RUNS),
+    Cause.SERVER_TROUBLE: Remedy("see whether that server is overloaded or its disk full", _RUNS),
+    Cause.MAIL_LOOP: Remedy("see which alias or forward sends the message back to where it came from", _RUNS),
+    Cause.EXPIRED: Remedy(_NEXT_HOP, _RUNS),
+    Cause.UNREACHABLE: Remedy(_NEXT_HOP, _RUNS),
+    Cause.NO_ANSWER: Remedy(_NEXT_HOP, _RUNS),
+    Cause.DROPPED: Remedy(_NEXT_HOP, _RUNS),
 }
 
 # What a failure is taken for where nothing tells more of it.
@@ -132,7 +134,7 @@ _UNREACHED = frozenset({None, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED,
 
 def whoever_runs(server: str) -> str:
     """Who must act where a server is to blame."""
-    return RUNS.format(server=server)
+    return _RUNS.format(server=server)
 
 
 def relay_remedy(cause: Cause | None, loop: LoopConfig, server: str = "") -> Remedy | None:
@@ -142,7 +144,7 @@ def relay_remedy(cause: Cause | None, loop: LoopConfig, server: str = "") -> Rem
     return found if server else _for_port(cause, found, Leg.SENDING, relay)
 
 
-def mailbox_remedy(cause: Cause | None, mailbox: MailboxConfig) -> Remedy | None:
+def _mailbox_remedy(cause: Cause | None, mailbox: MailboxConfig) -> Remedy | None:
     """The same where a mailbox server said so."""
     section = section_of(mailbox)
     found = _filled(cause, mailbox.host, section, f"{mailbox.username} at {mailbox.host}", "")
@@ -181,7 +183,7 @@ def unread(mailbox: MailboxConfig, error: ImapFailure) -> Remedy:
     if error.error_type is ErrorType.UNEXPECTED:
         return Remedy("see the log of this run", YOU)
     cause = _USUAL.get(error.error_type) if cause in _UNREACHED else cause
-    if found := renewed(error.text, mailbox.host) or mailbox_remedy(cause, mailbox):
+    if found := renewed(error.text, mailbox.host) or _mailbox_remedy(cause, mailbox):
         return found
     if error.error_type is ErrorType.IMAP:
         words = f"see the server's log, and check {section}.folder"

@@ -104,10 +104,10 @@ def _journey(
     return journey(found.message, known, mailbox.authserv_id, found.copy, found.signatures, redact)
 
 
-Fields = dict[str, object]
+_Fields = dict[str, object]
 
 
-def fields_of(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None) -> Fields:
+def fields_of(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None) -> _Fields:
     """Those of a loop."""
     fields = times(attempts, sent, found) | (_accepted(sent) if isinstance(sent, Receipt) else _refused(sent))
     if isinstance(sent, Receipt):
@@ -121,7 +121,7 @@ def fields_of(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | 
     return fields
 
 
-def times(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None) -> Fields:
+def times(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None) -> _Fields:
     """How long the check took, by the monotonic clock, pauses included.
 
     It ends with the detection, or else with the last thing that it did.
@@ -137,7 +137,7 @@ def times(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | Imap
     return {"total_seconds": found.detected.since(started)} if isinstance(found, Arrival) else {}
 
 
-def looked(tried: Tried, started: Moment, detected: Moment | None = None) -> Fields:
+def looked(tried: Tried, started: Moment, detected: Moment | None = None) -> _Fields:
     """The tries of the mailbox: those before the last, with their pauses, and the last, in seconds since `started`."""
     ended = (detected or tried.ended).since(started)
     # Once a bounce is seen the message is looked for once more: that look is behind the detection.
@@ -146,7 +146,7 @@ def looked(tried: Tried, started: Moment, detected: Moment | None = None) -> Fie
     return {"total_seconds": ended} | of_leg(Leg.RECEIVING, tries=tried.count, times=spans)
 
 
-def _accepted(sent: Receipt) -> Fields:
+def _accepted(sent: Receipt) -> _Fields:
     return {
         "response_code": sent.smtp_code,
         "response_message": sent.response,
@@ -168,7 +168,7 @@ def _agreed(sent: Receipt, received: TlsRecord | None) -> dict[str, TlsRecord]:
     }
 
 
-def _refused(sent: SmtpFailure) -> Fields:
+def _refused(sent: SmtpFailure) -> _Fields:
     return {
         "response_code": sent.smtp_code,
         "response_message": sent.reply,
@@ -177,10 +177,10 @@ def _refused(sent: SmtpFailure) -> Fields:
     }
 
 
-def _found(sent: Receipt, found: Arrival) -> Fields:
+def _found(sent: Receipt, found: Arrival) -> _Fields:
     if not found.hits and found.bounce is None:
         return {}
-    fields: Fields = {"detected_at": sent.started.utc_at(found.detected)}
+    fields: _Fields = {"detected_at": sent.started.utc_at(found.detected)}
     if found.hits:
         first, dates = found.first, [hit.arrived_at for hit in found.hits if in_range(hit.arrived_at)]
         fields |= {

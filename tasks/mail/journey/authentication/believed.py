@@ -29,7 +29,7 @@ from tasks.mail.journey.authentication.trust import Field, is_step, is_written_b
 from tasks.mail.model.journey_record import AuthenticationRecord, MethodRecord
 from tasks.mail.model.safe_text import one_line
 
-FIELD = "authentication-results"
+_FIELD = "authentication-results"
 NONE_FOUND = "none found"
 
 
@@ -53,7 +53,7 @@ class Drift:
 
 def is_stated(fields: Sequence[Field]) -> bool:
     """Whether any field of the header states results, whoever wrote it."""
-    return any(name.lower() == FIELD for name, _ in fields)
+    return any(name.lower() == _FIELD for name, _ in fields)
 
 
 def authentication(fields: Sequence[Field], authserv_id: str | None = None) -> AuthenticationRecord:
@@ -66,10 +66,10 @@ def authentication(fields: Sequence[Field], authserv_id: str | None = None) -> A
     counts the fields of others, and those that others may have written.
     """
     ids = None if authserv_id is None else set(map(_plain, authserv_id.split())) or {""}
-    total = sum(name.lower() == FIELD for name, _ in fields)
+    total = sum(name.lower() == _FIELD for name, _ in fields)
     added = fields[: _message(fields)]
     if ids is None:
-        top = next((value for name, value in added if name.lower() == FIELD), None)
+        top = next((value for name, value in added if name.lower() == _FIELD), None)
         ids = set() if top is None else {_plain(stated(top).authserv_id)}
     believed = _believed(added, ids)
     methods: list[MethodRecord] = []
@@ -91,7 +91,7 @@ def _believed(fields: Sequence[Field], ids: Collection[str]) -> list[Stated]:
     hosts = {own.removeprefix("*.") for own in ids}
     passed = False  # whether a Received field of the receiver stands above
     for name, value in fields:
-        if name.lower() == FIELD:
+        if name.lower() == _FIELD:
             field = stated(value)
             if _is_one_of(_plain(field.authserv_id), ids):
                 believed.append(field)

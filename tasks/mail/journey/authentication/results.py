@@ -14,14 +14,14 @@ from tasks.mail.journey.authentication.trust import comment_end
 from tasks.mail.model.journey_record import MethodRecord
 from tasks.mail.model.safe_text import one_line
 
-KEYWORD = re.compile(r"[a-z](?:[a-z0-9_.-]{0,62}[a-z0-9])?")
-WORD = re.compile(r'(?:"(?:[^"\\]|\\.)*+"?|[^\s;()="]++)++', re.DOTALL)  # a quoted string may be a part of it
-BLANK = re.compile(r"\s+")
-QUOTE = re.compile(r'\\(.)|"', re.DOTALL)
+_KEYWORD = re.compile(r"[a-z](?:[a-z0-9_.-]{0,62}[a-z0-9])?")
+_WORD = re.compile(r'(?:"(?:[^"\\]|\\.)*+"?|[^\s;()="]++)++', re.DOTALL)  # a quoted string may be a part of it
+_BLANK = re.compile(r"\s+")
+_QUOTE = re.compile(r'\\(.)|"', re.DOTALL)
 # Amazon writes keys of Received-SPF (RFC 7208, 9.1) with semicolons between: they are no methods.
-SPF_KEYS = {"client-ip", "envelope-from", "helo", "identity", "mechanism", "problem", "receiver"}
+_SPF_KEYS = {"client-ip", "envelope-from", "helo", "identity", "mechanism", "problem", "receiver"}
 MOST_RESULTS = 100  # of one field; honest ones have some ten
-MOST_PAIRS = 50  # of one result
+_MAX_PAIRS = 50  # of one result
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ def stated(value: str) -> Stated:
             continue
         (name, result), *rest = pairs
         name, result = name.partition("/")[0].lower(), result.lower()
-        if methods and name in SPF_KEYS:
+        if methods and name in _SPF_KEYS:
             methods[-1] = _with(methods[-1], pairs)
-        elif KEYWORD.fullmatch(name) and KEYWORD.fullmatch(result):
+        elif _KEYWORD.fullmatch(name) and _KEYWORD.fullmatch(result):
             reason = next((text for key, text in rest if key.lower() == "reason"), remark)
             methods.append(_with(MethodRecord(name, result, one_line(reason)), rest))
     return Stated(authserv_id, tuple(methods))
@@ -83,7 +83,7 @@ def _pairs(tokens: Sequence[_Token]) -> tuple[list[tuple[str, str]], str]:
     """The `key=value` of one part in order, and the comment right behind the first, or nothing."""
     pairs: list[tuple[str, str]] = []
     key, remark, place = "", "", 0
-    while place < len(tokens) and len(pairs) < MOST_PAIRS:
+    while place < len(tokens) and len(pairs) < _MAX_PAIRS:
         token = tokens[place]
         place += 1
         if token.kind == "word":
@@ -109,14 +109,14 @@ def _pairs(tokens: Sequence[_Token]) -> tuple[list[tuple[str, str]], str]:
 def _tokens(text: str) -> Iterator[_Token]:
     place, apart = 0, True
     while place < len(text):
-        if blank := BLANK.match(text, place):
+        if blank := _BLANK.match(text, place):
             place, apart = blank.end(), True
         elif text[place] == "(":
             end = comment_end(text, place)
             inner = text[place + 1 : end - 1] if text[end - 1] == ")" else text[place + 1 : end]
             yield _Token("comment", re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL), True)
             place, apart = end, True
-        elif word := WORD.match(text, place):
+        elif word := _WORD.match(text, place):
             yield _Token("word", word[0], apart)
             place, apart = word.end(), False
         else:  # ; or =, or a parenthesis that closes nothing
@@ -125,4 +125,4 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _unquoted(text: str) -> str:
-    return QUOTE.sub(lambda found: found[1] or "", text) if '"' in text else text
+    return _QUOTE.sub(lambda found: found[1] or "", text) if '"' in text else text

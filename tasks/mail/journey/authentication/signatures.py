@@ -12,28 +12,28 @@ from tasks.mail.model.journey_record import AuthenticationRecord, SignatureRecor
 from tasks.mail.model.safe_text import one_line
 
 MOST_SIGNATURES = 5  # a message may carry any number; honest ones have two or three
-DNS_SECONDS = 5  # for one key
+_DNS_SECONDS = 5  # for one key
 
-Lookup = Callable[..., bytes | None]
+_Lookup = Callable[..., bytes | None]
 
 log = logging.getLogger(__name__)
 
 
-def signatures(raw: bytes, lookup: Lookup | None = None) -> tuple[SignatureRecord, ...]:
+def signatures(raw: bytes, lookup: _Lookup | None = None) -> tuple[SignatureRecord, ...]:
     """Verify what a message is signed with. It blocks for as long as the DNS takes; `lookup` gets TXT records."""
     import dkim  # not above: it is optional
 
-    verifier = dkim.DKIM(raw, timeout=DNS_SECONDS)
+    verifier = dkim.DKIM(raw, timeout=_DNS_SECONDS)
     count = sum(name.lower() == b"dkim-signature" for name, _ in verifier.headers)
     return tuple(_verified(raw, place, lookup or dkim.get_txt) for place in range(min(count, MOST_SIGNATURES)))
 
 
-def _verified(raw: bytes, place: int, lookup: Lookup) -> SignatureRecord:
+def _verified(raw: bytes, place: int, lookup: _Lookup) -> SignatureRecord:
     import dkim
 
     silent: list[Exception] = []
 
-    def ask(name: bytes, timeout: int = DNS_SECONDS) -> bytes | None:
+    def ask(name: bytes, timeout: int = _DNS_SECONDS) -> bytes | None:
         """Look a key up; dkimpy takes the failure of it for that of the signature."""
         try:
             return lookup(name, timeout=timeout)
@@ -41,7 +41,7 @@ def _verified(raw: bytes, place: int, lookup: Lookup) -> SignatureRecord:
             silent.append(error)
             raise
 
-    verifier = dkim.DKIM(raw, timeout=DNS_SECONDS)
+    verifier = dkim.DKIM(raw, timeout=_DNS_SECONDS)
     valid, reason = False, "the signature does not fit the message or its key"
     try:
         valid = bool(verifier.verify(place, dnsfunc=ask))

@@ -36,7 +36,7 @@ def comment_end(text: str, start: int) -> int:
     return place
 
 
-def without_comments(text: str) -> str:
+def _without_comments(text: str) -> str:
     """The text with a blank in the place of each comment."""
     kept, place = [], 0
     while match := _COMMENT_PIECE.match(text, place):
@@ -52,7 +52,7 @@ def is_step(received: str) -> bool:
     It has no `from`, comes by LMTP, or its client is the host itself: not by the name it gave, but by its address,
     which the server saw and put in a comment.
     """
-    plain = without_comments(received)
+    plain = _without_comments(received)
     if plain[:_MAX_CHARS].lower().split()[:1] != ["from"] or _LMTP.search(plain):
         return True
     client = re.split(r"\sby\s", received, maxsplit=1, flags=re.IGNORECASE)[0].partition("(")[2]
@@ -64,7 +64,7 @@ def is_step(received: str) -> bool:
 
 def is_written_by(received: str, hosts: Collection[str]) -> bool:
     """Whether a Received field names one of `hosts` (in lower case), or a host below one, as its writer."""
-    found = _BY.search(without_comments(received))
+    found = _BY.search(_without_comments(received))
     writer = found[1].lower().rstrip(".") if found else ""
     return any(host and (writer == host or writer.endswith(f".{host}")) for host in hosts)
 

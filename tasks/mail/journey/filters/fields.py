@@ -15,36 +15,36 @@ from tasks.mail.model.safe_text import one_line
 NUMBER = r"([-+]?[0-9]{1,6}(?:\.[0-9]{1,6})?)(?![0-9]|\.[0-9])"
 FIRST_NUMBER = re.compile(NUMBER)
 # The first word of a verdict; what is neither, such as "unsure", says nothing.
-SPAM = re.compile(
+_SPAM = re.compile(
     r"['\"\s]*(?:yes|true|spam|junk|positive|detected|phish(?:ing)?|scam|malware)(?![a-z])", re.IGNORECASE
 )
-HAM = re.compile(
+_HAM = re.compile(
     r"['\"\s]*(?:no[tn]?|not?[ _-]?(?:spam|junk)|none?|nonspam|false|ham|clean|ok|pass(?:ed)?|negative|innocent"
     r"|legit(?:imate)?|good)(?![a-z])",
     re.IGNORECASE,
 )
 SCORE = re.compile(rf"\b(?:score|hits)=\s?{NUMBER}", re.IGNORECASE)
-REQUIRED = re.compile(rf"\brequired=\s?{NUMBER}", re.IGNORECASE)
+_REQUIRED = re.compile(rf"\brequired=\s?{NUMBER}", re.IGNORECASE)
 # Exim's and SpamAssassin's report: (1.2 points, 5.0 required), (-1.9 / 5.0 requ)
-TOTAL = re.compile(rf"\(\s?{NUMBER} (?:points,|/) {NUMBER} requ")
+_TOTAL = re.compile(rf"\(\s?{NUMBER} (?:points,|/) {NUMBER} requ")
 NAME = r"([A-Z][A-Z0-9_]{0,63}+)"
-RULE = re.compile(rf"\b{NAME}(?:={NUMBER})?(?!\w)")
+_RULE = re.compile(rf"\b{NAME}(?:={NUMBER})?(?!\w)")
 RULE_AND_SCORE = re.compile(rf"\b{NAME}[=( ]{NUMBER}")
-LISTED = re.compile(rf"(?<![\w.])(-?[0-9]{{1,6}}\.[0-9]{{1,6}}) {NAME}(?= |$)")
-RSPAMD_TOTAL = re.compile(rf"(?:[\w-]{{1,40}}:)? ?(True|False) \[ ?{NUMBER} ?/ ?{NUMBER} ?\]", re.IGNORECASE)
-OPTIONS = re.compile(r"\[[^\[\]]*\]")  # of a symbol of rspamd; they may hold anything
-LEVELS = re.compile(rf"\b(?:TAG|QUARANTINE|KILL)_LEVEL=\s?{NUMBER}")
-OFF = 1000.0  # Barracuda's level that is never reached
-PAIR = re.compile(r"\b(\w{1,40})=([\w.-]{1,80})")
-LEVEL = re.compile(r"-?\d{1,2}", re.ASCII)
-BCL = re.compile(r"\s*BCL:(\d{1,2})(?!\d)", re.ASCII)
+_LISTED = re.compile(rf"(?<![\w.])(-?[0-9]{{1,6}}\.[0-9]{{1,6}}) {NAME}(?= |$)")
+_RSPAMD_TOTAL = re.compile(rf"(?:[\w-]{{1,40}}:)? ?(True|False) \[ ?{NUMBER} ?/ ?{NUMBER} ?\]", re.IGNORECASE)
+_OPTIONS = re.compile(r"\[[^\[\]]*\]")  # of a symbol of rspamd; they may hold anything
+_LEVELS = re.compile(rf"\b(?:TAG|QUARANTINE|KILL)_LEVEL=\s?{NUMBER}")
+_OFF = 1000.0  # Barracuda's level that is never reached
+_PAIR = re.compile(r"\b(\w{1,40})=([\w.-]{1,80})")
+_LEVEL = re.compile(r"-?\d{1,2}", re.ASCII)
+_BCL = re.compile(r"\s*BCL:(\d{1,2})(?!\d)", re.ASCII)
 
-SPAM_SCL = 5.0  # Exchange: 5 and 6 are spam, 7 to 9 are so for sure
-SPAM_SFV = {"SPM", "SKS", "SKB", "BLK"}
-HAM_SFV = {"NSPM", "SKN", "SKA", "SKI", "SKQ", "SFE"}
-NOT_JUNKED = {"no action", "greylist"}
-JUNKED = {"add header", "rewrite subject", "reject", "quarantine", "discard"}
-PROOFPOINT_KINDS = ("spam", "phish", "malware", "bulk", "suspect", "impostor", "adult")
+_SPAM_SCL = 5.0  # Exchange: 5 and 6 are spam, 7 to 9 are so for sure
+_SPAM_SFV = {"SPM", "SKS", "SKB", "BLK"}
+_HAM_SFV = {"NSPM", "SKN", "SKA", "SKI", "SKQ", "SFE"}
+_NOT_JUNKED = {"no action", "greylist"}
+_JUNKED = {"add header", "rewrite subject", "reject", "quarantine", "discard"}
+_PROOFPOINT_KINDS = ("spam", "phish", "malware", "bulk", "suspect", "impostor", "adult")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,14 @@ def status(text: str) -> Said:
     """X-Spam-Status of SpamAssassin, Amavis and rspamd."""
     rules = re.split(r" (?:autolearn|version)=", text.partition("tests=")[2], maxsplit=1)[0]
     return Said(
-        number_in(SCORE, text), number_in(REQUIRED, text), called_spam(text), rules_in(RULE, rules.partition("]")[0])
+        number_in(SCORE, text), number_in(_REQUIRED, text), called_spam(text), rules_in(_RULE, rules.partition("]")[0])
     )
 
 
 def report(text: str) -> Said:
     """A list of rules with their scores, in front of them or behind."""
-    total = TOTAL.search(text)
-    listed = [Reason(found[2], float(found[1])) for found in LISTED.finditer(text)]
+    total = _TOTAL.search(text)
+    listed = [Reason(found[2], float(found[1])) for found in _LISTED.finditer(text)]
     return Said(
         score=float(total[1]) if total else None,
         threshold=float(total[2]) if total else None,
@@ -107,16 +107,18 @@ def flag(text: str) -> Said:
 
 def rspamd_result(text: str) -> Said | None:
     """X-Spamd-Result. Its threshold is that of rejection, and False says only that it was not reached."""
-    total = RSPAMD_TOTAL.match(text)
+    total = _RSPAMD_TOTAL.match(text)
     if total is None:
         return None
-    rules = rules_in(RULE_AND_SCORE, OPTIONS.sub(" ", text[total.end() :]))
+    rules = rules_in(RULE_AND_SCORE, _OPTIONS.sub(" ", text[total.end() :]))
     return Said(float(total[2]), float(total[3]), total[1].lower() == "true", rules)
 
 
 def rspamd_action(text: str) -> Said:
     action = text.strip().lower()
-    return Said(spam=False if action in NOT_JUNKED else True if action in JUNKED else None, action=one_line(action, 60))
+    return Said(
+        spam=False if action in _NOT_JUNKED else True if action in _JUNKED else None, action=one_line(action, 60)
+    )
 
 
 def forefront(text: str) -> Said | None:
@@ -126,7 +128,7 @@ def forefront(text: str) -> Said | None:
     if said.get("DIR") == "OUT":
         return None
     scl, verdict, category = organization_scl(said.get("SCL", "")), said.get("SFV", ""), said.get("CAT", "NONE")
-    spam = True if verdict in SPAM_SFV else False if verdict in HAM_SFV else scl.spam
+    spam = True if verdict in _SPAM_SFV else False if verdict in _HAM_SFV else scl.spam
     names = [f"CAT:{category}"] if category not in ("", "NONE") else []
     names += [f"SFV:{verdict}"] if verdict not in ("", "NSPM") else []
     return Said(scl.score, scl.threshold, spam, tuple(Reason(one_line(name, 60)) for name in names))
@@ -134,13 +136,13 @@ def forefront(text: str) -> Said | None:
 
 def organization_scl(text: str) -> Said:
     """The spam confidence level, -1 to 9."""
-    found = LEVEL.fullmatch(text.strip())
-    return Said(float(found[0]), SPAM_SCL, float(found[0]) >= SPAM_SCL) if found else Said()
+    found = _LEVEL.fullmatch(text.strip())
+    return Said(float(found[0]), _SPAM_SCL, float(found[0]) >= _SPAM_SCL) if found else Said()
 
 
 def bulk(text: str) -> Said:
     """X-Microsoft-Antispam: the bulk complaint level."""
-    found = BCL.match(text)
+    found = _BCL.match(text)
     return Said(reasons=(Reason("BCL", float(found[1])),) if found else ())
 
 
@@ -152,19 +154,19 @@ def mailbox_delivery(text: str) -> Said:
 
 def barracuda(text: str) -> Said:
     """X-Barracuda-Spam-Status; the threshold is the lowest of its levels that is in use."""
-    levels = [value for value in (float(found[1]) for found in LEVELS.finditer(text)) if value < OFF]
-    rules = rules_in(RULE, text.partition("tests=")[2])
+    levels = [value for value in (float(found[1]) for found in _LEVELS.finditer(text)) if value < _OFF]
+    rules = rules_in(_RULE, text.partition("tests=")[2])
     return Said(number_in(SCORE, text), min(levels, default=None), called_spam(text), rules)
 
 
 def proofpoint(text: str) -> Said | None:
     """X-Proofpoint-Spam-Details, from 0 to 100, unless it is of the service that sent the message."""
-    said: dict[str, str] = dict(reversed(PAIR.findall(text)))
+    said: dict[str, str] = dict(reversed(_PAIR.findall(text)))
     rule = said.get("rule", "")
     if not rule or "outbound" in (rule, said.get("policy"), said.get("route")) or rule.startswith("outbound"):
         return None
     spam = False if rule.endswith("notspam") else True if rule.endswith("spam") else None
-    scores = [(kind, number_in(FIRST_NUMBER, said.get(f"{kind}score", "0"))) for kind in PROOFPOINT_KINDS]
+    scores = [(kind, number_in(FIRST_NUMBER, said.get(f"{kind}score", "0"))) for kind in _PROOFPOINT_KINDS]
     total = number_in(FIRST_NUMBER, said.get("score", ""))
     return Said(total, None, spam, tuple(Reason(kind, value) for kind, value in scores if value), one_line(rule, 60))
 
@@ -176,7 +178,7 @@ def amazon(text: str) -> Said:
 
 def called_spam(text: str) -> bool | None:
     """Whether a field calls the message spam; None where it says neither."""
-    return True if SPAM.match(text) else False if HAM.match(text) else None
+    return True if _SPAM.match(text) else False if _HAM.match(text) else None
 
 
 def rules_in(pattern: re.Pattern[str], text: str) -> tuple[Reason, ...]:

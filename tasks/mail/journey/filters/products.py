@@ -20,21 +20,21 @@ from tasks.mail.journey.filters.fields import (
 )
 from tasks.mail.model.safe_text import one_line
 
-LONGEST_REASON = 60
-IN_PARENTHESES = re.compile(r"\(([^()]{1,200})\)")
-REQUIRED = re.compile(rf"\brequired[ =]{NUMBER}", re.IGNORECASE)
-PROBABILITY = re.compile(rf"\bProbability={NUMBER}%", re.IGNORECASE)
-REPORTED = re.compile(r"\bReport='([^']*)", re.IGNORECASE)
-PROBABLE = 50.0  # per cent, from which Sophos calls a message spam unless it is told otherwise
-SPACED_RULE = re.compile(rf"\b{NAME} ?\({NUMBER}\)")
-POINTS = re.compile(rf"^(.*?)(?: - )?\(Score: {NUMBER}\)")
-FINE = {"ok", "disabled", "none", "pass", "neutral", "not_checked"}
-YANDEX = {"1": False, "4": True}
+_MAX_REASON_CHARS = 60
+_IN_PARENTHESES = re.compile(r"\(([^()]{1,200})\)")
+_REQUIRED = re.compile(rf"\brequired[ =]{NUMBER}", re.IGNORECASE)
+_PROBABILITY = re.compile(rf"\bProbability={NUMBER}%", re.IGNORECASE)
+_REPORTED = re.compile(r"\bReport='([^']*)", re.IGNORECASE)
+_PROBABLE = 50.0  # per cent, from which Sophos calls a message spam unless it is told otherwise
+_SPACED_RULE = re.compile(rf"\b{NAME} ?\({NUMBER}\)")
+_POINTS = re.compile(rf"^(.*?)(?: - )?\(Score: {NUMBER}\)")
+_FINE = {"ok", "disabled", "none", "pass", "neutral", "not_checked"}
+_YANDEX = {"1": False, "4": True}
 
 
 def mailscanner(text: str) -> Said:
     """X-MailScanner-SpamCheck: `spam, SpamAssassin (not cached, score=7.1, required 6, BAYES_99 3.50)`."""
-    return Said(number_in(SCORE, text), number_in(REQUIRED, text), called_spam(text), rules_in(RULE_AND_SCORE, text))
+    return Said(number_in(SCORE, text), number_in(_REQUIRED, text), called_spam(text), rules_in(RULE_AND_SCORE, text))
 
 
 def bar_or_score(text: str) -> Said:
@@ -45,7 +45,7 @@ def bar_or_score(text: str) -> Said:
 
 def gmx(text: str) -> Said:
     """X-GMX-Antispam: `0 (Mail was not recognized as spam)`; more than 0 names what has recognized it."""
-    found, words = number_in(FIRST_NUMBER, text), IN_PARENTHESES.search(text)
+    found, words = number_in(FIRST_NUMBER, text), _IN_PARENTHESES.search(text)
     if found is None:
         return Said()
     spam = found > 0
@@ -59,10 +59,10 @@ def ui_results(text: str) -> Said:
 
 def sophos(text: str) -> Said:
     """X-PMX-Spam and X-SEA-Spam: `Gauge=XXXXXXXXX, Probability=99%, Report='RULE 0.1, ...'`."""
-    probability, report = number_in(PROBABILITY, text), REPORTED.search(text)
+    probability, report = number_in(_PROBABILITY, text), _REPORTED.search(text)
     return Said(
         probability,
-        None if probability is None else PROBABLE,
+        None if probability is None else _PROBABLE,
         None,
         rules_in(RULE_AND_SCORE, report[1] if report else ""),
     )
@@ -71,25 +71,25 @@ def sophos(text: str) -> Said:
 def probability(text: str) -> Said:
     """X-SASI-SpamProbability: `8%`."""
     found = number_in(FIRST_NUMBER, text)
-    return Said(found, None if found is None else PROBABLE)
+    return Said(found, None if found is None else _PROBABLE)
 
 
 def ovh_reason(text: str) -> Said:
     """X-Ovh-Spam-Reason: `vr: SPAM; dkim: disabled; spf: disabled`."""
     pairs = [part.partition(":") for part in text.split(";") if ":" in part]
-    told = [f"{what.strip()}: {said.strip()}" for what, _, said in pairs if said.strip().lower() not in FINE]
+    told = [f"{what.strip()}: {said.strip()}" for what, _, said in pairs if said.strip().lower() not in _FINE]
     return Said(reasons=tuple(map(_reason, told)))
 
 
 def hmailserver_reason(text: str) -> Said:
     """X-hMailServer-Reason-1: `Tagged as Spam by SpamAssassin - (Score: 5)`."""
-    found = POINTS.match(text)
-    return Said(reasons=(Reason(one_line(found[1].strip(), LONGEST_REASON), float(found[2])),) if found else ())
+    found = _POINTS.match(text)
+    return Said(reasons=(Reason(one_line(found[1].strip(), _MAX_REASON_CHARS), float(found[2])),) if found else ())
 
 
 def spaced_rules(text: str) -> Said:
     """X-Spam-Result of Stalwart: `DKIM_ALLOW (-0.20), BAYES_SPAM (3.00)`."""
-    return Said(reasons=rules_in(SPACED_RULE, text))
+    return Said(reasons=rules_in(_SPACED_RULE, text))
 
 
 def ironport(text: str) -> Said:
@@ -102,8 +102,8 @@ def opaque(text: str) -> None:
 
 
 def yandex(text: str) -> Said:
-    return Said(spam=YANDEX.get(text.strip()))
+    return Said(spam=_YANDEX.get(text.strip()))
 
 
 def _reason(text: str) -> Reason:
-    return Reason(one_line(text.strip(), LONGEST_REASON))
+    return Reason(one_line(text.strip(), _MAX_REASON_CHARS))

@@ -110,7 +110,7 @@ def _top(parts: Sequence[Said]) -> dict[str, float | None]:
     return {name: score for name, score in moved[:MAX_REASONS] if raises(name, score)}
 
 
-DELAYED = re.compile(r"\s*delayed\b", re.IGNORECASE)
+_DELAYED = re.compile(r"\s*delayed\b", re.IGNORECASE)
 
 
 def greylisting(fields: Sequence[Field]) -> frozenset[str]:
@@ -118,5 +118,5 @@ def greylisting(fields: Sequence[Field]) -> frozenset[str]:
     return frozenset(
         field.writer
         for field in with_writers(fields)
-        if field.name.lower() == "x-greylist" and field.writer and DELAYED.match(field.value)
+        if field.name.lower() == "x-greylist" and field.writer and _DELAYED.match(field.value)
     )

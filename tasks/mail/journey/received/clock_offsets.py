@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 GRAIN = 1.0  # seconds; a date is cut off to the second, so the truth lies up to one later
 TOLERANCE = 1.0  # seconds beyond the grain that a clock may be off and still be called right
-ROUNDS = 10  # of looking for wrong clocks; honest mail needs one or two
+_ROUNDS = 10  # of looking for wrong clocks; honest mail needs one or two
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +88,7 @@ def reckon(
     return found
 
 
-def skew_of(low: float, high: float) -> float:
+def _skew_of(low: float, high: float) -> float:
     """By how much a clock is off at least whose dates are too late by `low` at least and by `high` at most.
 
     With `low` above `high` no constant explains the dates, and the larger counts.
@@ -102,19 +102,19 @@ def skew_of(low: float, high: float) -> float:
 def _take_out_own_skew(found: Reckoning) -> float:
     """Move all dates if no clock may be right by ours, but all may be by another, and say by how much at least."""
     clocks = set(found.clocks)
-    if len(clocks) < 2 or not all(skew_of(*found.shifts(clock.places)) for clock in clocks):
+    if len(clocks) < 2 or not all(_skew_of(*found.shifts(clock.places)) for clock in clocks):
         return 0.0
     low, high = found.shifts(range(len(found.dates)))
     if low > high:
         return 0.0
     found.dates = [date - (low + high) / 2 for date in found.dates]
-    return skew_of(low, high)
+    return _skew_of(low, high)
 
 
 def _compare(found: Reckoning) -> None:
     """Find the clocks that our bounds prove wrong, and who disagrees with whom among the others."""
     for clock in found.clocks:
-        clock.wrong = bool(skew_of(*found.shifts(clock.places)))
+        clock.wrong = bool(_skew_of(*found.shifts(clock.places)))
     rest = [pair for pair in zip(found.clocks, found.dates, strict=True) if not pair[0].wrong]
     for place, (later, late) in enumerate(rest):
         for earlier, early in rest[:place]:
@@ -131,7 +131,7 @@ def _hear(found: Reckoning, accepted: float | None, internaldate: float | None) 
     """
     if accepted is not None and found.dates and found.dates[0] > accepted + TOLERANCE:
         found.clocks[0].votes += 1
-    if internaldate is not None and not skew_of(internaldate - found.whole, internaldate):
+    if internaldate is not None and not _skew_of(internaldate - found.whole, internaldate):
         latest = internaldate + GRAIN + TOLERANCE
         for clock in {clock for clock, date in zip(found.clocks, found.dates, strict=True) if date > latest}:
             clock.votes += 1
@@ -139,7 +139,7 @@ def _hear(found: Reckoning, accepted: float | None, internaldate: float | None) 
 
 def _outvote(found: Reckoning) -> None:
     """Call wrong each clock that disagrees with more than each of its rivals does, while there is one."""
-    for _ in range(ROUNDS):
+    for _ in range(_ROUNDS):
         doubtful = {clock for clock in found.clocks if clock.rivals}
         worst = [clock for clock in doubtful if all(clock.against > rival.against for rival in clock.rivals)]
         for clock in worst:
@@ -154,7 +154,7 @@ def _outvote(found: Reckoning) -> None:
 def _settle(found: Reckoning, clock: Clock, accepted: float | None) -> None:
     """Correct the dates of one clock, within what those before it have left."""
     low, high = found.shifts(clock.places)
-    clock.skew = skew_of(low, high)
+    clock.skew = _skew_of(low, high)
     if low <= 0 <= high + GRAIN:
         shift = 0.0
     elif clock.skew:

@@ -12,9 +12,9 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-Piece = tuple[str, int]  # characters, and how many characters of the text stand for them
+_Piece = tuple[str, int]  # characters, and how many characters of the text stand for them
 
-DEEP = 2  # escapes of escapes: of a URL in JSON
+_DEEP = 2  # escapes of escapes: of a URL in JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,17 @@ def as_it_is(text: str) -> View:
     return View(text, range(len(text)), range(1, len(text) + 1))
 
 
-def unescaped(view: View, deep: int = DEEP) -> Iterator[View]:
+def unescaped(view: View, deep: int = _DEEP) -> Iterator[View]:
     """The view, and the views of it with the escapes of one kind undone."""
     yield view
-    for marks, escapes, pieces in KINDS if deep else ():
+    for marks, escapes, pieces in _KINDS if deep else ():
         if any(mark in view.text for mark in marks):
             other = _undone(view, escapes, pieces)
             if other is not None:
                 yield from unescaped(other, deep - 1)
 
 
-def _undone(view: View, escapes: re.Pattern[str], pieces: Callable[[str], Iterator[Piece]]) -> View | None:
+def _undone(view: View, escapes: re.Pattern[str], pieces: Callable[[str], Iterator[_Piece]]) -> View | None:
     """The view without its escapes; None where it has none."""
     texts: list[str] = []
     starts: list[int] = []
@@ -68,7 +68,7 @@ def _undone(view: View, escapes: re.Pattern[str], pieces: Callable[[str], Iterat
     return View("".join(texts), [*starts, *view.starts[at:]], [*ends, *view.ends[at:]])
 
 
-def _octets(text: str, width: int) -> Iterator[Piece]:
+def _octets(text: str, width: int) -> Iterator[_Piece]:
     """Octets in hex, each behind a mark, `width` characters in all: UTF-8, or else Latin-1."""
     octets = bytes(int(text[i + width - 2 : i + width], 16) for i in range(0, len(text), width))
     at = 0
@@ -82,16 +82,16 @@ def _octets(text: str, width: int) -> Iterator[Piece]:
         at += size
 
 
-def _marked(text: str) -> Iterator[Piece]:
+def _marked(text: str) -> Iterator[_Piece]:
     """Octets behind a mark of one character, or a mark for a blank."""
     return iter([(" ", 1)]) if len(text) == 1 else _octets(text, 3)
 
 
-def _quoted_printable(text: str) -> Iterator[Piece]:
+def _quoted_printable(text: str) -> Iterator[_Piece]:
     return iter([("", len(text))]) if text.isspace() or text[1:].isspace() else _marked(text)
 
 
-def _backslash(text: str) -> Iterator[Piece]:
+def _backslash(text: str) -> Iterator[_Piece]:
     kind = text[1]
     if kind == "x" and len(text) > 2:
         yield from _octets(text, 4)
@@ -104,11 +104,11 @@ def _backslash(text: str) -> Iterator[Piece]:
         yield {"t": "\t"}.get(kind, kind), len(text)
 
 
-def _entity(text: str) -> Iterator[Piece]:
+def _entity(text: str) -> Iterator[_Piece]:
     yield html.unescape(text), len(text)
 
 
-def _utf7(text: str) -> Iterator[Piece]:
+def _utf7(text: str) -> Iterator[_Piece]:
     """Modified UTF-7, as in names of folders (RFC 3501, 5.1.3)."""
     coded = text[1:].removesuffix("-").replace(",", "/")
     try:
@@ -118,7 +118,7 @@ def _utf7(text: str) -> Iterator[Piece]:
 
 
 _HEX = "[0-9a-fA-F]"
-KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], Iterator[Piece]]], ...] = (
+_KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], Iterator[_Piece]]], ...] = (
     ("%", re.compile(f"(?:%{_HEX}{{2}})+"), _marked),
     ("+", re.compile(rf"(?:%{_HEX}{{2}})+|\+"), _marked),  # as in forms
     ("+", re.compile(rf"(?:\+{_HEX}{{2}})+"), _marked),  # xtext (RFC 3461)

@@ -9,8 +9,8 @@ from importlib.abc import InspectLoader
 from pathlib import Path
 from types import CodeType
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = "tasks.mail"
+_ROOT = Path(__file__).parents[2]
+_PACKAGE = "tasks.mail"
 
 
 @cache
@@ -20,7 +20,7 @@ def own_words() -> str:
 
 
 def _modules() -> Iterator[CodeType]:
-    for module in pkgutil.walk_packages([str(ROOT)], f"{PACKAGE}."):
+    for module in pkgutil.walk_packages([str(_ROOT)], f"{_PACKAGE}."):
         spec = module.module_finder.find_spec(module.name, None)
         if spec and isinstance(spec.loader, InspectLoader) and (code := spec.loader.get_code(module.name)):
             yield code

@@ -26,21 +26,21 @@ from tasks.mail.model.safe_text import MAX_LINE_CHARS, one_line, printable, unli
 
 HIDDEN = "********"
 LEAST = 8  # characters of a run
-ENOUGH = 24  # of a run that need not be more than half
-SEED = 4  # each run of LEAST characters holds one of so many that begins at a multiple of STRIDE
-STRIDE = LEAST - SEED + 1
-SHORTEST_VALUE = 4  # a shorter value of the configuration stands in too many words
-BASE64_WORD = re.compile(r"[a-z0-9+/_-]+={0,2}", re.IGNORECASE)
-ALONE = r"(?:(?<=[\s\"'`<>(){{}}\[\],;])|^){}(?=[\s\"'`<>(){{}}\[\],;]|[.:!?](?:\s|$)|$)"
+_ENOUGH = 24  # of a run that need not be more than half
+_SEED = 4  # each run of LEAST characters holds one of so many that begins at a multiple of STRIDE
+_STRIDE = LEAST - _SEED + 1
+_SHORTEST_VALUE = 4  # a shorter value of the configuration stands in too many words
+_BASE64_WORD = re.compile(r"[a-z0-9+/_-]+={0,2}", re.IGNORECASE)
+_ALONE = r"(?:(?<=[\s\"'`<>(){{}}\[\],;])|^){}(?=[\s\"'`<>(){{}}\[\],;]|[.:!?](?:\s|$)|$)"
 
 # Where what we say ourselves stands among what servers said.
-MIXED = frozenset(
+_MIXED = frozenset(
     {"sentence", "who_acts", "error_msg", "notes", "text", "subject", "message_id", "probe_id", "envelope_from"}
 )
-OURS = frozenset({"loop", "token", "leg", "stage", "smtp_stages", "imap_stages", "stages", "flow_run_id"})
+_OWN_FIELDS = frozenset({"loop", "token", "leg", "stage", "smtp_stages", "imap_stages", "stages", "flow_run_id"})
 
-T = TypeVar("T")
-Span = tuple[int, int]
+_T = TypeVar("_T")
+_Span = tuple[int, int]
 
 
 class Redactor:
@@ -48,7 +48,7 @@ class Redactor:
 
     def __init__(self, logins: Iterable[tuple[str, str]] = (), shown: Iterable[str] = ()) -> None:
         self._logins = tuple(dict.fromkeys(login for login in logins if login[1]))
-        self._shown = tuple(dict.fromkeys(_folded(value) for value in shown if len(value) >= SHORTEST_VALUE))
+        self._shown = tuple(dict.fromkeys(_folded(value) for value in shown if len(value) >= _SHORTEST_VALUE))
 
     def and_also(self, logins: Iterable[tuple[str, str]], shown: Iterable[str]) -> Redactor:
         """One that knows of these as well; the same one where it does already."""
@@ -75,16 +75,16 @@ class Redactor:
         lines = self.text("".join(traceback.format_exception(error)), mixed=True).splitlines()
         return "\n".join(f"  {unlinked(printable(line))}" for line in lines)
 
-    def whole(self, value: T, field: str = "") -> T:
+    def whole(self, value: _T, field: str = "") -> _T:
         """A result, a record or a fact with the passwords hidden in each text in it; the same where there is none."""
-        return value if not self._logins or field in OURS else self._whole(value, field)
+        return value if not self._logins or field in _OWN_FIELDS else self._whole(value, field)
 
-    def _whole(self, value: T, field: str) -> T:
+    def _whole(self, value: _T, field: str) -> _T:
         match value:
             case Enum():
                 return value
             case str():
-                return self.text(value, field in MIXED)  # type: ignore[return-value]  # a T that is a str
+                return self.text(value, field in _MIXED)  # type: ignore[return-value]  # a T that is a str
             case BaseModel():
                 fields = {name: getattr(value, name) for name in type(value).model_fields}
                 changed = self._changed(fields)
@@ -119,7 +119,7 @@ class Redactor:
         spellings = {_folded(one) for _, password in short for one in written(password)}
         spellings |= {_folded(one) for user, password in short for one in in_base64_alone(user, password)}
         words = "|".join(map(re.escape, sorted(spellings, key=len, reverse=True)))
-        return re.compile(ALONE.format(f"(?:{words})")) if words else None
+        return re.compile(_ALONE.format(f"(?:{words})")) if words else None
 
     @cached_property
     def _runs(self) -> dict[int, frozenset[str]]:
@@ -138,14 +138,14 @@ class Redactor:
     @cached_property
     def _seeds(self) -> frozenset[str]:
         runs = (run for runs in (*self._runs.values(), *self._base64.values()) for run in runs)
-        return frozenset(run[i : i + SEED] for run in runs for i in range(len(run) - SEED + 1))
+        return frozenset(run[i : i + _SEED] for run in runs for i in range(len(run) - _SEED + 1))
 
     # -- where it stands ----------------------------------------------------------------------------------------------
 
-    def _hidden(self, text: str) -> list[Span]:
+    def _hidden(self, text: str) -> list[_Span]:
         """The parts of the text to be hidden, in their order."""
-        parts: list[Span] = []
-        wholes: list[Span] = []
+        parts: list[_Span] = []
+        wholes: list[_Span] = []
         for view in unescaped(as_it_is(text)):
             found, complete = self._found(view.text)
             parts += [view.span(*span) for span in found]
@@ -165,22 +165,22 @@ class Redactor:
                 marks[start:end] = b"\1" * (end - start)
         return [match.span() for match in re.finditer(b"\1+", marks)]
 
-    def _found(self, text: str) -> tuple[list[Span], list[Span]]:
+    def _found(self, text: str) -> tuple[list[_Span], list[_Span]]:
         """The runs in a text, and the whole passwords."""
         view = _in_one_case(text)
         wholes = [match.span() for match in self._alone.finditer(view.text)] if self._alone else []
-        parts: list[Span] = []
-        if any(view.text[i : i + SEED] in self._seeds for i in range(0, len(view.text), STRIDE)):
+        parts: list[_Span] = []
+        if any(view.text[i : i + _SEED] in self._seeds for i in range(0, len(view.text), _STRIDE)):
             parts = [*_places(view.text, self._runs), *self._base64_words(view.text)]
             wholes += [span for one in self._long for span in _occurrences(one, view.text)]
         return [view.span(*span) for span in parts], [view.span(*span) for span in wholes]
 
-    def _base64_words(self, text: str) -> Iterator[Span]:
+    def _base64_words(self, text: str) -> Iterator[_Span]:
         runs = list(_places(text, self._base64))
-        words = (match.span() for match in BASE64_WORD.finditer(text)) if runs else ()
+        words = (match.span() for match in _BASE64_WORD.finditer(text)) if runs else ()
         yield from ((start, end) for start, end in words if any(start < last and first < end for first, last in runs))
 
-    def _values(self, text: str) -> Iterator[Span]:
+    def _values(self, text: str) -> Iterator[_Span]:
         """Where the text has a value of the configuration; a short one only where it stands as a word."""
         view = _in_one_case(text)
         for value in self._shown:
@@ -195,10 +195,10 @@ NOTHING = Redactor()
 
 def enough(length: int) -> int:
     """How many characters of one of this length are a run that is hidden."""
-    return min(ENOUGH, max(LEAST, length // 2 + 1))
+    return min(_ENOUGH, max(LEAST, length // 2 + 1))
 
 
-def _in(inner: Span, outer: Span) -> bool:
+def _in(inner: _Span, outer: _Span) -> bool:
     return outer[0] <= inner[0] and inner[1] <= outer[1]
 
 
@@ -209,12 +209,12 @@ def _by_length(found: Iterable[tuple[str, int]]) -> dict[int, frozenset[str]]:
     return {length: frozenset(some) for length, some in runs.items()}
 
 
-def _places(text: str, runs: Mapping[int, frozenset[str]]) -> Iterator[Span]:
+def _places(text: str, runs: Mapping[int, frozenset[str]]) -> Iterator[_Span]:
     for length, some in runs.items():
         yield from ((i, i + length) for i in range(len(text) - length + 1) if text[i : i + length] in some)
 
 
-def _occurrences(one: str, text: str) -> Iterator[Span]:
+def _occurrences(one: str, text: str) -> Iterator[_Span]:
     at = text.find(one)
     while at >= 0:
         yield at, at + len(one)

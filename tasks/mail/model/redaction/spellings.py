@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from tasks.mail.model.safe_text import as_text, unlinked
 
-LATIN = ("latin-1", "cp1252")
+_LATIN = ("latin-1", "cp1252")
 
 
 def written(password: str) -> Iterator[str]:
@@ -18,7 +18,7 @@ def written(password: str) -> Iterator[str]:
         read = [spelt]
         if not spelt.isascii():
             octets = spelt.encode("utf-8", "replace")
-            read += [octets.decode(charset, "replace") for charset in (*LATIN, "ascii")]
+            read += [octets.decode(charset, "replace") for charset in (*_LATIN, "ascii")]
             read += [octets.decode("ascii", "surrogateescape"), spelt.encode("ascii", "replace").decode()]
             for other in (one for one in _octets(spelt) if one != octets):
                 read += [as_text(other), *(other.decode("utf-8", errors) for errors in ("replace", "surrogateescape"))]
@@ -53,7 +53,7 @@ def in_base64_alone(username: str, password: str) -> Iterator[str]:
 def _octets(password: str) -> Iterator[bytes]:
     found = []
     for spelt in (password, normalize("NFC", password), normalize("NFD", password)):
-        for charset in ("utf-8", *LATIN):
+        for charset in ("utf-8", *_LATIN):
             try:
                 found.append(spelt.encode(charset))
             except UnicodeEncodeError:

@@ -10,7 +10,7 @@ from tasks.mail.probe.match import decoded
 
 Group = Mapping[str, str]
 
-PER_MESSAGE = ("reporting-mta", "x-original-message-id", "original-message-id", "reporting-ua")
+_PER_MESSAGE = ("reporting-mta", "x-original-message-id", "original-message-id", "reporting-ua")
 PER_RECIPIENT = (
     "action",
     "status",
@@ -20,31 +20,31 @@ PER_RECIPIENT = (
     "remote-mta",
     "disposition",
 )
-KNOWN = {*PER_MESSAGE, *PER_RECIPIENT}
-FIELD = re.compile(r"[ \t]{0,8}([A-Za-z][A-Za-z-]{2,40})[ \t]{0,8}:(.*)")
-REPLY_LINE = re.compile(r"[245]\d\d[ -]")  # what goes on in the next line, though that is not indented
-TYPED = re.compile(r"[\w/-]+ ?;(.*)", re.ASCII)
+_KNOWN = {*_PER_MESSAGE, *PER_RECIPIENT}
+_FIELD = re.compile(r"[ \t]{0,8}([A-Za-z][A-Za-z-]{2,40})[ \t]{0,8}:(.*)")
+_REPLY_LINE = re.compile(r"[245]\d\d[ -]")  # what goes on in the next line, though that is not indented
+_TYPED = re.compile(r"[\w/-]+ ?;(.*)", re.ASCII)
 STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
-COMMENT = re.compile(r"\((.*)\)")
+_COMMENT = re.compile(r"\((.*)\)")
 
 
 def groups(text: str) -> Iterator[Group]:
     """The groups of fields in a text, each with those that are known here; between two stands an empty line."""
     group, last = dict[str, str](), ""
     for line in [*text.splitlines(), ""]:
-        field = FIELD.match(line)
+        field = _FIELD.match(line)
         name = field[1].lower() if field else ""
         if not line.strip():
             if group:
                 yield group
             group, last = {}, ""
-        elif field and name in KNOWN:
+        elif field and name in _KNOWN:
             if name in group and name == "final-recipient":  # the empty line is missing
                 yield group
                 group = {}
             last = "" if name in group else name
             group.setdefault(name, field[2].strip())
-        elif last and (line[0] in " \t" or (last == "diagnostic-code" and REPLY_LINE.match(line))):
+        elif last and (line[0] in " \t" or (last == "diagnostic-code" and _REPLY_LINE.match(line))):
             group[last] += f" {line.strip()}"
         else:
             last = ""
@@ -65,14 +65,14 @@ def plain(value: str) -> str:
 
 
 def comment(value: str) -> str:
-    found = COMMENT.search(value)
+    found = _COMMENT.search(value)
     return one_line(found[1]) if found else ""
 
 
 def typed(value: str) -> str:
     """The value of a field such as `smtp; 550 no`, without its type."""
     text = decoded(value)
-    return one_line(match[1] if (match := TYPED.fullmatch(text)) else text)
+    return one_line(match[1] if (match := _TYPED.fullmatch(text)) else text)
 
 
 def server(value: str) -> str:

@@ -14,24 +14,24 @@ from tasks.mail.probe.bounces import fields
 from tasks.mail.probe.bounces.fields import Group
 from tasks.mail.probe.match import HEADERS, decoded, own_parts, text_of
 
-STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # the second is for SMTPUTF8 (RFC 6533)
-DISPOSITION_TYPES = {"message/disposition-notification", "message/global-disposition-notification"}  # RFC 8098
-FEEDBACK_TYPES = {"message/feedback-report"}  # RFC 5965
-HEADER_TYPES = {"text/rfc822-headers", "text/rfc822", "text/rfc822-header"}
-ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers"}
+_STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # the second is for SMTPUTF8 (RFC 6533)
+_DISPOSITION_TYPES = {"message/disposition-notification", "message/global-disposition-notification"}  # RFC 8098
+_FEEDBACK_TYPES = {"message/feedback-report"}  # RFC 5965
+_HEADER_TYPES = {"text/rfc822-headers", "text/rfc822", "text/rfc822-header"}
+_ORIGINAL_TYPES = {"message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers"}
 
 # A header quoted in a text: three fields or more, one of them telling it from what a notice says of itself.
-FIELDS = re.compile(r"^(?:[A-Za-z][A-Za-z0-9-]*:.*\n(?:[ \t].*\n)*+){3,}+", re.MULTILINE)
-TELLING = ("Received", "Message-ID", "X-Mail-Loop-Id")
-OWN_ID = re.compile(r"^[ \t]{0,8}Message-ID:(.*)$", re.MULTILINE | re.IGNORECASE)
-NUMBER = re.compile(r"[^\s<>@,;()]{1,250}@[^\s<>@,;()]{1,250}")  # a Message-ID, which some write without its marks
-MOST_TEXT, MOST_LINES = 16_384, 400  # characters and lines of a text that are read; honest notices have a tenth of it
+_FIELDS = re.compile(r"^(?:[A-Za-z][A-Za-z0-9-]*:.*\n(?:[ \t].*\n)*+){3,}+", re.MULTILINE)
+_TELLING = ("Received", "Message-ID", "X-Mail-Loop-Id")
+_OWN_ID = re.compile(r"^[ \t]{0,8}Message-ID:(.*)$", re.MULTILINE | re.IGNORECASE)
+_NUMBER = re.compile(r"[^\s<>@,;()]{1,250}@[^\s<>@,;()]{1,250}")  # a Message-ID, which some write without its marks
+_MAX_TEXT, _MAX_LINES = 16_384, 400  # characters and lines of a text that are read; honest notices have a tenth of it
 # What stands before a message that a server returns: an empty line, or the line that begins it in a mailbox file.
-BEFORE = re.compile(rb"(?:[ \t]*\r?\n|>?From .*\n)*+")
-MARKUP = re.compile(r"<(style|script)\b.{0,20000}?</\1>|<[^<>]{0,2000}>", re.DOTALL | re.IGNORECASE)
-BREAK = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li)\b[^<>]{0,200}>", re.IGNORECASE)
+_BEFORE = re.compile(rb"(?:[ \t]*\r?\n|>?From .*\n)*+")
+_MARKUP = re.compile(r"<(style|script)\b.{0,20000}?</\1>|<[^<>]{0,2000}>", re.DOTALL | re.IGNORECASE)
+_BREAK = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li)\b[^<>]{0,200}>", re.IGNORECASE)
 # Codecs that are what they say, and take time linear in the text.
-CHARSETS = re.compile(
+_CHARSETS = re.compile(
     r"utf-?8|us-ascii|iso-?8859-\d+|(?:windows-|cp)\d+|koi8-[ru]|iso-2022-\w+|shift.?jis|euc-?\w+|gb\w+|big5\w*"
 )
 
@@ -62,12 +62,12 @@ def read(message: Message) -> Notice:
     parts = list(own_parts(message))
     text, quoted = _quoting(_text(parts))
     status = [
-        group for part in parts if part.get_content_type() in STATUS_TYPES for group in fields.groups(_inner(part))
+        group for part in parts if part.get_content_type() in _STATUS_TYPES for group in fields.groups(_inner(part))
     ]
     inline = list(fields.groups(text))
     if not any(map(fields.is_about_recipient, status)) and any(map(fields.is_about_recipient, inline)):
         status = [*status, *inline]
-    receipts = [part for part in parts if part.get_content_type() in DISPOSITION_TYPES]
+    receipts = [part for part in parts if part.get_content_type() in _DISPOSITION_TYPES]
     dispositions = [group for part in receipts for group in fields.groups(_inner(part))]
     originals = [original for part in parts for original in _originals(part)] or quoted
     return Notice(
@@ -77,8 +77,8 @@ def read(message: Message) -> Notice:
         dispositions,
         originals,
         _named(message, [*status, *dispositions], text),
-        has_status=any(part.get_content_type() in STATUS_TYPES for part in parts),
-        is_feedback=any(part.get_content_type() in FEEDBACK_TYPES for part in parts)
+        has_status=any(part.get_content_type() in _STATUS_TYPES for part in parts),
+        is_feedback=any(part.get_content_type() in _FEEDBACK_TYPES for part in parts)
         or message.get_param("report-type") == "feedback-report",
     )
 
@@ -88,15 +88,15 @@ def _named(message: Message, told: Sequence[Group], text: str) -> frozenset[str]
     names = ("In-Reply-To", "References", "X-Original-Message-ID", "Original-Message-ID")
     values = [str(value) for name in names for value in message.get_all(name, [])]
     values += [group[name.lower()] for group in told for name in names if name.lower() in group]
-    return frozenset(number for value in values or OWN_ID.findall(text) for number in NUMBER.findall(value))
+    return frozenset(number for value in values or _OWN_ID.findall(text) for number in _NUMBER.findall(value))
 
 
 def _text(parts: Sequence[Message]) -> str:
     """What stands there in plain words; a multipart that came apart has some as well."""
     texts = [_words(part) for part in parts if part.get_content_type() == "text/plain" or _came_apart(part)]
     if not any(text.strip() for text in texts):
-        marked = (_words(part)[: 2 * MOST_TEXT] for part in parts if part.get_content_type() == "text/html")
-        texts = [unescape(MARKUP.sub(" ", BREAK.sub("\n", text))) for text in marked]
+        marked = (_words(part)[: 2 * _MAX_TEXT] for part in parts if part.get_content_type() == "text/html")
+        texts = [unescape(_MARKUP.sub(" ", _BREAK.sub("\n", text))) for text in marked]
     return "\n".join(texts) + "\n"
 
 
@@ -112,7 +112,7 @@ def _words(part: Message) -> str:
     charset = part.get_content_charset("") or ""
     if b"\x1b$" in octets:
         charset = "iso-2022-jp"
-    tried = [charset, "utf-8"] if CHARSETS.fullmatch(charset) else ["utf-8"]
+    tried = [charset, "utf-8"] if _CHARSETS.fullmatch(charset) else ["utf-8"]
     for name in tried:
         try:
             return octets.decode(name)
@@ -123,15 +123,15 @@ def _words(part: Message) -> str:
 
 def _quoting(text: str) -> tuple[str, list[Message]]:
     """What is said before a header is quoted, and that header."""
-    for block in FIELDS.finditer(text):
+    for block in _FIELDS.finditer(text):
         header = HEADERS.parsebytes(block[0].encode("utf-8", "surrogateescape"))
-        if any(name in header for name in TELLING):
+        if any(name in header for name in _TELLING):
             return _beginning(text[: block.start()]), [header]
     return _beginning(text), []
 
 
 def _beginning(text: str) -> str:
-    return "\n".join(text[:MOST_TEXT].split("\n", MOST_LINES)[:MOST_LINES])
+    return "\n".join(text[:_MAX_TEXT].split("\n", _MAX_LINES)[:_MAX_LINES])
 
 
 def _inner(part: Message) -> str:
@@ -161,9 +161,9 @@ def _source(inner: Message) -> bytes:
 def _originals(part: Message) -> Iterator[Message]:
     """The returned message or its header, as the report has it."""
     kind = part.get_content_type()
-    if kind in HEADER_TYPES:
-        yield HEADERS.parsebytes(BEFORE.sub(b"", text_of(part), count=1))
-    elif kind in ORIGINAL_TYPES:
+    if kind in _HEADER_TYPES:
+        yield HEADERS.parsebytes(_BEFORE.sub(b"", text_of(part), count=1))
+    elif kind in _ORIGINAL_TYPES:
         payload = part.get_payload()
         for inner in payload if isinstance(payload, list) else []:
             if isinstance(inner, Message):
@@ -172,4 +172,4 @@ def _originals(part: Message) -> Iterator[Message]:
 
 
 def _headed(part: Message, inner: Message) -> bytes:
-    return BEFORE.sub(b"", _octets(part), count=1)
+    return _BEFORE.sub(b"", _octets(part), count=1)

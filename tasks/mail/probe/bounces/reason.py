@@ -22,7 +22,7 @@ from tasks.mail.probe.bounces.words import (
     SENTENCE_END,
 )
 
-LONGEST_LINE = 1000
+_MAX_LINE_CHARS = 1000
 LETTERS = re.compile(r"[^\W\d_]{3}|[^\x00-\x7f]{2}")  # what a reason has, whatever its language
 
 
@@ -34,7 +34,7 @@ class Reason(NamedTuple):
 
 
 def in_text(text: str, subject: str, permanent: bool) -> Reason:
-    lines = [line[:LONGEST_LINE].rstrip() for line in text.split("\n")]
+    lines = [line[:_MAX_LINE_CHARS].rstrip() for line in text.split("\n")]
     for find in (
         _reply(permanent),
         _marked,

@@ -19,25 +19,27 @@ from tasks.mail.probe.bounces.replies import code_in, is_permanent, is_vague, re
 from tasks.mail.probe.bounces.words import REJECTS, SAYS_TRYING, TITLE_GIVEN_UP, TITLE_TRYING, UNREAD
 from tasks.mail.probe.match import LONGEST_VALUE, decoded, is_autoreply
 
-ACTIONS = {"failed": FAILED, "failure": FAILED, "delayed": DELAYED}
-NEITHER = {"delivered", "deliverable", "relayed", "expanded"}
+_ACTIONS = {"failed": FAILED, "failure": FAILED, "delayed": DELAYED}
+_NEITHER = {"delivered", "deliverable", "relayed", "expanded"}
 # A receipt that a filter of the mailbox wrote (RFC 5429) says that it rejects. That somebody threw a message away,
 # unread, is said in the same fields.
-REFUSAL = re.compile(r"automatic-action */[^;]*; *(?:deleted|rejected)", re.IGNORECASE)
+_REFUSAL = re.compile(r"automatic-action */[^;]*; *(?:deleted|rejected)", re.IGNORECASE)
 
 # Who writes notices, and marks some of them as answers. A person's autoresponder has a person's name.
-SYSTEM = re.compile(
+_SYSTEM = re.compile(
     r"\bmailer-?daemon\b|\bpost_?master\b|\bmdaemon\b|\bsystem administrator\b|\bdelivery (?:sub)?system\b"
     r"|\bmail(?:er)?[ .-]?(?:delivery|admin|daemon|system)",
     re.IGNORECASE,
 )
 
-VACATION = re.compile(r"\bvacation\b", re.IGNORECASE)
+_VACATION = re.compile(r"\bvacation\b", re.IGNORECASE)
 
 
 def is_autoresponse(message: Message) -> bool:
     """Whether somebody's autoresponder sent it: servers may mark what they write in the same way."""
-    system = SYSTEM.search(decoded(message.get("From"))) and not VACATION.search(str(message.get("Auto-Submitted", "")))
+    system = _SYSTEM.search(decoded(message.get("From"))) and not _VACATION.search(
+        str(message.get("Auto-Submitted", ""))
+    )
     return is_autoreply(message) and not system
 
 
@@ -83,9 +85,9 @@ def _action(notice: Notice) -> tuple[str | None, Group]:
         return (FAILED if _rejects(notice) else None), {**notice.dispositions[0], "status": ""}
     about = [group for group in notice.groups if not group.keys().isdisjoint(fields.PER_RECIPIENT)]
     for action in (FAILED, DELAYED):
-        if told := next((group for group in about if ACTIONS.get(_done(group)) == action), None):
+        if told := next((group for group in about if _ACTIONS.get(_done(group)) == action), None):
             return action, told
-    unclear = [group for group in about if _done(group) not in NEITHER]
+    unclear = [group for group in about if _done(group) not in _NEITHER]
     if about and not unclear:
         return None, {}
     told = unclear[0] if unclear else {}
@@ -102,7 +104,7 @@ def _done(group: Group) -> str:
 
 
 def _rejects(notice: Notice) -> bool:
-    refused = any(REFUSAL.match(group.get("disposition", "")) for group in notice.dispositions)
+    refused = any(_REFUSAL.match(group.get("disposition", "")) for group in notice.dispositions)
     return refused and bool(REJECTS.search(notice.text)) and not UNREAD.search(notice.text)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 # By language. A notice in another one is known by its reply, its status part, its subject or X-Failed-Recipients.
-GIVEN_UP = (
+_GIVEN_UP = (
     # English
     r"\b(?:can ?not|can't|could ?n[o']t|couldn\W?t|has not|have not|was not|wasn\W?t|were not|not|unable to"
     r"|failed to) "
@@ -63,7 +63,7 @@ GIVEN_UP = (
     r"(?:無法|无法|未能|不能)\S{0,8}(?:投递|投遞|送达|送達|傳送|传送|发送|發送|傳遞|传递)|退信|(?:投递|投遞|发送|發送)失[败敗]",
     r"(?:전송|배달|전달|발송)(?:할 수 없|하지 못|되지 (?:않|못)|에 실패)",
 )
-STILL_TRYING = (
+_STILL_TRYING = (
     # English
     r"\bdelayed\b|\bdelivery (?:\w+ ){0,3}delay|\bdelay reason\b|\bnot yet (?:been )?(?:deliver|receiv)"
     r"|\bstill (?:being|trying|undelivered)\b",
@@ -79,21 +79,21 @@ STILL_TRYING = (
     r"|再送を|延迟|延遲",
 )
 # What only a subject says of a failure: in a text it may be said of anything.
-TITLES = (
+_TITLES = (
     r"\bfail(?:ed|ure)\b|\b(?:notification:|mail|system|delivery|transport) error\b|\breturned (?:mail|to)"
     r"|\brejected\b|\brefused\b|\bbounce|\bnon[- ]?deliver",
 )
-DELAYS = (r"\bdelay|\bwarning\b",)
+_DELAYS = (r"\bdelay|\bwarning\b",)
 
 
 def _any(*phrases: str) -> re.Pattern[str]:
     return re.compile("|".join(phrases), re.IGNORECASE)
 
 
-SAYS_GIVEN_UP = _any(*GIVEN_UP)
-SAYS_TRYING = _any(*STILL_TRYING)
-TITLE_GIVEN_UP = _any(*GIVEN_UP, *TITLES)
-TITLE_TRYING = _any(*STILL_TRYING, *DELAYS)
+SAYS_GIVEN_UP = _any(*_GIVEN_UP)
+SAYS_TRYING = _any(*_STILL_TRYING)
+TITLE_GIVEN_UP = _any(*_GIVEN_UP, *_TITLES)
+TITLE_TRYING = _any(*_STILL_TRYING, *_DELAYS)
 
 # What a filter of the mailbox says where it rejects, and what is said where somebody threw a message away unread.
 REJECTS = re.compile(
