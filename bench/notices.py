@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tasks.mail.model.result import BounceRecord
 from tasks.mail.probe.bounce import is_about
-from tasks.mail.probe.bounces.parts import Notice, read
+from tasks.mail.probe.bounces.parts import Notice, read_notice
 from tasks.mail.probe.bounces.recognise import recognise
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import POLICY, comes_as_bounce, decoded
@@ -67,7 +67,7 @@ def recognised(raw: bytes) -> BounceRecord | None:
     message = message_from_bytes(message_of(raw), policy=POLICY)
     if not comes_as_bounce(message):
         return None
-    notice = read(message)
+    notice = read_notice(message)
     probe, found = reported(notice), recognise(notice)
     return found if probe is None or is_about(notice, probe) else None
 

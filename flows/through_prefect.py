@@ -113,7 +113,7 @@ async def _check_all(configs: Sequence[CheckConfig], seconds: float, show: Show)
                 silent = silent or (reason if error.silent else "")
             except Exception as error:
                 redact = redactor_of(with_known_passwords(config))
-                print(redact.told(error), file=sys.stderr)
+                print(redact.traceback_of(error), file=sys.stderr)
                 result = broken(config.name, error, redact)
                 show(result)
                 return result

@@ -10,7 +10,7 @@ from flows.cli.output import drawn_for, say
 from tasks.mail.config.extras import can_verify
 from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.journey.journey import journey
-from tasks.mail.journey.saved import LARGEST, as_received, is_message
+from tasks.mail.journey.saved import MAX_MESSAGE_OCTETS, as_received, is_message
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.report.svg.timeline import hop_timeline
@@ -60,10 +60,10 @@ def journey_of(raw: bytes, authserv_id: str | None = None, *, verify_dkim: bool 
 
 def _read(file: str) -> bytes:
     if file == "-":
-        return sys.stdin.buffer.read(LARGEST)
+        return sys.stdin.buffer.read(MAX_MESSAGE_OCTETS)
     try:
         with Path(file).open("rb") as opened:
-            return opened.read(LARGEST)
+            return opened.read(MAX_MESSAGE_OCTETS)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror}): check the path") from None
     except ValueError:  # a NUL in the path

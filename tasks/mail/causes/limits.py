@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tasks.mail.causes.phrases import MAIL, Row
+from tasks.mail.causes.phrases import MAIL, Meaning
 from tasks.mail.model.cause import Cause
 
 ON_THE_WAY = (
-    Row(
+    Meaning(
         Cause.MAIL_LOOP,
         MAIL,
         (
@@ -17,7 +17,7 @@ ON_THE_WAY = (
             "hop/hops count/limit?",
         ),
     ),
-    Row(
+    Meaning(
         Cause.EXPIRED,
         MAIL,
         (
@@ -33,8 +33,8 @@ ON_THE_WAY = (
 )
 
 LIMITS = (
-    Row(Cause.MAILBOX_FULL, MAIL, ("mailbox/inbox size limit*/exceed*/quota", "mailbox/inbox exceed* .. size")),
-    Row(
+    Meaning(Cause.MAILBOX_FULL, MAIL, ("mailbox/inbox size limit*/exceed*/quota", "mailbox/inbox exceed* .. size")),
+    Meaning(
         Cause.TOO_BIG,
         MAIL,
         (
@@ -47,7 +47,7 @@ LIMITS = (
             "larger than",
         ),
     ),
-    Row(
+    Meaning(
         Cause.ACCOUNT_LIMIT,
         MAIL,
         (
@@ -75,7 +75,7 @@ LIMITS = (
             "you .. exceeded/reached .. limit/limits",
         ),
     ),
-    Row(
+    Meaning(
         Cause.RATE_LIMIT,
         MAIL,
         (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tasks.mail.causes.phrases import ALL, AUTH, BOX, LOGIN, LOGINS, Row
+from tasks.mail.causes.phrases import ALL, AUTH, BOX, LOGIN, LOGIN_STAGES, Meaning
 from tasks.mail.model.cause import Cause
 
 ENCRYPTION = (
-    Row(
+    Meaning(
         Cause.TLS_REQUIRED,
         ALL,
         (
@@ -26,7 +26,7 @@ ENCRYPTION = (
             "without tls/ssl/encryption",
         ),
     ),
-    Row(
+    Meaning(
         Cause.CLIENT_CERTIFICATE,
         ALL,
         (
@@ -38,9 +38,9 @@ ENCRYPTION = (
 )
 
 AT_LOGIN = (
-    Row(
+    Meaning(
         Cause.PASSWORD_EXPIRED,
-        LOGINS,
+        LOGIN_STAGES,
         (
             "password .. expired/expiry/transition",
             "credential* .. expired",
@@ -50,9 +50,9 @@ AT_LOGIN = (
             "password must be changed/reset",
         ),
     ),
-    Row(
+    Meaning(
         Cause.LOGIN_METHOD,
-        LOGINS,
+        LOGIN_STAGES,
         (
             "application/app specific? password*",
             "parol* prilo*",  # the same, as Mail.ru writes it
@@ -91,9 +91,9 @@ AT_LOGIN = (
             "user has no permission",
         ),
     ),
-    Row(
+    Meaning(
         Cause.WRONG_PASSWORD,
-        LOGINS,
+        LOGIN_STAGES,
         (
             "password is/was? incorrect/wrong/invalid",
             "credentials were/are? incorrect/wrong",
@@ -101,9 +101,9 @@ AT_LOGIN = (
             "username/user and/or password",
         ),
     ),
-    Row(
+    Meaning(
         Cause.LOGIN_THROTTLED,
-        LOGINS,
+        LOGIN_STAGES,
         (
             "too many .. login*/logon*/auth*/attempt*",
             "too many .. failed/failures/bad/wrong",
@@ -117,9 +117,9 @@ AT_LOGIN = (
             "try again in/after",
         ),
     ),
-    Row(
+    Meaning(
         Cause.ACCOUNT_DISABLED,
-        LOGINS,
+        LOGIN_STAGES,
         (
             "account/user/mailbox/domain .. disabled",
             "account/user/mailbox/domain .. suspend*",
@@ -135,7 +135,7 @@ AT_LOGIN = (
             "sending suspended",
         ),
     ),
-    Row(
+    Meaning(
         Cause.ACCOUNT_LIMIT,
         AUTH,
         (
@@ -145,10 +145,10 @@ AT_LOGIN = (
             "sending/daily/monthly .. limit/quota",
         ),
     ),
-    Row(Cause.MAILBOX_FULL, LOGIN, ("over .. quota", "overquota/quota exceeded?", "mailbox .. full")),
-    Row(
+    Meaning(Cause.MAILBOX_FULL, LOGIN, ("over .. quota", "overquota/quota exceeded?", "mailbox .. full")),
+    Meaning(
         Cause.RATE_LIMIT,
-        LOGINS | BOX,
+        LOGIN_STAGES | BOX,
         (
             "simultaneous/concurrent/open connection*",
             "simultaneous/concurrent/open session*",
@@ -163,10 +163,10 @@ AT_LOGIN = (
             "exceeded .. limit/limits",
         ),
     ),
-    Row(Cause.REPUTATION, AUTH, ("blacklist*/blocklist*/rbl/dnsbl", "ip .. blocked/locked/rejected/banned")),
-    Row(
+    Meaning(Cause.REPUTATION, AUTH, ("blacklist*/blocklist*/rbl/dnsbl", "ip .. blocked/locked/rejected/banned")),
+    Meaning(
         Cause.LOGIN_UNAVAILABLE,
-        LOGINS,
+        LOGIN_STAGES,
         (
             "temporar*",
             "service/server/system is? unavailable",
@@ -189,7 +189,7 @@ AT_LOGIN = (
 )
 
 IN_THE_MAILBOX = (
-    Row(
+    Meaning(
         Cause.FOLDER_NOT_FOUND,
         BOX,
         (
@@ -204,7 +204,7 @@ IN_THE_MAILBOX = (
             "folder/mailbox nonexistent",
         ),
     ),
-    Row(
+    Meaning(
         Cause.SERVER_TROUBLE,
         BOX,
         (
@@ -222,9 +222,9 @@ IN_THE_MAILBOX = (
 )
 
 VAGUE_LOGIN = (
-    Row(
+    Meaning(
         Cause.WRONG_PASSWORD,
-        LOGINS,
+        LOGIN_STAGES,
         (
             "invalid/incorrect/wrong/bad/mismatch",
             "auth*/login/logon/sasl .. fail*/denied",

@@ -1,4 +1,4 @@
-"""From what a server said to its cause: pure.
+"""From what a server said to its cause.
 
 By the stage and the words, then by the enhanced code, then by the code; what says least counts last.
 """
@@ -21,7 +21,7 @@ from tasks.mail.causes.codes import (
 )
 from tasks.mail.causes.limits import LIMITS, ON_THE_WAY
 from tasks.mail.causes.logins import AT_LOGIN, ENCRYPTION, IN_THE_MAILBOX, VAGUE_LOGIN
-from tasks.mail.causes.phrases import LOGINS, RETURNED, Row, compiled
+from tasks.mail.causes.phrases import LOGIN_STAGES, RETURNED, Meaning, compiled
 from tasks.mail.causes.refusals import RECIPIENT, VAGUE_MAIL, VERDICTS
 from tasks.mail.causes.submission import SENDER, WAY_IN
 from tasks.mail.model.cause import Cause
@@ -59,7 +59,7 @@ def of_reply(stage: str, text: str) -> Cause | None:
     code = int(match[1]) if match else 0
     found = _ENHANCED_CODE.search(text[match.end() :] if match else text)
     enhanced = (found[1] or found[2]) if found else ""
-    by_enhanced, by_code = (ENHANCED_LOGIN, CODES_LOGIN) if stage in LOGINS else (ENHANCED, CODES)
+    by_enhanced, by_code = (ENHANCED_LOGIN, CODES_LOGIN) if stage in LOGIN_STAGES else (ENHANCED, CODES)
     said = f"{code} {enhanced} {_words(text)}"  # some are known by both
     return (
         _by_words(SPECIAL, stage, said)
@@ -72,7 +72,7 @@ def of_reply(stage: str, text: str) -> Cause | None:
 def of_mailbox(stage: str, response: str | None, text: str) -> Cause | None:
     """Why a mailbox server refused at this stage: by the words, unless its response code (RFC 5530) is the last one."""
     said = _words(text)
-    by_response = RESPONSES_LOGIN if stage in LOGINS else RESPONSES
+    by_response = RESPONSES_LOGIN if stage in LOGIN_STAGES else RESPONSES
     final = by_response.get(response or "") if response in FINAL_RESPONSES else None
     return (
         (final if final is not Cause.WRONG_PASSWORD else None)
@@ -96,7 +96,7 @@ def _words(text: str) -> str:
     return " ".join(_NOISE.sub(" ", _APOSTROPHE.sub("", rest)).split())
 
 
-def _by_words(rows: Iterable[Row], stage: str, said: str) -> Cause | None:
+def _by_words(rows: Iterable[Meaning], stage: str, said: str) -> Cause | None:
     return next((row.cause for row in rows if stage in row.at and _FINDERS[row.phrases].search(said)), None)
 
 

@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 from tasks.mail.model.cause import Cause
 
-LONGEST = 40  # characters of a phrase: what needs more knows one text, and not what servers say
+MAX_PHRASE_CHARS = 40  # characters of a phrase: what needs more knows one text, and not what servers say
 _GAP = r"(?:\W+\w+){0,4}?"
 
 AUTH, LOGIN = frozenset({"auth"}), frozenset({"login"})  # of SMTP, and of IMAP
-LOGINS = AUTH | LOGIN
+LOGIN_STAGES = AUTH | LOGIN
 BOX = frozenset({"select", "search"})
 HELLO = frozenset({"connect", "ehlo"})
 BEFORE_DATA = HELLO | {"mail", "rcpt"}
 RETURNED = "returned"  # in a bounce: at which stage it was said is not known
 MAIL = BEFORE_DATA | {"tls", "data", RETURNED}
-ALL = LOGINS | BOX | MAIL
+ALL = LOGIN_STAGES | BOX | MAIL
 
 
-class Row(NamedTuple):
+class Meaning(NamedTuple):
     """Any of these phrases, said at any of these stages, means this."""
 
     cause: Cause

@@ -5,11 +5,11 @@ The first row that fits counts.
 
 from __future__ import annotations
 
-from tasks.mail.causes.phrases import BEFORE_DATA, HELLO, MAIL, RETURNED, Row
+from tasks.mail.causes.phrases import BEFORE_DATA, HELLO, MAIL, RETURNED, Meaning
 from tasks.mail.model.cause import Cause
 
 RECIPIENT = (
-    Row(
+    Meaning(
         Cause.RECIPIENT_DOMAIN,
         MAIL,
         (
@@ -32,7 +32,7 @@ RECIPIENT = (
             "bad destination",
         ),
     ),
-    Row(
+    Meaning(
         Cause.MAILBOX_FULL,
         MAIL,
         (
@@ -49,7 +49,7 @@ RECIPIENT = (
             "*quotaexceeded*",
         ),
     ),
-    Row(
+    Meaning(
         Cause.RECIPIENT_DISABLED,
         MAIL,
         (
@@ -66,7 +66,7 @@ RECIPIENT = (
             "marked as inactive",
         ),
     ),
-    Row(
+    Meaning(
         Cause.RECIPIENT_UNKNOWN,
         MAIL,
         (
@@ -106,7 +106,7 @@ RECIPIENT = (
 )
 
 VERDICTS = (
-    Row(
+    Meaning(
         Cause.GREYLISTED,
         MAIL,
         (
@@ -114,7 +114,7 @@ VERDICTS = (
             "grey/gray list/listed/listing",
         ),
     ),
-    Row(
+    Meaning(
         Cause.REPUTATION,
         MAIL,
         (
@@ -143,9 +143,9 @@ VERDICTS = (
             "listed in/on/at/by",
         ),
     ),
-    Row(Cause.REPUTATION, BEFORE_DATA, ("antispam/spam/spammer",)),
-    Row(Cause.REPUTATION, HELLO, ("blocked/banned/deferred",)),
-    Row(
+    Meaning(Cause.REPUTATION, BEFORE_DATA, ("antispam/spam/spammer",)),
+    Meaning(Cause.REPUTATION, HELLO, ("blocked/banned/deferred",)),
+    Meaning(
         Cause.GREYLISTED,
         MAIL,
         (
@@ -160,7 +160,7 @@ VERDICTS = (
             "first contact/time",
         ),
     ),
-    Row(
+    Meaning(
         Cause.CONTENT_REFUSED,
         MAIL,
         (
@@ -189,7 +189,7 @@ VERDICTS = (
 
 # What says little: it counts only where the codes say nothing.
 VAGUE_MAIL = (
-    Row(
+    Meaning(
         Cause.SERVER_TROUBLE,
         MAIL,
         (
@@ -213,7 +213,7 @@ VAGUE_MAIL = (
             "tls not available",
         ),
     ),
-    Row(
+    Meaning(
         Cause.RECIPIENT_UNKNOWN,
         frozenset({"rcpt", RETURNED}),
         (
@@ -223,7 +223,7 @@ VAGUE_MAIL = (
             "address rejected",
         ),
     ),
-    Row(
+    Meaning(
         Cause.POLICY,
         MAIL,
         (
@@ -236,5 +236,5 @@ VAGUE_MAIL = (
             "rejected/refused/blocked by",
         ),
     ),
-    Row(Cause.SERVER_TROUBLE, MAIL, ("try again/later", "retry later")),
+    Meaning(Cause.SERVER_TROUBLE, MAIL, ("try again/later", "retry later")),
 )

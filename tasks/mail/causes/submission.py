@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tasks.mail.causes.phrases import HELLO, MAIL, Row
+from tasks.mail.causes.phrases import HELLO, MAIL, Meaning
 from tasks.mail.model.cause import Cause
 
 SENDER = (
     # Exchange, of recipients that take no mail from outside their organisation.
-    Row(Cause.POLICY, MAIL, ("RESOLVER RST", "delivery restriction*", "authenticated by organi*")),
-    Row(Cause.REPUTATION, MAIL, ("mail/email directly to", "directly to our servers")),  # from a dynamic address
-    Row(
+    Meaning(Cause.POLICY, MAIL, ("RESOLVER RST", "delivery restriction*", "authenticated by organi*")),
+    Meaning(Cause.REPUTATION, MAIL, ("mail/email directly to", "directly to our servers")),  # from a dynamic address
+    Meaning(
         Cause.ACCOUNT_DISABLED,
         MAIL,
         (
@@ -21,7 +21,7 @@ SENDER = (
             "account .. pending approval/review",
         ),
     ),
-    Row(
+    Meaning(
         Cause.SENDER_AUTHENTICATION,
         MAIL,
         (
@@ -33,7 +33,7 @@ SENDER = (
             "message is? not authenticated",
         ),
     ),
-    Row(
+    Meaning(
         Cause.SENDER_DOMAIN,
         MAIL,
         (
@@ -57,7 +57,7 @@ SENDER = (
             "no mx .. sender",
         ),
     ),
-    Row(
+    Meaning(
         Cause.SENDER_DOMAIN,
         frozenset({"mail"}),
         (
@@ -67,8 +67,8 @@ SENDER = (
             "unknown/invalid/bad/nonexistent domain",
         ),
     ),
-    Row(Cause.LOGIN_REQUIRED, MAIL, ("unauthenticated sender/senders/email",)),
-    Row(
+    Meaning(Cause.LOGIN_REQUIRED, MAIL, ("unauthenticated sender/senders/email",)),
+    Meaning(
         Cause.SENDER_NOT_ALLOWED,
         MAIL,
         (
@@ -107,7 +107,7 @@ SENDER = (
 )
 
 WAY_IN = (
-    Row(
+    Meaning(
         Cause.RELAY_DENIED,
         MAIL,
         (
@@ -125,7 +125,7 @@ WAY_IN = (
             "user not local",
         ),
     ),
-    Row(
+    Meaning(
         Cause.LOGIN_REQUIRED,
         MAIL,
         (
@@ -141,7 +141,7 @@ WAY_IN = (
             "log in first",
         ),
     ),
-    Row(
+    Meaning(
         Cause.HELO,
         MAIL,
         (
@@ -153,8 +153,8 @@ WAY_IN = (
             "need fully qualified hostname",
         ),
     ),
-    Row(Cause.HELO, HELLO, ("invalid/bad/illegal hostname/domain",)),
-    Row(
+    Meaning(Cause.HELO, HELLO, ("invalid/bad/illegal hostname/domain",)),
+    Meaning(
         Cause.REVERSE_DNS,
         MAIL,
         (

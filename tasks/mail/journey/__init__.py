@@ -1,1 +1,1 @@
-"""What the way of a message left in its header: hops, clocks, authentication, filters. Pure."""
+"""What the way of a message left in its header: hops, clocks, authentication, filters."""

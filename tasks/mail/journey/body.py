@@ -1,4 +1,4 @@
-"""Whether the body of a probe came as it was sent, or a gateway on the way has added to it or rewritten it: pure."""
+"""Whether the body of a probe came as it was sent, or a gateway on the way has added to it or rewritten it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def body_of(message: Message, sent: bytes | None = None) -> Body:
     return Body.INTACT if intact else Body.CHANGED
 
 
-def foreign(message: Message, sent: bytes) -> str:
+def added_line(message: Message, sent: bytes) -> str:
     """The first line with a word in it that was not sent: a footer often says whose it is. Else empty."""
     own = {" ".join(line.split()) for line in sent.decode("utf-8", "replace").splitlines()}
     return next(

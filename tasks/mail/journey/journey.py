@@ -10,7 +10,7 @@ from email import message_from_bytes
 
 from tasks.mail.journey.authentication.believed import authentication, is_stated
 from tasks.mail.journey.authentication.trust import Field
-from tasks.mail.journey.body import Body, body_of, foreign
+from tasks.mail.journey.body import Body, added_line, body_of
 from tasks.mail.journey.filters.ratings import filters, greylisting
 from tasks.mail.journey.filters.readers import SPAMASSASSIN
 from tasks.mail.journey.received.clocks import Step, own_skew, steps
@@ -83,7 +83,7 @@ def journey(
             fields += [field for name, value in message.items() if (field := (name, str(value))) not in fields]
         sent = known.body if known else None
         body = body_of(message, sent) if has_end(raw) else Body.UNKNOWN
-        added = foreign(message, sent) if sent is not None and body is Body.CHANGED else ""
+        added = added_line(message, sent) if sent is not None and body is Body.CHANGED else ""
         other = _hops(list(message_from_bytes(bounded(copy), policy=POLICY).items())) if copy else ()
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A message could not be parsed: %s", type(error).__name__)

@@ -9,7 +9,7 @@ import zlib
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.probe.match import HEADERS
 
-LARGEST = 64 * 2**20  # octets: providers take no more
+MAX_MESSAGE_OCTETS = 64 * 2**20  # octets: providers take no more
 _GZIP = b"\x1f\x8b"
 
 _UNPACK = "a packed file: unpack it, and trace the message in it"
@@ -78,11 +78,13 @@ def _without(beginning: re.Pattern[bytes], raw: bytes) -> bytes:
 def _unpacked(raw: bytes) -> bytes:
     unpacking = zlib.decompressobj(wbits=31)
     try:
-        found = unpacking.decompress(raw, LARGEST)
+        found = unpacking.decompress(raw, MAX_MESSAGE_OCTETS)
     except zlib.error:
         raise ConfigError("the file is packed by gzip and damaged: save it anew") from None
     if unpacking.unconsumed_tail:
-        raise ConfigError(f"the file is packed by gzip and holds more than {LARGEST >> 20} MiB: no mail is so large")
+        raise ConfigError(
+            f"the file is packed by gzip and holds more than {MAX_MESSAGE_OCTETS >> 20} MiB: no mail is so large"
+        )
     if not unpacking.eof:
         raise ConfigError("the file is packed by gzip and its end is missing: save it anew")
     return found

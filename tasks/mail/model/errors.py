@@ -170,7 +170,7 @@ class ImapFailure(MailLoopError):
         return self.text
 
     def at(self, stage: str) -> ImapFailure:
-        """The same, of another command or for another waiter, who notes what he knows on his own."""
+        """The same, of another command or for another waiter, which notes what it knows on its own."""
         return ImapFailure(
             self.error_type,
             stage,
@@ -191,7 +191,7 @@ class ImapFailure(MailLoopError):
 
 @contextmanager
 def as_imap_failure(redact: Redactor = NOTHING) -> Iterator[None]:
-    """Make an error that nobody foresaw a failure of the IMAP leg: what the SMTP leg proved is not lost with it.
+    """Make an unforeseen error a failure of the IMAP leg: what the SMTP leg proved is not lost with it.
 
     `redact` hides passwords in its text and in the log.
     """
@@ -203,6 +203,6 @@ def as_imap_failure(redact: Redactor = NOTHING) -> Iterator[None]:
     except MailLoopError:
         raise
     except Exception as error:
-        log.error("The IMAP leg failed in a way that it should not.\n%s", redact.told(error))
+        log.error("The IMAP leg failed in a way that it should not.\n%s", redact.traceback_of(error))
         text = redact.line(f"{type(error).__name__}: {error}")
         raise ImapFailure(ErrorType.UNEXPECTED, "search", text, permanent=True) from None

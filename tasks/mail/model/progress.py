@@ -1,4 +1,4 @@
-"""Says what a check is doing while it does it. Whoever wants to show it sets `listener`; nobody has to."""
+"""Progress of a check, for those that show it: they set `listener`; it is optional."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Progress:
 listener: ContextVar[Callable[[Progress], None] | None] = ContextVar("listener", default=None)
 
 
-# Whoever wants to follow several loops at once makes a listener for each.
+# Those that follow several loops at once make a listener for each.
 followers: ContextVar[Callable[[str], Callable[[Progress], None]] | None] = ContextVar("followers", default=None)
 
 

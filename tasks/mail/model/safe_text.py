@@ -13,7 +13,7 @@ _OCTETS = re.compile("[\udc80-\udcff]+")  # what is not ASCII, or not UTF-8, as 
 
 
 def as_text(octets: bytes) -> str:
-    """Octets of which nobody says what they are: UTF-8, and what is none is Latin-1."""
+    """Octets of unknown charset: UTF-8, and what is none is Latin-1."""
     text = octets.decode("utf-8", "surrogateescape")
     return _OCTETS.sub(lambda run: run[0].encode("ascii", "surrogateescape").decode("latin-1"), text)
 

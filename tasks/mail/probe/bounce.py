@@ -1,4 +1,4 @@
-"""Notices that our probe bounced or is delayed: which of the messages that come as bounces are about it. Pure."""
+"""Notices that our probe bounced or is delayed: which of the messages that come as bounces are about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.model.result import BounceRecord
-from tasks.mail.probe.bounces.parts import Notice, read
+from tasks.mail.probe.bounces.parts import Notice, read_notice
 from tasks.mail.probe.bounces.recognise import is_autoresponse, recognise
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import HEADERS, POLICY, comes_as_bounce, has_ids, is_autoreply, may_be_from
@@ -57,7 +57,7 @@ def notice_of(raw: bytes, probe: Probe, fresh: bool = True) -> BounceRecord | No
         message = _parsed(raw)
         if not comes_as_bounce(message):
             return None
-        notice = read(message)
+        notice = read_notice(message)
         return recognise(notice) if is_about(notice, probe, fresh) else None
     except Exception as error:  # the standard library's parser raises many things, RecursionError among them
         log.info("A delivery report could not be parsed: %s", type(error).__name__)

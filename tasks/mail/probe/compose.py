@@ -104,7 +104,7 @@ def compose(
 
 
 def checksum(body: bytes) -> str:
-    """What tells whether a body was changed on the way; white space at the end of a line or of the text is no change.
+    """What shows whether a body was changed on the way; white space at the end of a line or of the text is no change.
 
     Servers may take that away, or add it (RFC 6376, 3.4.4, for the same reason).
     """

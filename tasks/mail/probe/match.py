@@ -1,4 +1,4 @@
-"""Is this message the probe? Pure, from header fields alone; what only the body can decide is said to be so."""
+"""Is this message the probe? By header fields alone; what only the body can decide is said to be so."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def comes_as_bounce(message: Message) -> bool:
 
 
 def is_autoreply(message: Message) -> bool:
-    """What somebody's autoresponder sent. Mail servers may mark their notices in the same way."""
+    """What an autoresponder sent. Mail servers may mark their notices in the same way."""
     marked = is_answer(message) or any(value.lower() in _BULK for value in _values(message, "Precedence"))
     return marked and not is_report(message) and _DAEMON.search(decoded(message.get("From"))) is None
 

@@ -1,4 +1,4 @@
-"""What the octets of a stranger's message say before it is parsed, and how many of them are parsed at all: pure."""
+"""What the octets of a stranger's message say before it is parsed, and how many of them are parsed at all."""
 
 from __future__ import annotations
 

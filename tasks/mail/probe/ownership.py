@@ -1,6 +1,6 @@
-"""Probes that nobody collected, since their check was killed, or gave up before they came: how they are known.
+"""Uncollected probes, since their check was killed, or gave up before they came: how they are known.
 
-Not known by their ids, they are known by all else that a probe says of itself; anything short of it is not ours. Pure.
+Not known by their ids, they are known by all else that a probe says of itself; anything short of it is not ours.
 """
 
 from __future__ import annotations

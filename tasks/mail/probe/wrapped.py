@@ -1,4 +1,4 @@
-"""The probe within a message that a spam filter or a gateway has made of it: pure.
+"""The probe within a message that a spam filter or a gateway has made of it.
 
 SpamAssassin does so by default (report_safe 1: the message as it came is attached as message/rfc822; 2: as text/plain),
 and so do MailScanner, Amavis and others that make spam harmless. The new header may have kept From, Subject and

@@ -61,5 +61,5 @@ def broken(name: str, error: BaseException, redact: Redactor = NOTHING, flow_run
 def unforeseen(check: CheckConfig, error: Exception, flow_run_id: str | None = None) -> LoopResult:
     """The same, and the traceback in the log, without the passwords that are in place in `check`."""
     redact = redactor_of(check)
-    log.error("The check of %s failed.\n%s", check.name, redact.told(error))
+    log.error("The check of %s failed.\n%s", check.name, redact.traceback_of(error))
     return broken(check.name, error, redact, flow_run_id)

@@ -9,83 +9,85 @@ from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.verdict.cause import cause_of_notice, cause_of_refusal, cause_of_unread
-from tasks.mail.verdict.observe import Arrived, Bounced, Checked, InDoubt, Lost, NotSent, Observation, Unread
-from tasks.mail.verdict.phrases import account, follow, owner_of, rated, still_trying, who_tries
+from tasks.mail.verdict.observe import Arrived, Bounced, Checked, InDoubt, Lost, NotSent, Observation, UnreadMailbox
+from tasks.mail.verdict.phrases import account, follow_in_log, owner_of, rated, still_trying, who_tries
 from tasks.mail.verdict.remedies import Remedy, filter_of, not_sent, relay_remedy, unread, whoever_runs
 from tasks.mail.verdict.way import slow_step, ways
 
 
-class Explanation(NamedTuple):
+class CauseAndRemedy(NamedTuple):
     """The cause, None where the outcome says all that is known; and the remedy, None where nobody need act."""
 
     cause: Cause | None
     remedy: Remedy | None
 
 
-def explain(checked: Checked, seen: Observation) -> Explanation:
+def find_cause_and_remedy(checked: Checked, seen: Observation) -> CauseAndRemedy:
     """Why, and who must act."""
     loop = checked.loop
     match seen:
         case NotSent():
             cause = cause_of_refusal(loop.sender, seen.error)
-            return Explanation(cause, not_sent(loop, seen.error, cause))
+            return CauseAndRemedy(cause, not_sent(loop, seen.error, cause))
         case InDoubt():
             log = Remedy("see its log around the time of sending", whoever_runs(loop.sender.host))
-            return Explanation(seen.doubt.cause, log)
-        case Unread():
-            return Explanation(cause_of_unread(seen.mailbox, seen.error), unread(seen.mailbox, seen.error))
+            return CauseAndRemedy(seen.doubt.cause, log)
+        case UnreadMailbox():
+            return CauseAndRemedy(cause_of_unread(seen.mailbox, seen.error), unread(seen.mailbox, seen.error))
         case Bounced():
             cause, by = cause_of_notice(seen.bounce), seen.by
             ask = Remedy("ask the postmaster there", whoever_runs(by))
-            return Explanation(cause, relay_remedy(cause, loop, by) or ask)
+            return CauseAndRemedy(cause, relay_remedy(cause, loop, by) or ask)
         case Lost() if loop.mailbox is not None:
             return _lost(loop, loop.mailbox, seen)
         case Arrived() if loop.mailbox is not None:
             return _arrived(checked, loop.mailbox, seen)
         case _:
-            return Explanation(None, None)
+            return CauseAndRemedy(None, None)
 
 
-def _lost(loop: LoopConfig, mailbox: ProbeMailbox, seen: Lost) -> Explanation:
+def _lost(loop: LoopConfig, mailbox: ProbeMailbox, seen: Lost) -> CauseAndRemedy:
     found, delay = seen.found, seen.found.delay
     full = next((quota for quota in found.quotas if quota.is_full), None)
     if full is not None:
         bounce = "and no bounce came" if loop.bounce_mailbox else "and a bounce would not fit in either"
         why = f", for that mailbox is full ({full.words}), {bounce}: make room in it, or raise its quota"
-        return Explanation(Cause.MAILBOX_FULL, Remedy(why, owner_of(mailbox)))
+        return CauseAndRemedy(Cause.MAILBOX_FULL, Remedy(why, owner_of(mailbox)))
     if delay is not None:
-        why = f"; {still_trying(delay)}; {follow(loop, seen.sent)}"
-        return Explanation(cause_of_notice(delay), Remedy(why, whoever_runs(who_tries(delay))))
+        why = f"; {still_trying(delay)}; {follow_in_log(loop, seen.sent)}"
+        return CauseAndRemedy(cause_of_notice(delay), Remedy(why, whoever_runs(who_tries(delay))))
     may = "it waits in a queue, was dropped on the way, or a filter rule of the mailbox discarded it"
     if left := len(found.not_looked_at):
         one = "the folder that was" if left == 1 else f"one of {left} folders that were"
         may = f"it lies in {one} not looked at (see the notes), {may}"
-    why = f", and no bounce came; {may}: {follow(loop, seen.sent)}"
-    return Explanation(None, Remedy(why, f"{whoever_runs(loop.sender.host)}, then the next server that its log names"))
+    why = f", and no bounce came; {may}: {follow_in_log(loop, seen.sent)}"
+    return CauseAndRemedy(
+        None, Remedy(why, f"{whoever_runs(loop.sender.host)}, then the next server that its log names")
+    )
 
 
-def _arrived(checked: Checked, mailbox: ProbeMailbox, seen: Arrived) -> Explanation:
+def _arrived(checked: Checked, mailbox: ProbeMailbox, seen: Arrived) -> CauseAndRemedy:
     loop, journey, found = checked.loop, checked.journey, seen.found
     moved = Cause.MOVED if found.moved_from else None
     mover = Remedy(f"by a rule or a client: see which one of {account(mailbox)} moves it", owner_of(mailbox))
     match seen.outcome:
         case Outcome.JUNKED if seen.spam_filter is None and moved:
-            return Explanation(moved, mover)
+            return CauseAndRemedy(moved, mover)
         case Outcome.JUNKED:
-            return Explanation(Cause.MARKED_AS_SPAM if seen.spam_filter else None, _why_junk(checked))
+            return CauseAndRemedy(Cause.MARKED_AS_SPAM if seen.spam_filter else None, _why_junk(checked))
         case Outcome.MISPLACED:
             junk = _named_junk(mailbox, seen)
             if moved:
-                return Explanation(moved, Remedy(f"{mover.words}{junk}", mover.who))
+                return CauseAndRemedy(moved, Remedy(f"{mover.words}{junk}", mover.who))
             rule = f"look for a filter rule of {account(mailbox)}{junk}"
-            return Explanation(None, Remedy(rule, f"{owner_of(mailbox)}, or {whoever_runs(mailbox.host)}"))
+            return CauseAndRemedy(None, Remedy(rule, f"{owner_of(mailbox)}, or {whoever_runs(mailbox.host)}"))
         case Outcome.DUPLICATED:
-            return Explanation(None, ways(journey.parting if journey else None, loop.sender.host))
+            return CauseAndRemedy(None, ways(journey.parting if journey else None, loop.sender.host))
         case outcome:
             slow = slow_step(journey, retried=bool(checked.errors))
             if slow is None and outcome is Outcome.LATE:
-                slow = Remedy(f"; {follow(loop, seen.sent)}", whoever_runs(loop.sender.host))
-            return Explanation(None, slow)
+                slow = Remedy(f"; {follow_in_log(loop, seen.sent)}", whoever_runs(loop.sender.host))
+            return CauseAndRemedy(None, slow)
 
 
 def _named_junk(mailbox: ProbeMailbox, seen: Arrived) -> str:

@@ -14,7 +14,7 @@ from tasks.mail.verdict.judge import grade
 from tasks.mail.verdict.notes import configuration_notes
 from tasks.mail.verdict.remedies import unread
 from tasks.mail.verdict.result import looked
-from tasks.mail.verdict.words import unreadable
+from tasks.mail.verdict.words import unread_words
 
 
 def conclude_inbound(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None) -> LoopResult:
@@ -60,7 +60,7 @@ def _failed(
         who = "whoever sends what is looked for"
     else:
         status, outcome = Status.ERROR, Outcome.UNVERIFIED
-        half, who = unreadable(mailbox, failure), unread(mailbox, failure).who
+        half, who = unread_words(mailbox, failure), unread(mailbox, failure).who
         sentence = f"{half[0].upper()}{half[1:]}."
     return LoopResult(
         loop=inbound.name,

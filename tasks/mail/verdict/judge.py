@@ -13,9 +13,9 @@ from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import AttemptRecord
-from tasks.mail.verdict.explain import Explanation, explain
+from tasks.mail.verdict.explain import CauseAndRemedy, find_cause_and_remedy
 from tasks.mail.verdict.observe import Checked, Failure, Observation, observe
-from tasks.mail.verdict.warnings import Concern, concerns
+from tasks.mail.verdict.warnings import Concern, find_concerns
 from tasks.mail.verdict.words import changes_told, phrase
 
 # How bad an outcome is: a status, or the field of the mailbox that says so.
@@ -57,8 +57,8 @@ def judge(
     """Judge one check from what its steps returned. `found` is None where nothing was looked for."""
     checked = Checked(loop, sent, found, errors, journey)
     seen = observe(checked)
-    concerned = concerns(checked, seen)
-    why = explain(checked, seen)
+    concerned = find_concerns(checked, seen)
+    why = find_cause_and_remedy(checked, seen)
     return Verdict(
         status=_with(concerned, grade(seen.outcome, loop.mailbox)),
         outcome=seen.outcome,
@@ -86,7 +86,7 @@ def _with(concerned: Sequence[Concern], status: Status) -> Status:
     return Status.WARNING if concerned and status is Status.OK else status
 
 
-def _who_acts(checked: Checked, seen: Observation, why: Explanation, concerned: Sequence[Concern]) -> str | None:
+def _who_acts(checked: Checked, seen: Observation, why: CauseAndRemedy, concerned: Sequence[Concern]) -> str | None:
     """What mail that gets through is warned of comes before what made it slow, and that before what was changed."""
     first = why.remedy.who if why.remedy else None
     people = [concern.who for concern in concerned]

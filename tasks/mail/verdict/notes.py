@@ -14,9 +14,9 @@ from tasks.mail.model.header import in_range
 from tasks.mail.model.result import AttemptRecord
 from tasks.mail.search.clocks import clock_skew, clock_step
 from tasks.mail.verdict.cause import cause_of_attempt
-from tasks.mail.verdict.phrases import exempted, relay, still_trying, took
+from tasks.mail.verdict.phrases import exempted, still_trying, the_relay, took
 from tasks.mail.verdict.remedies import relay_remedy
-from tasks.mail.verdict.words import unreadable
+from tasks.mail.verdict.words import unread_words
 
 
 def configuration_notes(check: CheckConfig) -> Iterator[str]:
@@ -40,11 +40,11 @@ def refusal_notes(loop: LoopConfig, sent: Receipt, errors: Sequence[AttemptRecor
     taken = f"and took it {took(sent.accepted.since(sent.started))} after the first attempt"
     if cause is Cause.GREYLISTED:
         exempt = f"if that is too long, have {exempted(loop)}"
-        yield f"{relay(loop)} greylisted the message ({what}), {taken}: {exempt}."
+        yield f"{the_relay(loop)} greylisted the message ({what}), {taken}: {exempt}."
         return
     remedy = relay_remedy(cause, loop)
     see = remedy.words if remedy else "see its log for the reason"
-    yield f"{relay(loop)} refused the message {times} ({what}), {taken}: {see}."
+    yield f"{the_relay(loop)} refused the message {times} ({what}), {taken}: {see}."
 
 
 def arrival_notes(loop: LoopConfig, sent: Receipt, found: Arrival, journey: Journey | None) -> Iterator[str]:
@@ -98,9 +98,9 @@ def _notice_notes(found: Arrival) -> Iterator[str]:
 def _unread_notes(loop: LoopConfig, found: Arrival) -> Iterator[str]:
     """Of two mailboxes the one that could not be read, though the other one decided."""
     if found.unread is not None and loop.mailbox is not None:
-        yield f"Whether the message arrived all the same is not known: {unreadable(loop.mailbox, found.unread)}."
+        yield f"Whether the message arrived all the same is not known: {unread_words(loop.mailbox, found.unread)}."
     if found.bounces_unread is not None and loop.bounce_mailbox is not None:
-        half = unreadable(loop.bounce_mailbox, found.bounces_unread)
+        half = unread_words(loop.bounce_mailbox, found.bounces_unread)
         yield f"{half[0].upper()}{half[1:]}."
 
 

@@ -74,7 +74,7 @@ class InDoubt(Observation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted(Observation):
-    """The relay took it; nobody looks whether it arrives. `no_bounce`: none came in time."""
+    """The relay took it; whether it arrives is not looked at. `no_bounce`: none came in time."""
 
     sent: Receipt
     no_bounce: bool
@@ -82,7 +82,7 @@ class Accepted(Observation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unread(Observation):
+class UnreadMailbox(Observation):
     """Taken, but the mailbox could not be read."""
 
     sent: Receipt
@@ -135,7 +135,7 @@ def observe(checked: Checked) -> Observation:
         return _not_looked_for(sent, None)
     if isinstance(found, ImapFailure):
         failure = Failure(Leg.RECEIVING, found.stage, found.error_type, found.text)
-        return Unread(outcome=Outcome.UNVERIFIED, failure=failure, sent=sent, mailbox=mailbox, error=found)
+        return UnreadMailbox(outcome=Outcome.UNVERIFIED, failure=failure, sent=sent, mailbox=mailbox, error=found)
     if found.hits and loop.mailbox is not None:
         return _arrived(checked, sent, found)
     if found.bounce is not None:

@@ -22,19 +22,19 @@ def said(error: SmtpFailure | ImapFailure) -> str:
     return f"at {error.stage}: {error.text.rstrip('.')}"
 
 
-def relay(loop: LoopConfig) -> str:
+def the_relay(loop: LoopConfig) -> str:
     return f"The relay {endpoint(loop.sender.host, loop.sender.port)}"
 
 
 def accepted(loop: LoopConfig, sent: Receipt) -> str:
-    return f"{relay(loop)} accepted the message{queued(sent)}"
+    return f"{the_relay(loop)} accepted the message{queued(sent)}"
 
 
 def queued(sent: Receipt) -> str:
     return f" as {sent.queue_id}" if sent.queue_id else ""
 
 
-def follow(loop: LoopConfig, sent: Receipt) -> str:
+def follow_in_log(loop: LoopConfig, sent: Receipt) -> str:
     """Where to go on: the relay's log is the first place that knows more."""
     log = f"the log of {loop.sender.host}"
     return f"follow {sent.queue_id} in {log}" if sent.queue_id else f"see {log}"

@@ -126,7 +126,7 @@ REMEDIES: Mapping[Cause, Remedy] = {
     Cause.DROPPED: Remedy(_NEXT_HOP, _RUNS),
 }
 
-# What a failure is taken for where nothing tells more of it.
+# What a failure is taken for where nothing more is known of it.
 _USUAL = {ErrorType.AUTH: Cause.WRONG_PASSWORD, ErrorType.TLS: Cause.CERTIFICATE}
 # Causes that the sentence has words of its own for.
 _UNREACHED = frozenset({None, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED, Cause.NAME_NOT_FOUND})
@@ -138,7 +138,7 @@ def whoever_runs(server: str) -> str:
 
 
 def relay_remedy(cause: Cause | None, loop: LoopConfig, server: str = "") -> Remedy | None:
-    """What to do about it where a relay, or a `server` behind it, said so; None where the cause does not tell."""
+    """What to do about it where a relay, or a `server` behind it, said so; None where the cause does not say."""
     relay = loop.sender
     found = _filled(cause, server or relay.host, Leg.SENDING, relay.to_addr, relay.from_addr)
     return found if server else _for_port(cause, found, Leg.SENDING, relay)

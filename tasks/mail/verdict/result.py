@@ -77,7 +77,7 @@ def conclude(
 
 
 def _who_acts(loop: LoopConfig, sent: Receipt | SmtpFailure, attempts: Attempts, way: Journey | None) -> str | None:
-    """Who must act on what the notes tell alone."""
+    """Who must act on what stands in the notes alone."""
     if isinstance(sent, Receipt) and sent.certain and attempts.errors:
         return f"{whoever_runs(loop.sender.host)}, if that took too long"
     if way is None or way.own_skew:

@@ -48,7 +48,7 @@ class Concern:
     cause: Cause | None = None
 
 
-def concerns(checked: Checked, seen: Observation) -> tuple[Concern, ...]:
+def find_concerns(checked: Checked, seen: Observation) -> tuple[Concern, ...]:
     """The worst first. A message that did not come as it should is warned of already, except that it is called spam."""
     loop = checked.loop
     match seen:

@@ -11,9 +11,19 @@ from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.verdict import remedies
 from tasks.mail.verdict.cause import cause_of_attempt
-from tasks.mail.verdict.explain import Explanation
-from tasks.mail.verdict.observe import Accepted, Arrived, Bounced, Checked, InDoubt, Lost, NotSent, Observation, Unread
-from tasks.mail.verdict.phrases import accepted, queued, relay, said, took
+from tasks.mail.verdict.explain import CauseAndRemedy
+from tasks.mail.verdict.observe import (
+    Accepted,
+    Arrived,
+    Bounced,
+    Checked,
+    InDoubt,
+    Lost,
+    NotSent,
+    Observation,
+    UnreadMailbox,
+)
+from tasks.mail.verdict.phrases import accepted, queued, said, the_relay, took
 from tasks.mail.verdict.remedies import Remedy
 from tasks.mail.verdict.warnings import Concern
 from tasks.mail.verdict.way import changes
@@ -21,7 +31,7 @@ from tasks.mail.verdict.way import changes
 _WRAPPED = "it came wrapped: a filter or a gateway put it, as an attachment, into a message of its own"
 
 
-def phrase(checked: Checked, seen: Observation, why: Explanation, concerned: Sequence[Concern]) -> str:
+def phrase(checked: Checked, seen: Observation, why: CauseAndRemedy, concerned: Sequence[Concern]) -> str:
     """The whole sentence."""
     text = _main(checked, seen, why)
     if concerned and seen.outcome is Outcome.DELIVERED:
@@ -41,7 +51,7 @@ def changes_told(checked: Checked, seen: Observation) -> Remedy | None:
     return changes(checked.journey) if isinstance(seen, Arrived) and seen.outcome is Outcome.DELIVERED else None
 
 
-def unreadable(mailbox: MailboxConfig, error: ImapFailure) -> str:
+def unread_words(mailbox: MailboxConfig, error: ImapFailure) -> str:
     """Half a sentence about a mailbox that could not be read, with what to do."""
     bounces = isinstance(mailbox, BounceMailbox)
     so = "so no bounce would have been seen" if bounces else "so whether the mail arrived is not known"
@@ -49,20 +59,20 @@ def unreadable(mailbox: MailboxConfig, error: ImapFailure) -> str:
     return f"the {where} could not be read ({said(error)}), {so}: {remedies.unread(mailbox, error).words}"
 
 
-def _main(checked: Checked, seen: Observation, why: Explanation) -> str:
+def _main(checked: Checked, seen: Observation, why: CauseAndRemedy) -> str:
     loop, to_do = checked.loop, why.remedy.words if why.remedy else ""
     match seen:
         case NotSent():
             return f"{_refused(checked, seen, why.cause)} ({said(seen.error)}): {to_do}"
         case InDoubt():
-            return f"{relay(loop)} {_unconfirmed(seen.doubt.text)}, {_still_in_doubt(checked, seen)}: {to_do}"
+            return f"{the_relay(loop)} {_unconfirmed(seen.doubt.text)}, {_still_in_doubt(checked, seen)}: {to_do}"
         case Accepted():
             within = f", and {_no_bounce(checked)}" if seen.no_bounce else ""
             return f"{accepted(loop, seen.sent)}{within}; whether it arrives was not looked at"
-        case Unread():
+        case UnreadMailbox():
             doubt = seen.sent.doubt
-            taken = accepted(loop, seen.sent) if doubt is None else f"{relay(loop)} {_unconfirmed(doubt.text)}"
-            return f"{taken}, but {unreadable(seen.mailbox, seen.error)}"
+            taken = accepted(loop, seen.sent) if doubt is None else f"{the_relay(loop)} {_unconfirmed(doubt.text)}"
+            return f"{taken}, but {unread_words(seen.mailbox, seen.error)}"
         case Bounced():
             reason = seen.bounce.reason or "no reason given"
             return f"The message to {loop.sender.to_addr} bounced at {seen.by} ({reason}): {to_do}"
@@ -78,7 +88,7 @@ def _main(checked: Checked, seen: Observation, why: Explanation) -> str:
 
 def _refused(checked: Checked, seen: NotSent, cause: Cause | None) -> str:
     """What the relay did, as the beginning of a sentence."""
-    user, here = checked.loop.sender.username, relay(checked.loop)
+    user, here = checked.loop.sender.username, the_relay(checked.loop)
     tries = {1: "on its only attempt", 2: "on both attempts"}.get(seen.attempts, f"on all {seen.attempts} attempts")
     where = endpoint(checked.loop.sender.host, checked.loop.sender.port)
     match seen.error.error_type:
@@ -149,7 +159,7 @@ def _arrived(checked: Checked, seen: Arrived, to_do: str) -> str:
 
 
 def _after(checked: Checked, seen: Arrived) -> str:
-    """How long it took, on which attempt, and whether that was in doubt; a note tells more of the attempts before."""
+    """How long it took, on which attempt, and whether that was in doubt; a note says more of the attempts before."""
     doubt, attempt = seen.sent.doubt, ""
     if checked.errors and doubt is None:
         greylisted = cause_of_attempt(checked.errors[0]) is Cause.GREYLISTED

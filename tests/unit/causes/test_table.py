@@ -6,7 +6,7 @@ import pytest
 
 from tasks.mail.causes.codes import CODES, CODES_LOGIN
 from tasks.mail.causes.lookup import SPECIAL, VAGUE, is_put_off, of_mailbox, of_reply
-from tasks.mail.causes.phrases import LONGEST, compiled
+from tasks.mail.causes.phrases import MAX_PHRASE_CHARS, compiled
 from tests.support.replies import GIVEN, MORE, Said, others
 
 REPLIES = [said for said in (*GIVEN, *MORE) if said.put_off is None]
@@ -29,7 +29,7 @@ def test_a_login_at_a_mailbox_has_its_cause_and_is_put_off_or_refused(said: Said
 def test_no_phrase_of_the_table_is_longer_than_it_may_be() -> None:
     phrases = [phrase for row in (*SPECIAL, *VAGUE) for phrase in row.phrases]
     assert len(phrases) > 300
-    assert [phrase for phrase in phrases if len(phrase) > LONGEST] == []
+    assert [phrase for phrase in phrases if len(phrase) > MAX_PHRASE_CHARS] == []
     assert len(set(phrases)) > len(phrases) / 2
 
 

@@ -21,7 +21,7 @@ from tasks.mail.report.svg.timeline import hop_timeline
 from tasks.mail.report.text import journey_lines
 from tasks.mail.verdict.judge import Verdict, judge
 from tasks.mail.verdict.observe import Checked, observe
-from tasks.mail.verdict.warnings import concerns
+from tasks.mail.verdict.warnings import find_concerns
 from tests.support.checks.facts import arrival, concluded, hit
 from tests.support.mail.bombs import bombs
 
@@ -195,7 +195,7 @@ def test_an_outbound_check_has_a_certificate_to_warn_of() -> None:
     verdict = judge(config, sent, None)
     assert (verdict.status, verdict.outcome) == (Status.WARNING, Outcome.DELIVERED)
     checked = Checked(config, sent)
-    (concern,) = concerns(checked, observe(checked))
+    (concern,) = find_concerns(checked, observe(checked))
     assert concern.words.startswith("the certificate of relay.example.org:587 expires in 2 days")
 
 

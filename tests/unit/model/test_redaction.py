@@ -235,7 +235,7 @@ def test_a_traceback_is_told_without_the_password_and_forges_no_line() -> None:
         except ValueError as cause:
             raise KeyError(PASSWORD) from cause
     except KeyError as error:
-        text = REDACT.told(error)
+        text = REDACT.traceback_of(error)
     assert "Traceback (most recent call last)" in text
     assert text.count(HIDDEN) > 1
     assert seen_in(text) == []

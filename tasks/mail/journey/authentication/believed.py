@@ -1,4 +1,4 @@
-"""What the receiver's own servers found of SPF, DKIM, DMARC and ARC: Authentication-Results (RFC 8601). Pure.
+"""What the receiver's own servers found of SPF, DKIM, DMARC and ARC: Authentication-Results (RFC 8601).
 
 Anybody can write such a field, so it is believed only where the receiver writes. Going down from the top of the header:
 

@@ -1,4 +1,4 @@
-"""The syntax of one Authentication-Results field (RFC 8601, 2.2; before it RFC 7601, 7001 and 5451). Pure.
+"""The syntax of one Authentication-Results field (RFC 8601, 2.2; before it RFC 7601, 7001 and 5451).
 
 Read leniently, since few write it as the RFC has it: what is not a result is left out, nothing is ever an error, and
 time is linear in the length, whatever a stranger wrote.

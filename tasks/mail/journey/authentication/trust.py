@@ -69,7 +69,7 @@ def is_written_by(received: str, hosts: Collection[str]) -> bool:
     return any(host and (writer == host or writer.endswith(f".{host}")) for host in hosts)
 
 
-def entry(fields: Sequence[Field]) -> int:
+def border_of(fields: Sequence[Field]) -> int:
     """How many fields stand above the first Received field by which the message may have come in from elsewhere."""
     for index, (name, value) in enumerate(fields):
         if name.lower() == "received" and not is_step(value):
@@ -86,7 +86,7 @@ def _is_loopback(text: str) -> bool | None:
 
 
 class Written(NamedTuple):
-    """A header field, and the server that wrote it; empty where that cannot be told."""
+    """A header field, and the server that wrote it; empty where that is not known."""
 
     name: str
     value: str

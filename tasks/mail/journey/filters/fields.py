@@ -1,4 +1,4 @@
-"""What one header field of a spam filter says. Pure.
+"""What one header field of a spam filter says.
 
 None of these fields has a standard; they are read as the filters' own documents and real mail have them. What is not
 understood is left out, nothing is ever an error, and time is linear in the length, whatever a stranger wrote.
@@ -48,7 +48,7 @@ _PROOFPOINT_KINDS = ("spam", "phish", "malware", "bulk", "suspect", "impostor", 
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class Rule:
     """A rule that matched, and by how much it moved the score; None where the filter does not say."""
 
     name: str
@@ -62,29 +62,33 @@ class Said:
     score: float | None = None
     threshold: float | None = None
     spam: bool | None = None
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[Rule, ...] = ()
     action: str = ""
 
 
-Reader = Callable[[str], Said | None]  # of a value in one line; None: the field is not the receiver's, or says nothing
+# Of a value in one line. None: the field is not the receiver's, or says nothing.
+FieldReader = Callable[[str], Said | None]
 
 
-def status(text: str) -> Said:
+def spam_status(text: str) -> Said:
     """X-Spam-Status of SpamAssassin, Amavis and rspamd."""
     rules = re.split(r" (?:autolearn|version)=", text.partition("tests=")[2], maxsplit=1)[0]
     return Said(
-        number_in(SCORE, text), number_in(_REQUIRED, text), called_spam(text), rules_in(_RULE, rules.partition("]")[0])
+        number_in(SCORE, text),
+        number_in(_REQUIRED, text),
+        called_spam(text),
+        named_rules(_RULE, rules.partition("]")[0]),
     )
 
 
 def report(text: str) -> Said:
     """A list of rules with their scores, in front of them or behind."""
     total = _TOTAL.search(text)
-    listed = [Reason(found[2], float(found[1])) for found in _LISTED.finditer(text)]
+    listed = [Rule(found[2], float(found[1])) for found in _LISTED.finditer(text)]
     return Said(
         score=float(total[1]) if total else None,
         threshold=float(total[2]) if total else None,
-        reasons=tuple(listed) or rules_in(RULE_AND_SCORE, text),
+        reasons=tuple(listed) or named_rules(RULE_AND_SCORE, text),
     )
 
 
@@ -110,7 +114,7 @@ def rspamd_result(text: str) -> Said | None:
     total = _RSPAMD_TOTAL.match(text)
     if total is None:
         return None
-    rules = rules_in(RULE_AND_SCORE, _OPTIONS.sub(" ", text[total.end() :]))
+    rules = named_rules(RULE_AND_SCORE, _OPTIONS.sub(" ", text[total.end() :]))
     return Said(float(total[2]), float(total[3]), total[1].lower() == "true", rules)
 
 
@@ -131,7 +135,7 @@ def forefront(text: str) -> Said | None:
     spam = True if verdict in _SPAM_SFV else False if verdict in _HAM_SFV else scl.spam
     names = [f"CAT:{category}"] if category not in ("", "NONE") else []
     names += [f"SFV:{verdict}"] if verdict not in ("", "NSPM") else []
-    return Said(scl.score, scl.threshold, spam, tuple(Reason(one_line(name, 60)) for name in names))
+    return Said(scl.score, scl.threshold, spam, tuple(Rule(one_line(name, 60)) for name in names))
 
 
 def organization_scl(text: str) -> Said:
@@ -143,7 +147,7 @@ def organization_scl(text: str) -> Said:
 def bulk(text: str) -> Said:
     """X-Microsoft-Antispam: the bulk complaint level."""
     found = _BCL.match(text)
-    return Said(reasons=(Reason("BCL", float(found[1])),) if found else ())
+    return Said(reasons=(Rule("BCL", float(found[1])),) if found else ())
 
 
 def mailbox_delivery(text: str) -> Said:
@@ -155,7 +159,7 @@ def mailbox_delivery(text: str) -> Said:
 def barracuda(text: str) -> Said:
     """X-Barracuda-Spam-Status; the threshold is the lowest of its levels that is in use."""
     levels = [value for value in (float(found[1]) for found in _LEVELS.finditer(text)) if value < _OFF]
-    rules = rules_in(_RULE, text.partition("tests=")[2])
+    rules = named_rules(_RULE, text.partition("tests=")[2])
     return Said(number_in(SCORE, text), min(levels, default=None), called_spam(text), rules)
 
 
@@ -168,7 +172,7 @@ def proofpoint(text: str) -> Said | None:
     spam = False if rule.endswith("notspam") else True if rule.endswith("spam") else None
     scores = [(kind, number_in(FIRST_NUMBER, said.get(f"{kind}score", "0"))) for kind in _PROOFPOINT_KINDS]
     total = number_in(FIRST_NUMBER, said.get("score", ""))
-    return Said(total, None, spam, tuple(Reason(kind, value) for kind, value in scores if value), one_line(rule, 60))
+    return Said(total, None, spam, tuple(Rule(kind, value) for kind, value in scores if value), one_line(rule, 60))
 
 
 def amazon(text: str) -> Said:
@@ -181,9 +185,9 @@ def called_spam(text: str) -> bool | None:
     return True if _SPAM.match(text) else False if _HAM.match(text) else None
 
 
-def rules_in(pattern: re.Pattern[str], text: str) -> tuple[Reason, ...]:
+def named_rules(pattern: re.Pattern[str], text: str) -> tuple[Rule, ...]:
     pairs: Iterable[tuple[str, str | None]] = ((found[1], found[2]) for found in pattern.finditer(text))
-    return tuple(Reason(name, None if number is None else float(number)) for name, number in pairs)
+    return tuple(Rule(name, None if number is None else float(number)) for name, number in pairs)
 
 
 def number_in(pattern: re.Pattern[str], text: str) -> float | None:

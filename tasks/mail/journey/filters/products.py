@@ -1,4 +1,4 @@
-"""What the fields of single products and providers say, each in its own form. Pure; see fields."""
+"""What the fields of single products and providers say, each in its own form. See fields."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tasks.mail.journey.filters.fields import (
     NUMBER,
     RULE_AND_SCORE,
     SCORE,
-    Reason,
+    Rule,
     Said,
     called_spam,
     level,
+    named_rules,
     number_in,
-    rules_in,
     score,
 )
 from tasks.mail.model.safe_text import one_line
@@ -25,7 +25,7 @@ _IN_PARENTHESES = re.compile(r"\(([^()]{1,200})\)")
 _REQUIRED = re.compile(rf"\brequired[ =]{NUMBER}", re.IGNORECASE)
 _PROBABILITY = re.compile(rf"\bProbability={NUMBER}%", re.IGNORECASE)
 _REPORTED = re.compile(r"\bReport='([^']*)", re.IGNORECASE)
-_PROBABLE = 50.0  # per cent, from which Sophos calls a message spam unless it is told otherwise
+_PROBABLE = 50.0  # per cent, from which Sophos calls a message spam unless configured otherwise
 _SPACED_RULE = re.compile(rf"\b{NAME} ?\({NUMBER}\)")
 _POINTS = re.compile(rf"^(.*?)(?: - )?\(Score: {NUMBER}\)")
 _FINE = {"ok", "disabled", "none", "pass", "neutral", "not_checked"}
@@ -34,7 +34,9 @@ _YANDEX = {"1": False, "4": True}
 
 def mailscanner(text: str) -> Said:
     """X-MailScanner-SpamCheck: `spam, SpamAssassin (not cached, score=7.1, required 6, BAYES_99 3.50)`."""
-    return Said(number_in(SCORE, text), number_in(_REQUIRED, text), called_spam(text), rules_in(RULE_AND_SCORE, text))
+    return Said(
+        number_in(SCORE, text), number_in(_REQUIRED, text), called_spam(text), named_rules(RULE_AND_SCORE, text)
+    )
 
 
 def bar_or_score(text: str) -> Said:
@@ -64,7 +66,7 @@ def sophos(text: str) -> Said:
         probability,
         None if probability is None else _PROBABLE,
         None,
-        rules_in(RULE_AND_SCORE, report[1] if report else ""),
+        named_rules(RULE_AND_SCORE, report[1] if report else ""),
     )
 
 
@@ -84,12 +86,12 @@ def ovh_reason(text: str) -> Said:
 def hmailserver_reason(text: str) -> Said:
     """X-hMailServer-Reason-1: `Tagged as Spam by SpamAssassin - (Score: 5)`."""
     found = _POINTS.match(text)
-    return Said(reasons=(Reason(one_line(found[1].strip(), _MAX_REASON_CHARS), float(found[2])),) if found else ())
+    return Said(reasons=(Rule(one_line(found[1].strip(), _MAX_REASON_CHARS), float(found[2])),) if found else ())
 
 
 def spaced_rules(text: str) -> Said:
     """X-Spam-Result of Stalwart: `DKIM_ALLOW (-0.20), BAYES_SPAM (3.00)`."""
-    return Said(reasons=rules_in(_SPACED_RULE, text))
+    return Said(reasons=named_rules(_SPACED_RULE, text))
 
 
 def ironport(text: str) -> Said:
@@ -105,5 +107,5 @@ def yandex(text: str) -> Said:
     return Said(spam=_YANDEX.get(text.strip()))
 
 
-def _reason(text: str) -> Reason:
-    return Reason(one_line(text.strip(), _MAX_REASON_CHARS))
+def _reason(text: str) -> Rule:
+    return Rule(one_line(text.strip(), _MAX_REASON_CHARS))

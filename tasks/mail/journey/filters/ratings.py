@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tasks.mail.journey.authentication.trust import Field, Written, entry, with_writers
+from tasks.mail.journey.authentication.trust import Field, Written, border_of, with_writers
 from tasks.mail.journey.filters.fields import Said
-from tasks.mail.journey.filters.readers import READERS, RSPAMD, owner, plain, reader_of
+from tasks.mail.journey.filters.readers import READERS, RSPAMD, owner, plain_name, reader_of
 from tasks.mail.model.journey_record import FilterRecord
 
 MAX_REASONS = 5
@@ -43,7 +43,7 @@ def junks_at(rating: FilterRecord) -> float | None:
 
 def filters(headers: Sequence[Field]) -> tuple[FilterRecord, ...]:
     """What each filter thought that left fields in the header (top first); those that are certain first."""
-    border, fields = entry(headers), with_writers(headers)
+    border, fields = border_of(headers), with_writers(headers)
     certain = [replace(rating, certain=True) for rating in _ratings(fields[:border])]
     known = {rating.filter for rating in certain}
     others = [replace(rating, server="") for rating in _ratings(fields[border:]) if rating.filter not in known]
@@ -61,14 +61,14 @@ def is_near(rating: FilterRecord, share: float = 0.8) -> bool:
 
 
 def raises(rule: str, score: float | None) -> bool:
-    """Whether a rule counts against the message. Of one without a score only its name tells that it is for it."""
+    """Whether a rule counts against the message. Of one without a score only its name says that it is for it."""
     return score > 0 if score is not None else not _LOWERING.match(rule)
 
 
 def _ratings(fields: Sequence[Written]) -> Iterator[FilterRecord]:
     values: dict[str, Written] = {}
     for field in fields:
-        values.setdefault(plain(field.name), field)
+        values.setdefault(plain_name(field.name), field)
     common = owner({name: field.value for name, field in values.items()})
     said: dict[str, list[tuple[Said, str]]] = {}
     for name in sorted(values, key=lambda name: _ORDER.get(name, len(_ORDER))):

@@ -1,4 +1,4 @@
-"""Which header field is whose, and how it is read: pure.
+"""Which header field is whose, and how it is read.
 
 None of these fields is registered. They are read as the documents of the filters and mail that came through them have
 them; a field that nobody knows is read by its name, where that says that it is about spam.
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from tasks.mail.journey.filters import fields as read
 from tasks.mail.journey.filters import products
-from tasks.mail.journey.filters.fields import Reader
+from tasks.mail.journey.filters.fields import FieldReader
 
 SPAMASSASSIN, _AMAVIS, RSPAMD, _STALWART = "SpamAssassin", "Amavis", "rspamd", "Stalwart"
 _EXCHANGE, _BARRACUDA, _PROOFPOINT, _AMAZON = "Exchange Online Protection", "Barracuda", "Proofpoint", "Amazon SES"
@@ -22,7 +22,7 @@ ANY = "a spam filter"  # one that does not say which it is
 _COMMON = ""  # fields that more than one filter writes
 
 # The first to say a thing is believed: what is more exact stands first.
-READERS: Mapping[str, tuple[str, Reader]] = {
+READERS: Mapping[str, tuple[str, FieldReader]] = {
     "x-rspamd-action": (RSPAMD, read.rspamd_action),
     "x-spamd-result": (RSPAMD, read.rspamd_result),
     "x-rspamd-score": (RSPAMD, read.score),
@@ -57,7 +57,7 @@ READERS: Mapping[str, tuple[str, Reader]] = {
     "x-spamexperts-class": ("SpamExperts", read.flag),
     "x-yandex-spam": ("Yandex", products.yandex),
     "x-spam-result": (_STALWART, products.spaced_rules),
-    "x-spam-status": (_COMMON, read.status),
+    "x-spam-status": (_COMMON, read.spam_status),
     "x-spam-report": (_COMMON, read.report),
     "x-spam-hits": (_COMMON, read.report),
     "x-spam-score": (_COMMON, read.score),
@@ -69,7 +69,7 @@ READERS: Mapping[str, tuple[str, Reader]] = {
     "x-spam-bar": (_COMMON, read.level),
 }
 # Fields with a part that differs from site to site, and such of products that are not in the table.
-_PATTERNS: Sequence[tuple[re.Pattern[str], str, Reader]] = (
+_PATTERNS: Sequence[tuple[re.Pattern[str], str, FieldReader]] = (
     (re.compile(r"x-(?:.{1,80}-)?mailscanner-spamcheck"), _MAILSCANNER, products.mailscanner),
     (re.compile(r"x-(?:.{1,80}-)?mailscanner-spamscore"), _MAILSCANNER, products.bar_or_score),
     (re.compile(r"x-(?:ovh|vr)-spamstate"), _OVH, read.flag),
@@ -88,7 +88,7 @@ _OWN_WORDS = re.compile(r"required=|tests=|\brequ\b|SA_VERSION|SpamAssassin")
 
 
 @lru_cache(1024)
-def reader_of(name: str) -> tuple[str, Reader] | None:
+def reader_of(name: str) -> tuple[str, FieldReader] | None:
     """Whose a field is and how it is read; None where it is none of a spam filter's. `name`: plain, see plain()."""
     if (known := READERS.get(name)) is not None:
         return known
@@ -102,7 +102,7 @@ def reader_of(name: str) -> tuple[str, Reader] | None:
     return (_COMMON if not product or product in _NO_PRODUCTS else product, reader)
 
 
-def plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A field's name as it is looked up: Exim's have underscores."""
     return name.strip().lower().replace("_", "-")
 

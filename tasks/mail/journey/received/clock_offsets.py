@@ -1,4 +1,4 @@
-"""Whose clock is off, and by how much, where the dates along a message's way contradict each other or us: pure.
+"""Whose clock is off, and by how much, where the dates along a message's way contradict each other or us.
 
 All times are seconds since the sending by our own clock. A message cannot arrive before it was sent or after it was
 found (`whole`), nor at a server before it was at the one before. Where dates say so, a clock is off:
@@ -28,7 +28,7 @@ class Clock:
 
     `skew` is by how much it is off at least (positive: fast; 0.0 if it may be right), `margin` by how much its dates as
     corrected may be off either way, beyond their grain. `rivals` are the clocks that it cannot be right together with,
-    if it cannot be told which of them is off; it is its own rival if it was set back on the way.
+    if it is not known which of them is off; it is its own rival if it was set back on the way.
     """
 
     places: list[int] = field(default_factory=list)

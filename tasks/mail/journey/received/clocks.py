@@ -13,10 +13,10 @@ _MIN_SLOW_SECONDS = 1.0  # that a hop must take to be called slow
 NAMELESS = {"", "localhost", "localhost.localdomain"}  # each may be another server
 
 # One hop in time. `delay_seconds` is the time since the dated hop before it (for the first, since the sending), spent
-# there or on the way. It is None where it cannot be told, and else right within the grain of the dates plus
+# there or on the way. It is None where it is not known, and else right within the grain of the dates plus
 # `margin_seconds`. `skew_seconds` is by how much this server's clock is off at least: positive if it is fast, 0.0 if it
 # may be right. `apart_seconds` is by how much its clock and that of the earlier server `against` differ at least, where
-# it cannot be told which of them is off. `slow` is said of a hop that took more than a second, and more than half of
+# it is not known which of them is off. `slow` is said of a hop that took more than a second, and more than half of
 # the time from sending to detection.
 Step = HopRecord
 
@@ -89,7 +89,7 @@ def _same_clock(reckoning: Reckoning, place: int) -> bool:
 
 
 def _delays(reckoning: Reckoning) -> dict[int, float]:
-    """The time before each date, where it can be told. Whatever dates say, no more is given out than there was.
+    """The time before each date, where it is known. Whatever dates say, no more is given out than there was.
 
     What one clock has measured is the surest, so it comes first.
     """

@@ -1,4 +1,4 @@
-"""The servers that a message went through, from its Received fields (RFC 5321 4.4, RFC 5322 3.6.7): pure.
+"""The servers that a message went through, from its Received fields (RFC 5321 4.4, RFC 5322 3.6.7).
 
 Each server writes them in its own way, and a stranger may have written any of them: what cannot be read is shown.
 

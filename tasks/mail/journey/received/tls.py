@@ -1,4 +1,4 @@
-"""Version and cipher of TLS, as a server writes them into its Received field: pure, and in linear time."""
+"""Version and cipher of TLS, as a server writes them into its Received field; in linear time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ANY_CIPHER = re.compile(r"(?<![\w.@-])[A-Z][A-Z\d]{1,15}(?:[_-][A-Z\d]{1,15}){2
 
 
 def session(comments: Sequence[str], cipher: str) -> str:
-    """What the first comment that tells of TLS says of it; `cipher` is that of the clause `tls` (RFC 8314)."""
+    """What the first comment about TLS says of it; `cipher` is that of the clause `tls` (RFC 8314)."""
     for comment in comments:
         if found := next(filter(None, (form.match(comment) for form in _FORMS)), None):
             return _told(found["version"], cipher or found["cipher"] or "")

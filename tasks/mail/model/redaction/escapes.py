@@ -1,4 +1,4 @@
-"""Texts as they read once their escapes are undone: percent signs, HTML, quotes, quoted-printable, UTF-7. Pure.
+"""Texts as they read once their escapes are undone: percent signs, HTML, quotes, quoted-printable, UTF-7.
 
 Each character of such a view knows where it stands in the text as it is.
 """
@@ -18,7 +18,7 @@ _DEEP = 2  # escapes of escapes: of a URL in JSON
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TextView:
     """`starts` and `ends` are places in the text as it is."""
 
     text: str
@@ -30,12 +30,12 @@ class View:
         return self.starts[start], self.ends[end - 1]
 
 
-def as_it_is(text: str) -> View:
+def as_it_is(text: str) -> TextView:
     """The text itself."""
-    return View(text, range(len(text)), range(1, len(text) + 1))
+    return TextView(text, range(len(text)), range(1, len(text) + 1))
 
 
-def unescaped(view: View, deep: int = _DEEP) -> Iterator[View]:
+def unescaped(view: TextView, deep: int = _DEEP) -> Iterator[TextView]:
     """The view, and the views of it with the escapes of one kind undone."""
     yield view
     for marks, escapes, pieces in _KINDS if deep else ():
@@ -45,7 +45,7 @@ def unescaped(view: View, deep: int = _DEEP) -> Iterator[View]:
                 yield from unescaped(other, deep - 1)
 
 
-def _undone(view: View, escapes: re.Pattern[str], pieces: Callable[[str], Iterator[_Piece]]) -> View | None:
+def _undone(view: TextView, escapes: re.Pattern[str], pieces: Callable[[str], Iterator[_Piece]]) -> TextView | None:
     """The view without its escapes; None where it has none."""
     texts: list[str] = []
     starts: list[int] = []
@@ -65,7 +65,7 @@ def _undone(view: View, escapes: re.Pattern[str], pieces: Callable[[str], Iterat
     if not texts:
         return None
     texts.append(view.text[at:])
-    return View("".join(texts), [*starts, *view.starts[at:]], [*ends, *view.ends[at:]])
+    return TextView("".join(texts), [*starts, *view.starts[at:]], [*ends, *view.ends[at:]])
 
 
 def _octets(text: str, width: int) -> Iterator[_Piece]:

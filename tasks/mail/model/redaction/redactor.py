@@ -1,4 +1,4 @@
-"""Passwords kept out of every text: a server may repeat what it was told, and so may an exception. Pure.
+"""Passwords kept out of every text: a server may repeat what it was sent, and so may an exception.
 
 The rule, which SECURITY.md tells to users: hidden is the password and each of its encodings, in any case; and, since
 texts get cut, each run of at least 8 characters that is more than half of it, and each run of at least 24. Who writes
@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from tasks.mail.model.redaction.escapes import View, as_it_is, unescaped
+from tasks.mail.model.redaction.escapes import TextView, as_it_is, unescaped
 from tasks.mail.model.redaction.own_words import own_words
 from tasks.mail.model.redaction.spellings import in_base64, in_base64_alone, in_hex, login_in_base64, written
 from tasks.mail.model.safe_text import MAX_LINE_CHARS, one_line, printable, unlinked
@@ -70,7 +70,7 @@ class Redactor:
         """The same in one line, hidden before it is cut."""
         return one_line(self.text(" ".join(text.split())), limit)
 
-    def told(self, error: BaseException) -> str:
+    def traceback_of(self, error: BaseException) -> str:
         """The traceback of an error for the log, indented, so that no text in it can pass for a line of the log."""
         lines = self.text("".join(traceback.format_exception(error)), mixed=True).splitlines()
         return "\n".join(f"  {unlinked(printable(line))}" for line in lines)
@@ -225,9 +225,9 @@ def _folded(text: str) -> str:
     return text.lower() if text.isascii() else text.casefold()
 
 
-def _in_one_case(text: str) -> View:
+def _in_one_case(text: str) -> TextView:
     if text.isascii():
-        return View(text.lower(), range(len(text)), range(1, len(text) + 1))
+        return TextView(text.lower(), range(len(text)), range(1, len(text) + 1))
     letters = [(letter, i) for i, character in enumerate(text) for letter in character.casefold()]
     places = [i for _, i in letters]
-    return View("".join(letter for letter, _ in letters), places, [i + 1 for i in places])
+    return TextView("".join(letter for letter, _ in letters), places, [i + 1 for i in places])

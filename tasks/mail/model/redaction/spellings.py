@@ -1,4 +1,4 @@
-"""A password in the spellings and encodings that are no escapes: normal forms, wrong charsets, base64, hex. Pure."""
+"""A password in the spellings and encodings that are no escapes: normal forms, wrong charsets, base64, hex."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields of a status notification (RFC 3464), as loosely as servers write them: pure."""
+"""The fields of a status notification (RFC 3464), as loosely as servers write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notice is made of: its text, the fields of its status part, and what it returns. Pure."""
+"""What a notice is made of: its text, the fields of its status part, and what it returns."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Notice:
         return next((subject.replace(other, "") for other in returned if other and other in subject), subject)
 
 
-def read(message: Message) -> Notice:
+def read_notice(message: Message) -> Notice:
     """Only a notice's own parts: a returned message may itself have the probe, or a report on it, attached."""
     parts = list(own_parts(message))
     text, quoted = _quoting(_text(parts))

@@ -1,4 +1,4 @@
-"""Why a server gave up, from what a notice says in plain text: the first of several signs that is there. Pure."""
+"""Why a server gave up, from what a notice says in plain text: the first of several signs that is there."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tasks.mail.probe.match import LONGEST_VALUE, decoded, is_autoreply
 
 _ACTIONS = {"failed": FAILED, "failure": FAILED, "delayed": DELAYED}
 _NEITHER = {"delivered", "deliverable", "relayed", "expanded"}
-# A receipt that a filter of the mailbox wrote (RFC 5429) says that it rejects. That somebody threw a message away,
+# A receipt that a filter of the mailbox wrote (RFC 5429) says that it rejects. That a message was thrown away,
 # unread, is said in the same fields.
 _REFUSAL = re.compile(r"automatic-action */[^;]*; *(?:deleted|rejected)", re.IGNORECASE)
 
@@ -36,7 +36,7 @@ _VACATION = re.compile(r"\bvacation\b", re.IGNORECASE)
 
 
 def is_autoresponse(message: Message) -> bool:
-    """Whether somebody's autoresponder sent it: servers may mark what they write in the same way."""
+    """Whether an autoresponder sent it: servers may mark what they write in the same way."""
     system = _SYSTEM.search(decoded(message.get("From"))) and not _VACATION.search(
         str(message.get("Auto-Submitted", ""))
     )
@@ -44,7 +44,7 @@ def is_autoresponse(message: Message) -> bool:
 
 
 def recognise(notice: Notice) -> BounceRecord | None:
-    """The bounce or the delay that a notice tells of, whatever message it is about; None where it tells of neither."""
+    """The bounce or the delay that a notice reports, whatever message it is about; None where it reports neither."""
     action, told = _action(notice)
     if action is None:
         return None

@@ -1,4 +1,4 @@
-"""What reads like an SMTP reply in the text of a notice, and whether a text refuses. Pure."""
+"""What reads like an SMTP reply in the text of a notice, and whether a text refuses."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001  # letters of many languages
-"""What notices say in words, in many languages: tables. Pure.
+"""What notices say in words, in many languages: tables.
 
 Given up, or still tried: words that a mail server says of a message, not those of a reason ("user unknown"), which
 people write as well. Those tell only which line of a notice holds the reason.
@@ -95,7 +95,7 @@ SAYS_TRYING = _any(*_STILL_TRYING)
 TITLE_GIVEN_UP = _any(*_GIVEN_UP, *_TITLES)
 TITLE_TRYING = _any(*_STILL_TRYING, *_DELAYS)
 
-# What a filter of the mailbox says where it rejects, and what is said where somebody threw a message away unread.
+# What a filter of the mailbox says where it rejects, and what is said where a message was thrown away unread.
 REJECTS = re.compile(
     r"\breject|\brefus|\bnot accept|\bdeclin|\babgelehnt|\bzurückgewiesen|\bverweigert|\brejet|\bricus|\brifiut"
     r"|\brechaz|\brecus|\bgeweiger|\bodrzuc|\bотклон",

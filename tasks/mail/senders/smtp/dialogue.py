@@ -55,7 +55,7 @@ class SmtpSender:
             is_connected = dialogue.client.line is not None or stage not in ("dns", "connect")
             found = failure(stage, error, smtp.host, smtp.timeout, dialogue.redact, is_connected)
             if found.error_type is ErrorType.UNEXPECTED:
-                log.error("The SMTP leg failed in a way that it should not.\n%s", dialogue.redact.told(error))
+                log.error("The SMTP leg failed in a way that it should not.\n%s", dialogue.redact.traceback_of(error))
             # Only a 4yz or 5yz reply says for certain that a body was not accepted.
             if dialogue.client.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
                 return dialogue.receipt(started, found.text, doubt=found)
