@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step that begins: the leg (`smtp`, `imap`), its stage, and a few words for people."""
+    """A step that begins: the leg (see outcome.Leg), its stage, and a few words for people."""
 
     leg: str
     stage: str

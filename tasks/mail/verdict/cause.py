@@ -42,7 +42,7 @@ def misfit(field: str, section: SmtpConfig | MailboxConfig) -> str | None:
 
     It is noted, not refused. `field` is what the section is called.
     """
-    protocol = "SMTP" if isinstance(section, SmtpConfig) else "IMAP"
+    protocol = section.protocol.upper()
     if (custom := _CUSTOMS.get(section.port)) is None:
         return None
     if custom.protocol != protocol:

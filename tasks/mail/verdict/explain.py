@@ -8,11 +8,10 @@ from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.verdict.cause import cause_of_notice, cause_of_refusal, cause_of_unread
+from tasks.mail.verdict.cause import cause_of_notice, cause_of_refusal, cause_of_unread, section_of
 from tasks.mail.verdict.observe import Arrived, Bounced, Checked, InDoubt, Lost, NotSent, Observation, UnreadMailbox
-from tasks.mail.verdict.phrases import account, follow_in_log, owner_of, rated, still_trying, who_tries
+from tasks.mail.verdict.phrases import account, follow_in_log, owner_of, rated, slow_step, still_trying, ways, who_tries
 from tasks.mail.verdict.remedies import Remedy, filter_of, not_sent, relay_remedy, unread, whoever_runs
-from tasks.mail.verdict.way import slow_step, ways
 
 
 class CauseAndRemedy(NamedTuple):
@@ -92,8 +91,9 @@ def _arrived(checked: Checked, mailbox: ProbeMailbox, seen: Arrived) -> CauseAnd
 
 def _named_junk(mailbox: ProbeMailbox, seen: Arrived) -> str:
     """What to do besides, where the folder may be the one for junk."""
-    may_be = mailbox.junk_folder is None and (seen.spam_filter is not None or not seen.found.junk_folder)
-    return f"; if {seen.found.first.folder} is where junk goes, name it in imap.junk_folder" if may_be else ""
+    if mailbox.junk_folder is not None or (seen.spam_filter is None and seen.found.junk_folder):
+        return ""
+    return f"; if {seen.found.first.folder} is where junk goes, name it in {section_of(mailbox)}.junk_folder"
 
 
 def _why_junk(checked: Checked) -> Remedy:

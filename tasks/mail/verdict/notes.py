@@ -14,8 +14,8 @@ from tasks.mail.model.header import in_range
 from tasks.mail.model.result import AttemptRecord
 from tasks.mail.search.clocks import clock_skew, clock_step
 from tasks.mail.verdict.cause import cause_of_attempt
-from tasks.mail.verdict.phrases import exempted, still_trying, the_relay, took
-from tasks.mail.verdict.remedies import relay_remedy
+from tasks.mail.verdict.phrases import still_trying, the_relay, took
+from tasks.mail.verdict.remedies import exempted, relay_remedy
 from tasks.mail.verdict.words import unread_words
 
 

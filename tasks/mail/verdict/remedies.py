@@ -13,7 +13,6 @@ from tasks.mail.model.errors import ImapFailure, SmtpFailure
 from tasks.mail.model.journey_record import FilterRecord
 from tasks.mail.model.outcome import ErrorType, Leg
 from tasks.mail.verdict.cause import cause_of_unread, misfit, section_of
-from tasks.mail.verdict.phrases import exempted
 
 YOU = "you, who set up this check"
 _OWNER = "the owner of the mailbox {to}"
@@ -135,6 +134,11 @@ _UNREACHED = frozenset({None, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED,
 def whoever_runs(server: str) -> str:
     """Who must act where a server is to blame."""
     return _RUNS.format(server=server)
+
+
+def exempted(loop: LoopConfig) -> str:
+    """Whom a relay should not greylist."""
+    return "it greylist nobody who logs in" if loop.sender.username else "this machine exempted from greylisting there"
 
 
 def relay_remedy(cause: Cause | None, loop: LoopConfig, server: str = "") -> Remedy | None:

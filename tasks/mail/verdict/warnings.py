@@ -19,9 +19,8 @@ from tasks.mail.model.journey_record import AuthenticationRecord, FilterRecord, 
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.observe import Accepted, Arrived, Checked, Observation
-from tasks.mail.verdict.phrases import rated, still_trying, who_tries
+from tasks.mail.verdict.phrases import changers, named_by, one_of, rated, still_trying, who_tries
 from tasks.mail.verdict.remedies import Remedy, filter_of, whoever_runs
-from tasks.mail.verdict.way import changers, named_by, one_of
 
 _DNS = "whoever keeps the DNS of {domain}"
 _UNSIGNED = Remedy(

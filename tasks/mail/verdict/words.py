@@ -23,10 +23,9 @@ from tasks.mail.verdict.observe import (
     Observation,
     UnreadMailbox,
 )
-from tasks.mail.verdict.phrases import accepted, queued, said, the_relay, took
+from tasks.mail.verdict.phrases import accepted, changes, queued, said, the_relay, took
 from tasks.mail.verdict.remedies import Remedy
 from tasks.mail.verdict.warnings import Concern
-from tasks.mail.verdict.way import changes
 
 _WRAPPED = "it came wrapped: a filter or a gateway put it, as an attachment, into a message of its own"
 

@@ -12,8 +12,8 @@ from tasks.mail.mailboxes.imap.quota import quotas
 from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.model.facts import Quota
 from tasks.mail.verdict.notes import clock_notes
+from tasks.mail.verdict.phrases import changes, slow_step, ways
 from tasks.mail.verdict.remedies import renewed
-from tasks.mail.verdict.way import changes, slow_step, ways
 
 START = datetime(2026, 11, 24, 7, 0, 0, tzinfo=UTC)
 

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from tasks.mail.model.outcome import Leg
 from tasks.mail.model.redaction.escapes import TextView, as_it_is, unescaped
 from tasks.mail.model.redaction.own_words import own_words
 from tasks.mail.model.redaction.spellings import in_base64, in_base64_alone, in_hex, login_in_base64, written
@@ -37,7 +38,7 @@ _ALONE = r"(?:(?<=[\s\"'`<>(){{}}\[\],;])|^){}(?=[\s\"'`<>(){{}}\[\],;]|[.:!?](?
 _MIXED = frozenset(
     {"sentence", "who_acts", "error_msg", "notes", "text", "subject", "message_id", "probe_id", "envelope_from"}
 )
-_OWN_FIELDS = frozenset({"loop", "token", "leg", "stage", "smtp_stages", "imap_stages", "stages", "flow_run_id"})
+_OWN_FIELDS = frozenset({"loop", "token", "leg", "stage", "stages", "flow_run_id", *(f"{leg}_stages" for leg in Leg)})
 
 _T = TypeVar("_T")
 _Span = tuple[int, int]

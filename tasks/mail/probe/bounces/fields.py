@@ -70,7 +70,7 @@ def comment(value: str) -> str:
 
 
 def typed(value: str) -> str:
-    """The value of a field such as `smtp; 550 no`, without its type."""
+    """The value of a field such as Diagnostic-Code, without its type."""
     text = decoded(value)
     return one_line(match[1] if (match := _TYPED.fullmatch(text)) else text)
 
