@@ -37,7 +37,6 @@ from tasks.mail.model.header import UNKNOWN_DATE, Header, Ref
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.probe.bounce import bounce_of
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import Match, body_has_id, decoded, match
 from tasks.mail.probe.ownership import Owner
@@ -47,7 +46,7 @@ from tasks.mail.search.inbound import carries
 from tasks.mail.senders.smtp import replies
 from tasks.mail.senders.smtp.queue_id import queue_id
 from tests.support.mail.lookalikes import LOOK_ALIKES
-from tests.support.mail.notices import BOUNCES, DELAYS
+from tests.support.mail.notices import BOUNCES, DELAYS, bounce_of
 from tests.support.mail.strategies import TEXT, few, stable
 
 SMTP = SmtpConfig(

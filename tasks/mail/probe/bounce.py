@@ -8,7 +8,6 @@ from email.message import Message
 from email.utils import getaddresses
 from functools import lru_cache
 
-from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.model.result import BounceRecord
 from tasks.mail.probe.bounces.parts import Notice, read_notice
 from tasks.mail.probe.bounces.recognise import is_autoresponse, recognise
@@ -23,27 +22,12 @@ _ADDRESSED = ("To", "Delivered-To", "X-Original-To", "Envelope-To")  # whom it c
 log = logging.getLogger(__name__)
 
 
-def bounce_of(raw: bytes, probe: Probe, fresh: bool = True) -> BounceRecord | None:
-    """The bounce of `probe` in the message `raw`; None if it reports on something else, or does not report a failure.
-
-    A report of a delay is none: the relay is still trying. `fresh`: it came after the probe was sent; else the address
-    that it came to, six digits of the id, is not enough to make it the probe's.
-    """
-    return _told(raw, probe, FAILED, fresh)
-
-
-def delay_of(raw: bytes, probe: Probe, fresh: bool = True) -> BounceRecord | None:
-    """The notice in the message `raw` that `probe` is delayed; None if it says anything else."""
-    return _told(raw, probe, DELAYED, fresh)
-
-
-def _told(raw: bytes, probe: Probe, action: str, fresh: bool) -> BounceRecord | None:
-    notice = notice_of(raw, probe, fresh) if concerns(raw, probe, fresh) else None
-    return notice if notice is not None and notice.action == action else None
-
-
 def concerns(raw: bytes, probe: Probe, fresh: bool = True) -> bool:
-    """Whether the octets of a message have a word of `probe`: without one it is no notice, and is not parsed."""
+    """Whether the octets of a message have a word of `probe`: without one it is no notice, and is not parsed.
+
+    `fresh`: it came after the probe was sent; else the address that it came to, six digits of the id, is not enough to
+    make it the probe's.
+    """
     if mentions(raw, probe.id):
         return True
     if not (fresh and probe.verp and probe.token.encode() in raw.lower()):

@@ -60,7 +60,6 @@ class NotSent(Observation):
     """The relay refused it, or was never given it."""
 
     error: SmtpFailure
-    attempts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +127,6 @@ def observe(checked: Checked) -> Observation:
             outcome=_refusal(checked.loop, sent),
             failure=Failure(Leg.SENDING, sent.stage, sent.error_type, sent.text),
             error=sent,
-            attempts=max(len(checked.errors), 1),
         )
     mailbox = loop.mailbox or loop.bounce_mailbox
     if found is None or mailbox is None:

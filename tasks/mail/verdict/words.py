@@ -88,7 +88,8 @@ def _main(checked: Checked, seen: Observation, why: CauseAndRemedy) -> str:
 def _refused(checked: Checked, seen: NotSent, cause: Cause | None) -> str:
     """What the relay did, as the beginning of a sentence."""
     user, here = checked.loop.sender.username, the_relay(checked.loop)
-    tries = {1: "on its only attempt", 2: "on both attempts"}.get(seen.attempts, f"on all {seen.attempts} attempts")
+    attempts = max(len(checked.errors), 1)
+    tries = {1: "on its only attempt", 2: "on both attempts"}.get(attempts, f"on all {attempts} attempts")
     where = endpoint(checked.loop.sender.host, checked.loop.sender.port)
     match seen.error.error_type:
         case ErrorType.TEMPORARY if cause is Cause.GREYLISTED:

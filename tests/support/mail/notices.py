@@ -6,8 +6,10 @@ import base64
 import zlib
 from collections.abc import Callable
 
-from tasks.mail.model.outcome import FAILED
+from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.model.result import BounceRecord
+from tasks.mail.probe.bounce import concerns, notice_of
+from tasks.mail.probe.compose import Probe
 
 Notice = Callable[[bytes], bytes]
 
@@ -20,6 +22,21 @@ def bounced(
 ) -> BounceRecord:
     """What a notice is taken for, in the order in which it says so."""
     return BounceRecord(action, status, diagnostic, recipient, reporting_mta, remote_mta)
+
+
+def bounce_of(raw: bytes, probe: Probe, fresh: bool = True) -> BounceRecord | None:
+    """The bounce of `probe` in the message `raw`; None if it is about something else, or reports no failure."""
+    return _reported(raw, probe, FAILED, fresh)
+
+
+def delay_of(raw: bytes, probe: Probe, fresh: bool = True) -> BounceRecord | None:
+    """The notice in the message `raw` that `probe` is delayed; None if it says anything else."""
+    return _reported(raw, probe, DELAYED, fresh)
+
+
+def _reported(raw: bytes, probe: Probe, action: str, fresh: bool) -> BounceRecord | None:
+    notice = notice_of(raw, probe, fresh) if concerns(raw, probe, fresh) else None
+    return notice if notice is not None and notice.action == action else None
 
 
 def mail(*lines: bytes) -> bytes:

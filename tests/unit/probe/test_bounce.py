@@ -9,12 +9,11 @@ import pytest
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.outcome import DELAYED
 from tasks.mail.model.result import BounceRecord
-from tasks.mail.probe.bounce import bounce_of, delay_of
 from tasks.mail.probe.bounces.replies import refuses
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import Match, match
 from tests.support.mail.lookalikes import LOOK_ALIKES
-from tests.support.mail.notices import BOUNCES, DELAYS, bounced, mail
+from tests.support.mail.notices import BOUNCES, DELAYS, bounce_of, bounced, delay_of, mail
 
 
 def probe_of(to_addr: str = "nobody@example.net") -> Probe:

@@ -7,14 +7,14 @@ import pytest
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.outcome import FAILED
 from tasks.mail.model.result import BounceRecord
-from tasks.mail.probe.bounce import bounce_of, notice_of
+from tasks.mail.probe.bounce import notice_of
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import HEADERS, Match, match
 from tasks.mail.search.bodies import foreign, judged
 from tasks.mail.search.scan import UNDECIDED
 from tests.support.mail import verp
 from tests.support.mail.lookalikes import DISFIGURED, LOOK_ALIKES
-from tests.support.mail.notices import BOUNCES, DELAYS, NOBODY, SAID, Notice, bounced, mail
+from tests.support.mail.notices import BOUNCES, DELAYS, NOBODY, SAID, Notice, bounce_of, bounced, mail
 from tests.support.mail.verp import coming_to
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.probe import bounce
-from tasks.mail.probe.bounce import bounce_of, concerns, delay_of, notice_of
+from tasks.mail.probe.bounce import concerns, notice_of
 from tasks.mail.probe.match import body_has_id
 from tasks.mail.probe.octets import MOST_LINES, MOST_MULTIPARTS, bounded, has_end, mentions
 from tests.support.mail.bombs import bombs
-from tests.support.mail.notices import BOUNCES, DELAYS
+from tests.support.mail.notices import BOUNCES, DELAYS, bounce_of, delay_of
 from tests.support.mail.strategies import few, stable
 from tests.support.mail.verp import OTHER, OWN, PROBE, coming_to
 

@@ -11,9 +11,8 @@ import pytest
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import DELAYED, FAILED
-from tasks.mail.probe.bounce import bounce_of, delay_of
 from tasks.mail.probe.match import Match, match
-from tests.support.mail.notices import BOUNCES, DELAYS, bounced, mail
+from tests.support.mail.notices import BOUNCES, DELAYS, bounce_of, bounced, delay_of, mail
 from tests.support.mail.verp import OTHER, OWN, PROBE, SMTP, coming_to, probe_of
 
 NULL = b"Return-Path: <>\nFrom: postmaster@example.net\n"
