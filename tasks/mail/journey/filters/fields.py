@@ -48,7 +48,7 @@ _PROOFPOINT_KINDS = ("spam", "phish", "malware", "bulk", "suspect", "impostor", 
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class MatchedRule:
     """A rule that matched, and by how much it moved the score; None where the filter does not say."""
 
     name: str
@@ -62,7 +62,7 @@ class Said:
     score: float | None = None
     threshold: float | None = None
     spam: bool | None = None
-    reasons: tuple[Rule, ...] = ()
+    reasons: tuple[MatchedRule, ...] = ()
     action: str = ""
 
 
@@ -84,7 +84,7 @@ def spam_status(text: str) -> Said:
 def report(text: str) -> Said:
     """A list of rules with their scores, in front of them or behind."""
     total = _TOTAL.search(text)
-    listed = [Rule(found[2], float(found[1])) for found in _LISTED.finditer(text)]
+    listed = [MatchedRule(found[2], float(found[1])) for found in _LISTED.finditer(text)]
     return Said(
         score=float(total[1]) if total else None,
         threshold=float(total[2]) if total else None,
@@ -135,7 +135,7 @@ def forefront(text: str) -> Said | None:
     spam = True if verdict in _SPAM_SFV else False if verdict in _HAM_SFV else scl.spam
     names = [f"CAT:{category}"] if category not in ("", "NONE") else []
     names += [f"SFV:{verdict}"] if verdict not in ("", "NSPM") else []
-    return Said(scl.score, scl.threshold, spam, tuple(Rule(one_line(name, 60)) for name in names))
+    return Said(scl.score, scl.threshold, spam, tuple(MatchedRule(one_line(name, 60)) for name in names))
 
 
 def organization_scl(text: str) -> Said:
@@ -147,7 +147,7 @@ def organization_scl(text: str) -> Said:
 def bulk(text: str) -> Said:
     """X-Microsoft-Antispam: the bulk complaint level."""
     found = _BCL.match(text)
-    return Said(reasons=(Rule("BCL", float(found[1])),) if found else ())
+    return Said(reasons=(MatchedRule("BCL", float(found[1])),) if found else ())
 
 
 def mailbox_delivery(text: str) -> Said:
@@ -172,7 +172,8 @@ def proofpoint(text: str) -> Said | None:
     spam = False if rule.endswith("notspam") else True if rule.endswith("spam") else None
     scores = [(kind, number_in(FIRST_NUMBER, said.get(f"{kind}score", "0"))) for kind in _PROOFPOINT_KINDS]
     total = number_in(FIRST_NUMBER, said.get("score", ""))
-    return Said(total, None, spam, tuple(Rule(kind, value) for kind, value in scores if value), one_line(rule, 60))
+    rules = tuple(MatchedRule(kind, value) for kind, value in scores if value)
+    return Said(total, None, spam, rules, one_line(rule, 60))
 
 
 def amazon(text: str) -> Said:
@@ -185,9 +186,9 @@ def called_spam(text: str) -> bool | None:
     return True if _SPAM.match(text) else False if _HAM.match(text) else None
 
 
-def named_rules(pattern: re.Pattern[str], text: str) -> tuple[Rule, ...]:
+def named_rules(pattern: re.Pattern[str], text: str) -> tuple[MatchedRule, ...]:
     pairs: Iterable[tuple[str, str | None]] = ((found[1], found[2]) for found in pattern.finditer(text))
-    return tuple(Rule(name, None if number is None else float(number)) for name, number in pairs)
+    return tuple(MatchedRule(name, None if number is None else float(number)) for name, number in pairs)
 
 
 def number_in(pattern: re.Pattern[str], text: str) -> float | None:

@@ -10,7 +10,7 @@ from tasks.mail.journey.filters.fields import (
     NUMBER,
     RULE_AND_SCORE,
     SCORE,
-    Rule,
+    MatchedRule,
     Said,
     called_spam,
     level,
@@ -86,7 +86,7 @@ def ovh_reason(text: str) -> Said:
 def hmailserver_reason(text: str) -> Said:
     """X-hMailServer-Reason-1: `Tagged as Spam by SpamAssassin - (Score: 5)`."""
     found = _POINTS.match(text)
-    return Said(reasons=(Rule(one_line(found[1].strip(), _MAX_REASON_CHARS), float(found[2])),) if found else ())
+    return Said(reasons=(MatchedRule(one_line(found[1].strip(), _MAX_REASON_CHARS), float(found[2])),) if found else ())
 
 
 def spaced_rules(text: str) -> Said:
@@ -107,5 +107,5 @@ def yandex(text: str) -> Said:
     return Said(spam=_YANDEX.get(text.strip()))
 
 
-def _reason(text: str) -> Rule:
-    return Rule(one_line(text.strip(), _MAX_REASON_CHARS))
+def _reason(text: str) -> MatchedRule:
+    return MatchedRule(one_line(text.strip(), _MAX_REASON_CHARS))

@@ -49,7 +49,7 @@ class Section:
         return b"BODY.PEEK[%b]" % self.name + (b"<0.%d>" % self.octets if partial else b"")
 
 
-HEADERS = Section(b"HEADER.FIELDS (%b RECEIVED)" % KNOWN_BY, HEADER_OCTETS)
+HEADER_FIELDS = Section(b"HEADER.FIELDS (%b RECEIVED)" % KNOWN_BY, HEADER_OCTETS)
 OWN_HEADERS = Section(b"HEADER.FIELDS (%b X-FAILED-RECIPIENTS RETURN-PATH)" % OWN, HEADER_OCTETS // 2)
 READ_HEADERS = Section(b"HEADER.FIELDS (%b)" % READ, 2**16)
 WHOLE = Section(b"", MAX_BODY_OCTETS)

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from tasks.mail.mailboxes.imap.encoding import quoted
 from tasks.mail.mailboxes.imap.responses import Response, number
+from tasks.mail.model.durations import MONTHS
 
 MOST_FOUND = 5000  # UIDs taken of one answer, the lowest first
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # no locale's
 
 _SEARCH = re.compile(rb"SEARCH\b([ \d]*)", re.IGNORECASE)
 _ESEARCH = re.compile(rb"ESEARCH\b.*?\bALL ([\d:,]+)", re.IGNORECASE | re.DOTALL)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from tasks.mail.mailboxes.imap.fetch.parts import Parts
 from tasks.mail.mailboxes.imap.fetch.told import Row, Told
-from tasks.mail.mailboxes.imap.headers import HEADERS, OWN_HEADERS, WHOLE, Section, completed, header_of, is_cut
+from tasks.mail.mailboxes.imap.headers import HEADER_FIELDS, OWN_HEADERS, WHOLE, Section, completed, header_of, is_cut
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.model.errors import ImapFailure
 
@@ -51,7 +51,7 @@ class Fetcher(Parts):
         answers: list[Told] = []
         if self._partial is not False:
             try:
-                answers = await self._in_parts(verb, numbers, ROW % HEADERS.item(), as_well=self._partial is True)
+                answers = await self._in_parts(verb, numbers, ROW % HEADER_FIELDS.item(), as_well=self._partial is True)
                 self._partial = True
             except ImapFailure as failure:
                 self._pass_on(failure)
@@ -61,7 +61,7 @@ class Fetcher(Parts):
 
     async def since(self, uid: int) -> Found:
         """The messages with this UID or a higher one. Raises ImapFailure where that is refused."""
-        items = ROW % (SIZE if self._partial is False else HEADERS.item())
+        items = ROW % (SIZE if self._partial is False else HEADER_FIELDS.item())
         # n:* always includes the last message, whatever its UID.
         new = [one for one in await self.ask("UID FETCH", b"%d:*" % uid, items) if one.uid and one.uid >= uid]
         self._refused, self._partial = set(), self._partial is not False
@@ -161,7 +161,7 @@ class Fetcher(Parts):
         """Without the limit in octets, all together; then one by one."""
         left = {one.uid: one for one in known if one.uid}
         small = [one for one in known if one.uid and (one.size or 0) <= MOST_WHOLE]
-        item = ROW % HEADERS.item(partial=False)
+        item = ROW % HEADER_FIELDS.item(partial=False)
         for some in _at_once(small):
             try:
                 answers = await self._in_parts("UID FETCH", [one.uid or 0 for one in some], item)
@@ -181,7 +181,7 @@ class Fetcher(Parts):
     async def _alone(self, one: Told, several: bool) -> bytes | None:
         """The header of one message, read by itself; None where it cannot be."""
         large = (one.size or 0) > MOST_WHOLE
-        for section in (HEADERS, WHOLE) if several or large else (WHOLE,):
+        for section in (HEADER_FIELDS, WHOLE) if several or large else (WHOLE,):
             if large and self._partial is False:
                 break  # how much would come is not known
             partial = large or (section is WHOLE and (one.size or 0) > WHOLE.octets and self._partial is not False)
