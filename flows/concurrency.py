@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from tasks.mail.config.loop import CheckConfig, InboundConfig
-from tasks.mail.net.limits import Places
+from tasks.mail.net.limits import Limiter
 
 IN_ONE_MAILBOX = 5  # inbound checks, each with a session of its own beside those of the loops; Dovecot allows 10
 PATIENCE = 1.0  # seconds after which a check mostly waits, and another one may begin beside it
@@ -24,9 +24,9 @@ class Gates:
     """
 
     def __init__(self, at_once: int, patience: float | None = None, most: int | None = None) -> None:
-        self._most = Places(most or at_once)
-        self._quick = Places(at_once, patience)
-        self._mailboxes: defaultdict[tuple[object, ...], Places] = defaultdict(lambda: Places(IN_ONE_MAILBOX))
+        self._most = Limiter(most or at_once)
+        self._quick = Limiter(at_once, patience)
+        self._mailboxes: defaultdict[tuple[object, ...], Limiter] = defaultdict(lambda: Limiter(IN_ONE_MAILBOX))
 
     @asynccontextmanager
     async def passed(self, config: CheckConfig) -> AsyncIterator[None]:

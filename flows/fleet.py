@@ -21,7 +21,7 @@ from tasks.mail.engine import Context, run_check
 from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
-from tasks.mail.net.limits import Places
+from tasks.mail.net.limits import Limiter
 from tasks.mail.plain_steps import PlainSteps
 from tasks.mail.verdict.ends import broken
 from tasks.parameters import FleetLoop, check_flow, fleet_of
@@ -59,7 +59,7 @@ async def fleet_check(
             checks = fleet_of(name, files, loops)
         except ConfigError as error:
             return await end_misconfigured(fleet_name(name), error)
-        gates, recording = Gates(AT_ONCE, PATIENCE, room_for(len(checks))), Places(RECORDING, PATIENCE)
+        gates, recording = Gates(AT_ONCE, PATIENCE, room_for(len(checks))), Limiter(RECORDING, PATIENCE)
         context = await context_of_run(PlainSteps())
         briefly = Brief() if brief else None
         if briefly is not None:
@@ -82,7 +82,7 @@ async def fleet_check(
 class Case:
     """One check of a fleet, and what came of it. No dataclass: Prefect would take it apart and put it together anew."""
 
-    def __init__(self, config: CheckConfig, context: Context, recording: Places) -> None:
+    def __init__(self, config: CheckConfig, context: Context, recording: Limiter) -> None:
         self.name = config.name
         self.result: LoopResult | None = None
         self._config = config

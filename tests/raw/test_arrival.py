@@ -12,7 +12,7 @@ from flows.direct import check
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.search.findings import OLD_REPORTS
+from tasks.mail.search.findings import MAX_OLD_REPORTS
 from tests.support.checks.rounds import (
     FAULTS,
     KINDS,
@@ -556,7 +556,7 @@ async def test_a_clock_far_behind_does_not_hide_a_bounce() -> None:
         assert sum("BODY.PEEK[]" in line for line in way.mailbox.log) == 1
         way.lose()
         assert (await way.check(SHORT)).outcome is Outcome.LOST
-        assert sum("BODY.PEEK[]" in line for line in way.mailbox.log) == 1 + OLD_REPORTS
+        assert sum("BODY.PEEK[]" in line for line in way.mailbox.log) == 1 + MAX_OLD_REPORTS
     assert (result.status, result.outcome) == (Status.ERROR, Outcome.BOUNCED)
 
 

@@ -15,8 +15,8 @@ from flows.direct import check
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.search.cleanup.ledger import TELLING, TOLD
-from tasks.mail.search.cleanup.stale import MOST_TOLD
+from tasks.mail.search.cleanup.ledger import CLAIM_FLAG, REPORTED_FLAG
+from tasks.mail.search.cleanup.stale import MAX_REPORTED
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
@@ -88,13 +88,15 @@ def told(result: LoopResult) -> list[Reported]:
     return [probe.reported for probe in result.earlier_probes]
 
 
-@pytest.mark.parametrize("permanent", [EVERY, rf"\Seen \Deleted {TELLING} {TOLD}", rf"\deleted {TELLING.lower()} \*"])
+@pytest.mark.parametrize(
+    "permanent", [EVERY, rf"\Seen \Deleted {CLAIM_FLAG} {REPORTED_FLAG}", rf"\deleted {CLAIM_FLAG.lower()} \*"]
+)
 async def test_a_server_that_keeps_keywords_remembers_what_was_told(permanent: str) -> None:
     async with around() as way:
         way.mailbox.permanent = permanent
         message = late(way)
         assert [told(await way.check(30.0)) for _ in range(3)] == [[Reported.LOST], [], []]
-        assert message.flags == {TELLING, TOLD}
+        assert message.flags == {CLAIM_FLAG, REPORTED_FLAG}
 
 
 @pytest.mark.parametrize("permanent", [None, "", r"\Seen \Deleted", r"\Deleted $MailLoop"])
@@ -121,11 +123,11 @@ async def test_without_keywords_nothing_is_told_where_probes_are_kept() -> None:
         assert way.mailbox.count("STORE") == way.mailbox.count("UID STORE") == 0
 
 
-@pytest.mark.parametrize(("ignored", "first"), [(TELLING, [Reported.LOST]), (r"\Deleted", [])])
+@pytest.mark.parametrize(("ignored", "first"), [(CLAIM_FLAG, [Reported.LOST]), (r"\Deleted", [])])
 async def test_a_flag_that_a_server_takes_but_does_not_set_is_no_claim(ignored: str, first: list[Reported]) -> None:
     """Or it would be told by each run; what is old is claimed by being deleted."""
     async with around() as way:
-        way.mailbox.permanent = EVERY if ignored == TELLING else None
+        way.mailbox.permanent = EVERY if ignored == CLAIM_FLAG else None
         way.mailbox.ignored = ignored
         late(way)
         results = [await way.check(SHORT, retention=0.5) for _ in range(2)]
@@ -150,7 +152,7 @@ async def test_a_claim_whose_answer_was_lost_is_taken_up_by_the_next_run() -> No
         message = late(way)
         way.mailbox.script["store"] = [DROP, DEFAULT]  # it is stored, but the connection dies before the answer
         assert told(await way.check(SHORT)) == []
-        assert message.flags == {TELLING}
+        assert message.flags == {CLAIM_FLAG}
         assert [told(await way.check(SHORT)) for _ in range(2)] == [[Reported.LOST], []]
 
 
@@ -164,7 +166,7 @@ async def test_what_could_not_be_marked_as_told_is_told_again_with_the_same_id(f
         assert [told(result) for result in results] == [[Reported.LOST], [Reported.LOST], []]
         first, second = (result.earlier_probes[0] for result in results[:2])
         assert first == second
-        assert message.flags == {TELLING, TOLD}
+        assert message.flags == {CLAIM_FLAG, REPORTED_FLAG}
 
 
 @pytest.mark.parametrize("permanent", [EVERY, None], ids=["keywords", "none"])
@@ -186,7 +188,7 @@ async def test_the_copy_of_a_probe_whose_telling_was_cut_short_does_not_hide_it(
     async with around() as way:
         first, second = late(way), late(way)
         second.raw = first.raw
-        first.flags, second.flags = {TELLING}, {TOLD}
+        first.flags, second.flags = {CLAIM_FLAG}, {REPORTED_FLAG}
         assert [told(await way.check(30.0)) for _ in range(2)] == [[Reported.LOST], []]
 
 
@@ -213,23 +215,23 @@ async def test_no_number_of_forged_probes_hides_one_of_ours() -> None:
         now = datetime.now(UTC)
         unsigned = re.sub(rb"X-Mail-Loop-Signature: .*\r\n", b"", message.raw)
         number = re.search(rb"X-Mail-Loop-Id: (\w+)", unsigned)[1]  # type: ignore[index]
-        for place in range(MOST_TOLD + 5):
+        for place in range(MAX_REPORTED + 5):
             other = b"%032x" % (place or int(number, 16))
             raw = unsigned.replace(number, other).replace(b" %b\r\n" % number[:6], b" %b\r\n" % other[:6])
             way.mailbox.append(raw, internaldate=now - timedelta(minutes=50))
         result = await way.check(30.0)
-        assert len(result.earlier_probes) == MOST_TOLD
+        assert len(result.earlier_probes) == MAX_REPORTED
         assert [probe.probe_id.encode() for probe in result.counted_probes] == [number]
 
 
 async def test_many_are_told_over_several_runs_and_each_once() -> None:
     async with around() as way:
         way.lose()
-        for _ in range(MOST_TOLD + 5):
+        for _ in range(MAX_REPORTED + 5):
             late(way)
         results = [await way.check(SHORT) for _ in range(3)]
-        assert [len(result.earlier_probes) for result in results] == [MOST_TOLD, 5, 0]
-        assert len({probe.probe_id for result in results for probe in result.earlier_probes}) == MOST_TOLD + 5
+        assert [len(result.earlier_probes) for result in results] == [MAX_REPORTED, 5, 0]
+        assert len({probe.probe_id for result in results for probe in result.earlier_probes}) == MAX_REPORTED + 5
         assert len(notes(results[0])) < 20
 
 

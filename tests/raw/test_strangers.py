@@ -13,7 +13,7 @@ from flows.direct import check_all
 from tasks.mail.mailboxes.imap.reading import BATCH
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.probe.compose import compose
-from tasks.mail.search.findings import MOST_BODIES
+from tasks.mail.search.findings import MAX_BODIES_A_LOOK
 from tests.support.checks.many_loops import loops, once_all_wait
 from tests.support.checks.rounds import SOON, Relay, Round, around, assert_found, notes, report
 from tests.support.raw.imap import RawImap, Session
@@ -113,7 +113,7 @@ async def test_bodies_are_read_a_few_in_a_look_and_in_the_end_all() -> None:
         looks = [[*lines] for is_noop, lines in groupby(way.mailbox.log, lambda line: line == "NOOP") if not is_noop]
         bodies = [sum("BODY.PEEK[]" in line for line in look) for look in looks]
     assert sum(bodies) == 36
-    assert max(bodies) <= MOST_BODIES
+    assert max(bodies) <= MAX_BODIES_A_LOOK
 
 
 @pytest.mark.parametrize("body", [b"Message-ID: %s", b"Kept back.\r\n%s"])

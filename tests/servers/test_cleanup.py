@@ -25,7 +25,7 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.ownership import is_thorough
 from tasks.mail.search.cleanup.acknowledge import settle
-from tasks.mail.search.cleanup.ledger import TOLD
+from tasks.mail.search.cleanup.ledger import REPORTED_FLAG
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
@@ -70,7 +70,7 @@ async def test_what_was_told_long_ago_is_removed_and_told_to_be_removed(lab: Lab
     for uid in contents(lab, user):
         with lab.imap(user) as client:
             client.select("INBOX")
-            client.uid("STORE", str(uid), "+FLAGS", f"({TOLD})")
+            client.uid("STORE", str(uid), "+FLAGS", f"({REPORTED_FLAG})")
     result = await delivered(config)
     assert (contents(lab, user), result.earlier_probes) == ({}, ())
     [note] = result.notes

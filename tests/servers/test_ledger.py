@@ -21,7 +21,7 @@ from tasks.mail.corrections import accounts
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
-from tasks.mail.search.cleanup.ledger import TELLING, TOLD
+from tasks.mail.search.cleanup.ledger import CLAIM_FLAG, REPORTED_FLAG
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
@@ -93,7 +93,7 @@ async def test_a_probe_reported_lost_is_told_with_its_true_delay_once_it_arrives
     assert second.notes == (
         f"The probe of {late.sent_at:%Y-%m-%d %H:%M} UTC ({first.token}) reported lost arrived in INBOX after 37 min.",
     )
-    assert keywords(lab, user) == [[TELLING, TOLD]]
+    assert keywords(lab, user) == [[CLAIM_FLAG, REPORTED_FLAG]]
 
     third = await check(config)
     assert (third.earlier_probes, third.notes) == ((), ())
@@ -146,7 +146,7 @@ async def test_where_probes_are_kept_a_late_one_is_told_and_one_that_was_found_i
     put(lab, user, foreign(1), MINUTE)
     read_by_its_owner(lab, user)
     assert [told(await check(config)) for _ in range(3)] == [[number], [], []]
-    assert keywords(lab, user) == [[TELLING, TOLD], [], [TOLD], [TOLD], [TOLD]]
+    assert keywords(lab, user) == [[CLAIM_FLAG, REPORTED_FLAG], [], [REPORTED_FLAG], [REPORTED_FLAG], [REPORTED_FLAG]]
 
 
 async def test_what_lies_there_unmarked_takes_recent_from_nobody_where_that_is_asked_for(lab: Lab, user: User) -> None:
@@ -190,7 +190,7 @@ async def test_a_run_that_dies_before_its_result_is_out_loses_nothing(lab: Lab, 
     receipt = await attempt(probe, config.smtp, attempts)
     found = await watch(SearchRequest(probe, receipt, config.imap, None, 30.0, 30.0))
     assert [late.probe_id for late in found.earlier] == [number]  # and nobody ever hears of it
-    assert keywords(lab, user) == [[TELLING]]
+    assert keywords(lab, user) == [[CLAIM_FLAG]]
     assert [told(await check(config)) for _ in range(2)] == [[number], []]
 
 

@@ -17,7 +17,7 @@ from flows.direct import check
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.mail.search.cleanup.ledger import TELLING, TOLD
+from tasks.mail.search.cleanup.ledger import CLAIM_FLAG, REPORTED_FLAG
 from tests.support.mail.crowd import about, broken, huge, others
 from tests.support.mail.notices import BOUNCES, DELAYS
 from tests.support.raw.smtp import RawSmtp
@@ -121,7 +121,10 @@ def config_of(lab: Lab, user: User, relay: Endpoint, max_wait: float) -> LoopCon
 
 def flags(lab: Lab, user: User) -> dict[int, str]:
     """Of all messages in INBOX, without the marks on what earlier runs sent."""
-    return {uid: " ".join(sorted({*text.split()} - {TELLING, TOLD})) for uid, text in contents(lab, user).items()}
+    return {
+        uid: " ".join(sorted({*text.split()} - {CLAIM_FLAG, REPORTED_FLAG}))
+        for uid, text in contents(lab, user).items()
+    }
 
 
 @pytest.fixture

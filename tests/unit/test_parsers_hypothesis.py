@@ -27,9 +27,9 @@ from tasks.mail.config.loop import ImapConfig, SmtpConfig
 from tasks.mail.mailboxes.folders import places
 from tasks.mail.mailboxes.imap import responses as imap_rows
 from tasks.mail.mailboxes.imap import search
-from tasks.mail.mailboxes.imap.encoding import internaldate, quoted
-from tasks.mail.mailboxes.imap.fetch.told import told
-from tasks.mail.mailboxes.imap.framing import NotImapError, Reader
+from tasks.mail.mailboxes.imap.encoding import internaldate, quoted_string
+from tasks.mail.mailboxes.imap.fetch.told import fetched_messages
+from tasks.mail.mailboxes.imap.framing import NotImapError, ResponseReader
 from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.errors import enhanced_code
@@ -144,7 +144,7 @@ HARMLESS = st.sampled_from([b"", b"\r\n", b"\r\n\r\n", b" ", b":", b"--", b"\x00
 @stable
 @given(st.lists(RESPONSES, max_size=4))
 def test_a_message_is_told_of_once_and_its_row_is_complete(responses: list[Response]) -> None:
-    found = told(responses)
+    found = fetched_messages(responses)
     uids = [one.uid for one in found if one.uid is not None]
     assert len(uids) == len({*uids})
     for one in found:
@@ -163,7 +163,7 @@ def test_a_row_has_the_octets_that_were_sent(seq: int, uid: int, octets: bytes, 
     begin %= (seq, uid)
     escaped = b'"' + octets.replace(b"\\", rb"\\").replace(b'"', rb"\"") + b'"'
     response = (begin + b"{%d}" % len(octets), octets, b")") if literal else (begin + escaped + b")",)
-    (one,) = told([response])
+    (one,) = fetched_messages([response])
     row = one.row(one.octets)
     assert (row.seq, row.uid, row.headers, row.flags) == (seq, uid, octets, frozenset({"\\SEEN"}))
     assert row.internaldate.utcoffset() == timedelta(hours=1)
@@ -172,22 +172,22 @@ def test_a_row_has_the_octets_that_were_sent(seq: int, uid: int, octets: bytes, 
 @stable
 @given(RESPONSES, st.booleans())
 def test_a_folder_name_never_ends_a_command_line(response: Response, utf8: bool) -> None:
-    folder = imap_rows.folder(response, utf8)
+    folder = imap_rows.listed_folder(response, utf8)
     if folder is not None:
         assert not re.search(rb"[\x00-\x1f\x7f]", folder.wire)
-        assert imap_rows.folder((b'LIST () "/" ' + quoted(folder.wire),), utf8) is not None
+        assert imap_rows.listed_folder((b'LIST () "/" ' + quoted_string(folder.wire),), utf8) is not None
 
 
 @stable
 @given(RESPONSES, st.lists(RESPONSES, max_size=4))
 def test_what_else_a_server_says_is_read_or_left(response: Response, more: list[Response]) -> None:
-    items = imap_rows.status(response)
+    items = imap_rows.status_items(response)
     assert items is None or all(name == name.upper() for name in items)
-    counted = imap_rows.count(response)
+    counted = imap_rows.message_count(response)
     assert counted is None or 0 <= counted[0] < 2**32
     counts, codes = imap_rows.selected([response, *more])
     assert all(0 <= value < 2**32 for value in (*counts.values(), *codes.values()))
-    name, argument, words = imap_rows.code(response[0])
+    name, argument, words = imap_rows.response_code(response[0])
     assert name is None or (name == name.upper() and 0 < len(name) <= 64)
     assert response[0].endswith(words)
     assert argument in response[0]
@@ -204,9 +204,9 @@ SEARCHED = pieces(
 @stable
 @given(st.lists(SEARCHED.map(lambda text: (text,)), max_size=4))
 def test_a_search_finds_few_uids_in_order(responses: list[Response]) -> None:
-    uids = search.found(responses)
+    uids = search.found_uids(responses)
     assert uids == sorted(set(uids))
-    assert len(uids) <= search.MOST_FOUND
+    assert len(uids) <= search.MAX_FOUND
     assert all(0 < uid < 2**32 for uid in uids)
 
 
@@ -218,12 +218,12 @@ def test_a_search_finds_what_the_server_says(uids: set[int], extended: bool) -> 
         response = b'ESEARCH (TAG "a1") UID' + (b" ALL " + b",".join(b"%d" % uid for uid in listed) if listed else b"")
     else:
         response = b"SEARCH" + b"".join(b" %d" % uid for uid in listed)
-    assert search.found([(response,)]) == listed
+    assert search.found_uids([(response,)]) == listed
 
 
 def test_a_search_that_names_everything_many_times_takes_no_memory() -> None:
     ranges = b",".join(b"%d:%d" % (first, first + 999) for first in range(1, 50_000_000, 1001))
-    assert len(search.found([(b"ESEARCH UID ALL " + ranges,)])) == search.MOST_FOUND
+    assert len(search.found_uids([(b"ESEARCH UID ALL " + ranges,)])) == search.MAX_FOUND
 
 
 @stable
@@ -259,7 +259,7 @@ def test_responses_are_the_same_however_the_network_cuts_them(octets: bytes, dat
 
 
 def read(chunks: Sequence[bytes]) -> list[Response | str]:
-    reader, found = Reader(), list[Response | str]()
+    reader, found = ResponseReader(), list[Response | str]()
     try:
         for chunk in chunks:
             reader.feed(chunk)

@@ -14,8 +14,8 @@ from tasks.mail.net.resolve import cause_of_os_error
 from tasks.mail.net.tls import cause_of_tls_error
 
 # Response codes (RFC 5530; THROTTLED is Gmail's) that tell whether another connection would be refused as well.
-TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
-PERMANENT_CODES = frozenset({"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"})
+_TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
+_PERMANENT_CODES = frozenset({"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def refused(
         stage,
         f"the server refused {about}: {refusal.shown}",
         code=refusal.shown_code,
-        permanent=code in PERMANENT_CODES or (permanent and code not in TEMPORARY_CODES),
+        permanent=code in _PERMANENT_CODES or (permanent and code not in _TEMPORARY_CODES),
         cause=of_mailbox(stage, code, refusal.words) or cause,
         bad=refusal.is_bad,
     )

@@ -168,12 +168,12 @@ BY_LANGUAGE: Mapping[str, Names] = {
     ),
 }
 # Words that say something else elsewhere: of junk only at the top of a mailbox, and where nothing else there is.
-WEAK_JUNK, LAST_RANK = "Bulk", 100  # Yahoo
-NEVER_SENT_FROM = "Drafts; Outbox"  # what lies here was not received, and may never have been sent
+_WEAK_JUNK, _LAST_RANK = "Bulk", 100  # Yahoo
+_NEVER_SENT_FROM = "Drafts; Outbox"  # what lies here was not received, and may never have been sent
 
 # Folders above those of the mailbox itself, and such above other people's, which are none of ours.
-OWN_ROOTS = "INBOX; [Gmail]; [Google Mail]; Mail; Folders; mailbox"
-FOREIGN_ROOTS = (
+_OWN_ROOTS = "INBOX; [Gmail]; [Google Mail]; Mail; Folders; mailbox"
+_FOREIGN_ROOTS = (
     "Other Users; User; Users; Shared; Shared Folders; Public; Public Folders; #shared; #public; #news; #user"
 )
 
@@ -188,40 +188,40 @@ def _keys(names: str) -> frozenset[str]:
     return frozenset(key(name) for name in names.split(";"))
 
 
-JUNK = frozenset[str]().union(*(_keys(names.junk) for names in BY_LANGUAGE.values() if names.junk))
-SENT = _keys(NEVER_SENT_FROM).union(*(_keys(names.sent) for names in BY_LANGUAGE.values() if names.sent))
-WEAK = _keys(WEAK_JUNK)
-OWN = _keys(OWN_ROOTS)
-FOREIGN = _keys(FOREIGN_ROOTS)
+_JUNK = frozenset[str]().union(*(_keys(names.junk) for names in BY_LANGUAGE.values() if names.junk))
+_SENT = _keys(_NEVER_SENT_FROM).union(*(_keys(names.sent) for names in BY_LANGUAGE.values() if names.sent))
+_WEAK = _keys(_WEAK_JUNK)
+_OWN = _keys(_OWN_ROOTS)
+_FOREIGN = _keys(_FOREIGN_ROOTS)
 
 
 def is_sent(name: str, delimiter: str | None) -> bool:
     """Whether a folder by its name holds what its owner has sent: that of a mailbox, not one that a project has."""
-    *above, own = (key(part) for part in parts(name, delimiter))
-    return own in SENT and not _below_own(above)
+    *above, own = (key(part) for part in _parts(name, delimiter))
+    return own in _SENT and not _below_own(above)
 
 
 def is_foreign(name: str, delimiter: str | None) -> bool:
     """Whether a folder lies in somebody else's mailbox, or in one for all."""
-    first, *below = parts(name, delimiter)
-    return bool(below) and key(first) in FOREIGN
+    first, *below = _parts(name, delimiter)
+    return bool(below) and key(first) in _FOREIGN
 
 
 def junk_rank(name: str, delimiter: str | None) -> int | None:
     """How surely a folder by its name holds junk, the surest lowest; None where its name says nothing of it."""
-    *above, own = (key(part) for part in parts(name, delimiter))
+    *above, own = (key(part) for part in _parts(name, delimiter))
     depth = len(_below_own(above))
-    if is_foreign(name, delimiter) or not (own in JUNK or (own in WEAK and not depth)):
+    if is_foreign(name, delimiter) or not (own in _JUNK or (own in _WEAK and not depth)):
         return None
-    return LAST_RANK if own in WEAK else depth
+    return _LAST_RANK if own in _WEAK else depth
 
 
 def _below_own(above: list[str]) -> list[str]:
     """A folder's parents, but for what stands above all folders of a mailbox."""
-    return above[1:] if above and above[0] in OWN else above
+    return above[1:] if above and above[0] in _OWN else above
 
 
-def parts(name: str, delimiter: str | None) -> list[str]:
+def _parts(name: str, delimiter: str | None) -> list[str]:
     """The names of a folder's parents, and its own behind them. `delimiter`: as the server lists it; None if unknown.
 
     A server without a hierarchy lists none (NIL), which is "" here: then the whole name is its own.

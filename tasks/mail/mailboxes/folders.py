@@ -12,8 +12,8 @@ from tasks.mail.model.outcome import Placement
 
 # Copies of what was sent lie in these: finding the probe there says nothing about its arrival. In other folders a copy
 # is known by its header (see search/senders_copy), whatever language they are named in; but not every copy is.
-SENDERS_COPIES = frozenset({r"\SENT", r"\DRAFTS", r"\ALL", r"\FLAGGED", r"\IMPORTANT"})
-JUNK, ALL = r"\JUNK", r"\ALL"
+_SENDERS_COPIES = frozenset({r"\SENT", r"\DRAFTS", r"\ALL", r"\FLAGGED", r"\IMPORTANT"})
+_JUNK, _ALL = r"\JUNK", r"\ALL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def places(folders: Sequence[Folder], mailbox: ProbeMailbox) -> Places:
         Place(folder.name, Placement.JUNK if mailbox.junk_folder is None and _is_junk(folder) else Placement.OTHER)
         for folder in readable
         if not (junk and _same(folder.name, junk))
-        and not folder.attributes & SENDERS_COPIES
+        and not folder.attributes & _SENDERS_COPIES
         and not is_sent(folder.name, folder.delimiter)
     ]
     return expected, Place(junk, Placement.JUNK) if junk else None, others
@@ -46,7 +46,7 @@ def places(folders: Sequence[Folder], mailbox: ProbeMailbox) -> Places:
 
 def everything(folders: Sequence[Folder], mailbox: ProbeMailbox) -> Place | None:
     """The folder that shows what lies in no other, such as what a rule of Gmail has archived; if there is one."""
-    found = (f.name for f in folders if f.selectable and ALL in f.attributes and not _same(f.name, mailbox.folder))
+    found = (f.name for f in folders if f.selectable and _ALL in f.attributes and not _same(f.name, mailbox.folder))
     name = next(found, None)
     return None if name is None else Place(name, Placement.OTHER, view=True)
 
@@ -56,14 +56,14 @@ def _junk(folders: Sequence[Folder], mailbox: ProbeMailbox) -> str | None:
     if mailbox.junk_folder is not None:
         # Listed or not: it may be made when the first junk comes. A wrong name ends up in the notes.
         return None if _same(mailbox.junk_folder, mailbox.folder) else mailbox.junk_folder
-    marked = sorted((f for f in folders if JUNK in f.attributes), key=lambda f: is_foreign(f.name, f.delimiter))
+    marked = sorted((f for f in folders if _JUNK in f.attributes), key=lambda f: is_foreign(f.name, f.delimiter))
     named = [(rank, f.name) for f in folders if (rank := junk_rank(f.name, f.delimiter)) is not None]
     return marked[0].name if marked else min(named, key=lambda pair: pair[0], default=(0, None))[1]
 
 
 def _is_junk(folder: Folder) -> bool:
     """A mailbox may have more than one: that of its server, and that of a program which knew it by another name."""
-    return JUNK in folder.attributes or junk_rank(folder.name, folder.delimiter) == 0
+    return _JUNK in folder.attributes or junk_rank(folder.name, folder.delimiter) == 0
 
 
 def _same(one: str, other: str) -> bool:

@@ -9,10 +9,10 @@ from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.imap.mailbox import ImapMailbox
 from tasks.mail.mailboxes.mailbox import Mailbox
 
-Open = Callable[[ProbeMailbox, float, str | None], Awaitable[Mailbox]]
+_Open = Callable[[ProbeMailbox, float, str | None], Awaitable[Mailbox]]
 
 # By the key of the configuration: who connects and logs in.
-MAILBOXES: dict[str, Open] = {"imap": ImapMailbox.open}
+MAILBOXES: dict[str, _Open] = {"imap": ImapMailbox.open}
 
 
 async def open_mailbox(section: ProbeMailbox, until: float = math.inf, probe_id: str | None = None) -> Mailbox:

@@ -13,19 +13,19 @@ from aiohappyeyeballs import AddrInfoType
 from tasks.mail.net.connect import connect
 from tasks.mail.net.tls import ssl_context
 
-RECORDS = (b"\x15", b"\x16")  # what TLS begins with: an alert, or the handshake
-PATIENCE = 2.0  # seconds of silence before it is looked into
+_RECORDS = (b"\x15", b"\x16")  # what TLS begins with: an alert, or the handshake
+_PATIENCE = 2.0  # seconds of silence before it is looked into
 # Who speaks first there is taken for a sender of spam, by servers that make each client wait.
-BEGIN_IN_CLEAR = frozenset({25, 587, 2525, 143})
+_BEGIN_IN_CLEAR = frozenset({25, 587, 2525, 143})
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class WaitsForTls(Exception):
     """The server says nothing, and answers a TLS handshake: its port is for TLS from the first byte."""
 
 
-async def greeted(greeting: Coroutine[Any, Any, T], port: int, addresses: Sequence[AddrInfoType]) -> T:
+async def greeted(greeting: Coroutine[Any, Any, _T], port: int, addresses: Sequence[AddrInfoType]) -> _T:
     """What `greeting` returns. Raises WaitsForTls. The caller bounds it.
 
     It is tried on a connection of its own, so that nothing is disturbed where the server is merely slow.
@@ -33,8 +33,8 @@ async def greeted(greeting: Coroutine[Any, Any, T], port: int, addresses: Sequen
     waiting = asyncio.ensure_future(greeting)
     trying: asyncio.Task[bool] | None = None
     try:
-        await asyncio.wait({waiting}, timeout=PATIENCE)
-        if not waiting.done() and port not in BEGIN_IN_CLEAR:
+        await asyncio.wait({waiting}, timeout=_PATIENCE)
+        if not waiting.done() and port not in _BEGIN_IN_CLEAR:
             trying = asyncio.create_task(_takes_tls(addresses))
             await asyncio.wait({waiting, trying}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done() and trying.result():
@@ -57,6 +57,6 @@ async def _takes_tls(addresses: Sequence[AddrInfoType]) -> bool:
     try:
         with await connect(addresses) as sock:
             await loop.sock_sendall(sock, outgoing.read())
-            return (await loop.sock_recv(sock, 1)) in RECORDS
+            return (await loop.sock_recv(sock, 1)) in _RECORDS
     except OSError:
         return False

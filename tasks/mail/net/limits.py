@@ -13,24 +13,26 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 # Sessions in one mailbox. Dovecot's mail_max_userip_connections is 10; Gmail allowed 10 an account at first
 # (support.google.com/mail/answer/97150), and 15 now; Courier's MAXPERIP is 4.
-IN_ONE_MAILBOX = 4
+_IN_ONE_MAILBOX = 4
 # Sessions at one IMAP server. Dovecot's imap-login has 100 processes (default_process_limit), one of them for each
 # connection with TLS as long as service_count is 1, as it is by default.
-AT_ONE_HOST = 100
+MAX_SESSIONS_A_HOST = 100
 # Connections to one relay. Postfix's smtpd_client_connection_count_limit is 50; Exim's smtp_accept_max is 20 in all.
-AT_ONE_RELAY = 20
+MAX_CONNECTIONS_A_RELAY = 20
 SPREAD = 0.01  # seconds between the beginnings of two of them
-PATIENCE = 10.0  # seconds after which one that does not end keeps no other one waiting: the relay may be dead
+RELAY_PATIENCE_SECONDS = (
+    10.0  # seconds after which one that does not end keeps no other one waiting: the relay may be dead
+)
 
 # Connections of one sender at the relays of a provider, where that says so; by what its hosts end in.
 # Exchange Online: learn.microsoft.com/exchange/troubleshoot/send-emails/smtp-submission-improvements
-SENDERS = {"office365.com": 3, "outlook.com": 3}
+_SENDERS = {"office365.com": 3, "outlook.com": 3}
 # Hosts that are one provider's count together. None of these says how many sessions one client may have in all.
-PROVIDERS = {
+_PROVIDERS = {
     "gmail.com": "google",
     "googlemail.com": "google",
     "office365.com": "microsoft",
@@ -41,7 +43,7 @@ PROVIDERS = {
 }
 
 
-class Places:
+class Limiter:
     """So many at a time. With `patience` (seconds) who takes longer than that goes on, and holds up nobody behind."""
 
     def __init__(self, at_once: int, patience: float | None = None) -> None:
@@ -70,10 +72,10 @@ class Places:
                 impatient.cancel()
 
 
-class Place:
+class LimiterChain:
     """A place of several kinds together, each waited for in turn."""
 
-    def __init__(self, places: Sequence[Places]) -> None:
+    def __init__(self, places: Sequence[Limiter]) -> None:
         self._places = places
 
     @asynccontextmanager
@@ -84,38 +86,40 @@ class Place:
             yield
 
 
-class MailboxPlaces:
+class MailboxLimits:
     """The sessions that there may be at once: in a mailbox, and at all servers of one provider or at one host."""
 
     def __init__(self) -> None:
-        self._mailboxes: defaultdict[tuple[str, str], Places] = defaultdict(lambda: Places(IN_ONE_MAILBOX))
-        self._hosts: defaultdict[str, Places] = defaultdict(lambda: Places(AT_ONE_HOST))
+        self._mailboxes: defaultdict[tuple[str, str], Limiter] = defaultdict(lambda: Limiter(_IN_ONE_MAILBOX))
+        self._hosts: defaultdict[str, Limiter] = defaultdict(lambda: Limiter(MAX_SESSIONS_A_HOST))
 
-    def of(self, host: str, username: str) -> Place:
+    def of(self, host: str, username: str) -> LimiterChain:
         # The mailbox first: who waits for it keeps nobody else waiting.
-        return Place([self._mailboxes[host.casefold(), username], self._hosts[provider(host)]])
+        return LimiterChain([self._mailboxes[host.casefold(), username], self._hosts[provider(host)]])
 
 
 class Relays:
     """The connections that there may be at once to one relay."""
 
     def __init__(self) -> None:
-        self._places: defaultdict[tuple[object, ...], Places] = defaultdict(lambda: Places(AT_ONE_RELAY, PATIENCE))
-        self._senders: dict[tuple[str, str | None], Places] = {}
+        self._places: defaultdict[tuple[object, ...], Limiter] = defaultdict(
+            lambda: Limiter(MAX_CONNECTIONS_A_RELAY, RELAY_PATIENCE_SECONDS)
+        )
+        self._senders: dict[tuple[str, str | None], Limiter] = {}
         self._next: dict[tuple[object, ...], float] = {}
 
     @asynccontextmanager
     async def connection(self, host: str, port: int, username: str | None) -> AsyncIterator[None]:
         """Wait until there may be another one, and make it."""
         async with AsyncExitStack() as held:
-            if (at_once := _of(SENDERS, host)) is not None:
-                sender = self._senders.setdefault((provider(host), username), Places(at_once, PATIENCE))
+            if (at_once := _of(_SENDERS, host)) is not None:
+                sender = self._senders.setdefault((provider(host), username), Limiter(at_once, RELAY_PATIENCE_SECONDS))
                 await held.enter_async_context(sender.one())
-            relay = host.casefold(), port
-            await held.enter_async_context(self._places[relay].one())
+            relay_slot = host.casefold(), port
+            await held.enter_async_context(self._places[relay_slot].one())
             now = time.monotonic()
-            begins = max(now, self._next.get(relay, now))
-            self._next[relay] = begins + SPREAD
+            begins = max(now, self._next.get(relay_slot, now))
+            self._next[relay_slot] = begins + SPREAD
             await asyncio.sleep(begins - now)
             yield
 
@@ -124,7 +128,7 @@ relays: ContextVar[Relays | None] = ContextVar("relays", default=None)
 
 
 @asynccontextmanager
-async def relay(host: str, port: int, username: str | None) -> AsyncIterator[None]:
+async def relay_slot(host: str, port: int, username: str | None) -> AsyncIterator[None]:
     """Connect to a relay when it is this check's turn: at once, where it runs alone."""
     if (paced := relays.get()) is None:
         yield
@@ -135,9 +139,9 @@ async def relay(host: str, port: int, username: str | None) -> AsyncIterator[Non
 
 def provider(host: str) -> str:
     """What counts together with `host`: all servers of a provider that is known, else the host alone."""
-    return _of(PROVIDERS, host) or host.casefold()
+    return _of(_PROVIDERS, host) or host.casefold()
 
 
-def _of(table: Mapping[str, Value], host: str) -> Value | None:
+def _of(table: Mapping[str, _Value], host: str) -> _Value | None:
     name = host.casefold().rstrip(".")
     return next((value for suffix, value in table.items() if name == suffix or name.endswith(f".{suffix}")), None)

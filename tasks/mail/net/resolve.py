@@ -13,7 +13,7 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.net.threads import in_own_thread
 
 # The name does not exist, or has no address. EAI_AGAIN is something else: the resolver could not tell.
-NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
 def own_name() -> str:
@@ -33,5 +33,5 @@ async def resolve(host: str, port: int) -> Sequence[AddrInfoType]:
 def cause_of_os_error(error: OSError) -> Cause | None:
     """Why there is no connection: a resolver that could not tell says nothing about the name."""
     if isinstance(error, socket.gaierror):
-        return Cause.NAME_NOT_FOUND if error.errno in NO_SUCH_NAME else None
+        return Cause.NAME_NOT_FOUND if error.errno in _NO_SUCH_NAME else None
     return Cause.UNREACHABLE

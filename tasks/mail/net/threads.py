@@ -9,17 +9,17 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-Found = TypeVar("Found")
+_Found = TypeVar("_Found")
 
 
-async def in_own_thread(call: Callable[[], Found], name: str = "look-up") -> Found:
+async def in_own_thread(call: Callable[[], _Found], name: str = "look-up") -> _Found:
     """Await what blocks and cannot be stopped, such as getaddrinfo.
 
     The event loop's pool has few threads: a handful of names that do not resolve would make every other one wait. And
     as a daemon, unlike a thread of any pool, it does not keep the process from ending.
     """
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[Found] = loop.create_future()
+    found: asyncio.Future[_Found] = loop.create_future()
 
     def end(finish: Callable[[], None]) -> None:
         if not found.done():  # else nobody waits any more

@@ -13,7 +13,7 @@ from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.safe_text import one_line
 
 # The reasons of OpenSSL where what comes is no TLS at all.
-NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
 
 
 @lru_cache(maxsize=64)
@@ -53,7 +53,7 @@ def _name(distinguished: Sequence[Sequence[tuple[str, str]]]) -> str:
 
 
 # What a server says to a client that has shown no certificate, or one that it does not take.
-OF_THE_CLIENT = frozenset(
+_OF_THE_CLIENT = frozenset(
     {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE", "TLSV1_ALERT_UNKNOWN_CA"}
     | {"SSLV3_ALERT_CERTIFICATE_UNKNOWN", "TLSV1_ALERT_ACCESS_DENIED", "SSLV3_ALERT_NO_CERTIFICATE"}
 )
@@ -64,9 +64,9 @@ def cause_of_tls_error(error: Exception) -> Cause:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Cause.CERTIFICATE
     reason = getattr(error, "reason", None)
-    if reason in NO_TLS:
+    if reason in _NO_TLS:
         return Cause.TLS_MODE
-    return Cause.CLIENT_CERTIFICATE if reason in OF_THE_CLIENT else Cause.TLS_HANDSHAKE
+    return Cause.CLIENT_CERTIFICATE if reason in _OF_THE_CLIENT else Cause.TLS_HANDSHAKE
 
 
 def describe_tls_error(error: Exception, host: str) -> str:
@@ -74,11 +74,11 @@ def describe_tls_error(error: Exception, host: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of {host} is not accepted: {error.verify_message.rstrip('.')}"
     reason = getattr(error, "reason", None) or ""
-    if reason in NO_TLS:
+    if reason in _NO_TLS:
         return f"{host} does not speak TLS on this port"
     if reason in ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"):
         return f"{host} does not offer TLS 1.2 or newer"
-    if reason in OF_THE_CLIENT:
+    if reason in _OF_THE_CLIENT:
         return f"{host} wants a certificate of the client: {reason.lower().replace('_', ' ')}"
     if reason:
         return f"the TLS handshake with {host} failed: {reason.lower().replace('_', ' ')}"

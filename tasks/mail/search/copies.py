@@ -14,7 +14,7 @@ from tasks.mail.model.facts import Hit, Quota, ranked
 from tasks.mail.model.journey_record import SignatureRecord
 from tasks.mail.net.threads import in_own_thread
 
-SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
+_SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
 
 
 async def read_copies(
@@ -40,7 +40,7 @@ async def read_copies(
 async def verified(message: bytes) -> tuple[SignatureRecord, ...]:
     """The DKIM signatures of the message; none where that takes too long."""
     try:
-        async with asyncio.timeout(SIGNATURES_SECONDS):
+        async with asyncio.timeout(_SIGNATURES_SECONDS):
             return await in_own_thread(partial(signatures, message))
     except TimeoutError:
         progress.tell("imap", "search", "the DKIM signatures could not be verified in time")

@@ -23,17 +23,17 @@ from tasks.mail.net.threads import in_own_thread
 from tasks.mail.probe.bounce import concerns, notice_of
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import Match
-from tasks.mail.search.bodies import foreign, judged
+from tasks.mail.search.bodies import match_body, without_own_lines
 from tasks.mail.search.cleanup.ledger import sent_at
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first
-MOST_BODIES = 10  # of one folder that are read in one look; of what is there the newest
-LAST_SECONDS = 5.0  # for which they are read in the last one, however many there are
-OLD_REPORTS = 20  # read in the last one, of what may be a bounce but is too old by its date
-MAY_REPORT = {Match.REPORT, Match.UNLESS_REPORT}
-PARSE_SECONDS = 5.0  # for one message; as much of it as is parsed takes a tenth of a second
+MAX_BODIES_A_LOOK = 10  # of one folder that are read in one look; of what is there the newest
+_LAST_SECONDS = 5.0  # for which they are read in the last one, however many there are
+MAX_OLD_REPORTS = 20  # read in the last one, of what may be a bounce but is too old by its date
+_MAY_REPORT = {Match.REPORT, Match.UNLESS_REPORT}
+_PARSE_SECONDS = 5.0  # for one message; as much of it as is parsed takes a tenth of a second
 
-Found = TypeVar("Found")
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Candidate:
         return self.kind is not Match.REPORT, not self.old, self.ref.number
 
 
-class Unread:
+class UnreadMessages:
     """The messages whose bodies are still to be read; each is read once."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class Findings:
     detected: Moment | None = None
     notes: list[str] = field(default_factory=list)
     old_reports: int = 0  # read so far
-    unread: Unread = field(default_factory=Unread)
+    unread: UnreadMessages = field(default_factory=UnreadMessages)
     unreadable: set[Ref] = field(default_factory=set)  # messages that may be the probe: the server does not show them
 
     def hit(self, place: Place, ref: Ref, arrived: datetime, own: bool) -> None:
@@ -113,28 +113,30 @@ class Findings:
 
     async def read_some(self, box: Mailbox, place: Place, final: bool = False) -> None:
         """Read bodies that decide what a message is, so many in one look; in the last one for so many seconds."""
-        until, left = time.monotonic() + LAST_SECONDS, MOST_BODIES
+        until, left = time.monotonic() + _LAST_SECONDS, MAX_BODIES_A_LOOK
         while (one := self.unread.next(place.folder)) is not None:
             if time.monotonic() >= until if final else not left:
                 break
-            if one.kind is Match.REPORT and (self.bounce is not None or (one.old and self.old_reports >= OLD_REPORTS)):
+            if one.kind is Match.REPORT and (
+                self.bounce is not None or (one.old and self.old_reports >= MAX_OLD_REPORTS)
+            ):
                 self.unread.done(one)
                 continue
             raw = await self._body(box, one)
             self.unread.done(one, read=bool(raw))  # not before: see the connection
             left -= 1
             self.old_reports += one.old and one.kind is Match.REPORT
-            said = foreign(raw, self.probe) if one.kind is Match.UNLESS_REPORT else raw
-            is_notice = one.kind in MAY_REPORT and await self._read_report(said, place, one)
+            said = without_own_lines(raw, self.probe) if one.kind is Match.UNLESS_REPORT else raw
+            is_notice = one.kind in _MAY_REPORT and await self._read_report(said, place, one)
             if not (is_notice or self.reports_only):
-                kind = await self._in_time(partial(judged, raw or one.headers, self.probe))
+                kind = await self._in_time(partial(match_body, raw or one.headers, self.probe))
                 if kind in (Match.OWN, Match.COPY):
                     self.hit(place, one.ref, one.arrived, own=kind is Match.OWN)
 
-    async def _in_time(self, read: Callable[[], Found]) -> Found | None:
+    async def _in_time(self, read: Callable[[], _Found]) -> _Found | None:
         """What is parsed of a stranger's message, bounded as it is, keeps no other check from going on."""
         try:
-            async with asyncio.timeout(PARSE_SECONDS):
+            async with asyncio.timeout(_PARSE_SECONDS):
                 return await in_own_thread(read)
         except TimeoutError:
             self.note("A message could not be parsed in time.")
@@ -180,7 +182,7 @@ class Findings:
         self.notes += [text] if text not in self.notes else []
 
 
-def unreadable(messages: Collection[Ref]) -> str:
+def describe_unreadable(messages: Collection[Ref]) -> str:
     """What is said of messages that may be the one that is looked for."""
     folders = ", ".join(sorted({ref.folder for ref in messages}))
     count = "1 message" if len(messages) == 1 else f"{len(messages)} messages"

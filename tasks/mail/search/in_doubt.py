@@ -13,7 +13,7 @@ from tasks.mail.probe.compose import Probe
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.senders.attempts import Attempts
 
-REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says it has not taken
+_REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says it has not taken
 
 
 def to_look_for(
@@ -39,7 +39,7 @@ def to_look_for(
         doubt=sent,
         earlier_copies=attempts.bodies - 1,
     )
-    within = min(max_wait, REFUSED_SECONDS)
+    within = min(max_wait, _REFUSED_SECONDS)
     return SearchRequest(probe, receipt, loop.mailbox, loop.bounce_mailbox, within, lost_after=max_wait)
 
 

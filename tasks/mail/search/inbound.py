@@ -19,11 +19,11 @@ from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.match import HEADERS, comes_as_bounce, decoded, is_answer
-from tasks.mail.search.findings import CLOCK_MARGIN, unreadable
+from tasks.mail.search.findings import CLOCK_MARGIN, describe_unreadable
 from tasks.mail.search.pace import Tries
 
 # What mail programs put in front of the subject that they answer or forward, in the commonest languages.
-ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
+_ANSWERED = re.compile(r"(?:^|[\s\]:])(?:re|aw|antw|sv|fwd?|wg|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ async def _look(inbound: InboundConfig, tries: Tries) -> Recent:
                 break
         found = [header for header in matching.values() if header.arrived_at <= latest]
         if not found and box.unreadable:
-            raise ImapFailure(ErrorType.IMAP, "search", unreadable(box.unreadable))
+            raise ImapFailure(ErrorType.IMAP, "search", describe_unreadable(box.unreadable))
         if not found:
             age = f"{mailbox.max_age_minutes:g} minutes"
             text = (
@@ -103,7 +103,7 @@ def carries(header: Header, text: str) -> bool:
     if header.is_deleted or comes_as_bounce(message) or is_answer(message) or _is_automatic(message):
         return False
     subject, wanted = decoded(message.get("Subject")).casefold(), text.casefold()
-    return wanted in subject and ANSWERED.search(subject[: subject.index(wanted)]) is None
+    return wanted in subject and _ANSWERED.search(subject[: subject.index(wanted)]) is None
 
 
 def _is_automatic(message: Message) -> bool:

@@ -15,11 +15,11 @@ from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.moment import Moment, Tried
 
 TIGHT_SECONDS = 3.0
-TIGHT_JUNK_SECONDS, JUNK_SECONDS = 1.0, 5.0  # between two looks at the junk folder, at first and later
-SOON = 1.0  # a look aside that is due within so many seconds is done with the one that is done now
-FIRST_SWEEP = 5.0  # seconds until all other folders are looked at for the first time; the interval then doubles
+_TIGHT_JUNK_SECONDS, _JUNK_SECONDS = 1.0, 5.0  # between two looks at the junk folder, at first and later
+_SOON_SECONDS = 1.0  # a look aside that is due within so many seconds is done with the one that is done now
+_FIRST_SWEEP = 5.0  # seconds until all other folders are looked at for the first time; the interval then doubles
 SECOND_LOOK = 10.0  # seconds until a second look settles what waiting does not change: see LASTING
-SLACK = 0.01  # seconds that a timer may ring early
+_SLACK = 0.01  # seconds that a timer may ring early
 
 
 class Pace:
@@ -30,8 +30,8 @@ class Pace:
         self.deadline = deadline
         self.begun = time.monotonic()
         self.next_junk = self.begun
-        self.next_sweep = self.begun + FIRST_SWEEP
-        self.sweep = FIRST_SWEEP
+        self.next_sweep = self.begun + _FIRST_SWEEP
+        self.sweep = _FIRST_SWEEP
 
     @property
     def over(self) -> bool:
@@ -40,9 +40,9 @@ class Pace:
     def junk_is_due(self) -> bool:
         now = time.monotonic()
         tight = now - self.begun < TIGHT_SECONDS
-        if now < self.next_junk - (0.0 if tight else SOON):
+        if now < self.next_junk - (0.0 if tight else _SOON_SECONDS):
             return False
-        self.next_junk = now + (TIGHT_JUNK_SECONDS if tight else JUNK_SECONDS)
+        self.next_junk = now + (_TIGHT_JUNK_SECONDS if tight else _JUNK_SECONDS)
         return True
 
     def sweep_is_due(self) -> bool:
@@ -58,7 +58,7 @@ class Pace:
         left = max(0.0, self.deadline - now)
         if (tight := self.begun + TIGHT_SECONDS - now) > 0:
             aside = self.next_junk - now
-            await box.wait(min(left, tight, aside if aside > 0 else TIGHT_JUNK_SECONDS), hurry=True)
+            await box.wait(min(left, tight, aside if aside > 0 else _TIGHT_JUNK_SECONDS), hurry=True)
         else:
             await box.wait(max(0.0, min(left, self.next_sweep - now)), hurry=False)
 
@@ -88,7 +88,7 @@ class Tries:
         failure.tried = self.so_far()
         if failure.lasting is None or failure.lasting is not self._said:
             self._said, self._since = failure.lasting, self._last.monotonic
-        elif self._left() <= SLACK:
+        elif self._left() <= _SLACK:
             failure.permanent = True
 
     def so_far(self) -> Tried:

@@ -17,11 +17,11 @@ from tasks.mail.probe.match import Match, match_header
 from tasks.mail.search.findings import Findings
 from tasks.mail.search.senders_copy import is_senders_copy
 
-LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
-LOOK_SECONDS = 1.0  # in which a look catches up on the headers of a folder
-HEADERS_AT_ONCE = 20  # that are parsed before other checks have their turn
-READ_AGAIN = 10  # messages, the newest, of those that could not be read
-ARRIVALS = {Match.OWN, Match.COPY}
+_LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
+_LOOK_SECONDS = 1.0  # in which a look catches up on the headers of a folder
+_HEADERS_AT_ONCE = 20  # that are parsed before other checks have their turn
+_READ_AGAIN = 10  # messages, the newest, of those that could not be read
+_ARRIVALS = {Match.OWN, Match.COPY}
 UNDECIDED = {Match.PERHAPS, Match.ENCLOSED, Match.UNLESS_REPORT}
 
 
@@ -46,7 +46,7 @@ class Looks(Findings):
     async def read_again(self, box: Mailbox, place: Place) -> None:
         """Ask once more for what could not be read in a folder: some servers have it a little later."""
         if refs := sorted(ref for ref in box.unreadable if ref.folder == place.folder and ref.lasts):
-            await self._take(place, await box.fetch(refs[-READ_AGAIN:]))
+            await self._take(place, await box.fetch(refs[-_READ_AGAIN:]))
 
     def is_behind(self, folder: str) -> bool:
         """Whether there was more in a folder than the looks so far had time for."""
@@ -68,7 +68,7 @@ class Looks(Findings):
             with self.tolerating_unreadable(box, place):
                 while not self.detected and place.folder in self.seen and self.seen[place.folder].behind:
                     await self._catch_up(box, place)
-                async for headers in box.walk_back(place.folder, LAST_LOOK, flags=False):
+                async for headers in box.walk_back(place.folder, _LAST_LOOK, flags=False):
                     await self._take(place, headers, final=True)
                     if self.detected:
                         break
@@ -78,7 +78,7 @@ class Looks(Findings):
 
     async def _catch_up(self, box: Mailbox, place: Place) -> None:
         """Go on with what was there before, the newest first."""
-        until = time.monotonic() + LOOK_SECONDS
+        until = time.monotonic() + _LOOK_SECONDS
         while (cursor := self.seen[place.folder]).behind:
             known = len(self.hits)
             look = await box.older(place.folder, cursor)
@@ -101,14 +101,14 @@ class Looks(Findings):
     async def _take(self, place: Place, headers: Sequence[Header], final: bool = False) -> None:
         """Take what concerns the probe."""
         for number, header in enumerate(headers):
-            if number % HEADERS_AT_ONCE == HEADERS_AT_ONCE - 1:
+            if number % _HEADERS_AT_ONCE == _HEADERS_AT_ONCE - 1:
                 await asyncio.sleep(0)  # they may be long, and other checks want to go on
             kind, old = match_header(header, self.probe), self.is_old(header)
             if self.reports_only:
                 kind = Match.REPORT if kind in (Match.REPORT, Match.UNLESS_REPORT) else Match.NO
             if kind is Match.REPORT and self.bounce is None and (final or not old):
                 self.unread.add(header, kind, old)
-            elif kind in ARRIVALS and not self._is_senders_copy(place, header):
+            elif kind in _ARRIVALS and not self._is_senders_copy(place, header):
                 self.hit(place, header.ref, header.arrived_at, own=kind is Match.OWN)
             elif (
                 kind in UNDECIDED and not (kind is Match.ENCLOSED and old) and not self._is_senders_copy(place, header)

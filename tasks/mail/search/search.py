@@ -24,15 +24,15 @@ from tasks.mail.model.outcome import ErrorType
 from tasks.mail.search.cleanup.collect import collect, collect_earlier, terms_of
 from tasks.mail.search.cleanup.stale import Earlier
 from tasks.mail.search.copies import read_copies, room, verified
-from tasks.mail.search.findings import unreadable
+from tasks.mail.search.findings import describe_unreadable
 from tasks.mail.search.pace import Pace, Tries
 from tasks.mail.search.sweep import Moves
 
-GRACE = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
-SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
-COPY_SECONDS = 5.0  # unless an attempt was refused after its message had gone out: then it is likely
-MOST_CLEANED = 50  # other folders that earlier probes are looked for in
-SHORTEST_PAUSE = 0.2  # between two connections, whatever retry_delay says
+_GRACE_SECONDS = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
+_SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
+_COPY_SECONDS = 5.0  # unless an attempt was refused after its message had gone out: then it is likely
+_MAX_CLEANED = 50  # other folders that earlier probes are looked for in
+_MIN_PAUSE_SECONDS = 0.2  # between two connections, whatever retry_delay says
 
 
 @dataclass
@@ -79,17 +79,17 @@ class Search(Moves):
                 self.put_off = failure.put_off
                 progress.tell("imap", failure.stage, f"{failure}; trying again")
                 self.interrupted(failure)
-            pause = max(self.tries.pause(self.mailbox.retry_delay) - (time.monotonic() - opened), SHORTEST_PAUSE)
+            pause = max(self.tries.pause(self.mailbox.retry_delay) - (time.monotonic() - opened), _MIN_PAUSE_SECONDS)
             await asyncio.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
     async def _on_one_connection(self, deadline: float) -> Arrival:
         """Look until something is found or the deadline (monotonic seconds) has passed."""
-        until = max(deadline, time.monotonic()) + min(self.mailbox.timeout, GRACE)
+        until = max(deadline, time.monotonic()) + min(self.mailbox.timeout, _GRACE_SECONDS)
         box = await open_mailbox(self.mailbox, until, self.probe.id)
         try:
             await self._watch(box, deadline)
             if self.unreadable and not self.detected:  # the message may be among them
-                raise ImapFailure(ErrorType.IMAP, "search", unreadable(self.unreadable))
+                raise ImapFailure(ErrorType.IMAP, "search", describe_unreadable(self.unreadable))
         except ImapFailure as failure:
             failure.stages = dict(box.stages)
             if self.detected is None:
@@ -147,16 +147,16 @@ class Search(Moves):
         if self.hits:
             await self._settle(box, expected, junk, others)
         if not self.reports_only and Can.DELETE in box.can:
-            await self._collect(box, [place.folder for place in (expected, junk, *others[:MOST_CLEANED]) if place])
+            await self._collect(box, [place.folder for place in (expected, junk, *others[:_MAX_CLEANED]) if place])
         if not (self.detected or self.reports_only):
             self.quotas = await room(box, expected.folder)
 
     async def _settle(self, box: Mailbox, expected: Place, junk: Place | None, others: Sequence[Place]) -> None:
         """See whether there is another copy, and wait for one where there is reason to; then read them."""
         elsewhere, gone = [*([junk] if junk else []), *others], self._count_gone(box, expected)
-        until = time.monotonic() + (COPY_SECONDS if self.sent.earlier_copies else 0.0)
+        until = time.monotonic() + (_COPY_SECONDS if self.sent.earlier_copies else 0.0)
         while True:
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(_SETTLE_SECONDS)
             if junk:
                 await self.look_aside(box, junk)
             if len(self.hits) > self.sent.earlier_copies or time.monotonic() >= until:
@@ -172,9 +172,9 @@ class Search(Moves):
             if self.more or known <= 2 + self.sent.earlier_copies:
                 break
             # Where more come than were sent they may come by the hundred: what is told is how many there are.
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(_SETTLE_SECONDS)
             await self.look(box, expected)
-            self.more = time.monotonic() >= until + COPY_SECONDS
+            self.more = time.monotonic() >= until + _COPY_SECONDS
         now_gone = self._count_gone(box, expected)
         if gone is not None and now_gone is not None and gone < now_gone and await self.follow_moves(box, elsewhere):
             await self._read(box)

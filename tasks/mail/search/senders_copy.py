@@ -15,13 +15,13 @@ from tasks.mail.model.journey_record import HopRecord
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import HEADERS
 
-ADDED_AT_DELIVERY = ("Return-Path", "Delivered-To")
-DELIVERY = re.compile(r"LMTP|mapi", re.IGNORECASE)
+_ADDED_AT_DELIVERY = ("Return-Path", "Delivered-To")
+_DELIVERY = re.compile(r"LMTP|mapi", re.IGNORECASE)
 # With a login (RFC 3848), or as servers that keep to no list say so in words.
-LOGGED_IN = re.compile(r"(?:UTF8)?E?SMTPS?A|ASMTP", re.IGNORECASE)
-IN_WORDS = re.compile(r"\(auth: \w|\bauthenticated\b|\bauth=\w", re.IGNORECASE)
-DETAIL = re.compile(r"\+[^@]*(?=@)")
-MOST_HOPS = 60
+_LOGGED_IN = re.compile(r"(?:UTF8)?E?SMTPS?A|ASMTP", re.IGNORECASE)
+_IN_WORDS = re.compile(r"\(auth: \w|\bauthenticated\b|\bauth=\w", re.IGNORECASE)
+_DETAIL = re.compile(r"\+[^@]*(?=@)")
+_MAX_HOPS = 60
 
 
 def is_senders_copy(
@@ -33,19 +33,19 @@ def is_senders_copy(
     sent mail as well, so that nothing less than another server's field proves a delivery.
     """
     message = HEADERS.parsebytes(headers)
-    received = [str(value) for value in message.get_all("Received", [])][:MOST_HOPS]
+    received = [str(value) for value in message.get_all("Received", [])][:_MAX_HOPS]
     if not received:
         return True
     if among_sent:
         return _are_of_submission(received, queue_id)
-    if any(str(value).strip() for name in ADDED_AT_DELIVERY for value in message.get_all(name, [])):
+    if any(str(value).strip() for name in _ADDED_AT_DELIVERY for value in message.get_all(name, [])):
         return False
-    return may_be_the_senders(probe, username) and _are_of_submission(received, queue_id)
+    return _may_be_the_senders(probe, username) and _are_of_submission(received, queue_id)
 
 
-def may_be_the_senders(probe: Probe, username: str) -> bool:
+def _may_be_the_senders(probe: Probe, username: str) -> bool:
     """Whether the mailbox may be the sender's: not if it is the recipient's by its name, and that is another one."""
-    sender, recipient = (DETAIL.sub("", address).casefold() for address in (probe.from_addr, probe.to_addr))
+    sender, recipient = (_DETAIL.sub("", address).casefold() for address in (probe.from_addr, probe.to_addr))
     login = username.casefold()
     return sender == recipient or login not in (recipient, recipient.rpartition("@")[0])
 
@@ -55,7 +55,7 @@ def _are_of_submission(received: Sequence[str], queue_id: str | None) -> bool:
     way = [(value, hops([value])[0]) for value in received]
     taken = {hop.by.lower() for value, hop in way if _is_submission(value, hop, queue_id)}
     return all(
-        not DELIVERY.search(hop.with_)
+        not _DELIVERY.search(hop.with_)
         and hop.by.lower() in taken
         and (_is_submission(value, hop, queue_id) or is_step(value))
         for value, hop in way
@@ -63,5 +63,5 @@ def _are_of_submission(received: Sequence[str], queue_id: str | None) -> bool:
 
 
 def _is_submission(value: str, hop: HopRecord, queue_id: str | None) -> bool:
-    with_login = LOGGED_IN.fullmatch(hop.with_.partition(" ")[0]) or IN_WORDS.search(value)
+    with_login = _LOGGED_IN.fullmatch(hop.with_.partition(" ")[0]) or _IN_WORDS.search(value)
     return with_login is not None or (bool(queue_id) and hop.id == queue_id)

@@ -15,9 +15,9 @@ from tasks.mail.mailboxes.mailbox import Mailbox
 from tasks.mail.model.facts import Hit
 from tasks.mail.search.scan import Looks
 
-SLICE_SECONDS = 1.0
-LAST_SECONDS = 10.0  # for the last sweep, or half of `timeout` where that is less: the verdict waits for it
-MOST_NAMED = 3  # in a note, of the folders that there was no time for
+_SLICE_SECONDS = 1.0
+_LAST_SECONDS = 10.0  # for the last sweep, or half of `timeout` where that is less: the verdict waits for it
+_MAX_NAMED = 3  # in a note, of the folders that there was no time for
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Sweeps(Looks):
 
     async def sweep(self, box: Mailbox, last: bool) -> None:
         """Go on with the sweep for so long; what the last one has no time for is told."""
-        until = time.monotonic() + (min(LAST_SECONDS, self.mailbox.timeout / 2) if last else SLICE_SECONDS)
+        until = time.monotonic() + (min(_LAST_SECONDS, self.mailbox.timeout / 2) if last else _SLICE_SECONDS)
         while self.due and time.monotonic() < until:
             place = self.due.pop(0)
             await self.look_aside(box, place)
@@ -46,7 +46,7 @@ class Sweeps(Looks):
         if last and not self.detected:
             self.not_looked_at = tuple(place.folder for place in self.due)
             if self.due:
-                self.note(not_looked_at(self.not_looked_at))
+                self.note(_note_of_folders(self.not_looked_at))
 
     def without_views(self) -> None:
         """What is found in a folder that it lies in is not there a second time because another shows it."""
@@ -94,8 +94,8 @@ class Moves(Sweeps):
         return gone
 
 
-def not_looked_at(folders: Sequence[str]) -> str:
+def _note_of_folders(folders: Sequence[str]) -> str:
     """The note about folders that there was no time for."""
-    named = ", ".join(folders[:MOST_NAMED]) + (" and others" if len(folders) > MOST_NAMED else "")
+    named = ", ".join(folders[:_MAX_NAMED]) + (" and others" if len(folders) > _MAX_NAMED else "")
     what = "One folder was" if len(folders) == 1 else f"{len(folders)} folders were"
     return f"{what} not looked at ({named}): there was no time for so many."

@@ -25,9 +25,9 @@ from tasks.mail.search.pace import SECOND_LOOK, Tries
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.search import Search
 
-FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
-LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was not found
-ONCE_MORE = 5.0  # seconds for another look for the probe, once its bounce has come
+_FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
+_LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was not found
+_ONCE_MORE = 5.0  # seconds for another look for the probe, once its bounce has come
 
 
 async def watch(request: SearchRequest, second_look: float = SECOND_LOOK) -> Arrival:
@@ -79,7 +79,7 @@ class _Watch:
             if not await _is_over(main, self.search, 0.0):
                 # The message counts for more than its bounce: one of several recipients may have it.
                 main = asyncio.create_task(self.search.run(time.monotonic()))
-                await _is_over(main, self.search, ONCE_MORE)
+                await _is_over(main, self.search, _ONCE_MORE)
             await self._wait_for(beside, main)
             return self._together(main, beside)
         finally:
@@ -100,10 +100,10 @@ class _Watch:
         if self._has_bounced() or self.search.bounce is not None:
             return
         if _failure(main) is None and not self.search.hits:
-            await asyncio.wait({beside}, timeout=LAST_LOOK)
+            await asyncio.wait({beside}, timeout=_LAST_LOOK)
             return
         looked = asyncio.create_task(self.bounces.looked.wait())
-        await asyncio.wait({beside, looked}, timeout=FIRST_LOOK, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({beside, looked}, timeout=_FIRST_LOOK, return_when=asyncio.FIRST_COMPLETED)
         looked.cancel()
 
     def _together(self, main: asyncio.Task[Arrival], beside: asyncio.Task[Arrival]) -> Arrival:

@@ -33,7 +33,7 @@ SENDERS: dict[str, Callable[[SmtpConfig], Sender]] = {"smtp": SmtpSender}
 
 async def attempt(probe: Probe, section: SmtpConfig, attempts: Attempts) -> Receipt:
     """Make one more attempt, and note how it ended. Raises SendFailure."""
-    async with limits.relay(section.host, section.port, section.username):
+    async with limits.relay_slot(section.host, section.port, section.username):
         attempts.begin()
         try:
             receipt = await SENDERS[section.protocol](section).send(probe, attempts.started)

@@ -16,7 +16,7 @@ from tasks.mail.model.outcome import Leg
 from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.model.result import LoopResult, of_copies, of_leg
 from tasks.mail.probe.compose import Probe
-from tasks.mail.search.cleanup.ledger import lines
+from tasks.mail.search.cleanup.ledger import earlier_lines
 from tasks.mail.search.clocks import delivery_seconds
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.verdict.judge import judge
@@ -42,7 +42,7 @@ def conclude(
     if isinstance(sent, Receipt):
         told += refusal_notes(loop, sent, attempts.errors)
     if isinstance(found, Arrival):
-        told += lines(found.earlier)
+        told += earlier_lines(found.earlier)
         if isinstance(sent, Receipt):
             told += arrival_notes(loop, sent, found, way)
     failure = verdict.failure

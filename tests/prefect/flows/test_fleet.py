@@ -203,7 +203,7 @@ async def test_servers_that_never_answer_hold_nobody_up(
     system: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More of them than are checked at a time, and before the others: those all end while the first still wait."""
-    monkeypatch.setattr(courtesy, "PATIENCE", 0.5)
+    monkeypatch.setattr(courtesy, "RELAY_PATIENCE_SECONDS", 0.5)
     good: list[LoopResult] = []
     caller.set(Caller(good.append))
     async with RawSmtp({"banner": SILENCE}) as hole:

@@ -291,7 +291,7 @@ async def test_no_server_gets_more_sessions_than_it_may_and_who_waits_for_one_is
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Though the time for his message is over long before he may look for it."""
-    monkeypatch.setattr(limits, "AT_ONE_HOST", 1)
+    monkeypatch.setattr(limits, "MAX_SESSIONS_A_HOST", 1)
     async with Relay() as relay, Counting() as mailbox:
         way = Round(relay, mailbox)
         relay.arrive = mailbox.append
@@ -305,7 +305,7 @@ async def test_no_server_gets_more_sessions_than_it_may_and_who_waits_for_one_is
 async def test_a_server_that_never_answers_keeps_its_place_from_others_for_a_while_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "AT_ONE_HOST", 1)
+    monkeypatch.setattr(limits, "MAX_SESSIONS_A_HOST", 1)
     async with around() as way, RawImap({"greeting": SILENCE}) as hole:
         dead = loops(way, 2, 3.0, port=hole.port, username="nobody", timeout=0.3, retry_delay=0.2)
         results = await checked([*dead, *loops(way, 4)[2:]])
@@ -315,8 +315,8 @@ async def test_a_server_that_never_answers_keeps_its_place_from_others_for_a_whi
 async def test_a_relay_gets_few_connections_at_once_and_those_that_hang_hold_nobody_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "AT_ONE_RELAY", 2)
-    monkeypatch.setattr(limits, "PATIENCE", 0.5)
+    monkeypatch.setattr(limits, "MAX_CONNECTIONS_A_RELAY", 2)
+    monkeypatch.setattr(limits, "RELAY_PATIENCE_SECONDS", 0.5)
 
     class Busy(Relay):
         most = 0

@@ -29,7 +29,7 @@ from tasks.mail.net.connect import connect
 from tasks.mail.probe.compose import compose
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.registry import attempt
-from tasks.mail.senders.smtp.connection import Connection, OutOfStep
+from tasks.mail.senders.smtp.connection import OutOfStep, SmtpConnection
 from tests.support import certificates
 from tests.support.certificates import ServerTls
 from tests.support.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Fault, Line
@@ -229,9 +229,9 @@ async def test_a_connection_lost_before_data_leaves_no_doubt() -> None:
 
 
 @asynccontextmanager
-async def connected(server: RawSmtp) -> AsyncIterator[Connection]:
+async def connected(server: RawSmtp) -> AsyncIterator[SmtpConnection]:
     """A connection whose EHLO is due."""
-    connection = Connection("localhost", "probe.test", 10.0)
+    connection = SmtpConnection("localhost", "probe.test", 10.0)
     sock = await connect(await resolve.resolve("localhost", server.port))
     try:
         async with asyncio.timeout(20):

@@ -12,7 +12,7 @@ import pytest
 
 from flows.concurrency import FILES, IN_ONE_MAILBOX, MOST, OTHERS, Gates, room_for
 from tasks.mail.config.loop import CheckConfig, InboundConfig, LoopConfig, inbound_config, loop_config
-from tasks.mail.net.limits import AT_ONE_RELAY, SPREAD, Places, Relays, provider
+from tasks.mail.net.limits import MAX_CONNECTIONS_A_RELAY, SPREAD, Limiter, Relays, provider
 
 
 def loop(mailbox: str | None) -> LoopConfig:
@@ -80,7 +80,7 @@ async def test_who_takes_long_makes_room_for_others_but_not_beyond_what_there_ma
 
 async def test_a_place_is_given_back_once_and_not_twice() -> None:
     """By patience or by leaving: otherwise there would be more and more."""
-    places = Places(1, patience=0.5)
+    places = Limiter(1, patience=0.5)
     for pause in (0.0, 0.6, 0.0):
         async with places.one():
             await asyncio.sleep(pause)
@@ -129,8 +129,8 @@ async def test_a_relay_gets_so_many_connections_at_once_each_begun_a_little_afte
             await asyncio.sleep(0.3)
             running -= 1
 
-    await asyncio.gather(*(one("relay.test", None) for _ in range(2 * AT_ONE_RELAY)))
-    assert most == AT_ONE_RELAY
+    await asyncio.gather(*(one("relay.test", None) for _ in range(2 * MAX_CONNECTIONS_A_RELAY)))
+    assert most == MAX_CONNECTIONS_A_RELAY
     assert all(at >= start + number * SPREAD - 0.002 for number, at in enumerate(begun))
     most = 0
     await asyncio.gather(*(one("smtp.office365.com", "a@b.test") for _ in range(5)))

@@ -10,7 +10,7 @@ from tasks.mail.config.loop import ImapConfig
 from tasks.mail.mailboxes.folder_names import BY_LANGUAGE, junk_rank
 from tasks.mail.mailboxes.folders import Place, places
 from tasks.mail.mailboxes.imap.encoding import folder_name
-from tasks.mail.mailboxes.imap.responses import folder as listed
+from tasks.mail.mailboxes.imap.responses import listed_folder as listed
 from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.outcome import Placement
 
@@ -83,7 +83,11 @@ def test_the_expected_folder_is_not_looked_at_as_junk_too() -> None:
 
 
 def test_a_folder_that_holds_no_mail_is_not_looked_at() -> None:
-    assert names([INBOX, folder("[Gmail]", r"\NOSELECT"), folder("Gone", r"\NONEXISTENT")]) == ("INBOX", None, [])
+    assert names([INBOX, folder("[Gmail]", r"\NOSELECT"), folder("Gone", r"\NONEXISTENT")]) == (
+        "INBOX",
+        None,
+        [],
+    )
     assert names([INBOX, folder("Spam", r"\NOSELECT")]) == ("INBOX", None, [])
 
 

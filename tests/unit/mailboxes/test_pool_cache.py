@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.mailboxes.imap.fetch.told import Row
+from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.pool import cache
-from tasks.mail.mailboxes.imap.pool.cache import View
+from tasks.mail.mailboxes.imap.pool.cache import FolderView
 from tasks.mail.model.header import Header, Ref
 from tasks.mail.probe.compose import compose
 from tasks.mail.probe.match import HEADERS, loop_ids, match, match_header
@@ -23,8 +23,8 @@ SMTP = SmtpConfig(host="relay.test", from_addr="a@example.org", to_addr="b@examp
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def row(seq: int, uid: int, headers: bytes = b"Subject: x\r\n\r\n") -> Row:
-    return Row(seq, uid, NOW, headers)
+def row(seq: int, uid: int, headers: bytes = b"Subject: x\r\n\r\n") -> FetchedRow:
+    return FetchedRow(seq, uid, NOW, headers)
 
 
 EVENTS = st.one_of(
@@ -43,7 +43,7 @@ def test_what_is_known_by_number_is_so_and_what_is_not_is_asked_for(
     """A mailbox as a list beside it: messages come and go, are fetched, and the folder is opened again."""
     uids = list(range(1, there + 1))
     following = there + 1
-    view = View(Selected(there, following, 1))
+    view = FolderView(Selected(there, following, 1))
     for kind, one, other in events:
         if kind == "arrives":
             uids += range(following, following + one)
@@ -70,8 +70,8 @@ def test_what_is_known_by_number_is_so_and_what_is_not_is_asked_for(
 
 
 def test_only_so_much_is_kept_and_the_rest_asked_for_again() -> None:
-    view = View(Selected(3, 1, 1))
-    large = b"Subject: " + b"x" * (cache.MOST_OCTETS // 2) + b"\r\n\r\n"
+    view = FolderView(Selected(3, 1, 1))
+    large = b"Subject: " + b"x" * (cache.MAX_HEADER_OCTETS // 2) + b"\r\n\r\n"
     view.learn([row(number, number, large) for number in (1, 2, 3)], view.changes)
     view.reached([row(3, 3)])
     assert view.unknown(1, 3) == (1, 2)
@@ -80,7 +80,7 @@ def test_only_so_much_is_kept_and_the_rest_asked_for_again() -> None:
 
 
 def test_a_server_that_says_to_have_more_than_there_can_be_takes_no_room() -> None:
-    view = View(Selected(4_000_000_000, 1, 1))
+    view = FolderView(Selected(4_000_000_000, 1, 1))
     view.count(3_999_999_999, "EXPUNGE")
     view.count(4_000_000_000, "EXISTS")
     view.count(2**32 - 1, "EXISTS")

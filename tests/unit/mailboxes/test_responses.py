@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from tasks.mail.mailboxes.imap import responses as imap_rows
-from tasks.mail.mailboxes.imap.encoding import folder_name, internaldate, quoted, strings, uid_set
-from tasks.mail.mailboxes.imap.fetch.told import Row, told
+from tasks.mail.mailboxes.imap.encoding import folder_name, internaldate, quoted_string, strings, uid_set
+from tasks.mail.mailboxes.imap.fetch.told import FetchedRow, fetched_messages
 from tasks.mail.mailboxes.imap.framing import (
-    LARGEST_LITERAL,
-    LONGEST_LINE,
-    MOST_OCTETS,
-    MOST_RESPONSES,
+    MAX_LINE_OCTETS,
+    MAX_LITERAL_OCTETS,
+    MAX_REPLY_OCTETS,
+    MAX_RESPONSES,
     NotImapError,
-    Reader,
+    ResponseReader,
 )
 from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.mailboxes.mailbox import Folder
@@ -28,13 +28,13 @@ WHEN = datetime(2026, 11, 22, 22, 1, 7, tzinfo=timezone(timedelta(hours=1)))
 HEADERS = b"Subject: * a ( b)\r\nA1 OK done\r\n\r\n"
 
 
-def rows(responses: list[Response]) -> list[Row]:
-    return [one.row(one.octets) for one in told(responses)]
+def rows(responses: list[Response]) -> list[FetchedRow]:
+    return [one.row(one.octets) for one in fetched_messages(responses)]
 
 
 def read(data: bytes, size: int = 65536) -> list[Response]:
     """The responses in `data`, fed in pieces."""
-    reader, found = Reader(), []
+    reader, found = ResponseReader(), []
     for start in range(0, len(data), size):
         reader.feed(data[start : start + size])
         while (response := reader.next()) is not None:
@@ -62,27 +62,27 @@ class TestReader:
     @pytest.mark.parametrize("end", [b"", b"\r\n"])
     def test_an_endless_line_is_refused(self, end: bytes) -> None:
         with pytest.raises(NotImapError, match="a line of more than"):
-            read(b"* " + b"x" * LONGEST_LINE + end)
+            read(b"* " + b"x" * MAX_LINE_OCTETS + end)
 
-    @pytest.mark.parametrize("size", [b"%d" % (LARGEST_LITERAL + 1), b"2000000000", b"9" * 20])
+    @pytest.mark.parametrize("size", [b"%d" % (MAX_LITERAL_OCTETS + 1), b"2000000000", b"9" * 20])
     def test_a_large_literal_is_refused_before_it_comes(self, size: bytes) -> None:
         with pytest.raises(NotImapError, match="announced a literal"):
             read(b"* 1 FETCH (BODY[] {" + size + b"}\r\n")
 
     def test_a_flood_of_lines_is_refused(self) -> None:
         with pytest.raises(NotImapError, match="lines for one command"):
-            read(b"* OK\r\n" * (MOST_RESPONSES + 1))
+            read(b"* OK\r\n" * (MAX_RESPONSES + 1))
 
     def test_a_flood_of_octets_is_refused(self) -> None:
         line = b"* OK " + b"x" * 2**19 + b"\r\n"
         with pytest.raises(NotImapError, match="octets for one command"):
-            read(line * (MOST_OCTETS // len(line) + 1))
+            read(line * (MAX_REPLY_OCTETS // len(line) + 1))
 
     def test_each_command_is_counted_anew(self) -> None:
-        reader = Reader()
+        reader = ResponseReader()
         for _ in range(3):
             reader.begin_command()
-            reader.feed(b"* OK\r\n" * (MOST_RESPONSES - 1))
+            reader.feed(b"* OK\r\n" * (MAX_RESPONSES - 1))
             while reader.next() is not None:
                 pass
         assert not reader.rest()
@@ -99,26 +99,26 @@ class TestRow:
         ],
     )
     def test_items_come_in_any_order_and_case(self, response: Response) -> None:
-        (one,) = told([response])
+        (one,) = fetched_messages([response])
         row = one.row(one.octets)
         assert one.is_readable
         assert (row.seq, row.uid, row.internaldate, row.headers) == (7, 12, WHEN, HEADERS)
 
     def test_flags_are_upper_case(self) -> None:
-        (one,) = told([(b"7 FETCH (UID 12 FLAGS (\\Seen $mine) " + DATE + b" " + SECTION + b" NIL)",)])
+        (one,) = fetched_messages([(b"7 FETCH (UID 12 FLAGS (\\Seen $mine) " + DATE + b" " + SECTION + b" NIL)",)])
         assert one.row(b"").flags == {"\\SEEN", "$MINE"}
 
     def test_short_headers_may_come_quoted(self) -> None:
-        (one,) = told([(b"7 FETCH (UID 12 " + DATE + b" " + SECTION + rb' "Subject: \"(\\")',)])
-        assert one.row(one.octets) == Row(7, 12, WHEN, b'Subject: "(\\')
+        (one,) = fetched_messages([(b"7 FETCH (UID 12 " + DATE + b" " + SECTION + rb' "Subject: \"(\\")',)])
+        assert one.row(one.octets) == FetchedRow(7, 12, WHEN, b'Subject: "(\\')
 
     @pytest.mark.parametrize("value", [b"NIL", b'""', b'"X-Other: 1"', b"{2}"])
     def test_a_message_without_any_of_the_fields_was_not_read(self, value: bytes) -> None:
         """No mail is without all of them."""
         response = (b"7 FETCH (UID 12 " + DATE + b" " + SECTION + b" " + value, b"\r\n", b")")
-        (one,) = told([response if value == b"{2}" else (response[0] + b")",)])
+        (one,) = fetched_messages([response if value == b"{2}" else (response[0] + b")",)])
         assert not one.is_readable
-        assert one.row(b"") == Row(7, 12, WHEN, b"")
+        assert one.row(b"") == FetchedRow(7, 12, WHEN, b"")
 
     @pytest.mark.parametrize(
         "line",
@@ -135,10 +135,10 @@ class TestRow:
         ],
     )
     def test_what_does_not_answer_the_question_is_no_row(self, line: bytes) -> None:
-        assert [one for one in told([(line,)]) if one.is_readable] == []
+        assert [one for one in fetched_messages([(line,)]) if one.is_readable] == []
 
     def test_a_date_that_is_not_told_is_unknown(self) -> None:
-        (one,) = told([(b"7 FETCH (UID 12 " + SECTION + b' "Date: x")',)])
+        (one,) = fetched_messages([(b"7 FETCH (UID 12 " + SECTION + b' "Date: x")',)])
         assert one.is_readable
         assert one.row(one.octets).internaldate == UNKNOWN_DATE
 
@@ -154,8 +154,8 @@ class TestRow:
             (b"7 FETCH (UID 14 " + SECTION + b' "Date: y")',),
             (b"6 FETCH (UID 12 FLAGS ())",),
         ]
-        found = {one.uid: one.row(one.octets) for one in told(parts) if one.uid}
-        assert found == {12: Row(7, 12, WHEN, b"Date: x"), 14: Row(8, 14, UNKNOWN_DATE, b"Date: y")}
+        found = {one.uid: one.row(one.octets) for one in fetched_messages(parts) if one.uid}
+        assert found == {12: FetchedRow(7, 12, WHEN, b"Date: x"), 14: FetchedRow(8, 14, UNKNOWN_DATE, b"Date: y")}
 
 
 class TestInternaldate:
@@ -204,13 +204,13 @@ class TestFolder:
         ],
     )
     def test_a_name_is_understood(self, response: Response, name: str, attributes: set[str]) -> None:
-        folder = imap_rows.folder(response)
+        folder = imap_rows.listed_folder(response)
         assert folder is not None
         assert (folder.name, set(folder.attributes)) == (name, attributes)
 
     def test_a_folder_without_messages_cannot_be_selected(self) -> None:
         names = [rb'LIST (\noselect) "/" a', rb'LIST (\NonExistent) "/" b', rb'LIST (\Junk) "/" c']
-        folders = [imap_rows.folder((name,)) for name in names]
+        folders = [imap_rows.listed_folder((name,)) for name in names]
         assert [folder is not None and folder.selectable for folder in folders] == [False, False, True]
 
     @pytest.mark.parametrize(
@@ -224,13 +224,13 @@ class TestFolder:
         ],
     )
     def test_a_line_without_a_usable_name_is_no_folder(self, response: Response) -> None:
-        assert imap_rows.folder(response) is None
+        assert imap_rows.listed_folder(response) is None
 
     @pytest.mark.parametrize("utf8", [False, True])
     @pytest.mark.parametrize("name", ["INBOX", "Entwürfe & mehr", 'a"b\\c', "日本語/✓", "a b", "[Gmail]/Spam"])
     def test_a_name_goes_out_as_it_came_in(self, name: str, utf8: bool) -> None:
-        line = b'LIST () "/" ' + quoted(folder_name(name, utf8))
-        assert imap_rows.folder((line,), utf8) == Folder(name, frozenset(), folder_name(name, utf8))
+        line = b'LIST () "/" ' + quoted_string(folder_name(name, utf8))
+        assert imap_rows.listed_folder((line,), utf8) == Folder(name, frozenset(), folder_name(name, utf8))
 
 
 class TestOthers:
@@ -240,7 +240,7 @@ class TestOthers:
             (b"status a (uidvalidity 7 uidnext 5)",),
             (b"STATUS {3}", b"a b", b" (MESSAGES 1 UIDNEXT 5 UIDVALIDITY 7)"),
         ]:
-            items = imap_rows.status(response)
+            items = imap_rows.status_items(response)
             assert items is not None
             assert [imap_rows.number(items.get(name)) for name in (b"UIDNEXT", b"UIDVALIDITY")] == [5, 7]
 
@@ -259,7 +259,7 @@ class TestOthers:
         ],
     )
     def test_a_response_code_stands_at_the_start(self, text: bytes, expected: tuple[str | None, bytes, bytes]) -> None:
-        assert imap_rows.code(text) == expected
+        assert imap_rows.response_code(text) == expected
 
     def test_words_are_shown_on_one_short_line(self) -> None:
         assert imap_rows.readable(b" a\x1b[2Jb\r\nc\xff ") == "a\\x1b[2Jb cÿ"
@@ -309,8 +309,8 @@ def test_nothing_that_a_server_sends_raises() -> None:
                 part[place : place + dice.randrange(4)] = dice.choice(pieces)
         response = tuple(map(bytes, parts))
         rows([response])
-        imap_rows.folder(response, utf8=dice.random() < 0.5)
-        imap_rows.status(response)
+        imap_rows.listed_folder(response, utf8=dice.random() < 0.5)
+        imap_rows.status_items(response)
         imap_rows.selected([response])
         imap_rows.readable(response[0])
 
@@ -318,11 +318,11 @@ def test_nothing_that_a_server_sends_raises() -> None:
 @pytest.mark.parametrize("piece", [b"(", b'"', b"[", b"BODY[", b"\\", b'"\\', b"{", b"{1", b"a ", b"&", b"<"])
 def test_no_line_is_too_long_to_be_read(piece: bytes) -> None:
     """Long lines of what a parser might stumble over: quadratic time would take minutes."""
-    line = (piece * LONGEST_LINE)[: LONGEST_LINE // 8]
+    line = (piece * MAX_LINE_OCTETS)[: MAX_LINE_OCTETS // 8]
     for head in (b"7 FETCH (", b"LIST (", b'LIST () "/" ', b"STATUS a (", b"OK [", b'LIST () "/" "'):
         for response in ((head + line,), (head + line + b"{3}", b"abc", line)):
             rows([response])
-            imap_rows.folder(response)
-            imap_rows.status(response)
+            imap_rows.listed_folder(response)
+            imap_rows.status_items(response)
             imap_rows.selected([response])
             imap_rows.readable(response[0])

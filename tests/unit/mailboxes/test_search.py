@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.mail.mailboxes.imap.responses import Response
-from tasks.mail.mailboxes.imap.search import MOST_FOUND, criteria, found
+from tasks.mail.mailboxes.imap.search import MAX_FOUND, criteria, found_uids
 
 
 def test_the_question_is_in_days_and_by_header_and_keyword() -> None:
@@ -35,20 +35,20 @@ def test_the_question_is_in_days_and_by_header_and_keyword() -> None:
     ],
 )
 def test_the_answer(response: bytes, uids: list[int]) -> None:
-    assert found([(response,)]) == uids
+    assert found_uids([(response,)]) == uids
 
 
 @pytest.mark.parametrize(
     "response", [b"ESEARCH UID ALL 1:4294967295", b"SEARCH" + b"".join(b" %d" % n for n in range(1, 9999))]
 )
 def test_an_answer_without_end_is_cut_off(response: bytes) -> None:
-    assert found([(response,)]) == list(range(1, MOST_FOUND + 1))
+    assert found_uids([(response,)]) == list(range(1, MAX_FOUND + 1))
 
 
 @given(st.lists(st.one_of(st.binary(max_size=60), st.text("0123456789:,* SEARCHUIDAL()", max_size=60).map(str.encode))))
 def test_whatever_comes_is_uids_or_nothing(parts: list[bytes]) -> None:
     responses: list[Response] = [(part,) for part in parts]
-    uids = found(responses)
+    uids = found_uids(responses)
     assert uids == sorted(set(uids))
-    assert len(uids) <= MOST_FOUND
+    assert len(uids) <= MAX_FOUND
     assert all(0 < uid < 2**32 for uid in uids)

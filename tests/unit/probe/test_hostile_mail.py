@@ -10,7 +10,7 @@ from tasks.mail.model.result import BounceRecord
 from tasks.mail.probe.bounce import notice_of
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import HEADERS, Match, match
-from tasks.mail.search.bodies import foreign, judged
+from tasks.mail.search.bodies import match_body, without_own_lines
 from tasks.mail.search.scan import UNDECIDED
 from tests.support.mail import verp
 from tests.support.mail.lookalikes import DISFIGURED, LOOK_ALIKES
@@ -31,10 +31,10 @@ def taken_for(raw: bytes, probe: Probe = PROBE) -> Match | BounceRecord:
     """What a message is taken for in the end, once its body was read where the header leaves it open."""
     kind = match(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", probe)
     if kind is Match.REPORT:
-        return bounce_of(raw, probe) or judged(raw, probe)
-    if kind is Match.UNLESS_REPORT and (notice := notice_of(foreign(raw, probe), probe)):
+        return bounce_of(raw, probe) or match_body(raw, probe)
+    if kind is Match.UNLESS_REPORT and (notice := notice_of(without_own_lines(raw, probe), probe)):
         return notice if notice.action == FAILED else Match.NO
-    return judged(raw, probe) if kind in UNDECIDED else kind
+    return match_body(raw, probe) if kind in UNDECIDED else kind
 
 
 GMAIL_SAID = "550-5.1.1 The email account that you tried to reach does not exist. 550 5.1.1 Please check the address."

@@ -14,7 +14,16 @@ from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
 from tasks.mail.probe.compose import compose
-from tasks.mail.search.cleanup.ledger import MARGIN, MOST_LINES, Terms, entry, line, lines, sender_is_done, sent_at
+from tasks.mail.search.cleanup.ledger import (
+    CHECK_MARGIN,
+    MAX_EARLIER_LINES,
+    Terms,
+    earlier_line,
+    earlier_lines,
+    earlier_probe,
+    sender_is_done,
+    sent_at,
+)
 
 SMTP = SmtpConfig(host="mx.test", from_addr="a@example.org", to_addr="b@example.org", subject_prefix="[loop]")
 SENT = datetime(2026, 11, 23, 14, 15, tzinfo=UTC)
@@ -39,7 +48,7 @@ def row(arrived: datetime = SENT + 37 * MINUTE, **changes: str | None) -> Header
 
 
 def told(arrived: datetime = SENT + 37 * MINUTE, terms: Terms = TERMS, **changes: str | None) -> EarlierProbe:
-    return entry(row(arrived, **changes), terms)
+    return earlier_probe(row(arrived, **changes), terms)
 
 
 def test_a_probe_says_who_sent_it_and_when() -> None:
@@ -118,8 +127,8 @@ def test_only_what_can_be_a_flow_run_is_taken_for_one(run: str | None) -> None:
     ("now", "done"),
     [
         (SENT, False),
-        (SENT + WAIT + MARGIN, False),
-        (SENT + WAIT + MARGIN + SECOND, True),
+        (SENT + WAIT + CHECK_MARGIN, False),
+        (SENT + WAIT + CHECK_MARGIN + SECOND, True),
         (SENT - HOUR, False),  # sent in the future, arrived even later
     ],
 )
@@ -155,13 +164,15 @@ def test_a_date_in_the_future_keeps_no_probe_from_being_told() -> None:
     ],
 )
 def test_a_line_tells_it_in_words(probe: EarlierProbe, sentence: str) -> None:
-    assert line(probe) == sentence.format(PROBE.token)
+    assert earlier_line(probe) == sentence.format(PROBE.token)
 
 
 def test_many_are_told_in_few_lines() -> None:
-    assert len(list(lines([told()] * MOST_LINES))) == MOST_LINES
-    assert [*lines([told()] * (MOST_LINES + 7))][-1] == "So did 7 more earlier probes: see earlier_probes."
-    assert list(lines([])) == []
+    assert len(list(earlier_lines([told()] * MAX_EARLIER_LINES))) == MAX_EARLIER_LINES
+    assert [*earlier_lines([told()] * (MAX_EARLIER_LINES + 7))][
+        -1
+    ] == "So did 7 more earlier probes: see earlier_probes."
+    assert list(earlier_lines([])) == []
 
 
 TIMES = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
@@ -183,7 +194,7 @@ def test_whatever_the_header_and_the_clocks_say_is_told_within_bounds(
     for probe in (told(arrived, terms, Date=date, X_Mail_Loop_Run=run), told(arrived, terms)):
         assert probe.delivery_seconds is None or 0 <= probe.delivery_seconds <= 32 * 24 * 3600
         assert (probe.reported is Reported.LOST) <= (probe.delivery_seconds is not None)
-        assert line(probe).isprintable()
+        assert earlier_line(probe).isprintable()
         assert EarlierProbe.model_validate_json(probe.model_dump_json()) == probe
     assert sender_is_done(row(arrived, Date=date), terms) in (True, False)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tasks.mail.config.secrets import password_of
 from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap import search as imap_search
-from tasks.mail.mailboxes.imap.encoding import folder_name, quoted
+from tasks.mail.mailboxes.imap.encoding import folder_name, quoted_string
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected, folder_status, opened
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.protocol import Asking
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from tasks.mail.config.mailbox import ProbeMailbox
 
 
-UNKNOWN = re.compile(r"un(?:known|supported|recogni[sz]ed)|not (?:supported|implemented|recogni[sz]ed)", re.IGNORECASE)
-ID = b'("name" "mail-loop-check")'
+_UNKNOWN = re.compile(r"un(?:known|supported|recogni[sz]ed)|not (?:supported|implemented|recogni[sz]ed)", re.IGNORECASE)
+_ID = b'("name" "mail-loop-check")'
 UNTOLD_SECONDS = 5.0  # after so long nobody relies on a server to tell of new messages, nor on its view of a folder
 NEARLY = 0.5  # seconds by which that may be sooner, where there is a look in any case
-SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
-RENEW_TIMES = 20  # a view is opened anew only after so many times as long as that took
+IDLE_SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
+_RENEW_TIMES = 20  # a view is opened anew only after so many times as long as that took
 
 
 class Client(Changes):
@@ -107,7 +107,7 @@ class Client(Changes):
         if self._session.rev2 or {"SPECIAL-USE", "LIST-EXTENDED"} <= self._session.capabilities:
             arguments += [b"RETURN", b"(SPECIAL-USE)"]  # a server that is not asked may keep it to itself
         reply = await self._ask("select", "LIST", *arguments)
-        listed = (responses.folder(response, self._utf8) for response in reply.responses)
+        listed = (responses.listed_folder(response, self._utf8) for response in reply.responses)
         found = list({folder.name: folder for folder in listed if folder is not None}.values())
         self._list(found)
         return found
@@ -119,7 +119,7 @@ class Client(Changes):
     @property
     def may_renew(self) -> bool:
         """Whether the folder was opened long enough ago to be opened anew."""
-        return time.monotonic() - self._opened_at >= max(UNTOLD_SECONDS - NEARLY, RENEW_TIMES * self._took)
+        return time.monotonic() - self._opened_at >= max(UNTOLD_SECONDS - NEARLY, _RENEW_TIMES * self._took)
 
     async def renewed(self, folder: str) -> Selected | None:
         """The open folder opened anew, as it is now; None where it is too soon for that."""
@@ -141,7 +141,7 @@ class Client(Changes):
         """UIDs of messages by day, header field and keyword; servers differ in what they find: see criteria()."""
         arguments = imap_search.criteria(since, field, value, without)
         reply = await self._session.ask("search", "UID SEARCH", *arguments)
-        return imap_search.found(reply.responses)
+        return imap_search.found_uids(reply.responses)
 
     async def noop(self) -> None:
         """Bring the view of the open folder up to date."""
@@ -185,7 +185,7 @@ class Client(Changes):
 
     def _name(self, folder: str) -> bytes:
         wire = self._wire_names.get(folder)
-        return quoted(folder_name(folder, self._utf8) if wire is None else wire)
+        return quoted_string(folder_name(folder, self._utf8) if wire is None else wire)
 
     def _list(self, folders: Sequence[Folder]) -> None:
         """Remember what is needed of the folders."""
@@ -220,7 +220,7 @@ class Client(Changes):
                 raise
         self._introduced = True
         with suppress(ImapFailure):  # whatever it says to that, the next answer tells
-            await self._session.ask(stage, "ID", ID)
+            await self._session.ask(stage, "ID", _ID)
         return await ask()
 
     async def _open(self, stage: str, verb: str, folder: str) -> Reply:
@@ -232,7 +232,7 @@ class Client(Changes):
             try:
                 return await ask(verb, self._name(folder), about=f"{verb} of {folder!r}")
             except ImapFailure as failure:
-                if not ((failure.bad or UNKNOWN.search(failure.text)) and self.alive):
+                if not ((failure.bad or _UNKNOWN.search(failure.text)) and self.alive):
                     raise
                 unknown = failure
             try:

@@ -18,8 +18,8 @@ from aioimaplib.aioimaplib import IMAP4ClientProtocol
 from tasks.mail.causes.lookup import of_mailbox
 from tasks.mail.mailboxes.failures import how_lost, of_tls
 from tasks.mail.mailboxes.imap.command import Command
-from tasks.mail.mailboxes.imap.framing import NotImapError, Reader, Reply, not_a_greeting
-from tasks.mail.mailboxes.imap.responses import Response, code, count, readable
+from tasks.mail.mailboxes.imap.framing import NotImapError, Reply, ResponseReader, not_a_greeting
+from tasks.mail.mailboxes.imap.responses import Response, message_count, readable, response_code
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
@@ -27,7 +27,7 @@ from tasks.mail.model.redaction.redactor import NOTHING
 from tasks.mail.net.tls import describe_tls_error
 
 
-class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
+class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
     """One connection. Once it is over every command raises the ImapFailure that says why; it never comes back.
 
     `stage` is where such a failure is said to have happened; the owner keeps it up to date.
@@ -47,7 +47,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         self._deaf = tls_first  # whatever arrives before the handshake is not the server's word
         self._end: ImapFailure | None = None
         self._bye: bytes | None = None
-        self._reader = Reader()
+        self._reader = ResponseReader()
         self._stirred = asyncio.Event()  # ends the wait of IDLE
         self._answers: deque[bytes] = deque()
         self._greeting = Command("GREETING", "*", loop=self.loop)
@@ -129,7 +129,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         command, self.pending_sync_command = self.pending_sync_command, None
         if command is not None:
             command.fail(self.failure())
-        self._reader = Reader()
+        self._reader = ResponseReader()
         self._idle_event.set()
         self._stirred.set()
         if self.transport is not None:
@@ -163,7 +163,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
             self.die(ErrorType.IMAP, str(error), permanent=error.wrong_port, cause=error.cause)
         logging_out = self.busy and self.pending_sync_command.name == "LOGOUT"
         if self._bye is not None and not logging_out:  # not before the answers that came with it
-            bye, _, words = code(self._bye)
+            bye, _, words = response_code(self._bye)
             said = f"the server ended the connection: {self.words(words) or 'BYE'}"
             cause = of_mailbox(self.stage, bye, said) or Cause.DROPPED
             self.die(ErrorType.CONNECTION, said, code=bye and self.redact.text(bye), cause=cause)
@@ -180,7 +180,7 @@ class Connection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has n
         """Upstream drops each "* " inside a line, and what it cannot attribute by name, such as EXISTS in a FETCH."""
         if response[0][:4].upper().rstrip() == b"BYE":
             self._bye = response[0][4:]
-        elif (counted := count(response)) is not None:
+        elif (counted := message_count(response)) is not None:
             if counted[1] == "EXISTS":
                 self.came += max(0, counted[0] - self.exists)
                 self.exists = counted[0]

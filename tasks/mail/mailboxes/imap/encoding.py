@@ -37,7 +37,7 @@ def uid_set(uids: Iterable[int]) -> bytes:
     return ",".join(map(str, sorted(uids))).encode()
 
 
-def quoted(value: bytes) -> bytes:
+def quoted_string(value: bytes) -> bytes:
     return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
@@ -47,7 +47,7 @@ def strings(*values: bytes) -> list[bytes]:
     for value in values:
         lines[-1] += b" " if lines[-1] else b""
         if all(0x20 <= octet < 0x7F for octet in value):
-            lines[-1] += quoted(value)
+            lines[-1] += quoted_string(value)
         else:
             lines[-1] += b"{%d}" % len(value)
             lines.append(value)

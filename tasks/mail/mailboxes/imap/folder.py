@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from tasks.mail.mailboxes.imap.fetch.told import Row
+from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.framing import Reply
-from tasks.mail.mailboxes.imap.responses import Response, code, number, selected, status
+from tasks.mail.mailboxes.imap.responses import Response, number, response_code, selected, status_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Position:
     def without_rest(self) -> Position:
         return replace(self, floor=None, rest=())
 
-    def past(self, rows: Iterable[Row]) -> Position:
+    def past(self, rows: Iterable[FetchedRow]) -> Position:
         """After these have been shown."""
         return replace(self, uidnext=max([self.uidnext, *(row.uid + 1 for row in rows)]))
 
@@ -81,7 +81,7 @@ class Position:
 
 def folder_status(responses: Iterable[Response]) -> FolderStatus:
     """What the answer to STATUS tells."""
-    found = (status(response) for response in responses)
+    found = (status_items(response) for response in responses)
     items = next((items for items in found if items is not None), {})
     return FolderStatus(*(number(items.get(name)) for name in (b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY")))
 
@@ -96,13 +96,13 @@ def opened(reply: Reply) -> Selected:
         codes.get("UIDVALIDITY", 0),
         counts.get("RECENT", 0),
         _permanent(responses),
-        code(reply.text)[0] == "READ-ONLY",
+        response_code(reply.text)[0] == "READ-ONLY",
     )
 
 
 def _permanent(responses: Iterable[Response]) -> frozenset[str] | None:
     for response in responses:
-        name, argument, _ = code(response[0].partition(b" ")[2])
+        name, argument, _ = response_code(response[0].partition(b" ")[2])
         if name == "PERMANENTFLAGS":
             return frozenset(argument.strip(b" ()").decode("ascii", "replace").upper().split())
     return None

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.model.cause import Cause
 
-OTHERS = ((re.compile(rb"[245]\d\d[ -]"), "an SMTP"), (re.compile(rb"\+OK"), "a POP3"))
-LONGEST_LINE = LARGEST_LITERAL = 2**20
-MOST_RESPONSES = 200_000  # to one command; a folder of 100,000 messages that is emptied sends that many EXPUNGEs
-MOST_OCTETS = 32 * 2**20  # to one command; the headers of a batch of messages may be 13 MB
+_OTHERS = ((re.compile(rb"[245]\d\d[ -]"), "an SMTP"), (re.compile(rb"\+OK"), "a POP3"))
+MAX_LINE_OCTETS = MAX_LITERAL_OCTETS = 2**20
+MAX_RESPONSES = 200_000  # to one command; a folder of 100,000 messages that is emptied sends that many EXPUNGEs
+MAX_REPLY_OCTETS = 32 * 2**20  # to one command; the headers of a batch of messages may be 13 MB
 
 _LITERAL = re.compile(rb"\{(\d{1,20})\}$")
 _STATUS = re.compile(rb"\* (?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
@@ -38,12 +38,12 @@ class NotImapError(Exception):
 
 def not_a_greeting(line: bytes, words: str) -> NotImapError:
     """The error of a first line that is no greeting of IMAP: `words` are what it says."""
-    if (other := next((name for pattern, name in OTHERS if pattern.match(line)), None)) is None:
+    if (other := next((name for pattern, name in _OTHERS if pattern.match(line)), None)) is None:
         return NotImapError(f"the server does not greet in IMAP: {words}")
     return NotImapError(f"it is {other} server that answers on this port, and no IMAP server: {words}", True)
 
 
-class Reader:
+class ResponseReader:
     """Holds what has arrived and is not a complete response yet."""
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         self._octets += len(data)
-        if self._octets > MOST_OCTETS:
-            raise NotImapError(f"the server sent more than {MOST_OCTETS} octets for one command")
+        if self._octets > MAX_REPLY_OCTETS:
+            raise NotImapError(f"the server sent more than {MAX_REPLY_OCTETS} octets for one command")
         self._buffer += data
 
     def rest(self) -> bool:
@@ -76,8 +76,8 @@ class Reader:
                 self._parts.append(self._take(self._literal))
                 self._literal = None
             end = self._buffer.find(b"\n", self._searched)
-            if (len(self._buffer) if end < 0 else end) > LONGEST_LINE:
-                raise NotImapError(f"the server sent a line of more than {LONGEST_LINE} octets")
+            if (len(self._buffer) if end < 0 else end) > MAX_LINE_OCTETS:
+                raise NotImapError(f"the server sent a line of more than {MAX_LINE_OCTETS} octets")
             if end < 0:
                 self._searched = len(self._buffer)
                 return None
@@ -86,7 +86,7 @@ class Reader:
             self._literal = self._announced()
             if self._literal is None:
                 return self._complete()
-            if self._literal > LARGEST_LITERAL:
+            if self._literal > MAX_LITERAL_OCTETS:
                 raise NotImapError(f"the server announced a literal of {self._literal} octets")
 
     def _take(self, size: int) -> bytes:
@@ -103,7 +103,7 @@ class Reader:
 
     def _complete(self) -> Response:
         self._responses += 1
-        if self._responses > MOST_RESPONSES:
-            raise NotImapError(f"the server sent more than {MOST_RESPONSES} lines for one command")
+        if self._responses > MAX_RESPONSES:
+            raise NotImapError(f"the server sent more than {MAX_RESPONSES} lines for one command")
         response, self._parts = tuple(self._parts), []
         return response

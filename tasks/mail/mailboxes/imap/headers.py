@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS
 from tasks.mail.probe.octets import HEADER_END, MOST_HEADER_LINES, bounded
 
-HEADER_OCTETS = 16 * 2**10  # of the fields below, in one message; what is left out of longer ones is asked for by name
+_HEADER_OCTETS = 16 * 2**10  # of the fields below, in one message; what is left out of longer ones is asked for by name
 # What a message is known by, and is never long in honest mail.
-KNOWN_BY = (
+_KNOWN_BY = (
     b"X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN X-MAIL-LOOP-SIGNATURE MESSAGE-ID "
     b"SUBJECT FROM DATE AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH DELIVERED-TO"
 )
-OWN = (
+_OWN = (
     b"X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN X-MAIL-LOOP-SIGNATURE MESSAGE-ID SUBJECT FROM DATE "
     b"AUTO-SUBMITTED CONTENT-TYPE"
 )
 # All that anybody reads of a message, for one whose header is longer than what is fetched of it.
-READ = b" ".join(
+_READ = b" ".join(
     [
-        KNOWN_BY,
+        _KNOWN_BY,
         b"RECEIVED X-MAIL-LOOP-BODY MIME-VERSION CONTENT-TRANSFER-ENCODING PRECEDENCE TO",
         b"X-ORIGINAL-TO ENVELOPE-TO AUTHENTICATION-RESULTS RECEIVED-SPF X-GREYLIST X-RSPAMD-ACTION",
         b"X-SPAMD-RESULT X-RSPAMD-SCORE X-RSPAMD-REPORT X-FOREFRONT-ANTISPAM-REPORT X-MS-EXCHANGE-ORGANIZATION-SCL",
@@ -38,7 +38,7 @@ READ = b" ".join(
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class MessagePart:
     """A part of a message, and how many octets of it are asked for."""
 
     name: bytes
@@ -49,20 +49,20 @@ class Section:
         return b"BODY.PEEK[%b]" % self.name + (b"<0.%d>" % self.octets if partial else b"")
 
 
-HEADER_FIELDS = Section(b"HEADER.FIELDS (%b RECEIVED)" % KNOWN_BY, HEADER_OCTETS)
-OWN_HEADERS = Section(b"HEADER.FIELDS (%b X-FAILED-RECIPIENTS RETURN-PATH)" % OWN, HEADER_OCTETS // 2)
-READ_HEADERS = Section(b"HEADER.FIELDS (%b)" % READ, 2**16)
-WHOLE = Section(b"", MAX_BODY_OCTETS)
+PROBE_HEADERS = MessagePart(b"HEADER.FIELDS (%b RECEIVED)" % _KNOWN_BY, _HEADER_OCTETS)
+OWN_HEADERS = MessagePart(b"HEADER.FIELDS (%b X-FAILED-RECIPIENTS RETURN-PATH)" % _OWN, _HEADER_OCTETS // 2)
+READ_HEADERS = MessagePart(b"HEADER.FIELDS (%b)" % _READ, 2**16)
+WHOLE = MessagePart(b"", MAX_BODY_OCTETS)
 
-FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
 
 
-ASKED = frozenset(name.lower() for name in (KNOWN_BY + b" RECEIVED").split())
+_ASKED = frozenset(name.lower() for name in (_KNOWN_BY + b" RECEIVED").split())
 
 
 def has_any(headers: bytes) -> bool:
     """Whether any of the fields asked for is there: no mail is without all of them, but answers are."""
-    return any(field[1].lower() in ASKED for field in FIELD.finditer(headers))
+    return any(field[1].lower() in _ASKED for field in _FIELD.finditer(headers))
 
 
 def header_of(message: bytes) -> bytes:
@@ -73,20 +73,20 @@ def header_of(message: bytes) -> bytes:
 
 def is_cut(headers: bytes) -> bool:
     """Whether what is left of a header may lack fields."""
-    return len(headers) >= HEADER_OCTETS
+    return len(headers) >= _HEADER_OCTETS
 
 
 def completed(headers: bytes, own: bytes) -> bytes:
     """A header that was cut off, with those of the fields `own` in front that it lost, or has the half of."""
-    fields = list(FIELD.finditer(own))
+    fields = list(_FIELD.finditer(own))
     ends = [*(field.start() for field in fields[1:]), len(own)]
     values = [
         (field[1].lower(), own[field.start() : end].rstrip(b"\r\n")) for field, end in zip(fields, ends, strict=True)
     ]
-    *_, last = [None, *FIELD.finditer(headers)]
+    *_, last = [None, *_FIELD.finditer(headers)]
     if last is not None and last[1].lower() in dict(values):
         headers = headers[: last.start()]
-    kept = {field[1].lower() for field in FIELD.finditer(headers)}
+    kept = {field[1].lower() for field in _FIELD.finditer(headers)}
     return b"".join(value + b"\r\n" for name, value in values if name not in kept) + headers
 
 

@@ -15,8 +15,8 @@ from functools import partial
 from typing import Self, cast
 
 from tasks.mail.config.mailbox import ProbeMailbox
-from tasks.mail.mailboxes.imap.client import NEARLY, SLICE_SECONDS, UNTOLD_SECONDS, Client
-from tasks.mail.mailboxes.imap.fetch.told import Row
+from tasks.mail.mailboxes.imap.client import IDLE_SLICE_SECONDS, NEARLY, UNTOLD_SECONDS, Client
+from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import Position, Selected
 from tasks.mail.mailboxes.imap.pool.pool import opened
 from tasks.mail.mailboxes.imap.reading import BATCH
@@ -27,9 +27,9 @@ from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.journey_record import TlsRecord
 
 # Seconds between two looks in a hurry, and the factor by which they grow: a message is seen after half of one.
-FIRST_STEP, LONGEST_STEP, GROWTH = 0.02, 0.08, 1.5
-POLL_SECONDS = 2.5  # between two looks on a server without IDLE: each second one opens the view anew
-ABOVE_ALL = 2**32  # no UID is as high
+_FIRST_STEP, _MAX_STEP, _GROWTH = 0.02, 0.08, 1.5
+_POLL_SECONDS = 2.5  # between two looks on a server without IDLE: each second one opens the view anew
+_ABOVE_ALL = 2**32  # no UID is as high
 
 
 class ImapMailbox:
@@ -41,9 +41,9 @@ class ImapMailbox:
         self._client = client
         self._expected = folder
         self._generations: dict[str, int] = {}
-        self._walk: AsyncIterator[list[Row]] | None = None  # back from the newest message of the open folder
+        self._walk: AsyncIterator[list[FetchedRow]] | None = None  # back from the newest message of the open folder
         self._cut_off = False  # that walk ends before the oldest one
-        self._step = FIRST_STEP
+        self._step = _FIRST_STEP
         self.spared, self.stuck = client.spared, client.stuck
 
     @classmethod
@@ -113,7 +113,7 @@ class ImapMailbox:
         self._walk = self._client.newest_first(selected.exists - 1, flags=False)
         self._cut_off = selected.exists > MAX_WALKED
         uidnext = selected.uidnext or 1
-        floor = min((row.uid for row in rows), default=ABOVE_ALL) if selected.exists else None
+        floor = min((row.uid for row in rows), default=_ABOVE_ALL) if selected.exists else None
         return Look(
             self._headers(folder, rows), Position(selected.uidvalidity, uidnext, first=uidnext, floor=floor).past(rows)
         )
@@ -183,13 +183,13 @@ class ImapMailbox:
             return  # what came there meanwhile is to be seen now, and what comes next has to wake IDLE
         if hurry:
             await client.rest(min(self._step, at_most), at_most)
-            self._step = min(self._step * GROWTH, LONGEST_STEP)
+            self._step = min(self._step * _GROWTH, _MAX_STEP)
         elif client.can_idle:
-            await client.idle(max(0.0, min(SLICE_SECONDS, at_most, UNTOLD_SECONDS - client.unfetched)))
+            await client.idle(max(0.0, min(IDLE_SLICE_SECONDS, at_most, UNTOLD_SECONDS - client.unfetched)))
             # A busy mailbox, or a server that ends IDLE at once, must not make the looks follow each other unpaced.
-            await asyncio.sleep(max(0.0, now + min(LONGEST_STEP, at_most) - time.monotonic()))
+            await asyncio.sleep(max(0.0, now + min(_MAX_STEP, at_most) - time.monotonic()))
         else:
-            await client.rest(min(POLL_SECONDS, at_most), min(SLICE_SECONDS, at_most))
+            await client.rest(min(_POLL_SECONDS, at_most), min(IDLE_SLICE_SECONDS, at_most))
 
     async def delete(self, refs: Sequence[Ref], is_ours: IsOurs, proven: Collection[Ref] = ()) -> list[Ref]:
         return await self._change(self._client.delete, refs, is_ours, proven)
@@ -242,9 +242,9 @@ class ImapMailbox:
         self._generations[folder] = selected.uidvalidity
         return selected
 
-    def _headers(self, folder: str, rows: Iterable[Row]) -> list[Header]:
+    def _headers(self, folder: str, rows: Iterable[FetchedRow]) -> list[Header]:
         return [_header(folder, self._generations.get(folder, 0), row) for row in rows]
 
 
-def _header(folder: str, generation: int, row: Row) -> Header:
+def _header(folder: str, generation: int, row: FetchedRow) -> Header:
     return Header(Ref(folder, generation, row.uid), row.internaldate, row.headers, row.flags, row.loop_ids)

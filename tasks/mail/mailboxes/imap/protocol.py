@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.mail.mailboxes.imap.connection import Connection
+from tasks.mail.mailboxes.imap.connection import ImapConnection
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.model.journey_record import TlsRecord
 
@@ -26,7 +26,7 @@ class Asking(Protocol):
     def capabilities(self) -> frozenset[str]: ...
 
     @property
-    def connection(self) -> Connection: ...
+    def connection(self) -> ImapConnection: ...
 
     @property
     def stages(self) -> dict[str, float]: ...

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
 from tasks.mail.mailboxes.imap.fetch.fetcher import Fetcher, Found
-from tasks.mail.mailboxes.imap.fetch.told import Row
+from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.headers import OWN_HEADERS, READ_HEADERS, WHOLE, completed, readable_part
 from tasks.mail.mailboxes.imap.protocol import Asking
@@ -16,7 +16,7 @@ from tasks.mail.mailboxes.mailbox import MAX_WALKED
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.probe.octets import has_end
 
-FIRST_BATCH, BATCH = 10, 200  # messages a FETCH
+_FIRST_BATCH, BATCH = 10, 200  # messages a FETCH
 
 
 Unreadable = set[tuple[str, int]]
@@ -47,27 +47,27 @@ class Reading(ABC):
 
     async def newest_first(
         self, exists: int, most: int = MAX_WALKED, *, flags: bool = True
-    ) -> AsyncIterator[list[Row]]:
+    ) -> AsyncIterator[list[FetchedRow]]:
         """The newest messages of the open folder in batches, from the last of `exists` back.
 
         `most` counts the messages asked for: there may be fewer than the server says. `flags`: whether they matter, of
         all that is fetched the one thing that changes.
         """
-        last, end, size = exists, max(0, exists - most), FIRST_BATCH
+        last, end, size = exists, max(0, exists - most), _FIRST_BATCH
         while last > end:
             first = max(end + 1, last - size + 1)
             if rows := await self.fetch_range(first, last, flags=flags):  # all of a batch may be gone by now
                 yield rows
             last, size = first - 1, BATCH
 
-    async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[Row]:
+    async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[FetchedRow]:
         """The messages with these sequence numbers, as far as they exist, by ascending UID."""
         if last >= self.exists:  # else there are new ones still to be fetched
             self._fetching()
         first, last = max(first, 1), min(last, self.exists)
         return await self._fetch("FETCH", range(first, last + 1)) if first <= last else []
 
-    async def fetch_new(self, uidnext: int) -> list[Row]:
+    async def fetch_new(self, uidnext: int) -> list[FetchedRow]:
         """The messages with this UID or a higher one, by ascending UID; of too many, the newest: see `left`.
 
         They are asked for though the server has told of none: some never tell, least of all of the first one.
@@ -82,7 +82,7 @@ class Reading(ABC):
                 rows = [row for row in newest if row.uid >= uidnext]
         else:
             uids = [uid for uid in await self.newest_uids(self._at_most(uidnext)) if uid >= uidnext]
-            self.left, newest_uids = uids[:-FIRST_BATCH], uids[-FIRST_BATCH:]
+            self.left, newest_uids = uids[:-_FIRST_BATCH], uids[-_FIRST_BATCH:]
             rows = await self.fetch_uids(newest_uids)
         self._reached = max([uidnext, *(row.uid + 1 for row in rows)]), came
         return rows
@@ -93,9 +93,9 @@ class Reading(ABC):
         answers = await self._fetcher.ask("FETCH", b"%d:*" % first, b"(UID)")
         return sorted({one.uid for one in answers if one.uid is not None})
 
-    async def fetch_uids(self, uids: Collection[int]) -> list[Row]:
+    async def fetch_uids(self, uids: Collection[int]) -> list[FetchedRow]:
         """The messages with these UIDs, as far as they exist."""
-        ordered, rows = sorted(uids), list[Row]()
+        ordered, rows = sorted(uids), list[FetchedRow]()
         for start in range(0, len(ordered), BATCH):
             rows += await self._fetch("UID FETCH", ordered[start : start + BATCH])
         return rows
@@ -111,7 +111,7 @@ class Reading(ABC):
             found = completed(fields, await self._fetcher.octets(uid, OWN_HEADERS)).rstrip(b"\r\n") + b"\r\n"
         return found[:limit]
 
-    async def _since(self, uidnext: int) -> list[Row]:
+    async def _since(self, uidnext: int) -> list[FetchedRow]:
         try:
             return self._keep(await self._fetcher.since(uidnext))
         except ImapFailure as failure:
@@ -120,13 +120,13 @@ class Reading(ABC):
             if not self.exists:  # some know no `*` where there is nothing
                 return []
         # By their numbers a range can be halved: the last message of n:* is always one of them.
-        most = max(FIRST_BATCH, self._at_most(uidnext))
+        most = max(_FIRST_BATCH, self._at_most(uidnext))
         return [row for row in await self.fetch_range(self.exists - most + 1, self.exists) if row.uid >= uidnext]
 
-    async def _fetch(self, verb: str, numbers: Sequence[int]) -> list[Row]:
+    async def _fetch(self, verb: str, numbers: Sequence[int]) -> list[FetchedRow]:
         return self._keep(await self._fetcher.rows(verb, numbers))
 
-    def _keep(self, found: Found) -> list[Row]:
+    def _keep(self, found: Found) -> list[FetchedRow]:
         """The rows by UID; what could not be read is noted, for as long as it cannot be."""
         folder = self.selected or ""
         self._was_read({(folder, number) for row in found.rows.values() for number in (row.uid, -row.seq)})

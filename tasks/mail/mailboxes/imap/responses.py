@@ -18,8 +18,8 @@ from tasks.mail.model.safe_text import as_text
 
 Response = tuple[bytes, ...]
 
-MOST_TOKENS = 10_000
-MOST_TOLD = 4096  # octets of a line that may have a million
+_MAX_TOKENS = 10_000
+_MAX_TOLD = 4096  # octets of a line that may have a million
 
 # A quoted string without an end takes the rest for good: to try again from each quote would take quadratic time.
 _TOKEN = re.compile(
@@ -45,7 +45,7 @@ class _Token:
 
 def _tokens(response: Response, start: int = 0) -> Iterator[_Token]:
     """The tokens of a response, from position `start` of its first text, as many as there may be in an honest one."""
-    return islice(_all_tokens(response, start), MOST_TOKENS)
+    return islice(_all_tokens(response, start), _MAX_TOKENS)
 
 
 def _all_tokens(response: Response, start: int) -> Iterator[_Token]:
@@ -108,14 +108,14 @@ def fetched(response: Response) -> tuple[int, dict[bytes, bytes | None]] | None:
     return seq, _pairs(_tokens(response, head.end()))
 
 
-def count(response: Response) -> tuple[int, str] | None:
+def message_count(response: Response) -> tuple[int, str] | None:
     """`4 EXISTS`, `2 EXPUNGE` and the like."""
     if (match := _COUNT.match(response[0])) is None or (value := number(match[1])) is None:
         return None
     return value, match[2].decode().upper()
 
 
-def folder(response: Response, utf8: bool = False) -> Folder | None:
+def listed_folder(response: Response, utf8: bool = False) -> Folder | None:
     """A LIST response: attributes, delimiter, name. A name that could end a command line is left out."""
     tokens = _tokens(response)
     opening = [next(tokens, _Token("", b"")) for _ in range(2)]
@@ -139,22 +139,22 @@ def selected(responses: Iterable[Response]) -> tuple[dict[str, int], dict[str, i
     """What SELECT and EXAMINE tell: counts (EXISTS, RECENT), and the numbers in response codes such as UIDNEXT."""
     counts, codes = {}, {}
     for response in responses:
-        if (counted := count(response)) is not None:
+        if (counted := message_count(response)) is not None:
             counts[counted[1]] = counted[0]
-        name, argument, _ = code(response[0].partition(b" ")[2])
+        name, argument, _ = response_code(response[0].partition(b" ")[2])
         if name is not None and (value := number(argument)) is not None:
             codes[name] = value
     return counts, codes
 
 
-def status(response: Response) -> dict[bytes, bytes | None] | None:
+def status_items(response: Response) -> dict[bytes, bytes | None] | None:
     """The items of a STATUS response."""
     tokens = _tokens(response)
     first, _name, opening = (next(tokens, _Token("", b"")) for _ in range(3))
     return _pairs(tokens) if first.value.upper() == b"STATUS" and opening.kind == "(" else None
 
 
-def code(text: bytes) -> tuple[str | None, bytes, bytes]:
+def response_code(text: bytes) -> tuple[str | None, bytes, bytes]:
     """The response code of a status text in upper case, its arguments, and the words behind it."""
     if (match := _CODE.match(text)) is None:
         return None, b"", text
@@ -163,12 +163,12 @@ def code(text: bytes) -> tuple[str | None, bytes, bytes]:
 
 def readable(text: bytes, limit: int = 200, redact: Redactor = NOTHING) -> str:
     """A server's words for people, with passwords hidden."""
-    return redact.line(as_text(text[:MOST_TOLD]), limit)
+    return redact.line(as_text(text[:_MAX_TOLD]), limit)
 
 
 def capabilities(untagged: Sequence[Response], text: bytes) -> frozenset[str]:
     """What a greeting or an answer lists as offered, by itself or in its response code; none where it lists nothing."""
     listed = [response[0][11:] for response in untagged if response[0][:11].upper() == b"CAPABILITY "]
-    name, arguments, _ = code(text)
+    name, arguments, _ = response_code(text)
     listed += [arguments] if name == "CAPABILITY" else []
     return frozenset(b" ".join(listed).decode("ascii", "replace").upper().split())

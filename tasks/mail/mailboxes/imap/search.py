@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from tasks.mail.mailboxes.imap.encoding import quoted
+from tasks.mail.mailboxes.imap.encoding import quoted_string
 from tasks.mail.mailboxes.imap.responses import Response, number
 from tasks.mail.model.durations import MONTHS
 
-MOST_FOUND = 5000  # UIDs taken of one answer, the lowest first
+MAX_FOUND = 5000  # UIDs taken of one answer, the lowest first
 
 _SEARCH = re.compile(rb"SEARCH\b([ \d]*)", re.IGNORECASE)
 _ESEARCH = re.compile(rb"ESEARCH\b.*?\bALL ([\d:,]+)", re.IGNORECASE | re.DOTALL)
@@ -23,10 +23,10 @@ def criteria(since: datetime | None, field: str, value: str, without: str | None
     """
     dates = [b"SINCE", _date(since)] if since else []
     keyword = [b"UNKEYWORD", without.encode()] if without else []
-    return [*dates, *keyword, b"HEADER", field.encode(), quoted(value.encode())]
+    return [*dates, *keyword, b"HEADER", field.encode(), quoted_string(value.encode())]
 
 
-def found(responses: Iterable[Response]) -> list[int]:
+def found_uids(responses: Iterable[Response]) -> list[int]:
     """The UIDs in a SEARCH response, or in the ESEARCH of IMAP4rev2."""
     uids: set[int] = set()
     for response in responses:
@@ -37,12 +37,12 @@ def found(responses: Iterable[Response]) -> list[int]:
                 first, _, last = part.partition(b":")
                 ends = sorted(filter(None, (number(first), number(last or first))))
                 if len(ends) == 2:
-                    uids.update(range(ends[0], min(ends[1], ends[0] + MOST_FOUND) + 1))
-                if len(uids) > MOST_FOUND:  # a line of a megabyte holds 50,000 ranges
+                    uids.update(range(ends[0], min(ends[1], ends[0] + MAX_FOUND) + 1))
+                if len(uids) > MAX_FOUND:  # a line of a megabyte holds 50,000 ranges
                     break
-        if len(uids) > MOST_FOUND:
+        if len(uids) > MAX_FOUND:
             break
-    return sorted(uids)[:MOST_FOUND]
+    return sorted(uids)[:MAX_FOUND]
 
 
 def _date(moment: datetime) -> bytes:

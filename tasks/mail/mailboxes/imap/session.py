@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.mail.config.secrets import redactor
 from tasks.mail.mailboxes.failures import Refusal, login_refused, never, no_answer, no_connection, refused
 from tasks.mail.mailboxes.imap import responses
-from tasks.mail.mailboxes.imap.connection import Connection
+from tasks.mail.mailboxes.imap.connection import ImapConnection
 from tasks.mail.mailboxes.imap.encoding import strings
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.model.cause import Cause
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tasks.mail.config.mailbox import ProbeMailbox
 
-LOGOUT_SECONDS = 1.0
+_LOGOUT_SECONDS = 1.0
 
 
 class Session:
@@ -46,7 +46,7 @@ class Session:
         self.until = until
         self.tls: TlsRecord | None = None
         self.capabilities: frozenset[str] = frozenset()
-        self.connection = Connection(config.host, tls_first=config.tls == "implicit")
+        self.connection = ImapConnection(config.host, tls_first=config.tls == "implicit")
         self.connection.redact = redactor(config)  # from the greeting on: an earlier login may be quoted in it
         self._stages = Stages("imap", config.timeout)
 
@@ -103,13 +103,13 @@ class Session:
         try:
             if connection.alive and not connection.busy:
                 with suppress(ImapFailure, TimeoutError):
-                    async with asyncio.timeout(LOGOUT_SECONDS):
+                    async with asyncio.timeout(_LOGOUT_SECONDS):
                         await connection.ask("LOGOUT")
         finally:
             self.abort()
         if connection.transport is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOGOUT_SECONDS):
+                async with asyncio.timeout(_LOGOUT_SECONDS):
                     await connection.closed.wait()
 
     def abort(self) -> None:
@@ -219,7 +219,7 @@ class Session:
             return await self.connection.ask(verb, *arguments, answers=answers)
 
     def _refusal(self, reply: Reply) -> Refusal:
-        name, _, words = responses.code(reply.text)
+        name, _, words = responses.response_code(reply.text)
         shown, redact = self.connection.words(reply.text) or reply.status, self.connection.redact
         known = name and redact.text(name)
         return Refusal(name, words.decode("utf-8", "replace"), shown, known, reply.status == "BAD")

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from tasks.mail.mailboxes.imap.encoding import uid_set
-from tasks.mail.mailboxes.imap.fetch.told import Row, told
+from tasks.mail.mailboxes.imap.fetch.told import FetchedRow, fetched_messages
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.mailboxes.imap.reading import Reading
-from tasks.mail.mailboxes.imap.responses import count
+from tasks.mail.mailboxes.imap.responses import message_count
 from tasks.mail.mailboxes.mailbox import Folder
 
 
@@ -59,7 +59,7 @@ class Changes(Reading):
         folder: str,
         uidvalidity: int,
         uids: Sequence[int],
-        is_ours: Callable[[Row], bool],
+        is_ours: Callable[[FetchedRow], bool],
         proven: Collection[int] = (),
     ) -> list[int]:
         """Delete those of the messages that are still there and are ours by their headers; returns the UIDs that went.
@@ -94,10 +94,10 @@ class Changes(Reading):
         """Whether the server has told that it is done for all of them."""
         if not self._can_expunge:
             reply = await self._session.ask("search", "UID STORE", uid_set(uids), b"+FLAGS", rb"(\Deleted)")
-            return {one.uid for one in told(reply.responses) if r"\DELETED" in one.flags} >= {*uids}
+            return {one.uid for one in fetched_messages(reply.responses) if r"\DELETED" in one.flags} >= {*uids}
         await self._session.ask("search", "UID STORE", uid_set(uids), b"+FLAGS.SILENT", rb"(\Deleted)")
         reply = await self._session.ask("search", "UID EXPUNGE", uid_set(uids))
-        return sum(counted[1] == "EXPUNGE" for counted in map(count, reply.responses) if counted) >= len(uids)
+        return sum(counted[1] == "EXPUNGE" for counted in map(message_count, reply.responses) if counted) >= len(uids)
 
     async def trash(self) -> str | None:
         r"""The folder that deleted messages are moved to: Gmail's, for there \Deleted and EXPUNGE only archive."""
@@ -112,7 +112,7 @@ class Changes(Reading):
         folder: str,
         uidvalidity: int,
         uids: Sequence[int],
-        is_ours: Callable[[Row], bool],
+        is_ours: Callable[[FetchedRow], bool],
         flag: str,
         proven: Collection[int] = (),
     ) -> list[int]:
@@ -135,7 +135,7 @@ class Changes(Reading):
         folder: str,
         uidvalidity: int,
         uids: Sequence[int],
-        is_ours: Callable[[Row], bool],
+        is_ours: Callable[[FetchedRow], bool],
         proven: Collection[int],
     ) -> AsyncIterator[tuple[list[int], Selected]]:
         r"""The folder open for changes, with those of the messages that may be changed.
@@ -157,7 +157,7 @@ class Changes(Reading):
         if self._spare_recent:
             await self._select("search", "EXAMINE", folder)
 
-    async def _others_are_recent(self, folder: str, uids: Sequence[int], is_ours: Callable[[Row], bool]) -> bool:
+    async def _others_are_recent(self, folder: str, uids: Sequence[int], is_ours: Callable[[FetchedRow], bool]) -> bool:
         view = await self._select("search", "EXAMINE", folder)
         rows = await self.fetch_uids(uids)
         ours = sum(r"\RECENT" in row.flags for row in rows if is_ours(row))

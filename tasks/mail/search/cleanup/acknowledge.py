@@ -19,9 +19,9 @@ from tasks.mail.model.header import Header, Ref, by_folder
 from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.probe.ownership import Owner, probe_id
-from tasks.mail.search.cleanup.ledger import TOLD
+from tasks.mail.search.cleanup.ledger import REPORTED_FLAG
 
-SECONDS = 10.0  # the result is published by then, and the run waits for no more than this
+_SETTLE_SECONDS = 10.0  # the result is published by then, and the run waits for no more than this
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ async def settle(result: LoopResult, loop: LoopConfig) -> None:
     clocks = [datetime.now(UTC), *(moment for moment in (result.arrived_at,) if moment)]
     owner = Owner(loop.name, loop.smtp.from_addr, min(clocks) - retention, result.probe_id or "")
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(_SETTLE_SECONDS):
             redact = redactor_of(loop)
             with as_imap_failure(redact):
                 await _settle(result.earlier_probes, loop.mailbox, owner, redact)
@@ -43,7 +43,7 @@ async def settle(result: LoopResult, loop: LoopConfig) -> None:
 
 
 async def _settle(earlier: Sequence[EarlierProbe], mailbox: ProbeMailbox, owner: Owner, redact: Redactor) -> None:
-    box = await open_mailbox(mailbox, time.monotonic() + SECONDS)
+    box = await open_mailbox(mailbox, time.monotonic() + _SETTLE_SECONDS)
     failures: list[ImapFailure] = []
     try:
         names = {redact.text(folder.name): folder.name for folder in await box.folders()}  # as the server gives them
@@ -69,4 +69,4 @@ async def _settle_in(box: Mailbox, told: Mapping[Ref, EarlierProbe], owner: Owne
         return one is not None and owner.sent(header) and probe_id(header) == one.probe_id
 
     await box.delete(old, is_it)
-    await box.mark([ref for ref in told if ref not in old], is_it, TOLD)
+    await box.mark([ref for ref in told if ref not in old], is_it, REPORTED_FLAG)

@@ -15,12 +15,12 @@ from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.ownership import Owner, is_thorough
 from tasks.mail.search.bodies import is_own
-from tasks.mail.search.cleanup.ledger import TOLD, Terms
-from tasks.mail.search.cleanup.stale import Earlier, look
+from tasks.mail.search.cleanup.ledger import REPORTED_FLAG, Terms
+from tasks.mail.search.cleanup.stale import Earlier, find_earlier
 from tasks.mail.search.clocks import clock_skew
 
-LEFT = "A copy without our own header fields was left in the mailbox: only they prove that it may be deleted."
-EARLIER_SECONDS = 10.0  # the verdict is certain by then, and waits for no more than this
+_LEFT = "A copy without our own header fields was left in the mailbox: only they prove that it may be deleted."
+_EARLIER_SECONDS = 10.0  # the verdict is certain by then, and waits for no more than this
 
 
 async def collect(
@@ -43,11 +43,11 @@ async def collect(
             await box.delete(refs, is_ours, known)
             continue
         try:
-            await box.mark(refs, is_ours, TOLD, known)
+            await box.mark(refs, is_ours, REPORTED_FLAG, known)
         except ImapFailure:  # who keeps all messages may keep us from changing any
             if not box.alive:
                 raise
-    return [*([LEFT] if len(own) < len(hits) and not keep else []), *_stuck(box)]
+    return [*([_LEFT] if len(own) < len(hits) and not keep else []), *_stuck(box)]
 
 
 async def collect_earlier(
@@ -66,8 +66,8 @@ async def collect_earlier(
     owner = Owner.of(probe, terms.now - terms.retention)
     failed = []
     try:
-        async with asyncio.timeout(EARLIER_SECONDS):
-            await look(box, [*looked_at, *others] if thorough else looked_at, owner, terms, thorough, found)
+        async with asyncio.timeout(_EARLIER_SECONDS):
+            await find_earlier(box, [*looked_at, *others] if thorough else looked_at, owner, terms, thorough, found)
     except (ImapFailure, TimeoutError) as failure:
         failed = [f"Whether earlier probes were left behind could not be seen: {str(failure) or 'it took too long'}."]
     return [*failed, *_removed(found), *_spared(box), *_stuck(box)]
@@ -76,7 +76,7 @@ async def collect_earlier(
 def terms_of(mailbox: ProbeMailbox, probe: Probe, sent: Receipt, found: Arrival, lost_after: timedelta) -> Terms:
     """What this run goes by: its own message has shown what the mail server's clock is worth."""
     return Terms(
-        now=earliest_now(sent.started, found.hits),
+        now=_earliest_now(sent.started, found.hits),
         ours=sent.started.utc_at(Moment.now()),
         lost_after=lost_after,
         ahead=timedelta(seconds=clock_skew(sent, found)),
@@ -87,7 +87,7 @@ def terms_of(mailbox: ProbeMailbox, probe: Probe, sent: Receipt, found: Arrival,
     )
 
 
-def earliest_now(started: Moment, hits: Sequence[Hit]) -> datetime:
+def _earliest_now(started: Moment, hits: Sequence[Hit]) -> datetime:
     """Now by the clock that is furthest behind, ours or the mail server's, set or not: what is old by all is old."""
     now = Moment.now()
     return min([now.utc, started.utc_at(now), *(hit.arrived_at for hit in hits)])

@@ -30,13 +30,13 @@ from tasks.mail.probe.match import HEADERS
 from tasks.mail.probe.ownership import is_signed, probe_id
 from tasks.mail.search.clocks import CLOCK_SLACK, INTERNALDATE_GRAIN
 
-TELLING = "$MailLoopTelling"
-TOLD = "$MailLoopTold"
-DELETED = r"\Deleted"
+CLAIM_FLAG = "$MailLoopTelling"
+REPORTED_FLAG = "$MailLoopTold"
+DELETED_FLAG = r"\Deleted"
 
-MARGIN = timedelta(minutes=2)  # for the sending, its retries, and the end of a check
-LONGEST_DELAY = timedelta(days=31)  # no mail server tries for so long: a Date before that is not believed
-MOST_LINES = 10  # in a report; the result has all
+CHECK_MARGIN = timedelta(minutes=2)  # for the sending, its retries, and the end of a check
+_MAX_DELAY = timedelta(days=31)  # no mail server tries for so long: a Date before that is not believed
+MAX_EARLIER_LINES = 10  # in a report; the result has all
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,10 @@ def sender_is_done(header: Header, terms: Terms) -> bool:
     """Whether the check that sent it is surely over: by its Date, or by INTERNALDATE where it is of the future."""
     sent = sent_at(header)
     begun = sent if sent is not None and sent <= terms.now else header.arrived_at
-    return terms.now - begun > terms.lost_after + MARGIN
+    return terms.now - begun > terms.lost_after + CHECK_MARGIN
 
 
-def entry(header: Header, terms: Terms) -> EarlierProbe:
+def earlier_probe(header: Header, terms: Terms) -> EarlierProbe:
     """What is told of a probe."""
     sent, number = sent_at(header), probe_id(header)
     took = None if sent is None else _believable(sent, header.arrived_at - sent - terms.ahead, terms)
@@ -97,7 +97,7 @@ def entry(header: Header, terms: Terms) -> EarlierProbe:
 
 def _believable(sent: datetime, took: timedelta, terms: Terms) -> timedelta | None:
     """The delay, where it is not less than none, nor more than there was time for."""
-    return took if -CLOCK_SLACK <= took <= min(LONGEST_DELAY, terms.ours - sent + MARGIN) else None
+    return took if -CLOCK_SLACK <= took <= min(_MAX_DELAY, terms.ours - sent + CHECK_MARGIN) else None
 
 
 def _run(header: Header) -> str | None:
@@ -109,16 +109,16 @@ def _run(header: Header) -> str | None:
         return None
 
 
-def lines(told: Sequence[EarlierProbe]) -> Iterator[str]:
+def earlier_lines(told: Sequence[EarlierProbe]) -> Iterator[str]:
     """What the record of a run says of them, the longest delays first."""
     ordered = sorted(told, key=lambda probe: -(probe.delivery_seconds or 0.0))
-    for probe in ordered[:MOST_LINES]:
-        yield line(probe)
-    if more := len(ordered) - MOST_LINES:
+    for probe in ordered[:MAX_EARLIER_LINES]:
+        yield earlier_line(probe)
+    if more := len(ordered) - MAX_EARLIER_LINES:
         yield from [f"So did {more} more earlier probes: see earlier_probes."] if more > 0 else []
 
 
-def line(probe: EarlierProbe) -> str:
+def earlier_line(probe: EarlierProbe) -> str:
     """One sentence."""
     if not probe.signed:
         return (

@@ -13,14 +13,21 @@ from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
 from tasks.mail.probe.ownership import Owner, is_signed, probe_id
-from tasks.mail.search.cleanup.ledger import DELETED, TELLING, TOLD, Terms, entry, sender_is_done
+from tasks.mail.search.cleanup.ledger import (
+    CLAIM_FLAG,
+    DELETED_FLAG,
+    REPORTED_FLAG,
+    Terms,
+    earlier_probe,
+    sender_is_done,
+)
 
-MOST_TOLD = 100  # in one run; the next one goes on
-WINDOW = timedelta(days=31)  # how far back an ordinary look goes, for a server's sake
-MOST_READ = 1000  # messages that the server's search has found and one run reads
-BATCH = 100
-READ_SECONDS = 4.0  # for them
-NEWEST = 1000  # messages that a thorough look reads itself, for servers whose search is not to be relied on
+MAX_REPORTED = 100  # in one run; the next one goes on
+_WINDOW = timedelta(days=31)  # how far back an ordinary look goes, for a server's sake
+_MAX_READ = 1000  # messages that the server's search has found and one run reads
+_BATCH = 100
+_READ_SECONDS = 4.0  # for them
+_MAX_NEWEST = 1000  # messages that a thorough look reads itself, for servers whose search is not to be relied on
 
 
 @dataclass(slots=True)
@@ -54,7 +61,7 @@ class _Folder:
         return [self.found[ref] for ref in deleted]
 
 
-async def look(
+async def find_earlier(
     box: Mailbox, folders: Iterable[str], owner: Owner, terms: Terms, thorough: bool, found: Earlier
 ) -> None:
     """Add to `found` what these folders hold. A folder that is shut to us is passed over. Raises ImapFailure."""
@@ -62,11 +69,11 @@ async def look(
     for name in folders:
         if name == trash:
             continue
-        if terms.keep and box.keeps(name, TOLD) is False:
+        if terms.keep and box.keeps(name, REPORTED_FLAG) is False:
             continue
         try:
             # Where probes are kept on purpose those that were told are many, and none of them is to be deleted.
-            headers = await _candidates(box, owner, name, thorough, TOLD if terms.keep else None)
+            headers = await _candidates(box, owner, name, thorough, REPORTED_FLAG if terms.keep else None)
             ours = {header.ref: header for header in headers if box.may_go(header)}
             await _take(_Folder(box, name, owner, ours), terms, found)
         except ImapFailure:
@@ -80,28 +87,28 @@ async def _candidates(box: Mailbox, owner: Owner, folder: str, thorough: bool, w
     `without`: a keyword that none of them has. A server that cannot search this way is no reason to end.
     """
     found: dict[Ref, Header] = {}
-    since = None if thorough else owner.before - WINDOW
+    since = None if thorough else owner.before - _WINDOW
     try:
         refs = _some(await box.find(folder, since, "X-Mail-Loop-Name", owner.loop, without), owner.own_id)
     except ImapFailure:
         if not box.alive:
             raise
     else:
-        until = time.monotonic() + READ_SECONDS
-        for place in range(0, len(refs), BATCH):
+        until = time.monotonic() + _READ_SECONDS
+        for place in range(0, len(refs), _BATCH):
             if time.monotonic() >= until:  # another run begins elsewhere
                 break
-            found |= _sent(await box.fetch(refs[place : place + BATCH]), owner)
+            found |= _sent(await box.fetch(refs[place : place + _BATCH]), owner)
     if thorough:
-        async for batch in box.walk_back(folder, NEWEST, anew=False):
+        async for batch in box.walk_back(folder, _MAX_NEWEST, anew=False):
             found |= _sent(batch, owner)
     return list(found.values())
 
 
 def _some(refs: Sequence[Ref], own_id: str) -> Sequence[Ref]:
     """As many as one run reads, by its random id others than the last one did: anybody may write our loop's name."""
-    start = int(own_id[:8] or "0", 16) % len(refs) if len(refs) > BATCH else 0
-    return [*refs[start:], *refs[:start]][:MOST_READ]
+    start = int(own_id[:8] or "0", 16) % len(refs) if len(refs) > _BATCH else 0
+    return [*refs[start:], *refs[:start]][:_MAX_READ]
 
 
 def _sent(headers: Iterable[Header], owner: Owner) -> dict[Ref, Header]:
@@ -113,7 +120,7 @@ async def _take(folder: _Folder, terms: Terms, found: Earlier) -> None:
     """Remove what was told and is old, and claim what is to be told."""
     # What is signed comes first: no number of forged ones keeps it from being told.
     headers = sorted(folder.found.values(), key=lambda one: (not is_signed(one, terms.key), one.arrived_at, one.ref))
-    told = [header for header in headers if _has(header, TOLD)]
+    told = [header for header in headers if _has(header, REPORTED_FLAG)]
     if not terms.keep:
         gone = await folder.delete(header for header in told if folder.owner.owns(header))
         found.removed += gone
@@ -121,28 +128,30 @@ async def _take(folder: _Folder, terms: Terms, found: Earlier) -> None:
     due: list[Header] = []
     silent: list[Header] = []
     for header in headers:
-        if _has(header, TOLD) or not (sender_is_done(header, terms) or folder.owner.owns(header)):
+        if _has(header, REPORTED_FLAG) or not (sender_is_done(header, terms) or folder.owner.owns(header)):
             continue
         if (earlier := found.told.get(probe_id(header))) and earlier.ref == header.ref:
             continue  # claimed by this very run, on a connection that was lost
-        is_news = probe_id(header) not in known and (terms.sure or entry(header, terms).reported is Reported.LOST)
-        (due if is_news or _has(header, TELLING) else silent).append(header)
+        is_news = probe_id(header) not in known and (
+            terms.sure or earlier_probe(header, terms).reported is Reported.LOST
+        )
+        (due if is_news or _has(header, CLAIM_FLAG) else silent).append(header)
         known.add(probe_id(header))
-    for header in await _claim(folder, due[: MOST_TOLD - len(found.told)], terms):
-        found.told[probe_id(header)] = entry(header, terms)
+    for header in await _claim(folder, due[: MAX_REPORTED - len(found.told)], terms):
+        found.told[probe_id(header)] = earlier_probe(header, terms)
     untold = {probe_id(header) for header in due} - set(found.told)
     await _close(folder, [header for header in silent if probe_id(header) not in untold], terms, found)
 
 
 async def _claim(folder: _Folder, due: Sequence[Header], terms: Terms) -> list[Header]:
     """Claim what is to be told: see ledger. A claim that was left behind is as good as one's own."""
-    claimed = [header for header in due if _has(header, TELLING)]
-    fresh = [header for header in due if not _has(header, TELLING)]
-    if folder.keeps(TELLING):
-        claimed += await folder.mark(fresh, TELLING)
+    claimed = [header for header in due if _has(header, CLAIM_FLAG)]
+    fresh = [header for header in due if not _has(header, CLAIM_FLAG)]
+    if folder.keeps(CLAIM_FLAG):
+        claimed += await folder.mark(fresh, CLAIM_FLAG)
     if not terms.keep:
         claimed += await folder.mark(
-            (header for header in fresh if header not in claimed and folder.owner.owns(header)), DELETED
+            (header for header in fresh if header not in claimed and folder.owner.owns(header)), DELETED_FLAG
         )
     return claimed
 
@@ -151,8 +160,8 @@ async def _close(folder: _Folder, silent: Sequence[Header], terms: Terms, found:
     """Account for what is not to be told at all: a copy of what is, or what its own check had to leave."""
     old = [header for header in silent if folder.owner.owns(header) and not terms.keep]
     found.removed += await folder.delete(old)
-    if folder.keeps(TOLD):
-        await folder.mark((header for header in silent if header not in old), TOLD)
+    if folder.keeps(REPORTED_FLAG):
+        await folder.mark((header for header in silent if header not in old), REPORTED_FLAG)
 
 
 def _has(header: Header, keyword: str) -> bool:

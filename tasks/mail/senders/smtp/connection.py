@@ -17,9 +17,9 @@ from aiosmtplib.protocol import SMTPProtocol
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.net.tls import tls_session
 
-READY = 220
-DATA_COMMAND = b"DATA\r\n"
-MOST_KEPT = 65536  # bytes; aiosmtplib refuses a reply of half that size, so what is longer is surplus anyway
+_READY = 220
+_DATA_COMMAND = b"DATA\r\n"
+_MAX_KEPT = 65536  # bytes; aiosmtplib refuses a reply of half that size, so what is longer is surplus anyway
 
 
 class OutOfStep(SMTPException):
@@ -36,7 +36,7 @@ class Protocol(SMTPProtocol):
     surplus 451 behind the 354 would have an accepted message sent again, a surplus 250 would hide the refusal of one.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: SmtpConnection) -> None:
         super().__init__(asyncio.get_running_loop(), connection_lost_callback=lambda _: connection.close())
         self.received = bytearray()  # since the last write
         self.in_data = False
@@ -44,7 +44,7 @@ class Protocol(SMTPProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Keep a record of our own: aiosmtplib's is private, and it drops what comes between two commands."""
-        if len(self.received) < MOST_KEPT:
+        if len(self.received) < _MAX_KEPT:
             self.received += data
         super().data_received(data)
 
@@ -67,7 +67,7 @@ class Protocol(SMTPProtocol):
         self._check_step()
         self.received.clear()
         # Noted before it is written, as a part may go out; without a connection nothing does.
-        if self.in_data and self.is_connected and data != DATA_COMMAND:
+        if self.in_data and self.is_connected and data != _DATA_COMMAND:
             self.body_may_be_out = True
         super().write(data)
 
@@ -77,7 +77,7 @@ class Protocol(SMTPProtocol):
             raise OutOfStep
 
 
-class Connection(SMTP):
+class SmtpConnection(SMTP):
     """Connects in steps that can be timed one by one, and leaves no connection behind."""
 
     def __init__(self, host: str, ehlo_name: str, timeout: float) -> None:
@@ -107,7 +107,7 @@ class Connection(SMTP):
         if self.line is None:
             raise SMTPServerDisconnected("not connected")
         response = await self.line.read_response(self.timeout)
-        if response.code != READY:
+        if response.code != _READY:
             raise SMTPConnectResponseError(response.code, response.message)
 
     def tls_session(self) -> TlsRecord | None:

@@ -24,11 +24,11 @@ from tasks.mail.net.greeting import greeted
 from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import ssl_context
 from tasks.mail.probe.compose import Probe
-from tasks.mail.senders.smtp.connection import Connection
+from tasks.mail.senders.smtp.connection import SmtpConnection
 from tasks.mail.senders.smtp.queue_id import queue_id
 from tasks.mail.senders.smtp.replies import NotOffered, failure
 
-QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
+_QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class _Dialogue:
         self.redact = redactor(smtp)  # whatever the relay repeats
         self.tls: TlsRecord | None = None
         # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
-        self.client = Connection(smtp.host, smtp.ehlo_name or resolve.own_name(), timeout=2 * smtp.timeout)
+        self.client = SmtpConnection(smtp.host, smtp.ehlo_name or resolve.own_name(), timeout=2 * smtp.timeout)
 
     async def run(self) -> str:
         """The whole dialogue; returns the text of the reply to the final dot."""
@@ -174,7 +174,7 @@ class _Dialogue:
     async def _quit(self) -> None:
         """Say good-bye; whatever becomes of it, the message is accepted."""
         try:
-            async with asyncio.timeout(QUIT_SECONDS):
+            async with asyncio.timeout(_QUIT_SECONDS):
                 await self.client.quit()
         except (SMTPException, OSError, TimeoutError) as error:
             log.info("QUIT failed after the message was accepted: %s", unlinked(self.redact.line(str(error))))

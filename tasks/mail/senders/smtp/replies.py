@@ -24,10 +24,10 @@ from tasks.mail.net.resolve import cause_of_os_error
 from tasks.mail.net.tls import cause_of_tls_error, describe_tls_error
 from tasks.mail.senders.smtp.connection import OutOfStep
 
-E = TypeVar("E", bound=BaseException)
+_E = TypeVar("_E", bound=BaseException)
 
-MALFORMED = "Malformed SMTP response line: "  # aiosmtplib's words
-OTHERS = {"* ": "an IMAP", "+OK": "a POP3"}
+_MALFORMED = "Malformed SMTP response line: "  # aiosmtplib's words
+_OTHERS = {"* ": "an IMAP", "+OK": "a POP3"}
 
 
 def reply(error: BaseException) -> tuple[int | None, str]:
@@ -53,7 +53,7 @@ def failure(
     if code is not None:
         return SmtpFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
     if isinstance(error, SMTPResponseException):
-        return _no_smtp(stage, text.removeprefix(MALFORMED))
+        return _no_smtp(stage, text.removeprefix(_MALFORMED))
     if isinstance(error, WaitsForTls):
         return SmtpFailure(ErrorType.TLS, stage, f"{host} waits for TLS from the first byte", cause=Cause.TLS_MODE)
     if isinstance(error, OutOfStep):
@@ -92,7 +92,7 @@ class NotOffered(SMTPException):
 
 def _no_smtp(stage: str, line: str) -> SmtpFailure:
     """A line that is no reply, and may be one of another protocol."""
-    other = next((name for start, name in OTHERS.items() if line.startswith(start)), None)
+    other = next((name for start, name in _OTHERS.items() if line.startswith(start)), None)
     if other is None:
         return SmtpFailure(ErrorType.SMTP, stage, f"not an SMTP reply: {line}")
     text = f"it is {other} server that answers on this port, and no SMTP server: {line}"
@@ -132,5 +132,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__
 
 
-def _find(error: BaseException, kind: type[E]) -> E | None:
+def _find(error: BaseException, kind: type[_E]) -> _E | None:
     return next((e for e in _chain(error) if isinstance(e, kind)), None)

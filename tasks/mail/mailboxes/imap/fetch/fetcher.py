@@ -12,24 +12,32 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tasks.mail.mailboxes.imap.fetch.parts import Parts
-from tasks.mail.mailboxes.imap.fetch.told import Row, Told
-from tasks.mail.mailboxes.imap.headers import HEADER_FIELDS, OWN_HEADERS, WHOLE, Section, completed, header_of, is_cut
+from tasks.mail.mailboxes.imap.fetch.told import FetchedMessage, FetchedRow
+from tasks.mail.mailboxes.imap.headers import (
+    OWN_HEADERS,
+    PROBE_HEADERS,
+    WHOLE,
+    MessagePart,
+    completed,
+    header_of,
+    is_cut,
+)
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.model.errors import ImapFailure
 
-ROW = b"(UID FLAGS INTERNALDATE %b)"
-SIZE = b"RFC822.SIZE"
-MOST_ALONE = 20  # messages of one range that are asked for one by one, the newest
-MOST_WHOLE = 2**20 - 2**12  # octets of a message without a limit, by its size: no probe is as large
-MOST_SAID = 20_000  # messages that a server is believed to have, where it does not tell the next UID
-MOST_AT_ONCE = 16 * 2**20  # octets of several
+_ROW = b"(UID FLAGS INTERNALDATE %b)"
+_SIZE = b"RFC822.SIZE"
+_MAX_ALONE = 20  # messages of one range that are asked for one by one, the newest
+_MAX_WHOLE = 2**20 - 2**12  # octets of a message without a limit, by its size: no probe is as large
+_MAX_SAID = 20_000  # messages that a server is believed to have, where it does not tell the next UID
+_MAX_AT_ONCE = 16 * 2**20  # octets of several
 
 
 @dataclass(slots=True)
 class Found:
     """The rows of a FETCH by UID, and what could not be read: UIDs, or sequence numbers as negative ones."""
 
-    rows: dict[int, Row] = field(default_factory=dict)
+    rows: dict[int, FetchedRow] = field(default_factory=dict)
     unread: set[int] = field(default_factory=set)
 
 
@@ -48,10 +56,12 @@ class Fetcher(Parts):
 
     async def rows(self, verb: str, numbers: Sequence[int]) -> Found:
         """The messages with these numbers, as far as they exist. Raises ImapFailure where all are refused."""
-        answers: list[Told] = []
+        answers: list[FetchedMessage] = []
         if self._partial is not False:
             try:
-                answers = await self._in_parts(verb, numbers, ROW % HEADER_FIELDS.item(), as_well=self._partial is True)
+                answers = await self._in_parts(
+                    verb, numbers, _ROW % PROBE_HEADERS.item(), as_well=self._partial is True
+                )
                 self._partial = True
             except ImapFailure as failure:
                 self._pass_on(failure)
@@ -61,13 +71,13 @@ class Fetcher(Parts):
 
     async def since(self, uid: int) -> Found:
         """The messages with this UID or a higher one. Raises ImapFailure where that is refused."""
-        items = ROW % (SIZE if self._partial is False else HEADER_FIELDS.item())
+        items = _ROW % (_SIZE if self._partial is False else PROBE_HEADERS.item())
         # n:* always includes the last message, whatever its UID.
         new = [one for one in await self.ask("UID FETCH", b"%d:*" % uid, items) if one.uid and one.uid >= uid]
         self._refused, self._partial = set(), self._partial is not False
         return await self._completed("UID FETCH", sorted(one.uid or 0 for one in new), new)
 
-    async def octets(self, uid: int, section: Section) -> bytes:
+    async def octets(self, uid: int, section: MessagePart) -> bytes:
         """The first octets of a part of a message; none where it is gone. Raises ImapFailure where it is refused."""
         refusal = None
         if self._partial is not False:
@@ -79,13 +89,13 @@ class Fetcher(Parts):
                 refusal = failure
         known, unknown = await self._known("UID FETCH", [uid])
         found = b""
-        if unknown is not None or any((one.size or 0) <= MOST_WHOLE for one in known if one.uid == uid):
+        if unknown is not None or any((one.size or 0) <= _MAX_WHOLE for one in known if one.uid == uid):
             found = _of(uid, await self.ask("UID FETCH", [uid], b"(UID %b)" % section.item(partial=False)))
         if not found and refusal is not None:
             raise refusal
         return found[: section.octets]
 
-    async def _completed(self, verb: str, numbers: Sequence[int], answers: Iterable[Told]) -> Found:
+    async def _completed(self, verb: str, numbers: Sequence[int], answers: Iterable[FetchedMessage]) -> Found:
         readable = [one for one in answers if one.is_readable]
         found = Found({one.uid: one.row(one.octets) for one in readable if one.uid})
         if verb == "FETCH":
@@ -101,12 +111,12 @@ class Fetcher(Parts):
 
     def _may_be(self, seq: int) -> bool:
         """Whether there may be a message with this number, though it is not shown: they are no more than the UIDs."""
-        return seq < (self._uidnext or MOST_SAID) + self._session.connection.came - self._came
+        return seq < (self._uidnext or _MAX_SAID) + self._session.connection.came - self._came
 
     async def _complete_cut(self, found: Found) -> None:
         """Ask by name for what a long field has kept out of the answer."""
         if cut := [uid for uid, row in found.rows.items() if is_cut(row.headers)]:
-            answers: list[Told] = []
+            answers: list[FetchedMessage] = []
             try:
                 answers = await self._in_parts("UID FETCH", cut, b"(UID %b)" % OWN_HEADERS.item())
             except ImapFailure as failure:
@@ -130,10 +140,10 @@ class Fetcher(Parts):
             found.unread |= {-number for number in gone} if await self._expunged() < len(gone) else set()
         await self._read([one for number in numbers if (one := known.get(number)) is not None], found)
 
-    async def _known(self, verb: str, numbers: Sequence[int]) -> tuple[list[Told], ImapFailure | None]:
+    async def _known(self, verb: str, numbers: Sequence[int]) -> tuple[list[FetchedMessage], ImapFailure | None]:
         """What is told about these messages without looking into them; last of the refusals, where that is refused."""
-        answers, refusal = list[Told](), None
-        for items in (ROW % SIZE, b"(UID)"):
+        answers, refusal = list[FetchedMessage](), None
+        for items in (_ROW % _SIZE, b"(UID)"):
             try:
                 answers += await self._in_parts(verb, numbers, items)
             except ImapFailure as failure:
@@ -143,9 +153,9 @@ class Fetcher(Parts):
                 break
         return answers, refusal
 
-    async def _one_by_one(self, numbers: Sequence[int], known: dict[int, Told]) -> list[int]:
+    async def _one_by_one(self, numbers: Sequence[int], known: dict[int, FetchedMessage]) -> list[int]:
         """Ask for what is left out of an answer, the newest first; returns what is not told of even then."""
-        for number in sorted(numbers, reverse=True)[:MOST_ALONE]:
+        for number in sorted(numbers, reverse=True)[:_MAX_ALONE]:
             answers, _ = await self._known("FETCH", [number])
             known.update((one.seq, one) for one in answers if one.uid and one.seq == number)
         return [number for number in numbers if number not in known]
@@ -157,11 +167,11 @@ class Fetcher(Parts):
         await self._session.ask("search", "NOOP")
         return connection.came - connection.exists - before
 
-    async def _read(self, known: Sequence[Told], found: Found) -> None:
+    async def _read(self, known: Sequence[FetchedMessage], found: Found) -> None:
         """Without the limit in octets, all together; then one by one."""
         left = {one.uid: one for one in known if one.uid}
-        small = [one for one in known if one.uid and (one.size or 0) <= MOST_WHOLE]
-        item = ROW % HEADER_FIELDS.item(partial=False)
+        small = [one for one in known if one.uid and (one.size or 0) <= _MAX_WHOLE]
+        item = _ROW % PROBE_HEADERS.item(partial=False)
         for some in _at_once(small):
             try:
                 answers = await self._in_parts("UID FETCH", [one.uid or 0 for one in some], item)
@@ -172,16 +182,16 @@ class Fetcher(Parts):
                 if one.is_readable and one.uid and (there := left.pop(one.uid, None)) is not None:
                     found.rows[one.uid] = there.row(one.octets)
                     self._partial = False  # or refused for another reason: it is then asked for by two commands
-        for uid, one in sorted(left.items(), reverse=True)[:MOST_ALONE]:
+        for uid, one in sorted(left.items(), reverse=True)[:_MAX_ALONE]:
             if (headers := await self._alone(one, several=len(small) > 1)) is not None:
                 found.rows[uid] = one.row(headers)
                 del left[uid]
         found.unread |= left.keys()
 
-    async def _alone(self, one: Told, several: bool) -> bytes | None:
+    async def _alone(self, one: FetchedMessage, several: bool) -> bytes | None:
         """The header of one message, read by itself; None where it cannot be."""
-        large = (one.size or 0) > MOST_WHOLE
-        for section in (HEADER_FIELDS, WHOLE) if several or large else (WHOLE,):
+        large = (one.size or 0) > _MAX_WHOLE
+        for section in (PROBE_HEADERS, WHOLE) if several or large else (WHOLE,):
             if large and self._partial is False:
                 break  # how much would come is not known
             partial = large or (section is WHOLE and (one.size or 0) > WHOLE.octets and self._partial is not False)
@@ -198,16 +208,16 @@ class Fetcher(Parts):
         return b"" if large else None  # it is no probe
 
 
-def _of(uid: int | None, answers: Iterable[Told]) -> bytes:
+def _of(uid: int | None, answers: Iterable[FetchedMessage]) -> bytes:
     return next((one.octets for one in answers if one.uid == uid), b"")
 
 
-def _at_once(known: Sequence[Told]) -> Iterator[Sequence[Told]]:
+def _at_once(known: Sequence[FetchedMessage]) -> Iterator[Sequence[FetchedMessage]]:
     """As many at a time as may come in one answer."""
-    some: list[Told] = []
+    some: list[FetchedMessage] = []
     octets = 0
     for one in known:
-        if some and octets + (one.size or 0) > MOST_AT_ONCE:
+        if some and octets + (one.size or 0) > _MAX_AT_ONCE:
             yield some
             some, octets = [], 0
         some.append(one)

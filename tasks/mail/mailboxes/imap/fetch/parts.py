@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.mail.mailboxes.imap.encoding import uid_set
-from tasks.mail.mailboxes.imap.fetch.told import Told, told
+from tasks.mail.mailboxes.imap.fetch.told import FetchedMessage, fetched_messages
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
 
-MOST_REFUSED = 40  # parts of one range; then the rest counts as refused
-GONE = "EXPUNGEISSUED"  # RFC 5530: there is no such message any more
-BUSY = frozenset({"THROTTLED", "LIMIT"})  # who says so wants to be asked less, not more
+_MAX_REFUSED = 40  # parts of one range; then the rest counts as refused
+_GONE = "EXPUNGEISSUED"  # RFC 5530: there is no such message any more
+_BUSY = frozenset({"THROTTLED", "LIMIT"})  # who says so wants to be asked less, not more
 
 
 class Parts:
@@ -23,28 +23,30 @@ class Parts:
         self._refused: set[int] = set()
         self._refusals = 0
 
-    async def ask(self, verb: str, numbers: bytes | Sequence[int], items: bytes) -> list[Told]:
+    async def ask(self, verb: str, numbers: bytes | Sequence[int], items: bytes) -> list[FetchedMessage]:
         """One FETCH, as it is answered."""
         reply = await self._session.ask("search", verb, _set(numbers), items)
-        return told(reply.responses)
+        return fetched_messages(reply.responses)
 
-    async def _in_parts(self, verb: str, numbers: Sequence[int], items: bytes, *, as_well: bool = True) -> list[Told]:
+    async def _in_parts(
+        self, verb: str, numbers: Sequence[int], items: bytes, *, as_well: bool = True
+    ) -> list[FetchedMessage]:
         """One FETCH, in halves where it is refused and `as_well` is set; raises ImapFailure where all are refused."""
         self._refused, self._refusals = set(), 0
         return await self._halved(verb, numbers, items, as_well)
 
-    async def _halved(self, verb: str, numbers: Sequence[int], items: bytes, as_well: bool) -> list[Told]:
+    async def _halved(self, verb: str, numbers: Sequence[int], items: bytes, as_well: bool) -> list[FetchedMessage]:
         try:
             return await self.ask(verb, numbers, items)
         except ImapFailure as failure:
             self._pass_on(failure)
             self._refusals += 1
             alone = len(numbers) == 1
-            if alone or not as_well or self._refusals > MOST_REFUSED:
-                self._refused.update(() if alone and failure.code == GONE else numbers)
+            if alone or not as_well or self._refusals > _MAX_REFUSED:
+                self._refused.update(() if alone and failure.code == _GONE else numbers)
                 raise
             refusal = failure
-        found: list[Told] = []
+        found: list[FetchedMessage] = []
         refused, middle = 0, len(numbers) // 2
         for half in (numbers[middle:], numbers[:middle]):
             try:
@@ -58,7 +60,7 @@ class Parts:
 
     def _pass_on(self, failure: ImapFailure) -> None:
         """Raise what is more than the refusal of this one question."""
-        lasts = failure.permanent or failure.code in BUSY or not self._session.connection.alive
+        lasts = failure.permanent or failure.code in _BUSY or not self._session.connection.alive
         if failure.error_type is not ErrorType.IMAP or lasts:
             raise failure
 

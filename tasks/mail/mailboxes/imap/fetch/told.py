@@ -8,11 +8,11 @@ from datetime import datetime
 
 from tasks.mail.mailboxes.imap.encoding import internaldate
 from tasks.mail.mailboxes.imap.headers import has_any
-from tasks.mail.mailboxes.imap.responses import Response, count, fetched, number
+from tasks.mail.mailboxes.imap.responses import Response, fetched, message_count, number
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FetchedRow:
     """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case.
 
     `loop_ids`: the values of X-Mail-Loop-Id in `headers`, where they were read before.
@@ -27,7 +27,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class Told:
+class FetchedMessage:
     """One message; its items by name, NIL is None."""
 
     seq: int
@@ -60,19 +60,19 @@ class Told:
     def flags(self) -> frozenset[str]:
         return frozenset((self.items.get(b"FLAGS") or b"").decode("ascii", "replace").upper().split())
 
-    def row(self, headers: bytes) -> Row:
+    def row(self, headers: bytes) -> FetchedRow:
         """Its row, with these fields. A date that the server does not tell is unknown."""
         date = internaldate(self.items.get(b"INTERNALDATE") or b"")
-        return Row(self.seq, self.uid or 0, date, headers, self.flags)
+        return FetchedRow(self.seq, self.uid or 0, date, headers, self.flags)
 
 
-def told(responses: Iterable[Response]) -> list[Told]:
+def fetched_messages(responses: Iterable[Response]) -> list[FetchedMessage]:
     """The messages that these responses tell of, each once."""
-    found: list[Told] = []
-    by_seq: dict[int, Told] = {}
-    by_uid: dict[int, Told] = {}
+    found: list[FetchedMessage] = []
+    by_seq: dict[int, FetchedMessage] = {}
+    by_uid: dict[int, FetchedMessage] = {}
     for response in responses:
-        if (counted := count(response)) is not None and counted[1] == "EXPUNGE":
+        if (counted := message_count(response)) is not None and counted[1] == "EXPUNGE":
             by_seq.clear()  # from here on the numbers mean others
         if (part := fetched(response)) is None:
             continue
@@ -82,7 +82,7 @@ def told(responses: Iterable[Response]) -> list[Told]:
         if one is None and (one := by_seq.get(seq)) is not None and one.uid is not None:
             one = None  # of another message
         if one is None:
-            found.append(one := Told(seq))
+            found.append(one := FetchedMessage(seq))
         one.take(items)
         by_seq[seq] = one
         if one.uid is not None:

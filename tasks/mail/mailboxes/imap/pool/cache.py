@@ -10,16 +10,16 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tasks.mail.mailboxes.imap.fetch.told import Row
+from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.probe.match import loop_ids
 
-MOST_OCTETS = 2 * 2**20  # of header fields that are kept; those of the oldest messages are asked for again
-MOST_NUMBERED = 20_000  # messages that are known by number, the newest: what a server says to have may be anything
-MOST_BODIES = 16  # bounces come few at a time, and each concerns all who wait until they have read it
+MAX_HEADER_OCTETS = 2 * 2**20  # of header fields that are kept; those of the oldest messages are asked for again
+_MAX_NUMBERED = 20_000  # messages that are known by number, the newest: what a server says to have may be anything
+_MAX_BODIES = 16  # bounces come few at a time, and each concerns all who wait until they have read it
 
 
-class View:
+class FolderView:
     """The messages of a folder, by sequence number and UID.
 
     `next`: new messages have this UID or a higher one; None where that is not known. `whole_from`: of all messages from
@@ -34,7 +34,7 @@ class View:
         self.exists = 0
         self.came = 0  # messages since it was opened
         self._uids: list[int] = []  # of the last so many sequence numbers; 0 is not known
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, FetchedRow] = {}
         self._order: list[int] = []  # the UIDs of these, ascending
         self._octets = 0
         self._renumber(opened.exists)
@@ -58,15 +58,15 @@ class View:
                 self._forget(self._uids.pop(place))
             self.exists -= 1
             self.changes += 1
-        elif kind == "EXISTS" and self.exists <= number < self.exists + MOST_NUMBERED:
-            self._uids = (self._uids + [0] * (number - self.exists))[-MOST_NUMBERED:]
+        elif kind == "EXISTS" and self.exists <= number < self.exists + _MAX_NUMBERED:
+            self._uids = (self._uids + [0] * (number - self.exists))[-_MAX_NUMBERED:]
             self.came += number - self.exists
             self.exists = number
         elif kind == "EXISTS":  # some have gone of which it has not told
             self.came += max(0, number - self.exists)
             self._renumber(number)
 
-    def learn(self, rows: Iterable[Row], changes: int) -> list[Row]:
+    def learn(self, rows: Iterable[FetchedRow], changes: int) -> list[FetchedRow]:
         """Keep what was fetched when `changes` was as given; returns it with the ids in it."""
         learned = []
         for row in rows:
@@ -84,14 +84,14 @@ class View:
                     self._uids = [0] * len(self._uids)
                 self._uids[place] = row.uid
             learned.append(now)
-        while self._octets > MOST_OCTETS and len(self._rows) > 1:
+        while self._octets > MAX_HEADER_OCTETS and len(self._rows) > 1:
             oldest = self._order[0]
             self._forget(oldest)
             if self.whole_from is not None:
                 self.whole_from = max(self.whole_from, oldest + 1)
         return learned
 
-    def reached(self, rows: Iterable[Row]) -> None:
+    def reached(self, rows: Iterable[FetchedRow]) -> None:
         """All new messages were fetched, and these they are."""
         if self.next is not None:
             self.next = max([self.next, *(row.uid + 1 for row in rows)])
@@ -111,7 +111,7 @@ class View:
         """The server does not let new messages be fetched for all: each waiter asks for himself."""
         self.next = self.whole_from = None
 
-    def since(self, uidnext: int) -> list[Row] | None:
+    def since(self, uidnext: int) -> list[FetchedRow] | None:
         """The messages with this UID or a higher one, by ascending UID; None where they are not all known."""
         if self.whole_from is None or uidnext < self.whole_from:
             return None
@@ -122,19 +122,19 @@ class View:
         missing = [number for number in range(first, last + 1) if self._at(number) not in self._rows]
         return (missing[0], missing[-1]) if missing else None
 
-    def range(self, first: int, last: int) -> list[Row]:
+    def range(self, first: int, last: int) -> list[FetchedRow]:
         """The known ones of these messages, by ascending UID."""
         rows = (self._rows.get(self._at(number)) for number in range(first, last + 1))
         return sorted((row for row in rows if row is not None), key=lambda row: row.uid)
 
     def keep_body(self, uid: int, limit: int, body: bytes) -> None:
         self.bodies[uid, limit] = body
-        if len(self.bodies) > MOST_BODIES:
+        if len(self.bodies) > _MAX_BODIES:
             self.bodies.popitem(last=False)
 
     def _renumber(self, exists: int) -> None:
         """Nothing is known any more of which message has which number."""
-        self.exists, self._uids = exists, [0] * min(exists, MOST_NUMBERED)
+        self.exists, self._uids = exists, [0] * min(exists, _MAX_NUMBERED)
         self.changes += 1
 
     def _place(self, number: int) -> int:

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from tasks.mail.mailboxes.imap.client import Client
-from tasks.mail.mailboxes.imap.fetch.told import Row
+from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import Selected
-from tasks.mail.mailboxes.imap.pool.cache import View
+from tasks.mail.mailboxes.imap.pool.cache import FolderView
 from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import ImapFailure
 from tasks.mail.model.outcome import ErrorType
 
-ROUNDS = 3  # of fetching what came while new messages were fetched; then others have their turn
+_ROUNDS = 3  # of fetching what came while new messages were fetched; then others have their turn
 
 
 class Waiter(Protocol):
@@ -48,7 +48,7 @@ class Wire(Client):
     async def open_folder(self, stage: str, verb: str, folder: str) -> Selected:
         return await self._select(stage, verb, folder)
 
-    async def fetch(self, numbers: Sequence[int]) -> list[Row]:
+    async def fetch(self, numbers: Sequence[int]) -> list[FetchedRow]:
         """The messages with these sequence numbers, though there may be news."""
         return await self._fetch("FETCH", numbers)
 
@@ -60,11 +60,11 @@ class SharedFolders:
         self.session = session
         self.box = Wire(session)
         self.waiters: set[Waiter] = set()
-        self.views: dict[str, View] = {}
+        self.views: dict[str, FolderView] = {}
         self.looked = 0.0  # when the last look began, in monotonic seconds
         session.connection.counted = self._count
 
-    async def ensure(self, folder: str, uidvalidity: int | None, writable: bool = False) -> View:
+    async def ensure(self, folder: str, uidvalidity: int | None, writable: bool = False) -> FolderView:
         """The folder is open as wanted: somebody else may have looked at another one meanwhile."""
         if self.box.selected != folder or self.box.writable is not writable or folder not in self.views:
             await self.open("search", "SELECT" if writable else "EXAMINE", folder)
@@ -81,19 +81,19 @@ class SharedFolders:
         if view is not None and selected.uidvalidity and view.opened.uidvalidity == selected.uidvalidity:
             news = view.reopened(selected)
         else:
-            view = View(selected)
+            view = FolderView(selected)
         self.views[folder] = view
         self.session.connection.news = news
         return selected
 
-    async def look(self, folder: str, uidvalidity: int | None, writable: bool = False) -> View:
+    async def look(self, folder: str, uidvalidity: int | None, writable: bool = False) -> FolderView:
         """Bring what is known of a folder up to date."""
         await self.ensure(folder, uidvalidity, writable)
         self.looked = time.monotonic()
         await self.box.noop()
         return self.views[folder]
 
-    async def fetch_news(self, view: View) -> None:
+    async def fetch_news(self, view: FolderView) -> None:
         """Fetch the new messages of the open folder, and hand them out."""
         if view.next is None:
             self.session.connection.news = False
@@ -114,7 +114,7 @@ class SharedFolders:
         self._hand_out(view, None if self.box.left else known)
         view.reached(rows)
 
-    async def fetch_range(self, view: View, first: int, last: int, flags: bool) -> list[Row]:
+    async def fetch_range(self, view: FolderView, first: int, last: int, flags: bool) -> list[FetchedRow]:
         """The messages with these numbers in the open folder.
 
         With `flags` nothing that is known already will do: they may have changed.
@@ -130,7 +130,7 @@ class SharedFolders:
         known = {row.uid: row for row in (*view.range(first, last), *rows)}
         return [known[uid] for uid in sorted(known)]
 
-    def _hand_out(self, view: View, rows: Iterable[Row] | None) -> None:
+    def _hand_out(self, view: FolderView, rows: Iterable[FetchedRow] | None) -> None:
         """Let those hear of new messages whom they may concern; with None, of which nothing is known, all.
 
         What carries the id of one probe is none of another's: see match().
@@ -151,7 +151,7 @@ class SharedFolders:
             view.count(number, kind)
 
     async def take_news(self) -> None:
-        for _ in range(ROUNDS):
+        for _ in range(_ROUNDS):
             view = self.views.get(self.box.selected or "")
             if view is None or not self.session.connection.news:
                 return

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.mail.mailboxes.failures import no_answer
-from tasks.mail.mailboxes.imap.connection import Connection
+from tasks.mail.mailboxes.imap.connection import ImapConnection
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.pool.queue import again
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
@@ -22,10 +22,10 @@ from tasks.mail.model.outcome import ErrorType
 if TYPE_CHECKING:
     from tasks.mail.config.mailbox import ProbeMailbox
 
-CHANGES = frozenset({"UID STORE", "UID EXPUNGE", "UID COPY", "UID MOVE"})  # each is asked for by itself
-IN_A_FOLDER = frozenset({"FETCH", "UID FETCH", "UID SEARCH"}) | CHANGES
+_CHANGES = frozenset({"UID STORE", "UID EXPUNGE", "UID COPY", "UID MOVE"})  # each is asked for by itself
+_IN_A_FOLDER = frozenset({"FETCH", "UID FETCH", "UID SEARCH"}) | _CHANGES
 
-Answer = TypeVar("Answer")
+_Answer = TypeVar("_Answer")
 
 
 class Share:
@@ -49,7 +49,7 @@ class Share:
         return self.shared.session.capabilities
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> ImapConnection:
         return self.shared.session.connection
 
     @property
@@ -93,15 +93,15 @@ class Share:
         place, writable = self.place, self.writable
 
         async def run() -> Reply:
-            if verb in IN_A_FOLDER and place is not None:
+            if verb in _IN_A_FOLDER and place is not None:
                 await self.shared.ensure(*place, writable)
             return await self.shared.session.ask(
                 stage, verb, *arguments, answers=answers, about=about, permanent=permanent
             )
 
-        return await self.do(stage, verb, None if verb in CHANGES else (verb, arguments, place, writable), run)
+        return await self.do(stage, verb, None if verb in _CHANGES else (verb, arguments, place, writable), run)
 
-    async def do(self, stage: str, what: str, key: Hashable | None, run: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def do(self, stage: str, what: str, key: Hashable | None, run: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """Have something done on the session; for `key` see Jobs."""
         if self.over is not None:
             raise again(self.over)

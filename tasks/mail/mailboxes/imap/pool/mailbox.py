@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.mail.mailboxes.imap.client import SLICE_SECONDS, Client
-from tasks.mail.mailboxes.imap.fetch.told import Row
+from tasks.mail.mailboxes.imap.client import IDLE_SLICE_SECONDS, Client
+from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
-from tasks.mail.mailboxes.imap.pool.cache import View
+from tasks.mail.mailboxes.imap.pool.cache import FolderView
 from tasks.mail.mailboxes.imap.pool.lease import Share
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.mailboxes.imap.reading import Unreadable
@@ -24,7 +24,7 @@ from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS, Folder
 if TYPE_CHECKING:
     from tasks.mail.config.mailbox import ProbeMailbox
 
-SOON = 1.0  # seconds after which all slices of IDLE begin anew: see idle()
+_SOON_SECONDS = 1.0  # seconds after which all slices of IDLE begin anew: see idle()
 
 
 class SharedMailbox(Client):
@@ -113,20 +113,20 @@ class SharedMailbox(Client):
         self._told = False  # what nobody tells of is asked for
         return selected
 
-    async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[Row]:
+    async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[FetchedRow]:
         if last >= self.exists:
             self._fetching()
         if (place := self.place) is None:
             return []
 
-        async def run() -> list[Row]:
+        async def run() -> list[FetchedRow]:
             return await self._shared.fetch_range(await self._shared.ensure(*place, writable), first, last, flags)
 
         writable = self._share.writable
         key = "range", place, writable, first, last, flags
         return await self._share.do("search", "FETCH", key, run)
 
-    async def fetch_new(self, uidnext: int) -> list[Row]:
+    async def fetch_new(self, uidnext: int) -> list[FetchedRow]:
         was_told = self.news
         self._fetching()
         view = self._seen_by_all()
@@ -134,7 +134,7 @@ class SharedMailbox(Client):
             return []
         if not was_told or view is None:
 
-            async def run() -> View:
+            async def run() -> FolderView:
                 view = await self._shared.ensure(*place, writable)
                 if view.next is not None:
                     await self._shared.fetch_news(view)
@@ -178,7 +178,7 @@ class SharedMailbox(Client):
     async def idle(self, seconds: float) -> bool:
         """All end their slices at the same time, so that one look is enough for them."""
         now = time.monotonic()
-        end = SLICE_SECONDS - (now + SOON) % SLICE_SECONDS + SOON
+        end = IDLE_SLICE_SECONDS - (now + _SOON_SECONDS) % IDLE_SLICE_SECONDS + _SOON_SECONDS
         await self._listen(min(seconds, end), None)
         return self.news
 
@@ -200,7 +200,7 @@ class SharedMailbox(Client):
             self._shared.rises(self)
             self._wake.clear()
 
-    def _seen_by_all(self) -> View | None:
+    def _seen_by_all(self) -> FolderView | None:
         """What all know of the folder that is open for him."""
         place = self.place
         view = self._shared.views.get(place[0]) if place else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.mail.mailboxes.imap.client import Client
 from tasks.mail.mailboxes.imap.pool.mailbox import SharedMailbox
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
-from tasks.mail.net.limits import MailboxPlaces, Relays, relays
+from tasks.mail.net.limits import MailboxLimits, Relays, relays
 
 if TYPE_CHECKING:
     from tasks.mail.config.mailbox import ProbeMailbox
@@ -27,7 +27,7 @@ class Sessions:
     def __init__(self) -> None:
         self._open: dict[Hashable, SharedSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._places = MailboxPlaces()
+        self._places = MailboxLimits()
 
     async def join(self, config: ProbeMailbox, until: float, probe_id: str) -> Client:
         """The mailbox of `config` for who looks for that probe; fails as Client.open() does."""

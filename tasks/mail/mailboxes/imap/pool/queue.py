@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from tasks.mail.model.errors import ImapFailure
 
-Answer = TypeVar("Answer")
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(eq=False, slots=True)
@@ -49,7 +49,7 @@ class Jobs:
         self._holder: object | None = None
         self.over: Exception | None = None
 
-    async def ask(self, who: object, key: Hashable | None, run: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def ask(self, who: object, key: Hashable | None, run: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """The answer to a question. `key`: what is the same question, or None where it is not to be shared.
 
         Raises what asking raised. The caller bounds it.
@@ -64,7 +64,7 @@ class Jobs:
             if key is not None and not alone:
                 self._by_key[key] = job
             self._stir()
-        mine: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        mine: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         job.waiting.append(mine)
         return await mine
 

@@ -17,22 +17,26 @@ from tasks.mail.mailboxes.imap.pool.folders import SharedFolders, Waiter
 from tasks.mail.mailboxes.imap.pool.queue import Job, Jobs
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import ImapFailure
-from tasks.mail.net.limits import Place
+from tasks.mail.net.limits import LimiterChain
 
 if TYPE_CHECKING:
     from tasks.mail.config.mailbox import ProbeMailbox
 
-REMEMBERED = 60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out
-SHARED = 1.0  # seconds in which those who come with the first hear the same of what a second look may settle
-BEAT = 0.05  # seconds between two looks for all that are in their tight phase: a message is seen after half of it
-LINGER = 0.1  # seconds for another question before IDLE begins
-IDLE_SECONDS = 300.0  # of one IDLE, where nobody asks for anything: each waiter does every few seconds
+_REMEMBERED_SECONDS = (
+    60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out
+)
+_SHARED_SECONDS = 1.0  # in which those who come with the first hear the same of what a second look may settle
+_BEAT_SECONDS = (
+    0.05  # seconds between two looks for all that are in their tight phase: a message is seen after half of it
+)
+_LINGER_SECONDS = 0.1  # for another question before IDLE begins
+_IDLE_SECONDS = 300.0  # of one IDLE, where nobody asks for anything: each waiter does every few seconds
 
 
 class SharedSession(SharedFolders):
     """The session of one mailbox, for as long as anybody waits on it."""
 
-    def __init__(self, config: ProbeMailbox, place: Place) -> None:
+    def __init__(self, config: ProbeMailbox, place: LimiterChain) -> None:
         super().__init__(Session(config))
         self.config = config
         self.admitted = asyncio.Event()  # it has the place that it may need at the server
@@ -57,7 +61,7 @@ class SharedSession(SharedFolders):
         over = self.jobs.over
         if self._was_open or not isinstance(over, ImapFailure) or not (over.permanent or over.lasting):
             return False
-        return now <= self._ended + (REMEMBERED if over.permanent else SHARED)
+        return now <= self._ended + (_REMEMBERED_SECONDS if over.permanent else _SHARED_SECONDS)
 
     def leave(self, waiter: Waiter) -> bool:
         """Whether he was the last one, and the session ends with him."""
@@ -74,7 +78,7 @@ class SharedSession(SharedFolders):
         self._resting[waiter] = seconds
         if self._hurry is None and seconds is None:
             return
-        if self._hurry is None or max(seconds or math.inf, BEAT) < self._hurry or math.isinf(self._hurry):
+        if self._hurry is None or max(seconds or math.inf, _BEAT_SECONDS) < self._hurry or math.isinf(self._hurry):
             self._stir()
 
     def rises(self, waiter: Waiter) -> None:
@@ -141,10 +145,12 @@ class SharedSession(SharedFolders):
     async def _wait_for_news(self) -> None:
         """For those who rest: looks at the pace of the one in the greatest hurry, else IDLE."""
         place = next(iter(self._resting)).place
-        hurry = min((max(seconds, BEAT) for seconds in self._resting.values() if seconds is not None), default=None)
+        hurry = min(
+            (max(seconds, _BEAT_SECONDS) for seconds in self._resting.values() if seconds is not None), default=None
+        )
         self._hurry = hurry
         try:
-            seconds = LINGER if hurry is None else self.looked + hurry - time.monotonic()
+            seconds = _LINGER_SECONDS if hurry is None else self.looked + hurry - time.monotonic()
             if not await self._pause(seconds) or place is None:
                 return
             if hurry is not None:
@@ -152,7 +158,7 @@ class SharedSession(SharedFolders):
             elif self.box.can_idle:
                 await (self.look if self._cut_short else self.ensure)(*place)
                 if not self._stirred.is_set():
-                    await self.box.idle(IDLE_SECONDS)
+                    await self.box.idle(_IDLE_SECONDS)
                     self._cut_short = not self._stirred.is_set()
                 if not self.box.can_idle:
                     for one in [*self._resting]:
