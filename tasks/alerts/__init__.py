@@ -1,1 +1,1 @@
-"""When somebody is called: rules, where each loop stands with them, and what is said. Knows no Prefect."""
+"""Alerting: the rules, the state of each loop, and the text of a call. Knows no Prefect."""

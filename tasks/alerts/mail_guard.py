@@ -13,7 +13,7 @@ _MAIL_SERVICES = {"brevo", "mailgun", "resend", "sendgrid", "sendpulse", "ses", 
 
 
 def way_of(channel: Channel, url: str) -> frozenset[str] | None:
-    """The hosts and domains that a channel's mail goes by, as far as it tells; None if the channel is no mail."""
+    """The hosts and domains that a channel's mail goes by, as far as its URL says; None if the channel is no mail."""
     if channel.block is not None:
         return frozenset() if channel.block.partition("/")[0] in _MAIL_BLOCKS else None
     if urlsplit(url).scheme.lower() not in _MAIL_SCHEMES | _MAIL_SERVICES:

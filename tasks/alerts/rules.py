@@ -1,4 +1,4 @@
-"""What alerts.yaml says: channels, who is called through them when, and how long a loop may be silent."""
+"""What alerts.yaml says: channels, when a call is made through them, and how long a loop may be silent."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Channel(Strict):
 
 
 class Rule(Strict):
-    """When somebody is called, and through which channels.
+    """When a call is made, and through which channels.
 
     A failing loop has had `checks` errors in a row, a degraded one so many warnings; `recovered_after` good checks in a
     row end that. A silent one has a schedule, but has had no good check within so long although one was due, nor an

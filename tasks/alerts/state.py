@@ -33,7 +33,7 @@ class Pending(BaseModel):
 
 
 class Standing(BaseModel):
-    """One rule and one loop. `called`: somebody was, and the recovery is still to come.
+    """One rule and one loop. `called`: a call was made, and the recovery is still to come.
 
     `bad` and `good` are checks in a row, `since` is when the first of the bad ones sent, `checks` how many there were.
     """
@@ -57,7 +57,7 @@ class Standing(BaseModel):
 def after(rule: Rule, standing: Standing, result: LoopResult, at: datetime) -> tuple[Standing, Kind | None]:
     """Where the loop stands after a check that began `at`, and the call that it makes, if it makes one.
 
-    A call is made once: the outage that it tells of is over only after `recovered_after` good checks in a row.
+    A call is made once: its outage is over only after `recovered_after` good checks in a row.
     """
     match seen(rule, result):
         case "bad":
@@ -89,7 +89,7 @@ def seen(rule: Rule, result: LoopResult) -> Literal["bad", "good"] | None:
     """What a check is to a rule; None where it says nothing: one that was skipped says nothing of the mail.
 
     With a warning mail gets through, so it is good to a rule on failing loops. To one on degraded loops an error says
-    nothing: the loop is worse than that, and others tell so.
+    nothing: the loop is worse than that, which other rules are about.
     """
     if result.outcome is Outcome.SKIPPED:
         return None

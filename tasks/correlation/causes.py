@@ -34,7 +34,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanations:
-    """The explanation. `alone` are bad cells whose two ends have no other path: nothing tells those apart."""
+    """The explanation. `alone` are bad cells whose two ends have no other path: nothing distinguishes those."""
 
     causes: tuple[Explanation, ...]
     alone: tuple[Cell, ...]

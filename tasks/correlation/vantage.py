@@ -86,9 +86,9 @@ def compare_places(watched: Watched, seen: Mapping[str, Sequence[PlaceResult]], 
     says: dict[str, Says] = {}
     for place, results in recent.items():
         young = [one for one in results if one.at > now - watched.silence]
-        telling = [one for one in young if one.says is not Says.NOTHING]
-        last[place] = telling[-1] if telling else young[-1] if young else None
-        says[place] = telling[-1].says if telling else Says.NOTHING if young else Says.SILENT
+        judged = [one for one in young if one.says is not Says.NOTHING]
+        last[place] = judged[-1] if judged else young[-1] if young else None
+        says[place] = judged[-1].says if judged else Says.NOTHING if young else Says.SILENT
     by = {kind: [place for place in watched.places if says[place] is kind] for kind in Says}
     differs = bool(by[Says.BAD] and by[Says.GOOD]) and all(
         _proved(recent[bad], recent[good]) for bad in by[Says.BAD] for good in by[Says.GOOD]

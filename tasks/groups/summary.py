@@ -1,4 +1,4 @@
-"""Many checks in one run, told briefly: of a loop that is ok an event and a line in the run's own report, and no more.
+"""Many checks in one run, recorded briefly: a loop that is ok is an event and a line in the run's own report.
 
 A task run and a report for each check are most of what a check costs Prefect. Whatever is not ok is recorded as ever.
 """
@@ -39,11 +39,11 @@ class Brief:
         self._asking: asyncio.Task[None] | None = None
 
     def begin(self, loops: Sequence[str]) -> None:
-        """Ask once for all of them whether there is anybody to be called, while the first are checked."""
+        """Read once for all of them which rules there are, while the first are checked."""
         self._asking = asyncio.create_task(self._ask(loops))
 
     async def _ask(self, loops: Sequence[str]) -> None:
-        """Where that fails, each check asks."""
+        """Where that fails, each check reads them."""
         try:
             async with asyncio.timeout(_ASK_SECONDS), get_client() as client:
                 names = [RULES_VARIABLE, *(STATE_VARIABLE.format(loop=loop) for loop in loops)]
@@ -67,13 +67,13 @@ class Brief:
             return
         if self._asking is not None:
             await self._asking
-        nobody = self._concerns_nobody(result.loop)
-        labels, spans = (labels_of(result), {}) if nobody else await evaluate_alerts(result)
+        skip = self._changes_nothing(result.loop)
+        labels, spans = (labels_of(result), {}) if skip else await evaluate_alerts(result)
         announce(result, labels, spans)
         self.plain.append(result)
         await export_trace(result, config, reported_at)
 
-    def _concerns_nobody(self, loop: str) -> bool:
+    def _changes_nothing(self, loop: str) -> bool:
         """Whether a good check of the loop changes nothing: no outage is remembered, and no silence can end."""
         if self._rules is None or STATE_VARIABLE.format(loop=loop) in self._remembered:
             return False

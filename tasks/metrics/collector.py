@@ -1,4 +1,4 @@
-"""All that the exporter says, and when it says nothing: no Prefect, no clock of its own."""
+"""The metrics of the exporter, and when it leaves one out: no Prefect, no clock of its own."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ from tasks.metrics.run import Sighting, is_loop_name
 READS_AT_ZERO = 4  # reads for which a new loop is shown with 0: a scrape should fall between
 MAX_FAILED_READS = 3  # reads in a row that fail before it is no longer said whether mail gets through
 IGNORED = ("unreadable", "name", "too_many_loops")
+_GAUGES = {
+    "up": "Whether mail gets through, by the newest verdict; none where it is stale.",
+    "last_success_timestamp_seconds": "When a check last ended that found mail to get through; 0: none known.",
+    "last_check_timestamp_seconds": "When a check last ended, whatever it found.",
+    "check_interval_seconds": "Time between two checks, by the schedule; none without one.",
+}
 
 
 class Board(Collector):
@@ -59,7 +65,7 @@ class Board(Collector):
         ProcessCollector(registry=self.registry)
 
     def read(self, new: Iterable[Sighting], known: Iterable[Sighting], unreadable: int, seconds: float) -> None:
-        """Take what a read found. `known` was there before the exporter: it tells how things stand and is not counted.
+        """Take what a read found. `known` was there before the exporter: it says how things stand and is not counted.
 
         A loop that was not known is shown with 0 first, and its checks are counted some reads later.
         """
@@ -160,22 +166,8 @@ class Board(Collector):
         ]
 
     def _of_loops(self, now: datetime) -> list[Metric]:
-        up = GaugeMetricFamily(
-            "mail_loop_up", "Whether mail gets through, by the newest verdict; none where it is stale.", labels=["loop"]
-        )
-        success = GaugeMetricFamily(
-            "mail_loop_last_success_timestamp_seconds",
-            "When a check last ended that found mail to get through; 0: none known.",
-            labels=["loop"],
-        )
-        last = GaugeMetricFamily(
-            "mail_loop_last_check_timestamp_seconds", "When a check last ended, whatever it found.", labels=["loop"]
-        )
-        interval = GaugeMetricFamily(
-            "mail_loop_check_interval_seconds",
-            "Time between two checks, by the schedule; none without one.",
-            labels=["loop"],
-        )
+        gauges = (GaugeMetricFamily(f"mail_loop_{name}", text, labels=["loop"]) for name, text in _GAUGES.items())
+        up, success, last, interval = gauges
         expiry = GaugeMetricFamily(
             "mail_loop_certificate_expiry_timestamp_seconds",
             "When the certificate of the server of a leg expires.",

@@ -64,7 +64,7 @@ class Loop:
         return self.good
 
     def gone(self, now: datetime, interval: timedelta | None, since: datetime | None = None) -> bool:
-        """Whether nobody runs it any more; `since` when that could be seen, if it could not be before."""
+        """Whether it is no longer run; `since` when that could be seen, if it could not be before."""
         return now - max(self.last, since or self.last) > max(
             _KEPT_INTERVALS * (interval or ASSUMED_INTERVAL), _KEPT_AT_LEAST
         )

@@ -19,7 +19,7 @@ from tasks.mail.model.result import LoopResult
 # How a run can end that leaves no verdict: as a history says it, in the form of a label.
 ENDS = tuple(end.replace(" ", "_") for end in WITHOUT_RECORD.values())
 
-Key = TypeVar("Key", bound=Hashable)
+_Key = TypeVar("_Key", bound=Hashable)
 _NO_CAUSE = "none"
 CAUSES = (*Cause, _NO_CAUSE)
 
@@ -38,7 +38,7 @@ STATUSES_BY_OUTCOME: dict[Outcome, tuple[Status, ...]] = dict.fromkeys(Outcome, 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A run of a loop that ended, and when: with its result, or with what its state alone tells.
+    """A run of a loop that ended, and when: with its result, or with what its state alone says.
 
     `deployment`: the id of that whose schedule has started it.
     """
@@ -98,7 +98,7 @@ def of_a_state(loop: str, at: datetime, kind: str, name: str, deployment: str | 
 
 
 def is_loop_name(name: str) -> bool:
-    """Whether this can name a loop: what else stands in a record was put there by somebody else."""
+    """Whether this can name a loop: a record may hold what others put there."""
     return len(name) <= SLUG_LENGTH and re.fullmatch(SLUG, name) is not None
 
 
@@ -108,17 +108,17 @@ def is_time(seconds: float) -> bool:
 
 
 def identity(result: LoopResult) -> bytes:
-    """What tells a result from all others, be it read from an event or from an artifact."""
+    """What identifies a result, be it read from an event or from an artifact."""
     return hashlib.blake2b(result.model_dump_json().encode(), digest_size=16).digest()
 
 
-class Remembered(Generic[Key]):
+class Remembered(Generic[_Key]):
     """What has been taken, for as long as it may be met again: a set whose members know when they last were."""
 
     def __init__(self) -> None:
-        self._met: dict[Key, datetime] = {}
+        self._met: dict[_Key, datetime] = {}
 
-    def add(self, key: Key, now: datetime) -> bool:
+    def add(self, key: _Key, now: datetime) -> bool:
         """Remember `key`; returns whether it is new."""
         new = self._met.pop(key, None) is None
         self._met[key] = now

@@ -1,13 +1,20 @@
-"""From the result of a check to its trace."""
+"""From the result of a check to its trace: a span for each leg, and one for the way of the message between them.
+
+The steps of a leg are made from the bars of the picture of a run, so that the two never contradict each other.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 
-from tasks.mail.config.loop import CheckConfig, LoopConfig
+from tasks.mail.config.loop import CheckConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.mailbox import MailboxConfig
+from tasks.mail.model.journey_record import HopRecord, TlsRecord
 from tasks.mail.model.outcome import Leg, Outcome, Status
-from tasks.mail.model.result import LoopResult
-from tasks.tracing.legs import delivery, searching, sending
+from tasks.mail.model.result import AttemptRecord, LoopResult
+from tasks.mail.report.svg.bars import Bar, earlier_tries, hop_bars, last_try, sending_stages
 from tasks.tracing.spans import AttributeValue, Event, Span, Trace, attributes_of, within
 
 # Fields of a result that are attributes of the root, as mail_loop.<name>.
@@ -17,6 +24,9 @@ _FACTS = (
     *("folder", "placement", "copies"),
 )
 _MAX_SECONDS = 1e8  # longer than any check may take
+MAX_HOP_SPANS = 50  # a message may claim to have had any number
+MAX_ATTEMPT_SPANS = 100
+_LOOKS = ("detection", "search, nothing found")  # what the picture calls them
 
 
 def trace_of(result: LoopResult, config: CheckConfig | None, ended: datetime) -> Trace:
@@ -29,15 +39,12 @@ def trace_of(result: LoopResult, config: CheckConfig | None, ended: datetime) ->
     loop = config if isinstance(config, LoopConfig) else None
     opened = sum(result.stages[Leg.RECEIVING].values())
     sent = result.send_seconds or 0.0
-    send = sending(result, loop.smtp if loop else None)
-    way = delivery(result, sent)
+    send = _sending(result, loop.smtp if loop else None)
+    way = _delivery(result, sent)
     happened = max([sent + opened, *(span.end for span in (send, way) if span)])
-    if result.sent_at is not None:
-        began = result.sent_at
-    else:
-        began = ended - timedelta(seconds=_bounded(result.total_seconds or opened))
+    began = result.sent_at or ended - timedelta(seconds=_bounded(result.total_seconds or opened))
     end = _bounded(happened if result.total_seconds is None else result.total_seconds)
-    search = searching(result, config.imap if config else None, sent, end)
+    search = _searching(result, config.imap if config else None, sent, end)
     root = Span(
         f"check {result.loop}",
         0.0,
@@ -60,9 +67,8 @@ def _moments(result: LoopResult, sent: float) -> list[Event]:
     if result.accepted_at is not None:
         moments.append(Event("accepted", sent, attributes_of({"mail_loop.queue_id": result.queue_id})))
     if result.delivery_seconds is not None:
-        moments.append(
-            Event("arrived", sent + result.delivery_seconds, attributes_of({"mail_loop.folder": result.folder}))
-        )
+        found_in = attributes_of({"mail_loop.folder": result.folder})
+        moments.append(Event("arrived", sent + result.delivery_seconds, found_in))
     if result.detected_at is None or result.total_seconds is None:
         return moments
     if result.outcome is not Outcome.BOUNCED:
@@ -76,3 +82,168 @@ def _moments(result: LoopResult, sent: float) -> list[Event]:
 
 def _bounded(seconds: float) -> float:
     return min(max(0.0, seconds), _MAX_SECONDS)
+
+
+def _sending(result: LoopResult, server: SmtpConfig | None) -> Span | None:
+    """The sending leg: its attempts with the pauses between them, and the stages of the last one."""
+    if not result.attempts:
+        return None
+    times = result.attempt_times or ((0.0, sum(result.stages[Leg.SENDING].values())),)
+    errors = {error.attempt: error for error in result.attempt_errors}
+    last, ended = len(times), times[-1][1]
+    accepted = ended if result.send_seconds is None else result.send_seconds
+    stages = tuple(_stage(bar, errors.get(result.attempts)) for bar in sending_stages(result))
+    spans = [
+        Span(
+            f"attempt {number}",
+            begun,
+            until,
+            {"mail_loop.attempt": number} | _refusal(errors.get(number)),
+            children=stages if number == last else (),
+            failed=_reason(errors.get(number)),
+        )
+        for number, (begun, until) in [*enumerate(times, start=1)][-MAX_ATTEMPT_SPANS:]
+    ]
+    pauses = [Span("pause", before.end, after.start) for before, after in pairwise(spans)]
+    failed = result.send_seconds is None
+    facts = {
+        "mail_loop.attempts": result.attempts,
+        "mail_loop.smtp.reply_code": result.response_code,
+        "mail_loop.smtp.enhanced_code": result.enhanced_code,
+        "mail_loop.smtp.reply": result.response_message,
+        "mail_loop.queue_id": result.queue_id,
+        "error.type": result.error_type if failed else None,
+    }
+    return Span(
+        "send",
+        0.0,
+        max(ended, accepted),
+        _dialogue(Leg.SENDING, server, result.tls) | attributes_of(facts),
+        children=tuple(sorted([*spans, *pauses], key=lambda span: span.start)),
+        failed=(result.error_msg or result.sentence) if failed else None,
+        client=True,
+    )
+
+
+def _delivery(result: LoopResult, sent: float) -> Span | None:
+    """From the acceptance to the mailbox, with the hops on the way; the first one is the server that accepted it."""
+    hops = result.journey.hops if result.journey else ()
+    if result.delivery_seconds is None and not hops:
+        return None
+    bars = hop_bars(result.journey, sent)
+    times = [(sent, sent), *((bar.start, bar.end) for bar in bars)]
+    spans = tuple(
+        Span(f"hop {number}", start, end, _hop(hop))
+        for number, (hop, (start, end)) in enumerate(zip(hops, times, strict=False), start=1)
+    )
+    arrived = sent + (result.delivery_seconds or 0.0)
+    facts = {"mail_loop.delivery_seconds": result.delivery_seconds, "mail_loop.hops": len(hops)}
+    return Span(
+        "delivery",
+        sent,
+        max([arrived, *(span.end for span in spans)]),
+        attributes_of(facts),
+        children=spans[:MAX_HOP_SPANS],
+    )
+
+
+def _searching(result: LoopResult, server: MailboxConfig | None, sent: float, end: float) -> Span | None:
+    """The receiving leg: the mailbox is opened, the message waited for and found.
+
+    The stages that come after the opening are sums over many looks: they have no place of their own in time.
+    """
+    failed = result.leg == Leg.RECEIVING and result.status is Status.ERROR  # lost may be a warning
+    bars = last_try(result, sent)
+    if not bars:
+        return None
+    unread = _failure(result) if failed and result.outcome is Outcome.UNVERIFIED else None
+    spans = [Span(bar.label, bar.start, bar.end) for bar in earlier_tries(result)]
+    for bar in bars:
+        if bar.kind == "waiting":
+            wait = attributes_of({"error.type": result.error_type if failed else None})
+            spans.append(Span("wait", bar.start, bar.end, wait, failed=_why(result) if failed else None))
+        else:
+            spans.append(_stage(bar, unread))
+    facts = {
+        "error.type": result.error_type if failed else None,
+        **{f"mail_loop.imap.{stage}_seconds": seconds for stage, seconds in result.stages[Leg.RECEIVING].items()},
+        "mail_loop.imap.tries": result.tries or None,
+        "mail_loop.folder": result.folder,
+        "mail_loop.placement": result.placement,
+        "mail_loop.copies": result.copies,
+    }
+    return Span(
+        "search",
+        sent,
+        end,
+        _dialogue(Leg.RECEIVING, server, result.tls) | attributes_of(facts),
+        children=tuple(spans),
+        failed=_why(result) if failed else None,
+        client=True,
+    )
+
+
+def _stage(bar: Bar, error: AttemptRecord | None) -> Span:
+    """A stage of a leg; `error` is why it failed, if it is the one that did."""
+    label = "search" if bar.label in _LOOKS else bar.label
+    cause = error if bar.kind == "failed" else None
+    return Span(f"{bar.lane} {label}", bar.start, bar.end, _refusal(cause), failed=_reason(cause))
+
+
+def _failure(result: LoopResult) -> AttemptRecord | None:
+    """What made the receiving leg fail, in the words of an attempt."""
+    if result.error_type is None or result.stage is None:
+        return None
+    return AttemptRecord(
+        attempt=1, error_type=result.error_type, smtp_code=None, error_msg=_why(result), stage=result.stage
+    )
+
+
+def _why(result: LoopResult) -> str:
+    return result.error_msg or result.sentence
+
+
+def _reason(error: AttemptRecord | None) -> str | None:
+    return f"{error.error_type} at {error.stage}: {error.error_msg}" if error else None
+
+
+def _refusal(error: AttemptRecord | None) -> dict[str, AttributeValue]:
+    if error is None:
+        return {}
+    return attributes_of(
+        {
+            "error.type": error.error_type,
+            "mail_loop.stage": error.stage,
+            "mail_loop.smtp.reply_code": error.smtp_code,
+            "mail_loop.error_msg": error.error_msg,
+        }
+    )
+
+
+def _dialogue(
+    leg: str, server: SmtpConfig | MailboxConfig | None, tls: Mapping[str, TlsRecord]
+) -> dict[str, AttributeValue]:
+    agreed = tls.get(leg)
+    return attributes_of(
+        {
+            "network.protocol.name": leg,
+            "network.transport": "tcp",
+            "server.address": server.host if server else None,
+            "server.port": server.port if server else None,
+            "tls.protocol.name": "tls" if agreed else None,
+            "tls.protocol.version": agreed.protocol.removeprefix("TLSv") if agreed else None,
+            "tls.cipher": agreed.cipher if agreed else None,
+        }
+    )
+
+
+def _hop(hop: HopRecord) -> dict[str, AttributeValue]:
+    """Whatever a Received field says is a stranger's word."""
+    facts = {
+        "from": hop.from_,
+        "with": hop.with_,
+        "at": hop.at.isoformat() if hop.at else None,
+        "delay_seconds": hop.delay_seconds,
+        **{name: getattr(hop, name) or None for name in ("by", "id", "tls", "margin_seconds", "skew_seconds", "slow")},
+    }
+    return attributes_of({f"mail_loop.hop.{name}": value for name, value in facts.items()})

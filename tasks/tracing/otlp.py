@@ -62,7 +62,7 @@ def _on_our_own(trace: Trace, reasons: list[str]) -> str:
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
     resource = Resource.create()
-    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # what the SDK says where nobody does
+    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # the SDK's own, where none is given
         resource = resource.merge(Resource({SERVICE_NAME: _SERVICE, "service.version": version(_PROJECT)}))
     # One request for the whole trace, whose fate is known then. Nothing is left to be done at the exit.
     finished = InMemorySpanExporter()
@@ -133,7 +133,7 @@ def _protocol(env: Mapping[str, str] = os.environ) -> str:
 
 
 def where_to(env: Mapping[str, str] = os.environ) -> str:
-    """Host and port of the collector, for people: the rest of its address may hold what nobody should read."""
+    """Host and port of the collector, for people: the rest of its address may hold secrets."""
     endpoint = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     try:
         address = urlsplit(endpoint or _DEFAULT_ENDPOINT.get(_protocol(env), ""))
@@ -162,7 +162,7 @@ def _overheard(reasons: list[str]) -> Iterator[None]:
                     reasons.append(f"the answer was HTTP {code}")
 
     ear, logger = Ear(), logging.getLogger(SDK)
-    logger.propagate = False  # for good: with no provider in this program, nobody else has anything to say there
+    logger.propagate = False  # for good: with no provider in this program, nothing else is logged there
     logger.addHandler(ear)
     try:
         yield

@@ -16,7 +16,7 @@ def result_line(result: LoopResult) -> str:
 
 
 def who_acts(result: LoopResult) -> list[str]:
-    """One line, where somebody must act, and one with the cause, where it is known."""
+    """One line on who must act, if anyone must, and one with the cause, where it is known."""
     known = {"who acts": result.who_acts, "cause": result.cause}
     return [one_line(f"{name}: {text}", None) for name, text in known.items() if text]
 

@@ -23,9 +23,8 @@ from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, St
 from tasks.mail.model.result import AttemptRecord, BounceRecord, EarlierProbe, LoopResult
 from tasks.mail.model.safe_text import MAX_LINE_CHARS
 from tasks.mail.report.svg.timeline import timeline_of
-from tasks.tracing.build import trace_of
+from tasks.tracing.build import MAX_ATTEMPT_SPANS, MAX_HOP_SPANS, trace_of
 from tasks.tracing.export import is_wanted
-from tasks.tracing.legs import MAX_ATTEMPT_SPANS, MAX_HOP_SPANS
 from tasks.tracing.otlp import emit, where_to
 from tasks.tracing.spans import MAX_NAME_CHARS, MAX_TEXTS, Span, attributes_of
 
