@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.registry import LOOP_VANTAGE
 from tasks.alert_store import LOOP_RESOURCE, check_events
 from tasks.correlation.vantage import PlaceResult, Together, Watched, compare_places, places_in_short, places_markdown
-from tasks.history.record import result_of
+from tasks.history.record import result_from
 from tasks.mail.config.fields import Slug
 from tasks.mail.config.fleet import seen_from
 from tasks.pages import chunks, read_events
@@ -82,7 +82,7 @@ async def _seen(client: PrefectClient, watched: Sequence[Watched], now: datetime
     for some in chunks(names, _NAMES_AT_ONCE):
         where = check_events(since, now + _CLOCK_AHEAD, EventOrder.ASC, some)
         async for event in read_events(client, where):
-            result = result_of(event.payload)
+            result = result_from(event.payload)
             if result is not None and event.resource.id == f"{LOOP_RESOURCE}{result.loop}":
                 at = datetime.fromtimestamp(event.received.timestamp(), UTC)
                 found[result.loop].append(PlaceResult(at, result))

@@ -27,7 +27,7 @@ from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS
 from tasks.alert_store import LOOP_RESOURCE, check_events
 from tasks.groups.finish import matrix_name
-from tasks.history.record import extracted, result_of
+from tasks.history.record import extracted, result_from
 from tasks.mail.model.result import LoopResult
 from tasks.metrics.run import Remembered, Sighting, identity, of_a_result, of_a_state
 from tasks.pages import ReadPage, chunks, items, read_events
@@ -107,7 +107,7 @@ class Sightings:
     def _take_event(self, event: ReceivedEvent, now: datetime) -> None:
         if not self._events.add(event.id, now):
             return
-        result = result_of(event.payload)
+        result = result_from(event.payload)
         if result is None or event.resource.id != f"{LOOP_RESOURCE}{result.loop}":
             self._found.unreadable += 1
             return

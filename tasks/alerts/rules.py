@@ -62,7 +62,7 @@ class Channel(Strict):
 
 
 class Rule(Strict):
-    """When a call is made, and through which channels.
+    """When somebody is called, and through which channels.
 
     A failing loop has had `checks` errors in a row, a degraded one so many warnings; `recovered_after` good checks in a
     row end that. A silent one has a schedule, but has had no good check within so long although one was due, nor an

@@ -19,7 +19,7 @@ _MAX_EXPLANATIONS = 3  # what needs more causes than this is no pattern, but man
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Culprit:
     """Why `cells` are bad: one end alone, or (both are given) the way between the two.
 
     `own` are the cells that no other cause explains. `controls` are the good cells that clear what is not blamed; where
@@ -33,14 +33,14 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanations:
+class Culprits:
     """The explanation. `alone` are bad cells whose two ends have no other path: nothing distinguishes those."""
 
-    causes: tuple[Explanation, ...]
+    causes: tuple[Culprit, ...]
     alone: tuple[Cell, ...]
 
 
-def explain_failures(bad: Iterable[Cell], good: Iterable[Cell]) -> Explanations | None:
+def explain_failures(bad: Iterable[Cell], good: Iterable[Cell]) -> Culprits | None:
     """The smallest explanation of all that is bad by nothing that is good; None where there is none, or another one.
 
     All is in the order in which the cells were given.
@@ -72,7 +72,7 @@ def explain_failures(bad: Iterable[Cell], good: Iterable[Cell]) -> Explanations 
     if (not pairs and not ends) or len(pairs) + len(ends) + len(alone) > _MAX_EXPLANATIONS:
         return None
     found = [_of_end(end, {*ends} - {end}, bad, good) for end in ends] + [_of_pair(cell, good) for cell in pairs]
-    return Explanations(tuple(found), tuple(alone))
+    return Culprits(tuple(found), tuple(alone))
 
 
 def _ends(cell: Cell) -> tuple[End, End]:
@@ -92,14 +92,14 @@ def _covers(cells: list[Cell], most: int) -> set[frozenset[End]]:
     }
 
 
-def _of_end(end: End, others: set[End], bad: tuple[Cell, ...], good: tuple[Cell, ...]) -> Explanation:
+def _of_end(end: End, others: set[End], bad: tuple[Cell, ...], good: tuple[Cell, ...]) -> Culprit:
     side, name = end
     own = tuple(cell for cell in bad if cell[side] == name and not others & set(_ends(cell)))
     across = {cell[1 - side] for cell in own}
     controls = tuple(cell for cell in good if cell[1 - side] in across)
-    return Explanation(name if side == SENDER else None, name if side == RECEIVER else None, own, controls)
+    return Culprit(name if side == SENDER else None, name if side == RECEIVER else None, own, controls)
 
 
-def _of_pair(pair: Cell, good: tuple[Cell, ...]) -> Explanation:
+def _of_pair(pair: Cell, good: tuple[Cell, ...]) -> Culprit:
     controls = tuple(cell for cell in good if cell[SENDER] == pair[SENDER] or cell[RECEIVER] == pair[RECEIVER])
-    return Explanation(*pair, (pair,), controls)
+    return Culprit(*pair, (pair,), controls)

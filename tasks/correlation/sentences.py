@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tasks.correlation.causes import RECEIVER, SENDER, Explanation, Explanations
+from tasks.correlation.causes import RECEIVER, SENDER, Culprit, Culprits
 from tasks.mail.config.matrix import Cell
 
 _MAX_NAMES = 3
@@ -98,7 +98,7 @@ def all_bad(bad: Sequence[Cell], words: Wording, how: str, judged: str) -> str:
     )
 
 
-def explained(found: Explanations, words: Wording, how: str, unjudged: Sequence[Cell]) -> str:
+def explained(found: Culprits, words: Wording, how: str, unjudged: Sequence[Cell]) -> str:
     """The causes one after the other. `unjudged` are the paths of which nothing is known."""
     parts = [_cause(cause, words, how, unjudged) for cause in found.causes]
     if found.alone:
@@ -108,7 +108,7 @@ def explained(found: Explanations, words: Wording, how: str, unjudged: Sequence[
     return "; ".join(parts)
 
 
-def _cause(cause: Explanation, words: Wording, how: str, unjudged: Sequence[Cell]) -> str:
+def _cause(cause: Culprit, words: Wording, how: str, unjudged: Sequence[Cell]) -> str:
     if cause.sender is not None and cause.receiver is not None:
         blame = _filled(words.pair, cause.own[0])
         return f"only {cause.sender} to {cause.receiver} {words.does}{how}, {_while(cause, words)}: {blame}"
@@ -137,7 +137,7 @@ def _filled(text: str, cell: Cell) -> str:
     return text.format(sender=cell[SENDER], receiver=cell[RECEIVER])
 
 
-def _while(cause: Explanation, words: Wording) -> str:
+def _while(cause: Culprit, words: Wording) -> str:
     """The good paths that clear the other side: of the end that has most of them, or of both ends of a pair."""
     if cause.sender is not None and cause.receiver is not None:
         clear = [(SENDER, cause.sender), (RECEIVER, cause.receiver)]

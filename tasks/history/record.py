@@ -57,12 +57,12 @@ def _of_line(line: str) -> LoopResult | None:
     if not (line.startswith(OPEN) and line.endswith(CLOSE)):
         return None
     try:
-        return result_of(json.loads(line[len(OPEN) : -len(CLOSE)]))
+        return result_from(json.loads(line[len(OPEN) : -len(CLOSE)]))
     except (ValueError, RecursionError):
         return None
 
 
-def result_of(fields: object) -> LoopResult | None:
+def result_from(fields: object) -> LoopResult | None:
     """The result in these fields of JSON; None where it cannot be read. Fields of a later version are ignored."""
     if not isinstance(fields, dict):
         return None

@@ -449,6 +449,6 @@ def test_an_address_in_escaped_text_is_code(before: str, address: str, after: st
 @few
 @given(TEXT)
 def test_code_is_code_in_markdown(text: str) -> None:
-    kinds, shown = cell(markdown.code(text))
+    kinds, shown = cell(markdown.code_span(text))
     assert kinds == (["code_inline"] if one_line(text, None) else [])
     assert shown == one_line(text, None)

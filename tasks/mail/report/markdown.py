@@ -61,7 +61,7 @@ def _inline(text: Inline) -> str:
         case Own():
             return str(text)
         case Code(shown):
-            return code(shown)
+            return code_span(shown)
         case Strong(inner):
             return f"**{_inline(inner)}**"
         case Link(name, address):
@@ -75,7 +75,7 @@ def escape(text: object) -> str:
     """Text that Markdown shows as it is: no markup, HTML, table cell or link comes out of it."""
     shown, parts, end = one_line(str(text), None), [], 0
     for address in _ADDRESS.finditer(shown):
-        parts += [_plain(shown[end : address.start()]), code(address[0])]
+        parts += [_plain(shown[end : address.start()]), code_span(address[0])]
         end = address.end()
     return "".join((*parts, _plain(shown[end:])))
 
@@ -84,7 +84,7 @@ def _plain(text: str) -> str:
     return _PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
-def code(text: object) -> str:
+def code_span(text: object) -> str:
     """Text as a code span inside a table cell: it can be copied as it is."""
     shown = one_line(str(text), None).replace("|", r"\|")
     fence = "`" * (max((len(run) for run in re.findall(r"`+", shown)), default=0) + 1)

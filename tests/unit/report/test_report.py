@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from tasks.mail.model.cause import Cause
-from tasks.mail.report.markdown import code, escape
+from tasks.mail.report.markdown import code_span, escape
 from tasks.mail.report.report import markdown
 from tasks.mail.report.text import attempts, result_line, who_acts
 from tests.support.checks.results import HOSTILE, RESULT
@@ -73,5 +73,5 @@ def test_the_cause_stands_below_who_must_act() -> None:
 
 @pytest.mark.parametrize("shown", ["a`b", "`", "``x``", "plain", "a | b", " "])
 def test_a_code_span_shows_what_it_was_given(shown: str) -> None:
-    html = rendered(f"| h |\n| --- |\n| {code(shown)} |\n")
+    html = rendered(f"| h |\n| --- |\n| {code_span(shown)} |\n")
     assert f"<code>{shown.strip()}</code>" in html or (not shown.strip() and "<code>" not in html)
