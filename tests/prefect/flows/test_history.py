@@ -233,7 +233,7 @@ async def test_the_page_is_legible_by_itself_in_a_browser(
     grounds = await page.evaluate(
         "[...document.querySelectorAll('svg>rect:first-of-type')].map(r => getComputedStyle(r).fill)"
     )
-    assert grounds == [{"light": "rgb(255, 255, 255)", "dark": "rgb(22, 27, 34)"}[scheme]] * 2
+    assert grounds == [{"light": "rgb(248, 250, 252)", "dark": "rgb(22, 27, 34)"}[scheme]] * 2
     overflowing = """[...document.querySelectorAll('svg')].flatMap(svg => {
         const all = svg.getBoundingClientRect();
         return [...svg.querySelectorAll('text')].filter(text => {
