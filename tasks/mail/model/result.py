@@ -42,6 +42,11 @@ class AttemptRecord:
     error_msg: SafeText
     stage: str
 
+    @property
+    def reason(self) -> str:
+        """In one word: the reply code, else the kind of error."""
+        return str(self.smtp_code or self.error_type)
+
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class BounceRecord:

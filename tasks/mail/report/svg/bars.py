@@ -73,7 +73,7 @@ def sending_stages(result: LoopResult) -> list[Bar]:
     end = result.attempt_times[-1][1] if result.attempt_times else took
     if result.send_seconds is not None:
         end = result.send_seconds
-    failed, why = (last.stage, last.smtp_code or last.error_type) if last is not None else (None, None)
+    failed, why = (last.stage, last.reason) if last is not None else (None, None)
     return _chain(Leg.SENDING, stages, max(0.0, end - took), end, failed, why)
 
 
@@ -89,7 +89,7 @@ def sending_bars(result: LoopResult) -> list[Bar]:
     bars = []
     for number, ((begun, ended), (again, _)) in enumerate(pairwise(result.attempt_times), start=1):
         error = errors.get(number)
-        reason = f"{error.smtp_code or error.error_type} at {error.stage}" if error is not None else "failed"
+        reason = f"{error.reason} at {error.stage}" if error is not None else "failed"
         bars += [
             Bar.failed(Leg.SENDING, f"attempt {number}", begun, ended, reason),
             Bar.of(Leg.SENDING, "pause", ended, again, "waiting"),
@@ -102,7 +102,7 @@ def _earlier(result: LoopResult, until: float) -> list[Bar]:
     if result.attempts < 2 or result.send_seconds is None:
         return []
     label = "attempt 1 and pause" if result.attempts == 2 else f"attempts 1 to {result.attempts - 1} and pauses"
-    codes = dict.fromkeys(str(error.smtp_code or error.error_type) for error in result.attempt_errors)
+    codes = dict.fromkeys(error.reason for error in result.attempt_errors)
     return [Bar(Leg.SENDING, f"{label} ({', '.join(codes)})", 0.0, until, "waiting", duration(until))]
 
 
