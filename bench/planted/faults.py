@@ -1,4 +1,4 @@
-r"""Forty changes of one condition or constant each, which the tests ought to find.
+r"""Some forty changes of one condition or constant each, which the tests ought to find.
 
 Each is a place in the code, given by what stands there and not by a file, so that it is found wherever it is moved: a
 pattern that fits one place of flows/ and tasks/, whose one group is replaced. In a pattern a blank stands for any white
@@ -140,11 +140,18 @@ FAULTS = (
     fault("causes", "DKIM is about the sender's authentication", r'"spf(/dkim)/dmarc"', new=""),
     # -- verdicts
     fault("verdict", "two copies are a duplicate", r"if len\( found\.hits \) > (1):", new="2"),
-    fault("verdict", "a refused password is rejected whatever the digit", r"< 500 and cause (not in) \w+", new="in"),
+    fault(
+        "verdict",
+        "a refused password is rejected whatever the digit",
+        r"400 <= code < 500 and cause (not in) \w+",
+        r"400 <= code < 500 and \w+\( [\w., ]+ \) (not in) \w+",
+        new="in",
+    ),
     fault(
         "verdict",
         "a message in doubt that is not there was not accepted",
         r"if sent\.doubt is( not) None: return _in_doubt\( loop\.smtp",
+        r"if sent\.doubt is( not) None: return _in_doubt\( sent\.doubt, looked_for=True",
         new="",
     ),
     fault(
