@@ -12,10 +12,12 @@ from hypothesis import settings
 
 from tests.support.clock import Clock
 from tests.support.first_start import FirstStart
-from tests.support.servers import LAB_NEEDS, SITUATIONS_NEED, require
+from tests.support.servers import LAB_NEEDS, REMEDY, SITUATIONS_NEED, WHOLE_SUITE_NEEDS, missing_of, require
 
 settings.register_profile("patient", deadline=None)  # a machine may be as slow as it is
 settings.load_profile("patient")
+
+TESTS = Path(__file__).parent
 
 # By fixture: the programs behind it, and how to get them.
 NEEDS = {
@@ -40,11 +42,36 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+# Folders with slow tests. On a machine without mail servers, which cannot run them all, they run if they are named.
+SLOW = ("cli", "deploy", "diagnosis", "faults", "prefect", "servers")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip before the fixture does: pytest then shows all tests of one reason in one line, not in one each."""
+    if is_left_out(item.path, item.config):
+        pytest.skip(f"slow, and not all of its folder could run here: {REMEDY}, or name the folder")
     for fixture in getattr(item, "fixturenames", []):
         if fixture in NEEDS:
             require(*NEEDS[fixture])
+
+
+def is_left_out(path: Path, config: pytest.Config) -> bool:
+    """Whether a test is of a slow folder that was not asked for, on a machine without mail servers."""
+    if os.environ.get("REQUIRE_SERVERS") == "1" or not missing_of(*LAB_NEEDS[0]):
+        return False
+    slow = next((TESTS / name for name in SLOW if path.is_relative_to(TESTS / name)), None)
+    named = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
+    return slow is not None and not any(one.is_relative_to(slow) for one in named)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line about all that was left out for want of servers."""
+    skipped = [one for one in terminalreporter.stats.get("skipped", []) if REMEDY in str(one.longrepr)]
+    if skipped:
+        folders = ", ".join(sorted({"/".join(one.nodeid.split("/")[:2]) for one in skipped}))
+        programs = ", ".join(missing_of(*WHOLE_SUITE_NEEDS))
+        terminalreporter.write_line(f"{len(skipped)} tests of {folders} were skipped, for want of {programs}: {REMEDY}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from functools import cache
 
 import pytest
 
@@ -19,11 +20,19 @@ SITUATIONS_NEED = (
     [*LAB_NEEDS[0], "opendkim", "opendmarc", "policyd-spf", "faketime"],
     "Postfix, Dovecot, Postgrey, OpenDKIM, OpenDMARC, policyd-spf and faketime are needed: make servers",
 )
+WHOLE_SUITE_NEEDS = (*SITUATIONS_NEED[0], "chromium", "prometheus", "promtool", "systemctl", "docker-compose")
+REMEDY = "make servers"  # how to have what is missing
+
+
+@cache
+def missing_of(*programs: str) -> list[str]:
+    """Those of the programs that are not installed."""
+    return [program for program in programs if shutil.which(program, path=PROGRAM_PATH) is None]
 
 
 def require(programs: Sequence[str], remedy: str) -> None:
     """Skip the test where a program is missing, and say the remedy; with REQUIRE_SERVERS=1 fail instead."""
-    missing = [program for program in programs if shutil.which(program, path=PROGRAM_PATH) is None]
+    missing = missing_of(*programs)
     if not missing:
         return
     reason = f"{remedy} (missing: {', '.join(missing)})"
