@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
 from tasks.mail.config.loop import InboundConfig
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.safe_text import unlinked
 from tasks.mail.search.inbound import Recent, find_recent
@@ -28,19 +28,19 @@ async def find_probe(request: SearchRequest) -> Arrival | State[object]:
     """Look for the message of a receipt, or for its bounce. It waits by itself, so Prefect has nothing to retry."""
     try:
         return await watch(request)
-    except ImapFailure as failure:
+    except MailboxFailure as failure:
         return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
 
 
-async def search(request: SearchRequest) -> Arrival | ImapFailure:
+async def search(request: SearchRequest) -> Arrival | MailboxFailure:
     """Run the task, and take out what it found."""
     state = await find_probe(request, return_state=True)  # type: ignore[misc]  # see send()
-    return await finding(state, Arrival, ImapFailure)
+    return await finding(state, Arrival, MailboxFailure)
 
 
 def may_change(task: Task[..., object], task_run: TaskRun, state: State[object]) -> bool:
     """Retry an empty look and a failed connection, not a refused login, nor what a second look has settled."""
-    return isinstance(state.data, ImapFailure) and not state.data.permanent
+    return isinstance(state.data, MailboxFailure) and not state.data.permanent
 
 
 @task(
@@ -53,14 +53,14 @@ async def look_for_recent(inbound: InboundConfig, tries: Tries) -> Recent | Stat
     """Look once for a fresh message; each run of the task is one look."""
     try:
         return await find_recent(inbound, tries)
-    except ImapFailure as failure:
+    except MailboxFailure as failure:
         return Failed(message=unlinked(f"At {failure.stage}: {failure}"), data=failure.alone())
 
 
-async def look(inbound: InboundConfig) -> Recent | ImapFailure:
+async def look(inbound: InboundConfig) -> Recent | MailboxFailure:
     """Run the task with the retries of this configuration, and take out what it found."""
     configured = look_for_recent.with_options(
         retries=inbound.imap.retries, retry_delay_seconds=inbound.imap.retry_delay
     )
     state = await configured(inbound, Tries(), return_state=True)  # type: ignore[misc]  # see send()
-    return await finding(state, Recent, ImapFailure)
+    return await finding(state, Recent, MailboxFailure)

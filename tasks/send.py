@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
 from tasks.mail.config.loop import MOST_RETRY_DELAYS, SmtpConfig
-from tasks.mail.model.errors import SmtpFailure
+from tasks.mail.model.errors import SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.safe_text import unlinked
 from tasks.mail.probe.compose import Probe
@@ -19,7 +19,7 @@ from tasks.states import finding
 
 def is_temporary(task: Task[..., object], task_run: TaskRun, state: State[object]) -> bool:
     """Retry on a 4yz reply outside authentication, and on nothing else. A plain function: Prefect takes no other."""
-    return isinstance(state.data, SmtpFailure) and state.data.temporary
+    return isinstance(state.data, SendFailure) and state.data.temporary
 
 
 @task(
@@ -35,17 +35,17 @@ async def send_probe(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Rece
     """
     try:
         return await attempt(probe, smtp, attempts)
-    except SmtpFailure as failure:
+    except SendFailure as failure:
         return Failed(
             message=unlinked(f"Attempt {attempts.count}, at {failure.stage}: {failure}"), data=failure.alone()
         )
 
 
-async def send(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SmtpFailure:
+async def send(probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SendFailure:
     """Run the task with the retries of this configuration, and take out what it found."""
     configured = send_probe.with_options(
         retries=smtp.retries,
         retry_delay_seconds=smtp.retry_delays()[:MOST_RETRY_DELAYS] or 0,
     )
     state = await configured(probe, smtp, attempts, return_state=True)  # type: ignore[misc]  # typed as if it were not async
-    return await finding(state, Receipt, SmtpFailure)
+    return await finding(state, Receipt, SendFailure)

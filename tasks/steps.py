@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.credentials import SecretBlocks
 from tasks.mail.config.loop import InboundConfig, SmtpConfig
 from tasks.mail.engine import Context, Steps
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.inbound import Recent
@@ -20,13 +20,13 @@ from tasks.signing_key import signing_key
 class PrefectSteps:
     """See tasks.mail.engine.Steps."""
 
-    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SmtpFailure:
+    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SendFailure:
         return await send(probe, smtp, attempts)
 
-    async def search(self, request: SearchRequest) -> Arrival | ImapFailure:
+    async def search(self, request: SearchRequest) -> Arrival | MailboxFailure:
         return await search(request)
 
-    async def look(self, inbound: InboundConfig) -> Recent | ImapFailure:
+    async def look(self, inbound: InboundConfig) -> Recent | MailboxFailure:
         return await look(inbound)
 
 

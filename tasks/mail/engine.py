@@ -10,7 +10,7 @@ from typing import Protocol
 from tasks.mail.config.loading.environment import LoginSection
 from tasks.mail.config.loop import CheckConfig, InboundConfig, SmtpConfig
 from tasks.mail.config.secrets import hiding, login_sections
-from tasks.mail.model.errors import CheckSkipped, ConfigError, ImapFailure, Overtaken, SmtpFailure
+from tasks.mail.model.errors import CheckSkipped, ConfigError, MailboxFailure, Overtaken, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
@@ -30,13 +30,13 @@ Record = Callable[[LoopResult, CheckConfig], Awaitable[None]]
 class Steps(Protocol):
     """How the steps are run: as Prefect tasks or as plain coroutines. The failure of a leg is returned, not raised."""
 
-    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SmtpFailure:
+    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SendFailure:
         """Hand the probe to the relay, again after each temporary failure."""
 
-    async def search(self, request: SearchRequest) -> Arrival | ImapFailure:
+    async def search(self, request: SearchRequest) -> Arrival | MailboxFailure:
         """Look for the probe, or for its bounce."""
 
-    async def look(self, inbound: InboundConfig) -> Recent | ImapFailure:
+    async def look(self, inbound: InboundConfig) -> Recent | MailboxFailure:
         """Look for a fresh message, again after each look that found none."""
 
 
@@ -103,7 +103,7 @@ async def _loop(allowance: Allowance, context: Context) -> LoopResult:
     probe = compose(loop.name, loop.smtp, run=context.run_id, key=context.key)
     attempts = Attempts(allowance.spend)
     sent = await context.steps.send(probe, loop.smtp, attempts)
-    found: Arrival | ImapFailure | None = None
+    found: Arrival | MailboxFailure | None = None
     if request := to_look_for(loop, sent, probe, attempts):
         found = await context.steps.search(request)
         sent, found = proved(sent, request.receipt, found)

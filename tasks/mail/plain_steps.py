@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from tasks.mail.config.loop import InboundConfig, SmtpConfig
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.inbound import Recent, find_recent
@@ -23,31 +23,31 @@ T = TypeVar("T")
 class PlainSteps:
     """See tasks.mail.engine.Steps."""
 
-    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SmtpFailure:
+    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SendFailure:
         try:
             return await _retry(
                 lambda: attempt(probe, smtp, attempts),
-                lambda error: isinstance(error, SmtpFailure) and error.temporary,
+                lambda error: isinstance(error, SendFailure) and error.temporary,
                 smtp.retry_delays(),
             )
-        except SmtpFailure as failure:
+        except SendFailure as failure:
             return failure.alone()
 
-    async def search(self, request: SearchRequest) -> Arrival | ImapFailure:
+    async def search(self, request: SearchRequest) -> Arrival | MailboxFailure:
         try:
             return await watch(request)
-        except ImapFailure as failure:
+        except MailboxFailure as failure:
             return failure.alone()
 
-    async def look(self, inbound: InboundConfig) -> Recent | ImapFailure:
+    async def look(self, inbound: InboundConfig) -> Recent | MailboxFailure:
         tries = Tries()
         try:
             return await _retry(
                 lambda: find_recent(inbound, tries),
-                lambda error: isinstance(error, ImapFailure) and not error.permanent,
+                lambda error: isinstance(error, MailboxFailure) and not error.permanent,
                 [inbound.imap.retry_delay] * inbound.imap.retries,
             )
-        except ImapFailure as failure:
+        except MailboxFailure as failure:
             return failure.alone()
 
 

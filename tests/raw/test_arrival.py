@@ -41,13 +41,13 @@ def capabilities(phase: str) -> dict[str, str]:
 
 # What every look needs, with the stage it belongs to and what a NO there is. The one to LIST alone can be done without.
 NEEDED = {
-    "greeting": ("connect", ErrorType.IMAP),
-    "capability": ("login", ErrorType.IMAP),
+    "greeting": ("connect", ErrorType.MAILBOX),
+    "capability": ("login", ErrorType.MAILBOX),
     "authenticate": ("login", ErrorType.AUTH),
     "login": ("login", ErrorType.AUTH),
-    "list": ("select", ErrorType.IMAP),
-    "examine": ("select", ErrorType.IMAP),
-    "fetch": ("search", ErrorType.IMAP),
+    "list": ("select", ErrorType.MAILBOX),
+    "examine": ("select", ErrorType.MAILBOX),
+    "fetch": ("search", ErrorType.MAILBOX),
 }
 FINAL = {"authenticate", "login"}  # where a NO would be met again
 
@@ -147,7 +147,7 @@ async def test_a_login_that_is_refused_for_now_is_tried_again(code: str) -> None
         assert way.mailbox.count("AUTHENTICATE") == 2
         way.mailbox.play("authenticate", refusal)
         result = await way.check(SHORT)
-    assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+    assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.MAILBOX)
 
 
 async def test_a_walk_that_is_interrupted_begins_again() -> None:
@@ -250,7 +250,7 @@ async def test_a_folder_that_does_not_exist_ends_the_search_at_once() -> None:
         async with around({"examine": refusal}) as way:
             result = await way.check(folder="nowhere")
             assert way.mailbox.connections == 1
-        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.MAILBOX)
 
 
 async def test_without_a_list_the_expected_folder_is_looked_at() -> None:
@@ -336,7 +336,7 @@ async def test_what_cannot_be_read_may_be_the_message(answer: bytes) -> None:
     async with around({"fetch": answer + b"{tag} OK done\r\n"}) as way:
         result = await way.check(SHORT)
     assert (result.status, result.outcome) == (Status.ERROR, Outcome.UNVERIFIED)
-    assert (result.stage, result.error_type) == ("search", ErrorType.IMAP)
+    assert (result.stage, result.error_type) == ("search", ErrorType.MAILBOX)
     assert "could not be read" in result.sentence
 
 
@@ -679,7 +679,7 @@ class TestInbound:
         async with around({"fetch": b"* 1 FETCH (UID 1)\r\n{tag} OK done\r\n"}) as way:
             way.mailbox.append(letter())
             result = await check(way.inbound())
-        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.MAILBOX)
         assert "could not be read" in result.sentence
 
     @pytest.mark.parametrize("phase", ["examine", "fetch"])
@@ -694,7 +694,7 @@ class TestInbound:
         async with around() as way:
             result = await check(way.inbound(folder="nowhere", retries=2))
             assert way.mailbox.connections == 1
-        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+        assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.MAILBOX)
 
     async def test_many_slow_answers_do_not_hold_the_look_up(self) -> None:
         """Each comes within the timeout; all that there would be to walk takes half a minute."""

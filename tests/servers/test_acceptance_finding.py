@@ -125,7 +125,7 @@ async def test_any_folder_can_be_the_expected_one(lab: Lab, user: User) -> None:
 async def test_an_expected_folder_that_does_not_exist_leaves_the_mail_unverified(lab: Lab, user: User) -> None:
     async with asyncio.timeout(SOON):
         result = await check(loop(lab, user, imap={"folder": "No such folder"}, max_wait=LONG))
-    assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+    assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.MAILBOX)
     assert "No such folder" in result.sentence
 
 
@@ -243,7 +243,7 @@ async def test_too_many_connections_are_no_wrong_password(lab: Lab, user: User) 
             exhausted.enter_context(lab.imap(user))
         result = await check(loop(lab, user, max_wait=1.0))
     assert (result.status, result.outcome) == (Status.ERROR, Outcome.UNVERIFIED)
-    assert (result.leg, result.stage, result.error_type) == ("imap", "login", ErrorType.IMAP)
+    assert (result.leg, result.stage, result.error_type) == ("imap", "login", ErrorType.MAILBOX)
     assert result.error_msg is not None
     assert "LIMIT" in result.error_msg
 

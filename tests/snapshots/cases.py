@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig, inbound_config
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Hit, Quota, Receipt
 from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.journey_record import SignatureRecord, TlsRecord
@@ -90,8 +90,8 @@ def handed(days: float = 90) -> Receipt:
     return replace(sent(), stages={"dns": 0.001, "connect": 0.01, "ehlo": 0.002, "data": 0.06}, tls=tls(days))
 
 
-def refused(kind: ErrorType, stage: str, text: str, code: int | None = None) -> SmtpFailure:
-    failure = SmtpFailure(kind, stage, text, code)
+def refused(kind: ErrorType, stage: str, text: str, code: int | None = None) -> SendFailure:
+    failure = SendFailure(kind, stage, text, code)
     failure.stages = {"dns": 0.001, "connect": 0.01, stage: 0.02}
     return failure
 
@@ -105,7 +105,7 @@ def newest(age: float) -> Recent:
     )
 
 
-NO_NEWS = ImapFailure(
+NO_NEWS = MailboxFailure(
     ErrorType.NO_MESSAGE, "search", "no message with 'News' in its subject, not older than 60 minutes"
 )
 NO_NEWS.tried = Tried(3, moment(0), moment(20.25), moment(20.5))
@@ -116,8 +116,8 @@ Case = tuple[CheckConfig | None, LoopResult]
 
 
 def judged(
-    found: Arrival | ImapFailure | None,
-    outcome: Receipt | SmtpFailure | None = None,
+    found: Arrival | MailboxFailure | None,
+    outcome: Receipt | SendFailure | None = None,
     config: LoopConfig | None = None,
     errors: Sequence[AttemptRecord] = (),
     notes: tuple[str, ...] = (),
@@ -126,7 +126,7 @@ def judged(
     return config, concluded(found, outcome, config, errors, notes)
 
 
-def inbound(found: Recent | ImapFailure) -> Case:
+def inbound(found: Recent | MailboxFailure) -> Case:
     return INBOUND, conclude_inbound(INBOUND, found, RUN)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.mail.causes.lookup import is_put_off, of_mailbox
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure, describe_os_error
+from tasks.mail.model.errors import MailboxFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.net.resolve import cause_of_os_error
@@ -33,13 +33,13 @@ def refused(
     stage: str,
     about: str,
     refusal: Refusal,
-    kind: ErrorType = ErrorType.IMAP,
+    kind: ErrorType = ErrorType.MAILBOX,
     permanent: bool = False,
     cause: Cause | None = None,
-) -> ImapFailure:
+) -> MailboxFailure:
     """`permanent`: a refusal that says nothing else about itself would be met again. `cause` likewise."""
     code = refusal.code
-    return ImapFailure(
+    return MailboxFailure(
         kind,
         stage,
         f"the server refused {about}: {refusal.shown}",
@@ -50,32 +50,32 @@ def refused(
     )
 
 
-def login_refused(username: str, refusal: Refusal) -> ImapFailure:
+def login_refused(username: str, refusal: Refusal) -> MailboxFailure:
     """A password that was refused is never sent again; a login that was put off is worth one more try."""
     put_off = is_put_off(refusal.code, refusal.words)
-    failure = refused("login", f"the login of {username}", refusal, ErrorType.IMAP if put_off else ErrorType.AUTH)
+    failure = refused("login", f"the login of {username}", refusal, ErrorType.MAILBOX if put_off else ErrorType.AUTH)
     failure.permanent, failure.put_off = not put_off, put_off
     return failure
 
 
-def never(error_type: ErrorType, stage: str, text: str, cause: Cause) -> ImapFailure:
+def never(error_type: ErrorType, stage: str, text: str, cause: Cause) -> MailboxFailure:
     """One that another connection would meet again."""
-    return ImapFailure(error_type, stage, text, permanent=True, cause=cause)
+    return MailboxFailure(error_type, stage, text, permanent=True, cause=cause)
 
 
-def no_answer(stage: str, text: str, is_connected: bool) -> ImapFailure:
+def no_answer(stage: str, text: str, is_connected: bool) -> MailboxFailure:
     """Nothing came in time."""
     unconnected = None if stage == "dns" else Cause.UNREACHABLE
-    return ImapFailure(ErrorType.TIMEOUT, stage, text, cause=Cause.NO_ANSWER if is_connected else unconnected)
+    return MailboxFailure(ErrorType.TIMEOUT, stage, text, cause=Cause.NO_ANSWER if is_connected else unconnected)
 
 
-def no_connection(stage: str, text: str, error: OSError) -> ImapFailure:
+def no_connection(stage: str, text: str, error: OSError) -> MailboxFailure:
     """The operating system refused it, or it broke."""
-    return ImapFailure(ErrorType.CONNECTION, stage, text, cause=cause_of_os_error(error))
+    return MailboxFailure(ErrorType.CONNECTION, stage, text, cause=cause_of_os_error(error))
 
 
 def of_tls(error: Exception) -> dict[str, Any]:
-    """What is known of a failed handshake, for an ImapFailure: we have no certificate to show another time either."""
+    """What is known of a failed handshake, for a MailboxFailure: another time we have no certificate either."""
     cause = cause_of_tls_error(error)
     return {"cause": cause, "permanent": cause is Cause.CLIENT_CERTIFICATE}
 

@@ -4,8 +4,8 @@ MailLoopError
 ├── ConfigError     the configuration is wrong; nothing was sent
 ├── CheckSkipped    it is not this check's turn, or its sending budget is spent; nothing was sent
 ├── Overtaken       the caller of this run has begun the check in another way; nothing was sent
-├── SmtpFailure     the SMTP leg failed, with its stage and the server's reply
-├── ImapFailure     the IMAP leg failed, with its stage and the server's response code
+├── SendFailure     the SMTP leg failed, with its stage and the server's reply
+├── MailboxFailure  the IMAP leg failed, with its stage and the server's response code
 ├── CheckFailed     a check ended in an error; carries its LoopResult
 └── MatrixFailed    a loop of a matrix or a fleet ended in an error; carries the LoopResult of each
 
@@ -85,7 +85,7 @@ class Overtaken(MailLoopError):
     """The caller of this run does the check in another way by now: a second message must not be sent."""
 
 
-class SmtpFailure(MailLoopError):
+class SendFailure(MailLoopError):
     """The SMTP leg failed in `stage`. `smtp_code` is None where the server gave no reply of its own.
 
     `cause` is what is known without a reply; what one means is for the verdict to say.
@@ -128,7 +128,7 @@ class SmtpFailure(MailLoopError):
 _LASTING = frozenset({Cause.TLS_MODE, Cause.NAME_NOT_FOUND, Cause.CERTIFICATE, Cause.TLS_REQUIRED, Cause.LOGIN_METHOD})
 
 
-class ImapFailure(MailLoopError):
+class MailboxFailure(MailLoopError):
     """The IMAP leg failed in `stage`.
 
     `code` is the response code of the server (RFC 5530), such as UNAVAILABLE, where it gave one. `permanent` means that
@@ -169,9 +169,9 @@ class ImapFailure(MailLoopError):
     def __str__(self) -> str:
         return self.text
 
-    def at(self, stage: str) -> ImapFailure:
+    def at(self, stage: str) -> MailboxFailure:
         """The same, of another command or for another waiter, which notes what it knows on its own."""
-        return ImapFailure(
+        return MailboxFailure(
             self.error_type,
             stage,
             self.text,
@@ -190,14 +190,14 @@ class ImapFailure(MailLoopError):
 
 
 @contextmanager
-def as_imap_failure(redact: Redactor = NOTHING) -> Iterator[None]:
+def as_mailbox_failure(redact: Redactor = NOTHING) -> Iterator[None]:
     """Make an unforeseen error a failure of the IMAP leg: what the SMTP leg proved is not lost with it.
 
     `redact` hides passwords in its text and in the log.
     """
     try:
         yield
-    except ImapFailure as failure:
+    except MailboxFailure as failure:
         failure.hide(redact)
         raise
     except MailLoopError:
@@ -205,4 +205,4 @@ def as_imap_failure(redact: Redactor = NOTHING) -> Iterator[None]:
     except Exception as error:
         log.error("The IMAP leg failed in a way that it should not.\n%s", redact.traceback_of(error))
         text = redact.line(f"{type(error).__name__}: {error}")
-        raise ImapFailure(ErrorType.UNEXPECTED, "search", text, permanent=True) from None
+        raise MailboxFailure(ErrorType.UNEXPECTED, "search", text, permanent=True) from None

@@ -13,7 +13,7 @@ from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import Placement
 
 if TYPE_CHECKING:
-    from tasks.mail.model.errors import ImapFailure, SmtpFailure
+    from tasks.mail.model.errors import MailboxFailure, SendFailure
     from tasks.mail.model.journey_record import SignatureRecord, TlsRecord
     from tasks.mail.model.result import BounceRecord, EarlierProbe
 
@@ -36,7 +36,7 @@ class Receipt:
     enhanced_code: str | None = None
     queue_id: str | None = None
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    doubt: SmtpFailure | None = None
+    doubt: SendFailure | None = None
     earlier_copies: int = 0
     tls: TlsRecord | None = None
 
@@ -107,8 +107,8 @@ class Arrival:
     earlier: tuple[EarlierProbe, ...] = ()
     quotas: tuple[Quota, ...] = ()
     signatures: tuple[SignatureRecord, ...] = ()
-    unread: ImapFailure | None = None
-    bounces_unread: ImapFailure | None = None
+    unread: MailboxFailure | None = None
+    bounces_unread: MailboxFailure | None = None
     more: bool = False
     tried: Tried | None = None
     moved_from: str = ""

@@ -64,7 +64,7 @@ class ErrorType(StrEnum):
     RECIPIENT = "recipient_refused"
     BOUNCED = "bounced"
     NO_MESSAGE = "no_recent_message"
-    IMAP = "imap_error"
+    MAILBOX = "imap_error"
     UNEXPECTED = "unexpected_error"
 
 

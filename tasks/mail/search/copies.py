@@ -9,7 +9,7 @@ from functools import partial
 from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.mailboxes.mailbox import Mailbox
 from tasks.mail.model import progress
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Hit, Quota, ranked
 from tasks.mail.model.journey_record import SignatureRecord
 from tasks.mail.net.threads import in_own_thread
@@ -29,7 +29,7 @@ async def read_copies(
         try:
             if hit not in read:
                 read[hit] = await box.body(hit.ref)
-        except ImapFailure as failure:
+        except MailboxFailure as failure:
             if not box.alive:
                 raise
             note(f"How the message came is not known, for it could not be read: {failure}.")
@@ -51,6 +51,6 @@ async def room(box: Mailbox, folder: str) -> tuple[Quota, ...]:
     """The limits of the mailbox. A server that fails at this takes nothing from what was seen before."""
     try:
         return await box.quotas(folder)
-    except ImapFailure as failure:
+    except MailboxFailure as failure:
         progress.tell("imap", failure.stage, f"{failure}; so it is not known whether the mailbox is full")
         return ()

@@ -13,7 +13,7 @@ from typing import TypeVar
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.mailbox import Mailbox
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Hit, Receipt
 from tasks.mail.model.header import UNKNOWN_DATE, Header, Ref, in_range
 from tasks.mail.model.moment import Moment
@@ -164,7 +164,7 @@ class Findings:
         self.unreadable.discard(one.ref)
         try:
             return await box.body(one.ref)
-        except ImapFailure as failure:
+        except MailboxFailure as failure:
             if not box.alive:
                 raise
             self.note(f"Message {one.ref.number} in {one.ref.folder} could not be read: {failure}.")

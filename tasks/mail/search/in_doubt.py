@@ -6,7 +6,7 @@ A relay may refuse what it has taken all the same. The message then arrives, and
 from __future__ import annotations
 
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import Probe
@@ -17,7 +17,7 @@ _REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says i
 
 
 def to_look_for(
-    loop: LoopConfig, sent: Receipt | SmtpFailure, probe: Probe, attempts: Attempts
+    loop: LoopConfig, sent: Receipt | SendFailure, probe: Probe, attempts: Attempts
 ) -> SearchRequest | None:
     """What to look for in the mailboxes, and for how long; None where nothing can be."""
     max_wait = loop.limits.max_wait
@@ -44,8 +44,8 @@ def to_look_for(
 
 
 def proved(
-    sent: Receipt | SmtpFailure, looked_for: Receipt, found: Arrival | ImapFailure
-) -> tuple[Receipt | SmtpFailure, Arrival | ImapFailure]:
+    sent: Receipt | SendFailure, looked_for: Receipt, found: Arrival | MailboxFailure
+) -> tuple[Receipt | SendFailure, Arrival | MailboxFailure]:
     """What is known of both legs: only a message that is there outweighs the word of the relay."""
     if isinstance(sent, Receipt) or (isinstance(found, Arrival) and found.hits):
         return looked_for, found

@@ -14,7 +14,7 @@ from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import redactor
 from tasks.mail.mailboxes.mailbox import Mailbox
 from tasks.mail.mailboxes.registry import open_mailbox
-from tasks.mail.model.errors import ImapFailure, as_imap_failure
+from tasks.mail.model.errors import MailboxFailure, as_mailbox_failure
 from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import ErrorType
@@ -39,12 +39,12 @@ class Recent:
 
 
 async def find_recent(inbound: InboundConfig, tries: Tries) -> Recent:
-    """Look once more. Raises ImapFailure and nothing else, with error type no_recent_message where there is none."""
+    """Look once more. Raises MailboxFailure and nothing else, with error type no_recent_message where there is none."""
     tries.begin()
     try:
-        with as_imap_failure(redactor(inbound.mailbox)):
+        with as_mailbox_failure(redactor(inbound.mailbox)):
             return await _look(inbound, tries)
-    except ImapFailure as failure:
+    except MailboxFailure as failure:
         tries.failed(failure)
         raise
 
@@ -62,7 +62,7 @@ async def _look(inbound: InboundConfig, tries: Tries) -> Recent:
                 break
         found = [header for header in matching.values() if header.arrived_at <= latest]
         if not found and box.unreadable:
-            raise ImapFailure(ErrorType.IMAP, "search", describe_unreadable(box.unreadable))
+            raise MailboxFailure(ErrorType.MAILBOX, "search", describe_unreadable(box.unreadable))
         if not found:
             age = f"{mailbox.max_age_minutes:g} minutes"
             text = (
@@ -70,10 +70,10 @@ async def _look(inbound: InboundConfig, tries: Tries) -> Recent:
             )
             if matching:
                 text += f" ({len(matching)} with a date in the future)"
-            raise ImapFailure(ErrorType.NO_MESSAGE, "search", text)
+            raise MailboxFailure(ErrorType.NO_MESSAGE, "search", text)
         detected, tried = Moment.now(), tries.so_far()
         notes = await _delete_own(box, inbound, found)
-    except ImapFailure as failure:
+    except MailboxFailure as failure:
         failure.stages = dict(box.stages)
         raise
     finally:
@@ -86,13 +86,13 @@ async def _opened(mailbox: ProbeMailbox, until: float) -> Mailbox:
     """The mailbox; a login that the server put off is tried once more, and then it is final."""
     try:
         return await open_mailbox(mailbox, until)
-    except ImapFailure as failure:
+    except MailboxFailure as failure:
         if not failure.put_off:
             raise
     await asyncio.sleep(mailbox.retry_delay)
     try:
         return await open_mailbox(mailbox, until + mailbox.retry_delay)
-    except ImapFailure as failure:
+    except MailboxFailure as failure:
         failure.permanent = failure.permanent or failure.put_off
         raise
 
@@ -128,6 +128,6 @@ async def _delete_own(box: Mailbox, inbound: InboundConfig, found: list[Header])
         return ()
     try:
         await box.delete(own, lambda header: _is_own(header, inbound.name))
-    except ImapFailure as failure:
+    except MailboxFailure as failure:
         return (f"The message was found, but could not be deleted: {failure}.",)
     return ()

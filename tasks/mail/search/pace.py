@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from tasks.mail.mailboxes.mailbox import Mailbox
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.moment import Moment, Tried
 
 TIGHT_SECONDS = 3.0
@@ -83,7 +83,7 @@ class Tries:
         self.count += 1
         return self._last.monotonic
 
-    def failed(self, failure: ImapFailure) -> None:
+    def failed(self, failure: MailboxFailure) -> None:
         """The try that began last has failed; the failure hears of all tries, and may be final by now."""
         failure.tried = self.so_far()
         if failure.lasting is None or failure.lasting is not self._said:

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.mailbox import MAX_WALKED, Cursor, Look, Mailbox
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.header import Header
 from tasks.mail.model.outcome import Placement
 from tasks.mail.probe.match import Match, match_header
@@ -57,7 +57,7 @@ class Looks(Findings):
         """A folder that is shut to us, for now or for good, or that vanishes, does not end the search; it is noted."""
         try:
             yield
-        except ImapFailure as failure:
+        except MailboxFailure as failure:
             if not place.optional or not box.alive:
                 raise
             self.note(f"The folder {place.folder} could not be looked at: {failure}.")

@@ -17,7 +17,7 @@ from tasks.mail.mailboxes.folders import Place, Places, everything, places
 from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS, Can, Mailbox
 from tasks.mail.mailboxes.registry import open_mailbox
 from tasks.mail.model import progress
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Arrival, Hit, Quota
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
@@ -43,7 +43,7 @@ class Search(Moves):
     _: KW_ONLY
     tries: Tries = field(default_factory=Tries)
     looked: asyncio.Event = field(default_factory=asyncio.Event)  # set once all that was there has been looked at
-    trouble: ImapFailure | None = None  # of the last connection, as long as no other has done better
+    trouble: MailboxFailure | None = None  # of the last connection, as long as no other has done better
     failed: bool = False  # whether a connection has
     put_off: bool = False  # whether the last one failed for its login was put off
     earlier: Earlier = field(default_factory=Earlier)
@@ -57,10 +57,10 @@ class Search(Moves):
     async def run(self, deadline: float) -> Arrival:
         """Look until the probe, or its bounce, is found, or the deadline (monotonic seconds) has passed.
 
-        Then account for the probes of earlier runs. Raises ImapFailure when the mailbox cannot be read: at once where
-        another connection would end the same way, after a second look where waiting most likely changes nothing, else
-        when the time is over, and a last connection, begun only then, has failed as well. An Arrival without hits means
-        that a complete look at the end of the time found nothing.
+        Then account for the probes of earlier runs. Raises MailboxFailure when the mailbox cannot be read: at once
+        where another connection would end the same way, after a second look where waiting most likely changes nothing,
+        else when the time is over, and a last connection, begun only then, has failed as well. An Arrival without hits
+        means that a complete look at the end of the time found nothing.
         """
         while True:
             opened = self.tries.begin()
@@ -69,7 +69,7 @@ class Search(Moves):
                 # What was cut off cannot be verified.
                 wanted = self.mailbox.verify_dkim and found.message and len(found.message) < MAX_BODY_OCTETS
                 return replace(found, signatures=await verified(found.message)) if wanted else found
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 self.trouble = failure
                 self.tries.failed(failure)
                 # One that fails as the time ends may have been dead for long: another has to see what there is by then.
@@ -89,8 +89,8 @@ class Search(Moves):
         try:
             await self._watch(box, deadline)
             if self.unreadable and not self.detected:  # the message may be among them
-                raise ImapFailure(ErrorType.IMAP, "search", describe_unreadable(self.unreadable))
-        except ImapFailure as failure:
+                raise MailboxFailure(ErrorType.MAILBOX, "search", describe_unreadable(self.unreadable))
+        except MailboxFailure as failure:
             failure.stages = dict(box.stages)
             if self.detected is None:
                 raise
@@ -199,13 +199,13 @@ class Search(Moves):
             expected, junk, others = places(listed, self.mailbox)
             self.all_mail = None if self.reports_only else everything(listed, self.mailbox)
             return expected, junk, [] if self.reports_only else others
-        except ImapFailure as failure:
+        except MailboxFailure as failure:
             if not box.alive:
                 raise
             self.note(f"The folders could not be listed: {failure}.")
             return known
 
-    def interrupted(self, failure: ImapFailure) -> None:
+    def interrupted(self, failure: MailboxFailure) -> None:
         """A connection has failed, and another one follows; the first failure is told."""
         if not self.failed:
             self.failed = True

@@ -16,7 +16,7 @@ from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig, ProbeMailbox
 from tasks.mail.config.secrets import redactor
 from tasks.mail.model import progress
-from tasks.mail.model.errors import ImapFailure, as_imap_failure
+from tasks.mail.model.errors import MailboxFailure, as_mailbox_failure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
@@ -33,9 +33,9 @@ _ONCE_MORE = 5.0  # seconds for another look for the probe, once its bounce has 
 async def watch(request: SearchRequest, second_look: float = SECOND_LOOK) -> Arrival:
     """Look for the probe in the mailbox of the request, and for its bounce in the bounce mailbox: see Search.run().
 
-    Raises the ImapFailure of the mailbox, or of the bounce mailbox where that is all there is, and nothing else.
+    Raises the MailboxFailure of the mailbox, or of the bounce mailbox where that is all there is, and nothing else.
     """
-    with as_imap_failure(redactor(request.mailbox, request.bounce_mailbox)):
+    with as_mailbox_failure(redactor(request.mailbox, request.bounce_mailbox)):
         return await _watch_both(request, second_look)
 
 
@@ -89,7 +89,7 @@ class _Watch:
 
     async def _beside(self, deadline: float) -> Arrival:
         progress.listener.set(None)  # the search for the probe is what is shown
-        with as_imap_failure(redactor(self.mailbox)):
+        with as_mailbox_failure(redactor(self.mailbox)):
             return await self.bounces.run(deadline)
 
     def _has_bounced(self) -> bool:
@@ -107,7 +107,7 @@ class _Watch:
         looked.cancel()
 
     def _together(self, main: asyncio.Task[Arrival], beside: asyncio.Task[Arrival]) -> Arrival:
-        """The findings of both in one. Raises the ImapFailure of the search, unless a bounce says more."""
+        """The findings of both in one. Raises the MailboxFailure of the search, unless a bounce says more."""
         failure = _failure(main)
         if failure is not None and not self._has_bounced():
             raise failure
@@ -144,14 +144,14 @@ async def _is_over(task: asyncio.Task[Arrival], search: Search, seconds: float) 
     return True
 
 
-def _failure(task: asyncio.Task[Arrival]) -> ImapFailure | None:
+def _failure(task: asyncio.Task[Arrival]) -> MailboxFailure | None:
     """Why a search has failed. What nobody foresaw is raised."""
     if not task.done():
         return None
     if task.cancelled():
-        return ImapFailure(ErrorType.TIMEOUT, "search", "no answer in the time that was left")
+        return MailboxFailure(ErrorType.TIMEOUT, "search", "no answer in the time that was left")
     error = task.exception()
-    if error is not None and not isinstance(error, ImapFailure):
+    if error is not None and not isinstance(error, MailboxFailure):
         raise error
     return error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tasks.mail.model import progress
-from tasks.mail.model.errors import SmtpFailure
+from tasks.mail.model.errors import SendFailure
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.result import AttemptRecord
 
@@ -35,7 +35,7 @@ class Attempts:
         """The attempt that began last is over, however it ended."""
         self.times[-1] = (self.times[-1][0], Moment.now().since(self.started))
 
-    def failed(self, error: SmtpFailure) -> None:
+    def failed(self, error: SendFailure) -> None:
         """The attempt that began last failed, or ended in doubt."""
         progress.tell("smtp", error.stage, error.text)
         self.bodies += error.body_out

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.model.errors import SmtpFailure
+from tasks.mail.model.errors import SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.net import limits
@@ -37,7 +37,7 @@ async def attempt(probe: Probe, section: SmtpConfig, attempts: Attempts) -> Rece
         attempts.begin()
         try:
             receipt = await SENDERS[section.protocol](section).send(probe, attempts.started)
-        except SmtpFailure as error:
+        except SendFailure as error:
             attempts.failed(error)
             raise
         finally:

@@ -10,7 +10,7 @@ from tasks.mail.causes.phrases import RETURNED
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.outcome import Leg
 from tasks.mail.model.result import AttemptRecord, BounceRecord
 
@@ -59,7 +59,7 @@ def section_of(mailbox: MailboxConfig) -> str:
     return "bounce_mailbox" if isinstance(mailbox, BounceMailbox) else mailbox.protocol
 
 
-def cause_of_refusal(relay: SmtpConfig, error: SmtpFailure) -> Cause | None:
+def cause_of_refusal(relay: SmtpConfig, error: SendFailure) -> Cause | None:
     """Why the relay did not take the message."""
     if error.smtp_code is not None:
         return of_reply(error.stage, error.text)
@@ -71,7 +71,7 @@ def cause_of_attempt(error: AttemptRecord) -> Cause | None:
     return of_reply(error.stage, error.error_msg) if error.smtp_code is not None else None
 
 
-def cause_of_unread(mailbox: MailboxConfig, error: ImapFailure) -> Cause | None:
+def cause_of_unread(mailbox: MailboxConfig, error: MailboxFailure) -> Cause | None:
     """Why a mailbox could not be read."""
     return _by_port(section_of(mailbox), mailbox, error)
 
@@ -82,7 +82,7 @@ def cause_of_notice(notice: BounceRecord) -> Cause | None:
     return found or of_reply(RETURNED, notice.status)
 
 
-def _by_port(section: str, config: SmtpConfig | MailboxConfig, error: SmtpFailure | ImapFailure) -> Cause | None:
+def _by_port(section: str, config: SmtpConfig | MailboxConfig, error: SendFailure | MailboxFailure) -> Cause | None:
     """What is known without words; a server that says nothing on a port that does not fit `tls` waits for the other."""
     if error.cause in _MUTE and error.stage in _SPEAKS_FIRST and misfit(section, config) is not None:
         return Cause.TLS_MODE

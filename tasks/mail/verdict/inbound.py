@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.mail.config.loop import InboundConfig
 from tasks.mail.config.secrets import redactor_of
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult, of_copies, of_leg
 from tasks.mail.probe.match import HEADERS, decoded
@@ -17,14 +17,16 @@ from tasks.mail.verdict.result import looked
 from tasks.mail.verdict.words import unread_words
 
 
-def conclude_inbound(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None = None) -> LoopResult:
+def conclude_inbound(
+    inbound: InboundConfig, found: Recent | MailboxFailure, flow_run_id: str | None = None
+) -> LoopResult:
     """Judge one inbound check and write down what it found, passwords hidden."""
     return redactor_of(inbound).whole(_concluded(inbound, found, flow_run_id))
 
 
-def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id: str | None) -> LoopResult:
+def _concluded(inbound: InboundConfig, found: Recent | MailboxFailure, flow_run_id: str | None) -> LoopResult:
     mailbox, notes = inbound.mailbox, tuple(configuration_notes(inbound))
-    if isinstance(found, ImapFailure):
+    if isinstance(found, MailboxFailure):
         return _failed(inbound, found, notes, flow_run_id)
     newest, subject = found.headers[0], mailbox.search_subject
     message = HEADERS.parsebytes(newest.raw)
@@ -51,7 +53,7 @@ def _concluded(inbound: InboundConfig, found: Recent | ImapFailure, flow_run_id:
 
 
 def _failed(
-    inbound: InboundConfig, failure: ImapFailure, notes: tuple[str, ...], flow_run_id: str | None
+    inbound: InboundConfig, failure: MailboxFailure, notes: tuple[str, ...], flow_run_id: str | None
 ) -> LoopResult:
     mailbox, cause = inbound.mailbox, cause_of_unread(inbound.mailbox, failure)
     if failure.error_type is ErrorType.NO_MESSAGE:

@@ -9,7 +9,7 @@ from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import ProbeMailbox, Severity
 from tasks.mail.journey.journey import Journey
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import AttemptRecord
@@ -49,8 +49,8 @@ class Verdict:
 
 def judge(
     loop: LoopConfig,
-    sent: Receipt | SmtpFailure,
-    found: Arrival | ImapFailure | None,
+    sent: Receipt | SendFailure,
+    found: Arrival | MailboxFailure | None,
     errors: Sequence[AttemptRecord] = (),
     journey: Journey | None = None,
 ) -> Verdict:

@@ -9,7 +9,7 @@ from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.journey.journey import Journey
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.journey_record import FilterRecord
 from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement
@@ -31,8 +31,8 @@ class Checked:
     """
 
     loop: LoopConfig
-    sent: Receipt | SmtpFailure
-    found: Arrival | ImapFailure | None = None
+    sent: Receipt | SendFailure
+    found: Arrival | MailboxFailure | None = None
     errors: Sequence[AttemptRecord] = ()
     journey: Journey | None = None
 
@@ -59,14 +59,14 @@ class Observation:
 class NotSent(Observation):
     """The relay refused it, or was never given it."""
 
-    error: SmtpFailure
+    error: SendFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InDoubt(Observation):
     """The relay took it but never confirmed it, and it was not found: see `looked_for`."""
 
-    doubt: SmtpFailure
+    doubt: SendFailure
     looked_for: bool
     no_bounce: bool
 
@@ -86,7 +86,7 @@ class UnreadMailbox(Observation):
 
     sent: Receipt
     mailbox: MailboxConfig
-    error: ImapFailure
+    error: MailboxFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ class Lost(Observation):
 def observe(checked: Checked) -> Observation:
     """What became of the probe."""
     loop, sent, found = checked.loop, checked.sent, checked.found
-    if isinstance(sent, SmtpFailure):
+    if isinstance(sent, SendFailure):
         return NotSent(
             outcome=_refusal(checked.loop, sent),
             failure=Failure(Leg.SENDING, sent.stage, sent.error_type, sent.text),
@@ -131,7 +131,7 @@ def observe(checked: Checked) -> Observation:
     mailbox = loop.mailbox or loop.bounce_mailbox
     if found is None or mailbox is None:
         return _not_looked_for(sent, None)
-    if isinstance(found, ImapFailure):
+    if isinstance(found, MailboxFailure):
         failure = Failure(Leg.RECEIVING, found.stage, found.error_type, found.text)
         return UnreadMailbox(outcome=Outcome.UNVERIFIED, failure=failure, sent=sent, mailbox=mailbox, error=found)
     if found.hits and loop.mailbox is not None:
@@ -150,7 +150,7 @@ def observe(checked: Checked) -> Observation:
     return Lost(outcome=Outcome.LOST, failure=failure, sent=sent, found=found)
 
 
-def _refusal(loop: LoopConfig, error: SmtpFailure) -> Outcome:
+def _refusal(loop: LoopConfig, error: SendFailure) -> Outcome:
     """A login that was refused for what it is was rejected, whatever the first digit says."""
     code = error.smtp_code or 0
     if error.error_type is ErrorType.AUTH:
@@ -161,7 +161,7 @@ def _refusal(loop: LoopConfig, error: SmtpFailure) -> Outcome:
     return Outcome.REJECTED if code >= 500 else Outcome.UNSENT
 
 
-def _in_doubt(doubt: SmtpFailure, *, looked_for: bool, no_bounce: bool = False) -> InDoubt:
+def _in_doubt(doubt: SendFailure, *, looked_for: bool, no_bounce: bool = False) -> InDoubt:
     failure = Failure(Leg.SENDING, doubt.stage, doubt.error_type, doubt.text)
     return InDoubt(outcome=Outcome.UNSENT, failure=failure, doubt=doubt, looked_for=looked_for, no_bounce=no_bounce)
 

@@ -12,7 +12,7 @@ from tasks.mail.journey.filters.ratings import junks_at
 from tasks.mail.journey.journey import Journey
 from tasks.mail.journey.received.clocks import NAMELESS, slowest
 from tasks.mail.journey.received.hops import Parting
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.journey_record import FilterRecord
 from tasks.mail.model.result import BounceRecord
@@ -25,7 +25,7 @@ def took(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
-def said(error: SmtpFailure | ImapFailure) -> str:
+def said(error: SendFailure | MailboxFailure) -> str:
     return f"at {error.stage}: {error.text.rstrip('.')}"
 
 

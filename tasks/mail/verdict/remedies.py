@@ -9,7 +9,7 @@ from tasks.mail.config.loop import LoopConfig, SmtpConfig
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.journey.filters.readers import ANY
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.journey_record import FilterRecord
 from tasks.mail.model.outcome import ErrorType, Leg
 from tasks.mail.verdict.cause import cause_of_unread, misfit, section_of
@@ -155,7 +155,7 @@ def _mailbox_remedy(cause: Cause | None, mailbox: MailboxConfig) -> Remedy | Non
     return _for_port(cause, found, section, mailbox)
 
 
-def not_sent(loop: LoopConfig, error: SmtpFailure, cause: Cause | None) -> Remedy:
+def not_sent(loop: LoopConfig, error: SendFailure, cause: Cause | None) -> Remedy:
     """What to do about a message that the relay did not take: by the cause, else by the kind of failure."""
     relay, runs = loop.sender, whoever_runs(loop.sender.host)
     if cause is Cause.GREYLISTED:
@@ -181,7 +181,7 @@ def not_sent(loop: LoopConfig, error: SmtpFailure, cause: Cause | None) -> Remed
             return Remedy("check smtp.host, port and tls", f"{YOU}, or else {runs}")
 
 
-def unread(mailbox: MailboxConfig, error: ImapFailure) -> Remedy:
+def unread(mailbox: MailboxConfig, error: MailboxFailure) -> Remedy:
     """What to do about a mailbox that could not be read."""
     section, cause = section_of(mailbox), cause_of_unread(mailbox, error)
     if error.error_type is ErrorType.UNEXPECTED:
@@ -189,7 +189,7 @@ def unread(mailbox: MailboxConfig, error: ImapFailure) -> Remedy:
     cause = _USUAL.get(error.error_type) if cause in _UNREACHED else cause
     if found := renewed(error.text, mailbox.host) or _mailbox_remedy(cause, mailbox):
         return found
-    if error.error_type is ErrorType.IMAP:
+    if error.error_type is ErrorType.MAILBOX:
         words = f"see the server's log, and check {section}.folder"
         return Remedy(words, f"{YOU}, or else {whoever_runs(mailbox.host)}")
     return _reachable(section, mailbox.host, error)
@@ -207,7 +207,7 @@ def renewed(text: str, host: str) -> Remedy | None:
     return Remedy("renew that certificate", whoever_runs(host)) if expired else None
 
 
-def _login_offered(relay: SmtpConfig, error: SmtpFailure) -> Remedy | None:
+def _login_offered(relay: SmtpConfig, error: SendFailure) -> Remedy | None:
     """What to do where no login is offered that a check can make use of."""
     if error.error_type is not ErrorType.AUTH or error.smtp_code is not None:
         return None
@@ -216,7 +216,7 @@ def _login_offered(relay: SmtpConfig, error: SmtpFailure) -> Remedy | None:
     return Remedy(in_clear if relay.tls == "none" else ports, f"{YOU}, or else {whoever_runs(relay.host)}")
 
 
-def _reachable(section: str, host: str, error: SmtpFailure | ImapFailure) -> Remedy:
+def _reachable(section: str, host: str, error: SendFailure | MailboxFailure) -> Remedy:
     """What to do about a server that could not be reached, or went away."""
     if error.stage == "connect" and "refused" in error.text.lower():
         look = f"see whether the service on {host} is running, and {section}.port is right"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.secrets import redactor_of
 from tasks.mail.journey.journey import Journey, Known, journey
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.header import in_range
 from tasks.mail.model.journey_record import TlsRecord
@@ -28,8 +28,8 @@ def conclude(
     loop: LoopConfig,
     probe: Probe,
     attempts: Attempts,
-    sent: Receipt | SmtpFailure,
-    found: Arrival | ImapFailure | None,
+    sent: Receipt | SendFailure,
+    found: Arrival | MailboxFailure | None,
     flow_run_id: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> LoopResult:
@@ -76,7 +76,7 @@ def conclude(
     return redact.whole(result)
 
 
-def _who_acts(loop: LoopConfig, sent: Receipt | SmtpFailure, attempts: Attempts, way: Journey | None) -> str | None:
+def _who_acts(loop: LoopConfig, sent: Receipt | SendFailure, attempts: Attempts, way: Journey | None) -> str | None:
     """Who must act on what stands in the notes alone."""
     if isinstance(sent, Receipt) and sent.certain and attempts.errors:
         return f"{whoever_runs(loop.sender.host)}, if that took too long"
@@ -87,7 +87,11 @@ def _who_acts(loop: LoopConfig, sent: Receipt | SmtpFailure, attempts: Attempts,
 
 
 def _journey(
-    loop: LoopConfig, probe: Probe, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None, redact: Redactor
+    loop: LoopConfig,
+    probe: Probe,
+    sent: Receipt | SendFailure,
+    found: Arrival | MailboxFailure | None,
+    redact: Redactor,
 ) -> Journey | None:
     """How the message came, by the copy that decides, where that could be read."""
     mailbox = loop.mailbox
@@ -107,7 +111,7 @@ def _journey(
 _Fields = dict[str, object]
 
 
-def fields_of(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None) -> _Fields:
+def fields_of(attempts: Attempts, sent: Receipt | SendFailure, found: Arrival | MailboxFailure | None) -> _Fields:
     """Those of a loop."""
     fields = times(attempts, sent, found) | (_accepted(sent) if isinstance(sent, Receipt) else _refused(sent))
     if isinstance(sent, Receipt):
@@ -121,7 +125,7 @@ def fields_of(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | 
     return fields
 
 
-def times(attempts: Attempts, sent: Receipt | SmtpFailure, found: Arrival | ImapFailure | None) -> _Fields:
+def times(attempts: Attempts, sent: Receipt | SendFailure, found: Arrival | MailboxFailure | None) -> _Fields:
     """How long the check took, by the monotonic clock, pauses included.
 
     It ends with the detection, or else with the last thing that it did.
@@ -168,7 +172,7 @@ def _agreed(sent: Receipt, received: TlsRecord | None) -> dict[str, TlsRecord]:
     }
 
 
-def _refused(sent: SmtpFailure) -> _Fields:
+def _refused(sent: SendFailure) -> _Fields:
     return {
         "response_code": sent.smtp_code,
         "response_message": sent.reply,

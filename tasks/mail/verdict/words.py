@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.verdict import remedies
 from tasks.mail.verdict.cause import cause_of_attempt
@@ -50,7 +50,7 @@ def changes_told(checked: Checked, seen: Observation) -> Remedy | None:
     return changes(checked.journey) if isinstance(seen, Arrived) and seen.outcome is Outcome.DELIVERED else None
 
 
-def unread_words(mailbox: MailboxConfig, error: ImapFailure) -> str:
+def unread_words(mailbox: MailboxConfig, error: MailboxFailure) -> str:
     """Half a sentence about a mailbox that could not be read, with what to do."""
     bounces = isinstance(mailbox, BounceMailbox)
     so = "so no bounce would have been seen" if bounces else "so whether the mail arrived is not known"

@@ -57,7 +57,7 @@ def expected(stage: str, fault: str) -> Expected:
         return delivered()
     if (stage, fault) == ("EXAMINE", "BAD"):  # it may not know the command: SELECT shows the folder as well
         return delivered()
-    kind = KINDS.get(fault, ErrorType.IMAP)
+    kind = KINDS.get(fault, ErrorType.MAILBOX)
     if stage == "greeting" and fault == "lines without end":
         return unread("tls", kind)  # the first of them is a greeting
     if stage == "greeting" and fault.startswith("["):
@@ -118,7 +118,7 @@ def _passing() -> Iterator[Cell]:
 def _junk() -> Iterator[Cell]:
     """The STATUS of the junk folder: a refusal is no reason not to look into it, at the latest in the end."""
     for fault, action in FAULTS.items():
-        kind = KINDS.get(fault, ErrorType.IMAP)
+        kind = KINDS.get(fault, ErrorType.MAILBOX)
         refused = fault in (*REFUSALS, HARMLESS)
         must = lost() if refused else unread("search", kind)
         yield _cell("STATUS", f"{fault}, and nothing arrives", must, {"status": action}, arrives=False, max_wait=BRIEF)
@@ -147,7 +147,7 @@ def _never() -> Iterator[Cell]:
     gone: list[Action] = [DEFAULT, *[CLOSE] * 9]
     for stage, fault, must, script, options in (
         ("LIST", "NO", lost(), {"list": FAULTS["NO"]}, never),
-        ("FETCH", "NO", unread("search", ErrorType.IMAP), {"fetch": FAULTS["NO"]}, never),
+        ("FETCH", "NO", unread("search", ErrorType.MAILBOX), {"fetch": FAULTS["NO"]}, never),
         ("NOOP", "NO", lost(), {"noop": FAULTS["NO"]}, never),
         ("NOOP", "close", lost(), {"noop": CLOSE}, never),
         ("NOOP", "silence", lost(), {"noop": SILENCE}, never),

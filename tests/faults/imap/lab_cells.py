@@ -39,7 +39,7 @@ WAITING = {
     "DONE": ("garbage", b"DONE\r\n", 0),
 }
 FOUND = {"STORE": b" UID STORE ", "EXPUNGE": b" UID EXPUNGE ", "LOGOUT": b" LOGOUT\r\n"}
-FAULTS = faults(garbage=ErrorType.IMAP)
+FAULTS = faults(garbage=ErrorType.MAILBOX)
 GO_AHEAD = b"OK Begin TLS negotiation now.\r\n"
 
 
@@ -154,7 +154,7 @@ def _real_refusals() -> Iterator[Cell]:
     wrong = Proxied(imap={"password": "not the password"})
     yield _cell("login", "wrong password", unread("login", ErrorType.AUTH, MOST), wrong)
     nowhere = Proxied(imap={"folder": "Nowhere"})
-    yield _cell("EXAMINE", "no such folder", unread("select", ErrorType.IMAP, MOST), nowhere)
+    yield _cell("EXAMINE", "no such folder", unread("select", ErrorType.MAILBOX, MOST), nowhere)
 
 
 def _alive() -> Iterator[Cell]:

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from pydantic import SecretStr
 
 from tasks.mail.config.loop import ImapConfig, SmtpConfig
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
@@ -79,7 +79,7 @@ def all_that_it_tells(error: BaseException) -> Iterator[str]:
             yield repr(pickle.dumps(one))
 
 
-def assert_tells_nothing(state: State[Any], kind: type[SmtpFailure | ImapFailure], shows: bool) -> None:
+def assert_tells_nothing(state: State[Any], kind: type[SendFailure | MailboxFailure], shows: bool) -> None:
     failure = state.data
     assert isinstance(failure, kind)
     texts = [str(state.message), repr(state), *all_that_it_tells(failure)]
@@ -93,7 +93,7 @@ async def test_a_failure_of_the_smtp_leg_tells_nothing(name: str, tls: ServerTls
     async with RawSmtp(echo.script, tls=tls.context) as server:
         state = await sending(server, tls)
     assert isinstance(state, State)
-    assert_tells_nothing(state, SmtpFailure, echo.shows)
+    assert_tells_nothing(state, SendFailure, echo.shows)
 
 
 @pytest.mark.parametrize("name", ["accepted", "doubtful"])
@@ -113,7 +113,7 @@ async def test_a_failure_of_the_imap_leg_tells_nothing(name: str, tls: ServerTls
     echo = IMAP[name]
     async with RawImap(echo.script, tls=tls.context, implicit=True, **echo.options) as server:
         state = await searching(server, tls)
-    assert_tells_nothing(state, ImapFailure, echo.shows)
+    assert_tells_nothing(state, MailboxFailure, echo.shows)
 
 
 @pytest.mark.parametrize("leg", ["smtp", "imap"])
@@ -136,7 +136,7 @@ async def test_nor_does_an_error_that_nobody_foresaw(
         async with RawImap(tls=tls.context, implicit=True) as mailbox:
             state = await searching(mailbox, tls)
     assert isinstance(state, State)
-    assert isinstance(state.data, SmtpFailure | ImapFailure)
+    assert isinstance(state.data, SendFailure | MailboxFailure)
     assert state.data.error_type is ErrorType.UNEXPECTED
     assert_tells_nothing(state, type(state.data), shows=True)
     assert "RuntimeError: cannot send" in caplog.text

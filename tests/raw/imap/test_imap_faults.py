@@ -1,4 +1,4 @@
-"""What a mailbox makes of every fault of its server: the right ImapFailure, at once, and nothing left behind."""
+"""What a mailbox makes of every fault of its server: the right MailboxFailure, at once, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tasks.mail.mailboxes.imap.folder import FolderStatus
 from tasks.mail.mailboxes.imap.reading import BATCH
 from tasks.mail.mailboxes.mailbox import MAX_WALKED
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net import resolve
 from tasks.mail.net.connect import STAGGER, connect
@@ -81,9 +81,9 @@ async def use_everything(box: Client) -> None:
     assert await box.delete("INBOX", selected.uidvalidity, [2], lambda row: True) == [2]
 
 
-async def failure_of(server: RawImap, **fields: Any) -> ImapFailure:
+async def failure_of(server: RawImap, **fields: Any) -> MailboxFailure:
     """How a dialogue of everything ends on this server."""
-    with pytest.raises(ImapFailure) as caught:
+    with pytest.raises(MailboxFailure) as caught:
         async with opened(server, **fields) as box:
             await use_everything(box)
     return caught.value
@@ -95,18 +95,18 @@ def server_of(script: dict[str, Action] | None = None, **options: Any) -> RawIma
 
 # Phase: the stage it belongs to, and what a NO there is and whether another connection would meet it again.
 PHASES = {
-    "greeting": ("connect", ErrorType.IMAP, False),
-    "capability": ("login", ErrorType.IMAP, False),
+    "greeting": ("connect", ErrorType.MAILBOX, False),
+    "capability": ("login", ErrorType.MAILBOX, False),
     "authenticate": ("login", ErrorType.AUTH, True),
     "login": ("login", ErrorType.AUTH, True),
-    "list": ("select", ErrorType.IMAP, False),
-    "examine": ("select", ErrorType.IMAP, False),
-    "status": ("search", ErrorType.IMAP, False),
-    "noop": ("search", ErrorType.IMAP, False),
-    "fetch": ("search", ErrorType.IMAP, False),
-    "select": ("search", ErrorType.IMAP, False),
-    "store": ("search", ErrorType.IMAP, False),
-    "expunge": ("search", ErrorType.IMAP, False),
+    "list": ("select", ErrorType.MAILBOX, False),
+    "examine": ("select", ErrorType.MAILBOX, False),
+    "status": ("search", ErrorType.MAILBOX, False),
+    "noop": ("search", ErrorType.MAILBOX, False),
+    "fetch": ("search", ErrorType.MAILBOX, False),
+    "select": ("search", ErrorType.MAILBOX, False),
+    "store": ("search", ErrorType.MAILBOX, False),
+    "expunge": ("search", ErrorType.MAILBOX, False),
 }
 LOST_PHASES = {phase: stage for phase, (stage, _, _) in PHASES.items()} | {"idle": "search", "done": "search"}
 
@@ -133,7 +133,7 @@ async def test_a_refusal_is_told_as_what_it_is(phase: str) -> None:
 async def test_a_refusal_that_says_that_it_is_final_is_believed(phase: str, code: str) -> None:
     async with server_of({phase: b"{tag} NO [%s] never\r\n" % code.encode()}) as server:
         failure = await failure_of(server)
-    assert (failure.error_type, failure.code, failure.permanent) == (ErrorType.IMAP, code, True)
+    assert (failure.error_type, failure.code, failure.permanent) == (ErrorType.MAILBOX, code, True)
 
 
 async def test_a_folder_that_is_not_listed_is_refused_for_good() -> None:
@@ -143,7 +143,7 @@ async def test_a_folder_that_is_not_listed_is_refused_for_good() -> None:
         server.play("examine", [NO, NO, NO, NO, busy])
         found = []
         for folder in ("nowhere", "Junk", "inbox", "nowhere", "nowhere"):
-            with pytest.raises(ImapFailure) as caught:
+            with pytest.raises(MailboxFailure) as caught:
                 await box.examine(folder)
             found.append(caught.value.permanent)
             await box.folders()
@@ -225,7 +225,7 @@ async def scripted(
             await asyncio.wait(talking, timeout=LONG)
 
 
-async def failure_at(port: int, **fields: Any) -> ImapFailure:
+async def failure_at(port: int, **fields: Any) -> MailboxFailure:
     stranger = RawImap()
     stranger.port = port
     return await failure_of(stranger, **fields)
@@ -353,7 +353,7 @@ class TestLogin:
     async def test_a_server_that_cannot_is_told_from_a_wrong_password(self, code: str) -> None:
         async with server_of({"authenticate": b"{tag} NO [%s] later\r\n" % code.encode()}) as server:
             failure = await failure_of(server)
-        assert (failure.stage, failure.error_type, failure.permanent) == ("login", ErrorType.IMAP, False)
+        assert (failure.stage, failure.error_type, failure.permanent) == ("login", ErrorType.MAILBOX, False)
         assert failure.code == code
 
     @pytest.mark.parametrize("offer", ["IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN", "IMAP4rev1"])
@@ -420,7 +420,7 @@ class TestLogin:
         for offer in ("IMAP4rev1 SASL-IR AUTH=PLAIN", "IMAP4rev1 AUTH=PLAIN", "IMAP4rev1"):
             echo = b"{tag} NO you said " + " or ".join(forms).encode() + b"\r\n"
             async with server_of({"authenticate": echo, "login": echo}, capabilities=offer) as server:
-                with pytest.raises(ImapFailure) as caught:
+                with pytest.raises(MailboxFailure) as caught:
                     await Client.open(config(server, password=secret))
             shown = [repr(caught.value), str(caught.value), caplog.text]
             assert not [form for form in forms if any(form in text for text in shown)]
@@ -440,7 +440,7 @@ class TestHostileServer:
     async def test_a_greeting_of_something_else_is_shown(self, greeting: bytes) -> None:
         async with server_of({"greeting": greeting}) as server, asyncio.timeout(LONG / 2):
             failure = await failure_of(server)
-        assert (failure.stage, failure.error_type) == ("connect", ErrorType.IMAP)
+        assert (failure.stage, failure.error_type) == ("connect", ErrorType.MAILBOX)
         assert failure.text.startswith("the server does not greet in IMAP: ")
         assert failure.text.isprintable()
 
@@ -458,7 +458,7 @@ class TestHostileServer:
     async def test_too_much_or_rubbish_ends_the_connection(self, answer: bytes, words: str) -> None:
         async with server_of({"fetch": answer}) as server, asyncio.timeout(LONG):
             failure = await failure_of(server)
-        assert (failure.stage, failure.error_type, failure.permanent) == ("search", ErrorType.IMAP, False)
+        assert (failure.stage, failure.error_type, failure.permanent) == ("search", ErrorType.MAILBOX, False)
         assert words in failure.text
 
     async def test_two_thousand_rows_in_one_answer_are_no_trouble(self) -> None:
@@ -590,7 +590,7 @@ class TestCommands:
     async def test_a_folder_that_cannot_be_opened_closes_the_open_one(self) -> None:
         async with server_of() as server, opened(server) as box:
             await box.examine("INBOX")
-            with pytest.raises(ImapFailure) as caught:
+            with pytest.raises(MailboxFailure) as caught:
                 await box.examine("nowhere")
             assert (caught.value.code, caught.value.permanent) == ("NONEXISTENT", True)
             assert (box.selected, box.exists) == (None, 0)
@@ -630,7 +630,7 @@ class TestEnd:
         async with server_of({"noop": DROP}) as server, opened(server) as box:
             await box.examine("INBOX")
             for ask in (box.noop, box.folders, lambda: box.idle(LONG), lambda: box.fetch_body(1), box.noop):
-                with pytest.raises(ImapFailure) as caught:
+                with pytest.raises(MailboxFailure) as caught:
                     async with asyncio.timeout(LONG / 2):
                         await ask()
                 assert caught.value.error_type is ErrorType.CONNECTION
@@ -672,7 +672,7 @@ class TestEnd:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await box.noop()
-            with pytest.raises(ImapFailure, match="given up"):
+            with pytest.raises(MailboxFailure, match="given up"):
                 await box.folders()
 
 

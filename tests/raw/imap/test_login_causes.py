@@ -75,7 +75,7 @@ async def test_a_login_that_is_put_off_is_tried_once_more(said: str, cause: Caus
 async def test_a_login_that_is_put_off_again_is_final_and_not_for_the_password(said: str, cause: Cause) -> None:
     async with RawImap({"authenticate": f"{{tag}} NO {said}\r\n".encode()}) as imap:
         result = await run(imap)
-    assert (result.outcome, result.error_type, result.stage) == (Outcome.UNVERIFIED, ErrorType.IMAP, "login")
+    assert (result.outcome, result.error_type, result.stage) == (Outcome.UNVERIFIED, ErrorType.MAILBOX, "login")
     assert result.cause is cause
     assert len(imap.credentials) == 2
     assert "password" not in result.sentence.replace("the password is not to blame", "")

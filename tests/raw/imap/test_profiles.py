@@ -148,7 +148,7 @@ async def test_a_probe_that_is_never_shown_is_not_lost(tell: Tell, others: int) 
         result = await way.check(SHORT, timeout=5.0)
         assert len(mailbox.messages) == others + 1
     assert (result.status, result.outcome) == (Status.ERROR, Outcome.UNVERIFIED)
-    assert (result.stage, result.error_type) == ("search", ErrorType.IMAP)
+    assert (result.stage, result.error_type) == ("search", ErrorType.MAILBOX)
     assert "could not be read" in result.sentence
 
 
@@ -211,7 +211,7 @@ async def test_nor_is_one_lost_whose_wrapper_alone_is_shown() -> None:
     async with at(Profile(tell=refuses(b"X-Mail-Loop-Id", "[SERVERBUG] cannot read", "PEEK[]"))) as (way, mailbox):
         way.relay.arrive = lambda raw: mailbox.append(wrap(raw))
         result = await way.check(SHORT)
-    assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.IMAP)
+    assert (result.outcome, result.error_type) == (Outcome.UNVERIFIED, ErrorType.MAILBOX)
 
 
 async def test_a_server_that_refuses_every_message_is_not_asked_for_each() -> None:

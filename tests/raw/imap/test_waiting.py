@@ -15,7 +15,7 @@ from tasks.mail.mailboxes.imap.pool.pool import together
 from tasks.mail.model import progress
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.durations import duration
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.progress import Progress
@@ -52,8 +52,8 @@ async def searched(loop: LoopConfig, second_look: float = SECOND_LOOK) -> Arriva
         return await watch(request, second_look)
 
 
-async def failure(way: Round, max_wait: float = LONG, **imap: Any) -> ImapFailure:
-    with pytest.raises(ImapFailure) as caught:
+async def failure(way: Round, max_wait: float = LONG, **imap: Any) -> MailboxFailure:
+    with pytest.raises(MailboxFailure) as caught:
         await looked(way, max_wait, **imap)
     return caught.value
 
@@ -95,7 +95,7 @@ async def test_the_bounce_mailbox_has_its_second_look_too() -> None:
         loop = way.loop()
         back = {"host": bounces.host, "port": bounces.port, "tls": "none", "username": "ann", "password": "x"}
         alone = LoopConfig.model_validate({**loop.model_dump(), "imap": None, "bounce_mailbox": back})
-        with pytest.raises(ImapFailure):
+        with pytest.raises(MailboxFailure):
             await searched(alone)
         assert bounces.connections == 2
 
@@ -142,7 +142,7 @@ async def test_many_loops_in_one_mailbox_take_both_looks_together() -> None:
         configs = [way.loop(retry_delay=10.0).model_copy(update={"name": f"raw-{number}"}) for number in range(5)]
         async with together(len(configs)):
             found = await asyncio.gather(*(searched(one, 2.0) for one in configs), return_exceptions=True)
-        assert [isinstance(one, ImapFailure) and one.permanent for one in found] == [True] * 5
+        assert [isinstance(one, MailboxFailure) and one.permanent for one in found] == [True] * 5
         assert way.mailbox.connections == 2
 
 

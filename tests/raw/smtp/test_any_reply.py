@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.mail.config.loop import ImapConfig, SmtpConfig
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import compose
@@ -29,7 +29,7 @@ LONG = 60.0  # seconds after which a leg is taken to hang
 few = settings(derandomize=True, database=None, deadline=None, max_examples=30)
 
 Got = TypeVar("Got")
-Failed = TypeVar("Failed", SmtpFailure, ImapFailure)
+Failed = TypeVar("Failed", SendFailure, MailboxFailure)
 
 
 def said(*known: bytes) -> st.SearchStrategy[bytes]:
@@ -98,8 +98,8 @@ def test_an_attempt_ends_in_a_receipt_or_a_failure_of_its_own(phase: str, reply:
                 subject_prefix="[loop]",
                 timeout=TIMEOUT,
             )
-            ended = await ending(attempt(compose("raw", config), config, Attempts()), SmtpFailure)
-            if isinstance(ended, SmtpFailure):
+            ended = await ending(attempt(compose("raw", config), config, Attempts()), SendFailure)
+            if isinstance(ended, SendFailure):
                 assert ended.text.isprintable()
             else:
                 assert len(server.messages) == 1
@@ -130,8 +130,8 @@ def test_a_search_ends_in_an_arrival_or_a_failure_of_its_own(phase: str, reply: 
             probe = compose("raw", smtp)
             now = Moment.now()
             sent = Receipt(probe_id=probe.id, token=probe.token, started=now, accepted=now, smtp_code=250, response="")
-            ended = await ending(watch(SearchRequest(probe, sent, imap, None, TIMEOUT, TIMEOUT)), ImapFailure)
-            if isinstance(ended, ImapFailure):
+            ended = await ending(watch(SearchRequest(probe, sent, imap, None, TIMEOUT, TIMEOUT)), MailboxFailure)
+            if isinstance(ended, MailboxFailure):
                 assert str(ended).isprintable()
             else:
                 assert (ended.hits, ended.bounce) == ((), None)

@@ -20,7 +20,7 @@ from aiosmtplib import SMTPDataError, SMTPServerDisconnected
 
 from flows.direct import check
 from tasks.mail.config.loop import SmtpConfig, loop_config
-from tasks.mail.model.errors import SmtpFailure
+from tasks.mail.model.errors import SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
@@ -185,7 +185,7 @@ async def test_a_reply_after_the_body_that_is_no_refusal_leaves_the_delivery_in_
 @pytest.mark.parametrize("fault", ["drop", "close", "silence", "garbage"])
 async def test_a_fault_before_the_body_is_a_plain_failure(fault: str) -> None:
     async with RawSmtp({"data": FAULTS[fault]}) as server:
-        with pytest.raises(SmtpFailure) as failure:
+        with pytest.raises(SendFailure) as failure:
             await deliver(server, timeout=0.3 if fault == "silence" else 10.0)
     assert (failure.value.error_type, failure.value.stage) == (KINDS[fault], "data")
     assert server.messages == []
@@ -222,7 +222,7 @@ class Leaves(RawSmtp):
 
 async def test_a_connection_lost_before_data_leaves_no_doubt() -> None:
     async with Leaves() as server:
-        with pytest.raises(SmtpFailure) as failure:
+        with pytest.raises(SendFailure) as failure:
             await deliver(server)
     assert (failure.value.error_type, failure.value.stage) == (ErrorType.CONNECTION, "data")
     assert server.messages == []
@@ -390,7 +390,7 @@ async def test_a_handshake_of_implicit_tls_without_an_answer_is_a_timeout_of_tls
 async def test_after_a_failure_over_implicit_tls_the_next_connection_works(action: Action, tls: ServerTls) -> None:
     """A socket closed under its transport would have given its number to the next one, which then could not connect."""
     async with RawSmtp({"banner": [action]}, tls=tls.context, implicit=True) as server:
-        with pytest.raises(SmtpFailure):
+        with pytest.raises(SendFailure):
             await deliver(server, tls, tls="implicit", timeout=0.5 if action is SILENCE else 10.0)
         receipt, _ = await deliver(server, tls, tls="implicit")
     assert receipt.certain
@@ -513,7 +513,7 @@ async def test_a_server_with_nothing_newer_than_tls_1_1_is_refused(mode: str, tm
 @pytest.mark.parametrize("mode", ["starttls", "implicit"])
 async def test_a_ca_file_that_cannot_be_read_is_a_tls_error_before_any_connection(mode: str, tmp_path: Path) -> None:
     async with RawSmtp() as server:
-        with pytest.raises(SmtpFailure, match=r"the ca_file .* cannot be used: No such file") as failure:
+        with pytest.raises(SendFailure, match=r"the ca_file .* cannot be used: No such file") as failure:
             await deliver(server, tls=mode, ca_file=str(tmp_path / "none.pem"))
     assert (failure.value.error_type, failure.value.stage, server.connections) == (ErrorType.TLS, "tls", 0)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 from tasks.mail.config.loop import LoopConfig, loop_config
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.header import Ref
 from tasks.mail.model.moment import Moment, Tried
@@ -54,7 +54,7 @@ def loop(
     return loop_config(data)
 
 
-def sent(doubt: SmtpFailure | None = None, accepted: float = 1.0) -> Receipt:
+def sent(doubt: SendFailure | None = None, accepted: float = 1.0) -> Receipt:
     return Receipt("f" * 32, "ffffff", moment(0), moment(accepted), 250, "2.0.0 Ok", queue_id="4XyZ12", doubt=doubt)
 
 
@@ -70,10 +70,10 @@ def arrival(*hits: Hit, seen: float = 2.5, bounce: BounceRecord | None = None) -
 BOUNCE = bounced("5.1.1", "550 5.1.1 user unknown", "b@example.net", "relay.example.org", "mx.example.net")
 JUNK = hit(Placement.JUNK, folder="Junk")
 OTHER = hit(Placement.OTHER, folder="Lists")
-DOUBT = SmtpFailure(ErrorType.TIMEOUT, "data", "no answer within 30 s")
-LOST = ImapFailure(ErrorType.CONNECTION, "connect", "connection refused")
+DOUBT = SendFailure(ErrorType.TIMEOUT, "data", "no answer within 30 s")
+LOST = MailboxFailure(ErrorType.CONNECTION, "connect", "connection refused")
 LOST.tried = Tried(4, moment(1.0), moment(301.0), moment(301.25))
-REFUSED = ImapFailure(ErrorType.AUTH, "login", "NO", permanent=True)
+REFUSED = MailboxFailure(ErrorType.AUTH, "login", "NO", permanent=True)
 REFUSED.tried = Tried(1, moment(1.0), moment(1.0), moment(1.25))
 
 
@@ -84,8 +84,8 @@ def probe(config: LoopConfig) -> Probe:
 
 
 def concluded(
-    found: Arrival | ImapFailure | None,
-    outcome: Receipt | SmtpFailure | None = None,
+    found: Arrival | MailboxFailure | None,
+    outcome: Receipt | SendFailure | None = None,
     config: LoopConfig | None = None,
     errors: Sequence[AttemptRecord] = (),
     notes: tuple[str, ...] = (),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.search.pace import SECOND_LOOK, Tries
 from tests.support.checks.facts import moment
@@ -15,14 +15,14 @@ from tests.support.checks.facts import moment
 NO_TLS, NO_NAME, OTHER = Cause.TLS_MODE, Cause.NAME_NOT_FOUND, None
 
 
-def failures(tries: Sequence[tuple[float, Cause | None]]) -> list[ImapFailure]:
+def failures(tries: Sequence[tuple[float, Cause | None]]) -> list[MailboxFailure]:
     """What becomes of tries that begin at these seconds and fail half a second later."""
     clock = iter([0.0, *(at for begun, _ in tries for at in (begun, begun + 0.5))])
     recorded = Tries(now=lambda: moment(next(clock)))
     found = []
     for _, lasting in tries:
         recorded.begin()
-        found.append(ImapFailure(ErrorType.CONNECTION, "connect", "no", cause=lasting))
+        found.append(MailboxFailure(ErrorType.CONNECTION, "connect", "no", cause=lasting))
         recorded.failed(found[-1])
     return found
 
@@ -57,7 +57,7 @@ def test_a_second_look_is_not_put_off_by_a_longer_delay(
 ) -> None:
     tries = Tries()
     tries.begin()
-    tries.failed(ImapFailure(ErrorType.CONNECTION, "connect", "no", cause=lasting))
+    tries.failed(MailboxFailure(ErrorType.CONNECTION, "connect", "no", cause=lasting))
     assert tries.pause(retry_delay) == pause
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tasks.mail.config.loop import LoopConfig, loop_config
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.header import Ref
 from tasks.mail.model.moment import Moment
@@ -56,7 +56,7 @@ def loop(**sections: Any) -> LoopConfig:
     return loop_config(LOOP | sections)
 
 
-def concluded(found: Arrival | ImapFailure | None, config: LoopConfig | None = None) -> LoopResult:
+def concluded(found: Arrival | MailboxFailure | None, config: LoopConfig | None = None) -> LoopResult:
     config = config or loop()
     probe = compose("office", config.smtp)
     sent = Receipt(probe.id, probe.token, moment(0), moment(1), 250, "2.0.0 Ok", queue_id="4XyZ12")

@@ -11,7 +11,7 @@ import pytest
 from flows.cli.validate import route
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
@@ -42,13 +42,13 @@ def test_only_an_ipv6_address_stands_in_brackets() -> None:
         (LOST, sent(DOUBT)),
         (arrival(hit()), None),
         (replace(arrival(hit()), tls=SOON), replace(sent(), tls=SOON)),
-        (None, SmtpFailure(ErrorType.CONNECTION, "connect", "connection refused")),
-        (None, SmtpFailure(ErrorType.RECIPIENT, "rcpt", "550 5.1.1 no such user", 550)),
+        (None, SendFailure(ErrorType.CONNECTION, "connect", "connection refused")),
+        (None, SendFailure(ErrorType.RECIPIENT, "rcpt", "550 5.1.1 no such user", 550)),
     ],
 )
 @pytest.mark.parametrize("config", [LOOP, ALONE])
 def test_every_sentence_and_note_names_it_in_brackets(
-    found: Arrival | ImapFailure | None, outcome: Receipt | SmtpFailure | None, config: LoopConfig
+    found: Arrival | MailboxFailure | None, outcome: Receipt | SendFailure | None, config: LoopConfig
 ) -> None:
     result = concluded(found, outcome, config, errors=[LATER])
     told = " ".join([result.sentence, *result.notes])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement, Status
@@ -50,7 +50,7 @@ FOUND = [
 
 @pytest.mark.parametrize(("imap", "limits", "found", "status", "outcome", "error_type"), FOUND)
 def test_an_accepted_message_is_judged_by_what_the_mailbox_showed(
-    imap: Change, limits: Change, found: Arrival | ImapFailure, status: str, outcome: str, error_type: str | None
+    imap: Change, limits: Change, found: Arrival | MailboxFailure, status: str, outcome: str, error_type: str | None
 ) -> None:
     verdict = judge(loop(imap, limits), sent(), found)
     assert (verdict.status, verdict.outcome) == (status, outcome)
@@ -76,7 +76,7 @@ NOT_SENT = [
 def test_a_message_that_was_not_accepted_is_judged_by_the_relays_answer(
     error_type: ErrorType, stage: str, code: int | None, outcome: Outcome
 ) -> None:
-    verdict = judge(loop(), SmtpFailure(error_type, stage, "said so", code), None)
+    verdict = judge(loop(), SendFailure(error_type, stage, "said so", code), None)
     assert (verdict.status, verdict.outcome) == (Status.ERROR, outcome)
     assert verdict.failure == Failure(Leg.SENDING, stage, error_type, "said so")
     assert "relay.example.org:587" in verdict.sentence
@@ -99,7 +99,7 @@ DOUBTFUL = [
 
 @pytest.mark.parametrize(("with_imap", "found", "status", "outcome"), DOUBTFUL)
 def test_a_doubt_after_the_final_dot_is_settled_by_the_mailbox(
-    with_imap: bool, found: Arrival | ImapFailure | None, status: Status, outcome: Outcome
+    with_imap: bool, found: Arrival | MailboxFailure | None, status: Status, outcome: Outcome
 ) -> None:
     verdict = judge(loop(with_imap=with_imap), sent(DOUBT), found)
     assert (verdict.status, verdict.outcome) == (status, outcome)
@@ -109,7 +109,7 @@ def test_a_doubt_after_the_final_dot_is_settled_by_the_mailbox(
 
 def test_deferred_says_how_often_it_was_tried() -> None:
     errors = [AttemptRecord(n, ErrorType.TEMPORARY, 450, "450 later", "rcpt") for n in (1, 2, 3)]
-    verdict = judge(loop(), SmtpFailure(ErrorType.TEMPORARY, "rcpt", "450 later", 450), None, errors)
+    verdict = judge(loop(), SendFailure(ErrorType.TEMPORARY, "rcpt", "450 later", 450), None, errors)
     assert "on all 3 attempts" in verdict.sentence
 
 

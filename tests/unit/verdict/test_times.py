@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Tried
 from tasks.mail.model.outcome import ErrorType, Outcome
@@ -15,11 +15,11 @@ from tests.support.checks.facts import BOUNCE, arrival, concluded, hit, loop, mo
 
 ERROR = AttemptRecord(1, ErrorType.RECIPIENT, 550, "550 5.1.1 no such user", "rcpt")
 TRIED = Tried(4, moment(1.5), moment(31.0), moment(31.25))
-REFUSED = SmtpFailure(ErrorType.RECIPIENT, "rcpt", "550 5.1.1 no such user", 550)
+REFUSED = SendFailure(ErrorType.RECIPIENT, "rcpt", "550 5.1.1 no such user", 550)
 
 
-def shut() -> ImapFailure:
-    failure = ImapFailure(ErrorType.CONNECTION, "connect", "connection refused")
+def shut() -> MailboxFailure:
+    failure = MailboxFailure(ErrorType.CONNECTION, "connect", "connection refused")
     failure.tried = TRIED
     return failure
 
@@ -34,7 +34,7 @@ def shut() -> ImapFailure:
     ],
 )
 def test_a_check_lasts_to_the_detection_or_else_to_its_end(
-    outcome: Outcome, found: Arrival | ImapFailure, seconds: float
+    outcome: Outcome, found: Arrival | MailboxFailure, seconds: float
 ) -> None:
     result = concluded(found)
     assert (result.outcome, result.total_seconds) == (outcome, seconds)
@@ -53,7 +53,7 @@ def test_a_mailbox_that_was_opened_once_has_the_times_of_one_try() -> None:
 
 @pytest.mark.parametrize(("found", "seconds"), [(None, 0.5), (replace(arrival(), tried=TRIED), 31.25), (shut(), 31.25)])
 def test_a_refused_message_took_its_attempts_and_the_look_for_it(
-    found: Arrival | ImapFailure | None, seconds: float
+    found: Arrival | MailboxFailure | None, seconds: float
 ) -> None:
     result = concluded(found, REFUSED, errors=[ERROR])
     assert (result.outcome, result.total_seconds) == (Outcome.REJECTED, seconds)

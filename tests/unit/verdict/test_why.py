@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure, SmtpFailure
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Quota
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, BounceRecord
@@ -16,7 +16,7 @@ from tasks.mail.verdict.notes import refusal_notes
 from tests.support.checks.facts import arrival, loop, sent
 from tests.support.mail.notices import bounced
 
-SILENT = SmtpFailure(ErrorType.TIMEOUT, "connect", "no answer within 30 s", cause=Cause.NO_ANSWER)
+SILENT = SendFailure(ErrorType.TIMEOUT, "connect", "no answer within 30 s", cause=Cause.NO_ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_silence_on_a_port_that_does_not_fit_names_the_field(smtp: dict[str, obj
 
 
 def test_silence_of_a_mailbox_on_such_a_port_names_its_field() -> None:
-    failure = ImapFailure(ErrorType.TIMEOUT, "connect", "no greeting within 30 s", cause=Cause.NO_ANSWER)
+    failure = MailboxFailure(ErrorType.TIMEOUT, "connect", "no greeting within 30 s", cause=Cause.NO_ANSWER)
     verdict = judge(loop({"port": 993, "tls": "starttls"}), sent(), failure)
     assert (verdict.outcome, verdict.cause) == (Outcome.UNVERIFIED, Cause.TLS_MODE)
     assert "set imap.tls to implicit" in verdict.sentence
@@ -87,6 +87,6 @@ def test_a_refusal_that_was_overcome_is_told_in_a_note_with_its_remedy_and_is_no
 
 
 def test_an_error_without_a_cause_accuses_nobody_in_particular() -> None:
-    verdict = judge(loop(), SmtpFailure(ErrorType.SMTP, "data", "554 no", 554), None)
+    verdict = judge(loop(), SendFailure(ErrorType.SMTP, "data", "554 no", 554), None)
     assert (verdict.status, verdict.outcome, verdict.cause) == (Status.ERROR, Outcome.REJECTED, None)
     assert verdict.who_acts == "whoever runs relay.example.org"

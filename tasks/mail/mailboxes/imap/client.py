@@ -24,7 +24,7 @@ from tasks.mail.mailboxes.imap.quota import quotas
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.mailboxes.imap.writes import Changes
 from tasks.mail.mailboxes.mailbox import Folder
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Quota
 from tasks.mail.model.journey_record import TlsRecord
 
@@ -41,7 +41,7 @@ _RENEW_TIMES = 20  # a view is opened anew only after so many times as long as t
 
 
 class Client(Changes):
-    """A session that is logged in. Its methods raise nothing but ImapFailure; each command is bounded by `timeout`.
+    """A session that is logged in. Its methods raise nothing but MailboxFailure; each command is bounded by `timeout`.
 
     After a lost connection, a timeout or a cancellation it is over: every method then fails at once.
     """
@@ -59,7 +59,7 @@ class Client(Changes):
 
     @classmethod
     async def open(cls, config: ProbeMailbox, until: float = math.inf) -> Client:
-        """Connect and log in. The ImapFailure of an attempt that ends early has its stage times.
+        """Connect and log in. The MailboxFailure of an attempt that ends early has its stage times.
 
         `until`: in monotonic seconds, when every method but `close` fails with a timeout.
         """
@@ -214,12 +214,12 @@ class Client(Changes):
         ask = partial(self._session.ask, stage, verb, *arguments, about=about, permanent=permanent)
         try:
             return await ask()
-        except ImapFailure as failure:
+        except MailboxFailure as failure:
             wanted = "ID" in self._session.capabilities or "unsafe login" in failure.text.lower()
             if self._introduced or failure.permanent or not (wanted and self.alive):
                 raise
         self._introduced = True
-        with suppress(ImapFailure):  # whatever it says to that, the next answer tells
+        with suppress(MailboxFailure):  # whatever it says to that, the next answer tells
             await self._session.ask(stage, "ID", _ID)
         return await ask()
 
@@ -231,13 +231,13 @@ class Client(Changes):
         if verb == "EXAMINE" and self._examines:
             try:
                 return await ask(verb, self._name(folder), about=f"{verb} of {folder!r}")
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 if not ((failure.bad or _UNKNOWN.search(failure.text)) and self.alive):
                     raise
                 unknown = failure
             try:
                 reply = await ask("SELECT", self._name(folder))
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 raise unknown if self.alive else failure from None
             self._examines = False
             return reply

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from aioimaplib.aioimaplib import Command as AioimaplibCommand
 
 from tasks.mail.mailboxes.imap.framing import Reply
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 
 
 class Command(AioimaplibCommand):  # type: ignore[misc]  # aioimaplib has no type information
@@ -27,7 +27,7 @@ class Command(AioimaplibCommand):  # type: ignore[misc]  # aioimaplib has no typ
         self.close(text, result=status.decode().upper())
         return True
 
-    def fail(self, failure: ImapFailure) -> None:
+    def fail(self, failure: MailboxFailure) -> None:
         """The connection is over: whoever waits gets the failure."""
         self._exception = failure
         self._event.set()

@@ -21,14 +21,14 @@ from tasks.mail.mailboxes.imap.command import Command
 from tasks.mail.mailboxes.imap.framing import NotImapError, Reply, ResponseReader, not_a_greeting
 from tasks.mail.mailboxes.imap.responses import Response, message_count, readable, response_code
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING
 from tasks.mail.net.tls import describe_tls_error
 
 
 class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
-    """One connection. Once it is over every command raises the ImapFailure that says why; it never comes back.
+    """One connection. Once it is over every command raises the MailboxFailure that says why; it never comes back.
 
     `stage` is where such a failure is said to have happened; the owner keeps it up to date.
     """
@@ -45,7 +45,7 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
         self.closed = asyncio.Event()
         self.redact = NOTHING
         self._deaf = tls_first  # whatever arrives before the handshake is not the server's word
-        self._end: ImapFailure | None = None
+        self._end: MailboxFailure | None = None
         self._bye: bytes | None = None
         self._reader = ResponseReader()
         self._stirred = asyncio.Event()  # ends the wait of IDLE
@@ -122,10 +122,10 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
         return session
 
     def die(self, error_type: ErrorType, text: str, **known: Any) -> None:
-        """End the connection now, and fail the command that waits. What is `known`: see ImapFailure."""
+        """End the connection now, and fail the command that waits. What is `known`: see MailboxFailure."""
         if self._end is not None:
             return
-        self._end = ImapFailure(error_type, self.stage, text, **known)
+        self._end = MailboxFailure(error_type, self.stage, text, **known)
         command, self.pending_sync_command = self.pending_sync_command, None
         if command is not None:
             command.fail(self.failure())
@@ -135,9 +135,9 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
         if self.transport is not None:
             self.transport.abort()
 
-    def failure(self) -> ImapFailure:
+    def failure(self) -> MailboxFailure:
         """Why the connection is over, as an error of the present stage."""
-        end = self._end or ImapFailure(ErrorType.CONNECTION, self.stage, "the connection is closed")
+        end = self._end or MailboxFailure(ErrorType.CONNECTION, self.stage, "the connection is closed")
         return end.at(self.stage)
 
     def words(self, text: bytes) -> str:
@@ -160,7 +160,7 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
             if self._deaf and self._reader.rest():
                 self.die(ErrorType.TLS, f"{self.host} sent more in clear behind its answer to STARTTLS")
         except NotImapError as error:
-            self.die(ErrorType.IMAP, str(error), permanent=error.wrong_port, cause=error.cause)
+            self.die(ErrorType.MAILBOX, str(error), permanent=error.wrong_port, cause=error.cause)
         logging_out = self.busy and self.pending_sync_command.name == "LOGOUT"
         if self._bye is not None and not logging_out:  # not before the answers that came with it
             bye, _, words = response_code(self._bye)

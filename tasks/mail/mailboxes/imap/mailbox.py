@@ -21,7 +21,7 @@ from tasks.mail.mailboxes.imap.folder import Position, Selected
 from tasks.mail.mailboxes.imap.pool.pool import opened
 from tasks.mail.mailboxes.imap.reading import BATCH
 from tasks.mail.mailboxes.mailbox import MAX_WALKED, Can, Cursor, Folder, IsOurs, Look
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Quota
 from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.journey_record import TlsRecord
@@ -80,7 +80,7 @@ class ImapMailbox:
                 if selected.uidvalidity != position.generation or not position.is_outdated(selected):
                     return Look((), position)
                 return await self._fetch_new(folder, position)
-            except ImapFailure:
+            except MailboxFailure:
                 if not client.alive:
                     raise
         if folder != self._expected:

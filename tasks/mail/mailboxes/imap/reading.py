@@ -13,7 +13,7 @@ from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.headers import OWN_HEADERS, READ_HEADERS, WHOLE, completed, readable_part
 from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.mailboxes.mailbox import MAX_WALKED
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.probe.octets import has_end
 
 _FIRST_BATCH, BATCH = 10, 200  # messages a FETCH
@@ -114,7 +114,7 @@ class Reading(ABC):
     async def _since(self, uidnext: int) -> list[FetchedRow]:
         try:
             return self._keep(await self._fetcher.since(uidnext))
-        except ImapFailure as failure:
+        except MailboxFailure as failure:
             if failure.permanent or not self._session.connection.alive:
                 raise
             if not self.exists:  # some know no `*` where there is nothing

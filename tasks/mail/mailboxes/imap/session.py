@@ -18,7 +18,7 @@ from tasks.mail.mailboxes.imap.connection import ImapConnection
 from tasks.mail.mailboxes.imap.encoding import strings
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import ImapFailure, describe_os_error
+from tasks.mail.model.errors import MailboxFailure, describe_os_error
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net import resolve
@@ -36,7 +36,7 @@ _LOGOUT_SECONDS = 1.0
 
 
 class Session:
-    """One connection to the server of `config`. Every step is bounded, timed, and fails with an ImapFailure.
+    """One connection to the server of `config`. Every step is bounded, timed, and fails with a MailboxFailure.
 
     `until`, in monotonic seconds, bounds all of them together: many slow answers, each in time, may take for ever.
     """
@@ -60,7 +60,7 @@ class Session:
         return "IMAP4REV2" in self.capabilities
 
     async def open(self, password: str) -> None:
-        """Connect and log in. The ImapFailure of an attempt that ends early has its stage times."""
+        """Connect and log in. The MailboxFailure of an attempt that ends early has its stage times."""
         try:
             greeting = await self._connect()
             reply = None if greeting == "PREAUTH" else await self._login(self.config.username, password)
@@ -68,7 +68,7 @@ class Session:
                 await self._ask_capabilities("login")
         except BaseException as error:
             self.abort()
-            if isinstance(error, ImapFailure):
+            if isinstance(error, MailboxFailure):
                 error.stages = self.stages
             raise
 
@@ -102,7 +102,7 @@ class Session:
         connection = self.connection
         try:
             if connection.alive and not connection.busy:
-                with suppress(ImapFailure, TimeoutError):
+                with suppress(MailboxFailure, TimeoutError):
                     async with asyncio.timeout(_LOGOUT_SECONDS):
                         await connection.ask("LOGOUT")
         finally:
@@ -207,7 +207,7 @@ class Session:
         else:
             text = "the server offers neither AUTH=PLAIN nor LOGIN on this connection"
             cause = Cause.LOGIN_METHOD if self.tls else Cause.TLS_REQUIRED
-            raise ImapFailure(ErrorType.AUTH, "login", text, cause=cause)
+            raise MailboxFailure(ErrorType.AUTH, "login", text, cause=cause)
         if reply.status != "OK":
             raise login_refused(username, self._refusal(reply))
         return reply
@@ -226,7 +226,7 @@ class Session:
 
     @asynccontextmanager
     async def _step(self, stage: str, awaited: str) -> AsyncIterator[None]:
-        """A part of a stage that ends in time with what is `awaited`, or with an ImapFailure."""
+        """A part of a stage that ends in time with what is `awaited`, or with a MailboxFailure."""
         with self._translated(stage, awaited):
             async with asyncio.timeout(self._left()), self._stages(stage):
                 yield

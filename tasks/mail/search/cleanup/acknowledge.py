@@ -14,7 +14,7 @@ from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import redactor_of
 from tasks.mail.mailboxes.mailbox import Mailbox
 from tasks.mail.mailboxes.registry import open_mailbox
-from tasks.mail.model.errors import ImapFailure, as_imap_failure
+from tasks.mail.model.errors import MailboxFailure, as_mailbox_failure
 from tasks.mail.model.header import Header, Ref, by_folder
 from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.model.result import EarlierProbe, LoopResult
@@ -36,7 +36,7 @@ async def settle(result: LoopResult, loop: LoopConfig) -> None:
     try:
         async with asyncio.timeout(_SETTLE_SECONDS):
             redact = redactor_of(loop)
-            with as_imap_failure(redact):
+            with as_mailbox_failure(redact):
                 await _settle(result.earlier_probes, loop.mailbox, owner, redact)
     except Exception as failure:
         log.warning("Earlier probes could not be marked as told, so the next run tells them again: %s", failure)
@@ -44,14 +44,14 @@ async def settle(result: LoopResult, loop: LoopConfig) -> None:
 
 async def _settle(earlier: Sequence[EarlierProbe], mailbox: ProbeMailbox, owner: Owner, redact: Redactor) -> None:
     box = await open_mailbox(mailbox, time.monotonic() + _SETTLE_SECONDS)
-    failures: list[ImapFailure] = []
+    failures: list[MailboxFailure] = []
     try:
         names = {redact.text(folder.name): folder.name for folder in await box.folders()}  # as the server gives them
         told = {replace(probe.ref, folder=names.get(probe.folder, probe.folder)): probe for probe in earlier}
         for refs in by_folder(told):
             try:
                 await _settle_in(box, {ref: told[ref] for ref in refs}, owner, mailbox.delete_after_check)
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 failures.append(failure)
                 if not box.alive:
                     break

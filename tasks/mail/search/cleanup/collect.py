@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.mailbox import Mailbox
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.header import Header, by_folder
 from tasks.mail.model.moment import Moment
@@ -26,7 +26,7 @@ _EARLIER_SECONDS = 10.0  # the verdict is certain by then, and waits for no more
 async def collect(
     box: Mailbox, probe: Probe, hits: Sequence[Hit], read: Mapping[Hit, bytes], keep: bool
 ) -> Iterable[str]:
-    """Delete the copies of the probe that carry our header with our loop's name; returns notes. Raises ImapFailure.
+    """Delete the copies of the probe that carry our header with our loop's name; returns notes. Raises MailboxFailure.
 
     `read`: those that were read on this connection just before. With `keep` they are only marked as accounted for,
     where the folder keeps such a mark.
@@ -44,7 +44,7 @@ async def collect(
             continue
         try:
             await box.mark(refs, is_ours, REPORTED_FLAG, known)
-        except ImapFailure:  # who keeps all messages may keep us from changing any
+        except MailboxFailure:  # who keeps all messages may keep us from changing any
             if not box.alive:
                 raise
     return [*([_LEFT] if len(own) < len(hits) and not keep else []), *_stuck(box)]
@@ -68,7 +68,7 @@ async def collect_earlier(
     try:
         async with asyncio.timeout(_EARLIER_SECONDS):
             await find_earlier(box, [*looked_at, *others] if thorough else looked_at, owner, terms, thorough, found)
-    except (ImapFailure, TimeoutError) as failure:
+    except (MailboxFailure, TimeoutError) as failure:
         failed = [f"Whether earlier probes were left behind could not be seen: {str(failure) or 'it took too long'}."]
     return [*failed, *_removed(found), *_spared(box), *_stuck(box)]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tasks.mail.mailboxes.mailbox import Can, Mailbox
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.outcome import Reported
 from tasks.mail.model.result import EarlierProbe
@@ -64,7 +64,7 @@ class _Folder:
 async def find_earlier(
     box: Mailbox, folders: Iterable[str], owner: Owner, terms: Terms, thorough: bool, found: Earlier
 ) -> None:
-    """Add to `found` what these folders hold. A folder that is shut to us is passed over. Raises ImapFailure."""
+    """Add to `found` what these folders hold. A folder that is shut to us is passed over. Raises MailboxFailure."""
     trash = await box.trash()  # what lies in it was accounted for before it was moved there
     for name in folders:
         if name == trash:
@@ -76,7 +76,7 @@ async def find_earlier(
             headers = await _candidates(box, owner, name, thorough, REPORTED_FLAG if terms.keep else None)
             ours = {header.ref: header for header in headers if box.may_go(header)}
             await _take(_Folder(box, name, owner, ours), terms, found)
-        except ImapFailure:
+        except MailboxFailure:
             if not box.alive:
                 raise
 
@@ -90,7 +90,7 @@ async def _candidates(box: Mailbox, owner: Owner, folder: str, thorough: bool, w
     since = None if thorough else owner.before - _WINDOW
     try:
         refs = _some(await box.find(folder, since, "X-Mail-Loop-Name", owner.loop, without), owner.own_id)
-    except ImapFailure:
+    except MailboxFailure:
         if not box.alive:
             raise
     else:

@@ -12,7 +12,7 @@ from aiosmtplib import SMTPException
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.config.secrets import password_of, redactor
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import SmtpFailure, describe_os_error, enhanced_code
+from tasks.mail.model.errors import SendFailure, describe_os_error, enhanced_code
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.moment import Moment
@@ -48,7 +48,7 @@ class SmtpSender:
         smtp, dialogue = self._smtp, _Dialogue(probe, self._smtp)
         try:
             return dialogue.receipt(started, await dialogue.run())
-        except SmtpFailure:
+        except SendFailure:
             raise
         except Exception as error:
             stage = dialogue.stages.current
@@ -108,7 +108,7 @@ class _Dialogue:
         except OSError as error:
             reason = one_line(describe_os_error(error))
             text = f"the ca_file {ca_file} cannot be used: {reason}"
-            raise SmtpFailure(ErrorType.TLS, "tls", text, cause=Cause.CERTIFICATE) from None
+            raise SendFailure(ErrorType.TLS, "tls", text, cause=Cause.CERTIFICATE) from None
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("dns"):
@@ -179,7 +179,7 @@ class _Dialogue:
         except (SMTPException, OSError, TimeoutError) as error:
             log.info("QUIT failed after the message was accepted: %s", unlinked(self.redact.line(str(error))))
 
-    def receipt(self, started: Moment, response: str, doubt: SmtpFailure | None = None) -> Receipt:
+    def receipt(self, started: Moment, response: str, doubt: SendFailure | None = None) -> Receipt:
         response = self.redact.text(response)
         return Receipt(
             probe_id=self.probe.id,

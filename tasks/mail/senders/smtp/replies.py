@@ -15,7 +15,7 @@ from aiosmtplib import (
 )
 
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import SmtpFailure, describe_os_error
+from tasks.mail.model.errors import SendFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import one_line
@@ -46,40 +46,40 @@ def failure(
     timeout: float,
     redact: Redactor = NOTHING,
     is_connected: bool = True,
-) -> SmtpFailure:
+) -> SendFailure:
     """Say what `error`, raised in `stage`, means. `timeout` is the bound of the stage in seconds."""
     code, said = reply(error)
     text = redact.line(said)
     if code is not None:
-        return SmtpFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
+        return SendFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
     if isinstance(error, SMTPResponseException):
         return _no_smtp(stage, text.removeprefix(_MALFORMED))
     if isinstance(error, WaitsForTls):
-        return SmtpFailure(ErrorType.TLS, stage, f"{host} waits for TLS from the first byte", cause=Cause.TLS_MODE)
+        return SendFailure(ErrorType.TLS, stage, f"{host} waits for TLS from the first byte", cause=Cause.TLS_MODE)
     if isinstance(error, OutOfStep):
-        return SmtpFailure(ErrorType.SMTP, stage, text)
+        return SendFailure(ErrorType.SMTP, stage, text)
     if tls := _find(error, ssl.SSLError):
-        return SmtpFailure(ErrorType.TLS, stage, describe_tls_error(tls, host), cause=cause_of_tls_error(tls))
+        return SendFailure(ErrorType.TLS, stage, describe_tls_error(tls, host), cause=cause_of_tls_error(tls))
     if late := _find(error, TimeoutError):
         cause = Cause.NO_ANSWER if is_connected else None if stage == "dns" else Cause.UNREACHABLE
         # With a number the operating system gave up, at a time of its own.
         text = _lost(late) if late.errno else f"no answer within {timeout:g} s"
-        return SmtpFailure(ErrorType.TIMEOUT, stage, text, cause=cause)
+        return SendFailure(ErrorType.TIMEOUT, stage, text, cause=cause)
     if name := _find(error, socket.gaierror):
         reason = one_line(describe_os_error(name))
-        return SmtpFailure(
+        return SendFailure(
             ErrorType.CONNECTION, stage, f"the name does not resolve: {reason}", cause=cause_of_os_error(name)
         )
     if stage == "tls" and _in_handshake(error):
         text = f"the connection was lost in the TLS handshake with {host}"
-        return SmtpFailure(ErrorType.TLS, stage, text, cause=Cause.TLS_HANDSHAKE)
+        return SendFailure(ErrorType.TLS, stage, text, cause=Cause.TLS_HANDSHAKE)
     if isinstance(error, OSError):
         cause = Cause.DROPPED if is_connected else cause_of_os_error(error)
-        return SmtpFailure(ErrorType.CONNECTION, stage, _lost(error), cause=cause)
+        return SendFailure(ErrorType.CONNECTION, stage, _lost(error), cause=cause)
     if isinstance(error, SMTPException):
         kind = {"auth": ErrorType.AUTH, "tls": ErrorType.TLS}.get(stage, ErrorType.SMTP)
-        return SmtpFailure(kind, stage, text, cause=error.cause if isinstance(error, NotOffered) else None)
-    return SmtpFailure(ErrorType.UNEXPECTED, stage, f"{type(error).__name__}: {text}")
+        return SendFailure(kind, stage, text, cause=error.cause if isinstance(error, NotOffered) else None)
+    return SendFailure(ErrorType.UNEXPECTED, stage, f"{type(error).__name__}: {text}")
 
 
 class NotOffered(SMTPException):
@@ -90,13 +90,13 @@ class NotOffered(SMTPException):
         self.cause = cause
 
 
-def _no_smtp(stage: str, line: str) -> SmtpFailure:
+def _no_smtp(stage: str, line: str) -> SendFailure:
     """A line that is no reply, and may be one of another protocol."""
     other = next((name for start, name in _OTHERS.items() if line.startswith(start)), None)
     if other is None:
-        return SmtpFailure(ErrorType.SMTP, stage, f"not an SMTP reply: {line}")
+        return SendFailure(ErrorType.SMTP, stage, f"not an SMTP reply: {line}")
     text = f"it is {other} server that answers on this port, and no SMTP server: {line}"
-    return SmtpFailure(ErrorType.SMTP, stage, text, cause=Cause.TLS_MODE)
+    return SendFailure(ErrorType.SMTP, stage, text, cause=Cause.TLS_MODE)
 
 
 def _type_of_reply(stage: str, code: int) -> ErrorType:

@@ -23,7 +23,7 @@ from tasks.mail.mailboxes.imap.headers import (
     is_cut,
 )
 from tasks.mail.mailboxes.imap.protocol import Asking
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 
 _ROW = b"(UID FLAGS INTERNALDATE %b)"
 _SIZE = b"RFC822.SIZE"
@@ -55,7 +55,7 @@ class Fetcher(Parts):
         self._uidnext, self._came = uidnext, self._session.connection.came
 
     async def rows(self, verb: str, numbers: Sequence[int]) -> Found:
-        """The messages with these numbers, as far as they exist. Raises ImapFailure where all are refused."""
+        """The messages with these numbers, as far as they exist. Raises MailboxFailure where all are refused."""
         answers: list[FetchedMessage] = []
         if self._partial is not False:
             try:
@@ -63,14 +63,14 @@ class Fetcher(Parts):
                     verb, numbers, _ROW % PROBE_HEADERS.item(), as_well=self._partial is True
                 )
                 self._partial = True
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 self._pass_on(failure)
         else:
             self._refused = {*numbers}
         return await self._completed(verb, numbers, answers)
 
     async def since(self, uid: int) -> Found:
-        """The messages with this UID or a higher one. Raises ImapFailure where that is refused."""
+        """The messages with this UID or a higher one. Raises MailboxFailure where that is refused."""
         items = _ROW % (_SIZE if self._partial is False else PROBE_HEADERS.item())
         # n:* always includes the last message, whatever its UID.
         new = [one for one in await self.ask("UID FETCH", b"%d:*" % uid, items) if one.uid and one.uid >= uid]
@@ -78,13 +78,13 @@ class Fetcher(Parts):
         return await self._completed("UID FETCH", sorted(one.uid or 0 for one in new), new)
 
     async def octets(self, uid: int, section: MessagePart) -> bytes:
-        """The first octets of a part of a message; none where it is gone. Raises ImapFailure where it is refused."""
+        """The first octets of a part of a message; none where it is gone. Raises MailboxFailure where it is refused."""
         refusal = None
         if self._partial is not False:
             try:
                 if (found := _of(uid, await self.ask("UID FETCH", [uid], b"(UID %b)" % section.item()))).strip():
                     return found[: section.octets]
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 self._pass_on(failure)
                 refusal = failure
         known, unknown = await self._known("UID FETCH", [uid])
@@ -119,7 +119,7 @@ class Fetcher(Parts):
             answers: list[FetchedMessage] = []
             try:
                 answers = await self._in_parts("UID FETCH", cut, b"(UID %b)" % OWN_HEADERS.item())
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 self._pass_on(failure)
             own = {one.uid: one.octets for one in answers}
             for uid in cut:
@@ -140,13 +140,13 @@ class Fetcher(Parts):
             found.unread |= {-number for number in gone} if await self._expunged() < len(gone) else set()
         await self._read([one for number in numbers if (one := known.get(number)) is not None], found)
 
-    async def _known(self, verb: str, numbers: Sequence[int]) -> tuple[list[FetchedMessage], ImapFailure | None]:
+    async def _known(self, verb: str, numbers: Sequence[int]) -> tuple[list[FetchedMessage], MailboxFailure | None]:
         """What is told about these messages without looking into them; last of the refusals, where that is refused."""
         answers, refusal = list[FetchedMessage](), None
         for items in (_ROW % _SIZE, b"(UID)"):
             try:
                 answers += await self._in_parts(verb, numbers, items)
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 self._pass_on(failure)
                 refusal = failure
             if not (numbers := sorted(self._refused)):
@@ -175,7 +175,7 @@ class Fetcher(Parts):
         for some in _at_once(small):
             try:
                 answers = await self._in_parts("UID FETCH", [one.uid or 0 for one in some], item)
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 self._pass_on(failure)
                 continue
             for one in answers:
@@ -197,7 +197,7 @@ class Fetcher(Parts):
             partial = large or (section is WHOLE and (one.size or 0) > WHOLE.octets and self._partial is not False)
             try:
                 answers = await self.ask("UID FETCH", [one.uid or 0], b"(UID %b)" % section.item(partial))
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 self._pass_on(failure)
                 continue
             octets = _of(one.uid, answers)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tasks.mail.mailboxes.imap.encoding import uid_set
 from tasks.mail.mailboxes.imap.fetch.told import FetchedMessage, fetched_messages
 from tasks.mail.mailboxes.imap.protocol import Asking
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType
 
 _MAX_REFUSED = 40  # parts of one range; then the rest counts as refused
@@ -31,14 +31,14 @@ class Parts:
     async def _in_parts(
         self, verb: str, numbers: Sequence[int], items: bytes, *, as_well: bool = True
     ) -> list[FetchedMessage]:
-        """One FETCH, in halves where it is refused and `as_well` is set; raises ImapFailure where all are refused."""
+        """One FETCH, in halves where it is refused and `as_well` is set; raises MailboxFailure where all is."""
         self._refused, self._refusals = set(), 0
         return await self._halved(verb, numbers, items, as_well)
 
     async def _halved(self, verb: str, numbers: Sequence[int], items: bytes, as_well: bool) -> list[FetchedMessage]:
         try:
             return await self.ask(verb, numbers, items)
-        except ImapFailure as failure:
+        except MailboxFailure as failure:
             self._pass_on(failure)
             self._refusals += 1
             alone = len(numbers) == 1
@@ -51,17 +51,17 @@ class Parts:
         for half in (numbers[middle:], numbers[:middle]):
             try:
                 found += await self._halved(verb, half, items, as_well)
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 self._pass_on(failure)
                 refused += 1
         if refused == 2:
             raise refusal
         return found
 
-    def _pass_on(self, failure: ImapFailure) -> None:
+    def _pass_on(self, failure: MailboxFailure) -> None:
         """Raise what is more than the refusal of this one question."""
         lasts = failure.permanent or failure.code in _BUSY or not self._session.connection.alive
-        if failure.error_type is not ErrorType.IMAP or lasts:
+        if failure.error_type is not ErrorType.MAILBOX or lasts:
             raise failure
 
 

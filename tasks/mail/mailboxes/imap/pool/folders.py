@@ -12,7 +12,7 @@ from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.pool.cache import FolderView
 from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.mailboxes.imap.session import Session
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType
 
 _ROUNDS = 3  # of fetching what came while new messages were fetched; then others have their turn
@@ -70,7 +70,7 @@ class SharedFolders:
             await self.open("search", "SELECT" if writable else "EXAMINE", folder)
         view = self.views[folder]
         if uidvalidity is not None and view.opened.uidvalidity != uidvalidity:
-            raise ImapFailure(ErrorType.IMAP, "search", f"the folder {folder} was made anew")
+            raise MailboxFailure(ErrorType.MAILBOX, "search", f"the folder {folder} was made anew")
         return view
 
     async def open(self, stage: str, verb: str, folder: str) -> Selected:
@@ -102,7 +102,7 @@ class SharedFolders:
         changes = view.changes
         try:
             rows = await self.box.fetch_new(view.next)
-        except ImapFailure:
+        except MailboxFailure:
             if not self.session.connection.alive:
                 raise
             view.give_up()

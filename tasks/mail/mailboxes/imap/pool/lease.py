@@ -15,7 +15,7 @@ from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.pool.queue import again
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.model import progress
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
 
@@ -37,7 +37,7 @@ class Share:
         self.until = until
         self.place: tuple[str, int] | None = None  # the folder that is open for him, and its UIDVALIDITY
         self.writable = False
-        self.over: ImapFailure | None = None
+        self.over: MailboxFailure | None = None
         self.stages: dict[str, float] = {}  # seconds that he has waited
 
     @property
@@ -71,7 +71,7 @@ class Share:
             try:
                 async with self._in_time(None, "login"):
                     await self.shared.ready.wait()
-            except ImapFailure as failure:
+            except MailboxFailure as failure:
                 failure.stages = self.shared.session.stages
                 spent = time.monotonic() - begun - sum(failure.stages.values())
                 failure.stages[failure.stage] = failure.stages.get(failure.stage, 0.0) + max(0.0, spent)
@@ -130,4 +130,4 @@ class Share:
         raise NotImplementedError("the session idles for all: see SharedMailbox.idle()")
 
     async def close(self) -> None:
-        self.over = ImapFailure(ErrorType.CONNECTION, "search", "the connection is closed")
+        self.over = MailboxFailure(ErrorType.CONNECTION, "search", "the connection is closed")

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 
 _Answer = TypeVar("_Answer")
 
@@ -109,7 +109,7 @@ class Jobs:
 
 def again(error: Exception) -> Exception:
     """The same failure for another waiter."""
-    if not isinstance(error, ImapFailure):
+    if not isinstance(error, MailboxFailure):
         return error
     copy = error.at(error.stage)
     copy.stages = dict(error.stages)

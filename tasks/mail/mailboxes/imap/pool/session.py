@@ -16,7 +16,7 @@ from tasks.mail.config.secrets import password_of
 from tasks.mail.mailboxes.imap.pool.folders import SharedFolders, Waiter
 from tasks.mail.mailboxes.imap.pool.queue import Job, Jobs
 from tasks.mail.mailboxes.imap.session import Session
-from tasks.mail.model.errors import ImapFailure
+from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.net.limits import LimiterChain
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SharedSession(SharedFolders):
     def refused(self, now: float) -> bool:
         """Whether another one would, at that time (monotonic seconds), be refused the same way."""
         over = self.jobs.over
-        if self._was_open or not isinstance(over, ImapFailure) or not (over.permanent or over.lasting):
+        if self._was_open or not isinstance(over, MailboxFailure) or not (over.permanent or over.lasting):
             return False
         return now <= self._ended + (_REMEMBERED_SECONDS if over.permanent else _SHARED_SECONDS)
 
@@ -106,7 +106,7 @@ class SharedSession(SharedFolders):
 
     def _end(self, failure: Exception) -> None:
         """Everybody is told, once."""
-        if isinstance(failure, ImapFailure):
+        if isinstance(failure, MailboxFailure):
             failure.alone()  # it is kept, and the way to it leads by the password
         if self.jobs.over is None:
             self.jobs.end(failure)
@@ -130,7 +130,7 @@ class SharedSession(SharedFolders):
         try:
             answer = await job.run()
             await self.take_news()
-        except Exception as error:  # what is no ImapFailure is a fault of ours, for the asker to tell
+        except Exception as error:  # what is no MailboxFailure is a fault of ours, for the asker to tell
             if not self.session.connection.alive:
                 self._end(error)
             job.fail(error)
@@ -166,7 +166,7 @@ class SharedSession(SharedFolders):
             else:
                 await self._stirred.wait()
             await self.take_news()
-        except ImapFailure:
+        except MailboxFailure:
             if not self.session.connection.alive:
                 raise
             # A refusal is told to each waiter when he looks himself.
