@@ -31,6 +31,7 @@ from tasks.mail.search.watch import watch
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.registry import attempt
 from tasks.mail.verdict.result import conclude
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner
 from tests.support.servers.lab import Lab, User
 from tests.support.servers.loops import NAME, contents, fields, loop
@@ -221,7 +222,10 @@ def _command(path: Path) -> NoReturn:
 
 
 async def _ended(process: ForkServerProcess) -> int | None:
-    await asyncio.to_thread(process.join)
+    await asyncio.to_thread(process.join, PROGRAM_SECONDS)
+    if process.is_alive():  # a thread that waited for it without a bound would outlive the test
+        process.kill()
+        raise AssertionError("a check did not end")
     return process.exitcode
 
 

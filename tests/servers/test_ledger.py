@@ -28,6 +28,7 @@ from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.registry import attempt
 from tasks.mail.signing_key import key_in_state
 from tasks.mail.verdict.result import conclude
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner
 from tests.support.servers.lab import Lab, User
 from tests.support.servers.loops import contents, fields, loop
@@ -215,7 +216,7 @@ async def test_a_run_that_dies_when_its_result_is_out_is_followed_by_one_that_te
     (tmp_path / "loop.json").write_text(json.dumps({"name": config.name, "smtp": smtp, "imap": imap}))
     process = PROCESSES.Process(target=_dies_when_it_has_told, args=(tmp_path / "loop.json",))
     process.start()
-    await asyncio.to_thread(process.join)
+    await asyncio.to_thread(process.join, PROGRAM_SECONDS)
     assert process.exitcode == -signal.SIGKILL
     first = LoopResult.model_validate_json((tmp_path / "loop.result").read_text(encoding="utf-8"))
     second, third = await check(config), await check(config)

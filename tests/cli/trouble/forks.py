@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from typing import IO, Any
 from flows.cli.main import main
 from flows.cli.output import quieten_prefect
 
+MAX_SECONDS = 100
 PREFECTS = ("flows.alerts.apply", "flows.deploy.apply", "flows.exporter", "flows.history", "flows.through_prefect")
 
 
@@ -24,6 +26,7 @@ def start(argv: list[str], out: IO[bytes], err: IO[bytes]) -> int:
     """The process of a command, with its output in these files."""
     if pid := os.fork():
         return pid
+    signal.alarm(MAX_SECONDS)  # one that hangs ends with -14
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     try:
