@@ -117,3 +117,24 @@ def test_what_the_architecture_names_is_there() -> None:
     for word, path in re.findall(r"`(\w+)` in `([^`]+\.py)`", text):
         assert word in (ROOT / path).read_text(encoding="utf-8"), (word, path)
     assert [link for link in re.findall(r"\]\(([^)#:]+)\)", text) if not (ROOT / "docs" / link).exists()] == []
+
+
+def answers() -> dict[str, list[str]]:
+    """The names in each answer of "Where is it?"."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+\?) \| (.+) \|$", text.partition("## Where is it?")[2], re.MULTILINE)
+    return {question: re.findall(r"`([^`]+)`", answer) for question, answer in rows}
+
+
+@pytest.mark.parametrize("question", answers())
+def test_an_answer_of_where_is_it_names_files_that_are_there_and_names_that_stand_in_them(question: str) -> None:
+    names = answers()[question]
+    paths = [ROOT / name for name in names if "/" in name]
+    assert paths
+    assert [path for path in paths if not path.exists()] == []
+    files = [file for path in paths for file in ([path] if path.is_file() else path.glob("*.py"))]
+    code = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    symbols = [name for name in names if name.isidentifier()]
+    assert [
+        one for one in symbols if not re.search(rf"^\s*(?:(?:async )?def |class |)({one})\b(?=[(:\[ ]| =)", code, re.M)
+    ] == []
