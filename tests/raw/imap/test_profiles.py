@@ -319,14 +319,14 @@ async def test_a_date_that_cannot_be_read_is_no_clock_that_is_wrong(tell: Tell) 
 
 
 async def test_without_dates_a_mailbox_is_not_walked_back_to_its_beginning() -> None:
-    """What is old by its own Date is old."""
+    """What is old by its own Date is old. (One run in sixteen reads the newest thousand, for leftovers.)"""
     async with at(Profile(tell=without_date)) as (way, mailbox):
         for number in range(2000):
             mailbox.put(letter(b"Date: Mon, 2 Mar 2026 00:00:00 +0000\r\n", b"%d" % number))
         way.later(0.4)
         assert_found(await way.check(timeout=5.0))
         asked = [int(line.split()[1].partition(":")[0]) for line in mailbox.log if line.startswith("FETCH ")]
-        assert min(asked) > 1900
+        assert min(asked) > 1000
 
 
 # -- views, and what it costs to look ----------------------------------------------------------------------------------
