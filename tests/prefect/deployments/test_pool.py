@@ -26,6 +26,7 @@ from flows.cli.serve import serve
 from flows.cli.setup import setup
 from tests.prefect.deployments.runs import PATIENCE, create_run, ended
 from tests.prefect.records import SOCKETS_LEFT_OPEN
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.raw.smtp import RawSmtp
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -153,7 +154,9 @@ async def test_setup_leaves_a_pool_as_it_is_and_says_what_closes_an_open_one(
         command = line.partition("To close it: ")[2]
         assert command.startswith("prefect work-pool update mail-loop --base-job-template ")
         argv = [sys.executable, "-m", *shlex.split(command)]
-        await asyncio.to_thread(subprocess.run, argv, check=True, capture_output=True, env=environment(deployed))
+        await asyncio.to_thread(
+            subprocess.run, argv, check=True, capture_output=True, env=environment(deployed), timeout=PROGRAM_SECONDS
+        )
         assert kept(await pool()) == BEFORE
         await asyncio.to_thread(setup)
         assert "is open" not in capfd.readouterr().out
