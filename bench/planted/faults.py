@@ -102,8 +102,8 @@ FAULTS = (
     fault(
         "ledger",
         "no probe is claimed by the flag that says it was told",
-        r"folder\.mark\( fresh, (TELLING) \)",
-        new="TOLD",
+        r"folder\.mark\( fresh, (\w+) \)",
+        new='"$MailLoopTold"',
     ),
     fault("ledger", "without a key nothing is signed", r"if (not key or) any\( len\( \w+ \) != 1", new=""),
     # -- SMTP
