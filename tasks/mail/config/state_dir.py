@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 VARIABLE = "XDG_STATE_HOME"
-KEPT = "locks, the times of sending and a private Prefect server"
+KEPT = "locks, the times of sending and the signing key"
 
 
 def state_home() -> Path:

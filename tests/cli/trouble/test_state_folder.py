@@ -46,4 +46,4 @@ async def test_mail_is_checked_without_a_state_folder(box: Sandbox, mail_loop: C
     (result,) = ended.results
     (turns,) = map(str, result["notes"])  # type: ignore[call-overload]
     assert turns.startswith(f"The sending budget and the turns of this loop are not kept ({FOLDER}, for locks, ")
-    assert turns.endswith("set XDG_STATE_HOME to one that can")
+    assert turns.endswith("set XDG_STATE_HOME to one that can).")
