@@ -151,8 +151,8 @@ async def test_without_a_loop_the_artifact_is_about_all_of_them(box: Sandbox, re
     found = await history.loop_history(since="1h")
     assert isinstance(found, list)
     assert {f"{name}-a", f"{name}-b"} <= {figures.loop for figures in found}
-    artifacts = await records.artifacts("mail-loop-history")
-    assert f"\n| {name}" in artifacts[-1]["data"].replace("&#45;", "-")
+    artifacts = await records.artifacts("mail-loop-history")  # a deployment of another test may have made the last one
+    assert any(f"\n| {name}" in artifact["data"].replace("&#45;", "-") for artifact in artifacts)
 
 
 async def test_the_trial_of_the_alerts_counts_for_nobody_who_does_not_ask_for_it(server: str) -> None:
