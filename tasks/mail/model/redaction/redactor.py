@@ -93,8 +93,7 @@ class Redactor:
             case tuple() | list() | frozenset():
                 return type(value)(self.whole(one, field) for one in value)
             case dict():
-                # A T that is a dict.
-                return {self.whole(key): self.whole(one) for key, one in value.items()}  # type: ignore[return-value]
+                return {self.whole(k): self.whole(v) for k, v in value.items()}  # type: ignore[return-value]  # a dict
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
             changed = self._changed(fields)
