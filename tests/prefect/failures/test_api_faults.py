@@ -41,6 +41,7 @@ OTHERWISE = ("sending", "waiting", "end", "locked")
 SLOW = 1.0  # seconds that each request comes late
 SOON = 25.0  # seconds within which a verdict that is known is said, on a busy machine
 MARGIN = 30.0  # seconds that a command may take to end, beyond those in which Prefect may still record
+WITHOUT_PREFECT = "Checked without Prefect, so nothing was recorded: "
 
 
 def named(moment: str, refused: bool) -> str:
@@ -116,7 +117,7 @@ async def test_a_check_that_cannot_begin_in_prefect_is_done_without_it(cases: di
     assert moment == "absent" or case.api.reached.is_set()
     assert case.verdict == DELIVERED, case
     assert len(case.smtp.messages) == 1
-    assert case.result["notes"][-1].startswith("Checked without Prefect, so nothing was recorded: "), case
+    assert case.result["notes"][-1].startswith(WITHOUT_PREFECT), case
     assert "Traceback" not in case.err
 
 
@@ -133,7 +134,10 @@ async def test_a_check_that_has_begun_says_soon_what_became_of_the_mail(
     assert case.verdict == (REJECTED if refused else DELIVERED), case
     assert case.said - case.known < SOON
     assert case.ended - case.said < RECORD_SECONDS + MARGIN
-    assert f"{case.name}: note: Prefect could not record the end of this check\n" in case.err
+    unrecorded = f"{case.name}: note: Prefect could not record the end of this check\n" in case.err
+    if moment == "secret" and not unrecorded:  # asked before it begins, which on a busy machine it may do too late
+        unrecorded = case.result["notes"][-1].startswith(WITHOUT_PREFECT)
+    assert unrecorded, case
     assert len(case.smtp.messages) == (0 if refused else 1)
 
 
