@@ -1,7 +1,5 @@
 """How many checks run at once."""
 
-from __future__ import annotations
-
 import resource
 from collections import defaultdict
 from collections.abc import AsyncIterator

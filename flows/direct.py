@@ -1,7 +1,5 @@
 """The same steps without Prefect, for cron and pipelines: nothing here imports it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

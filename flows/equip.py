@@ -1,7 +1,5 @@
 """What a Prefect server needs for this project: work pool, deployments, and the automation that ends killed runs."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

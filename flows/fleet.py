@@ -1,7 +1,5 @@
 """Hundreds of loops in one Prefect flow run, each as a task run of its own."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The history of the loops, from the runs that Prefect holds: read, reckoned, and told as text, artifact or page."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta

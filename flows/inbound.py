@@ -1,7 +1,5 @@
 """The receiving half of a loop as a Prefect flow."""
 
-from __future__ import annotations
-
 from prefect.client.schemas.objects import State
 
 from tasks.finish import end_misconfigured, end_run, record_result

@@ -1,7 +1,5 @@
 """Every sender to every receiver, as one Prefect flow."""
 
-from __future__ import annotations
-
 import asyncio
 
 from prefect.client.schemas.objects import State

@@ -1,7 +1,5 @@
 """What the last results of loops that are checked from several places show together, as a scheduled flow."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

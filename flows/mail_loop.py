@@ -1,7 +1,5 @@
 """The mail loop check as a Prefect flow."""
 
-from __future__ import annotations
-
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 

@@ -9,8 +9,6 @@ Nor does Prefect look at Host, so that a web page whose name is made to lead to 
 With MAIL_LOOP_TRUSTED_HOSTS (names and addresses, with commas between) all other hosts are answered with 400.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

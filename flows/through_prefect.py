@@ -3,8 +3,6 @@
 Where Prefect does not let a check begin, the check is done without it: a verdict on the mail waits for no other server.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import sys

@@ -1,7 +1,5 @@
 """What the Prefect server holds of checks and alerts: events, rules, where loops stand with them, and calls."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -6,8 +6,6 @@ is written before the event, and what Prefect says of the automation is read by 
 prevented, or that the channel did not take, is made again, and none is made twice.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping

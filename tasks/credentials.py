@@ -1,7 +1,5 @@
 """Passwords by name: a Prefect Secret block, else an environment variable; each for the hosts that may have it."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from typing import Any

@@ -4,8 +4,6 @@ In between, after the verdict, earlier probes are marked in the mailbox as repor
 is cleared.
 """
 
-from __future__ import annotations
-
 import logging
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """Answers of Prefect's API that come in pages, and questions about many things at once."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """From the parameters of a flow run, as a person or a deployment gave them, to a checked configuration."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ParamSpec, TypeVar

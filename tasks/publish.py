@@ -2,8 +2,6 @@
 each earlier probe that it tells.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime

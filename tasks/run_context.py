@@ -1,7 +1,5 @@
 """The flow run that we are in, as Prefect knows it, and the command that has started it in this process."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

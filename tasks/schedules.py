@@ -1,7 +1,5 @@
 """When checks are due: by the schedules of Prefect, reckoned as its server reckons them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

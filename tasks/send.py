@@ -1,7 +1,5 @@
 """The SMTP leg as a Prefect task."""
 
-from __future__ import annotations
-
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun

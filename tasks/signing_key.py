@@ -1,7 +1,5 @@
 """The key that probes are signed with: a Secret block of the Prefect server, made by the first run that needs it."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from typing import Any

@@ -1,7 +1,5 @@
 """Between Prefect's states and the facts that our steps return."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any, TypeVar
 

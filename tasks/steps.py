@@ -1,7 +1,5 @@
 """The steps of a check as Prefect tasks, and what else it needs within a flow run."""
 
-from __future__ import annotations
-
 from tasks.credentials import SecretBlocks
 from tasks.mail.config.loop import InboundConfig, SmtpConfig
 from tasks.mail.engine import Context, Steps

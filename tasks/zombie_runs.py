@@ -6,8 +6,6 @@ are the server's own. Should a live run have been cut off from the server for so
 ends, for Prefect lets a final state follow "Crashed".
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """`mail-loop alerts apply` and `show`: what the file says is what the server does, and nothing else is touched."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any

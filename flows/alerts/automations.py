@@ -1,7 +1,5 @@
 """Rules as automations of Prefect, and channels as its notification blocks, made from the secrets that are named."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID

@@ -1,7 +1,5 @@
 """`mail-loop alerts test`: situations played with a mail system of our own, so that the operator's pager rings."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

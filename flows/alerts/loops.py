@@ -1,7 +1,5 @@
 """The loops that the server knows, and what starts their checks: of deployments of their own, and within others."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What may fall silent, from when on, and what has: loops by their schedules, and the calls of the server."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta

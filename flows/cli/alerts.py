@@ -1,7 +1,5 @@
 """`mail-loop alerts`: the rules of who is called, on the Prefect server that is configured."""
 
-from __future__ import annotations
-
 import argparse
 
 from flows.cli.output import quieten_prefect, say

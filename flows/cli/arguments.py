@@ -1,7 +1,5 @@
 """What options of several commands may be."""
 
-from __future__ import annotations
-
 import argparse
 import re
 

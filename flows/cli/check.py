@@ -1,7 +1,5 @@
 """`mail-loop check`: runs the checks of files, and says what each found as soon as it has."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import sys

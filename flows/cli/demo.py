@@ -1,7 +1,5 @@
 """`mail-loop demo`: a whole check, with greylisting, on a mail system and a Prefect server of its own."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

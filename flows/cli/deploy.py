@@ -1,7 +1,5 @@
 """`mail-loop deploy`: deployments of the checks of files, on the Prefect server that is configured."""
 
-from __future__ import annotations
-
 import argparse
 
 from flows.cli.arguments import how_many, loop

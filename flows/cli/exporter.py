@@ -1,7 +1,5 @@
 """`mail-loop exporter`: what Prefect holds of the checks, as metrics for Prometheus."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`mail-loop history`: what the configured Prefect server holds of the checks."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

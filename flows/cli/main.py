@@ -1,7 +1,5 @@
 """The `mail-loop` command."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

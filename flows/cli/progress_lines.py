@@ -1,7 +1,5 @@
 """A moving line for each loop while its check waits, on a terminal; nothing elsewhere."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """`mail-loop serve`: a Prefect server, a worker and the deployments on one machine."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

@@ -1,7 +1,5 @@
 """`mail-loop setup`: gives the configured Prefect server what this project needs."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

@@ -1,7 +1,5 @@
 """`mail-loop stop`: ends what `serve` and a kept demo left running, and nothing else."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`mail-loop trace`: the journey of any message that a person saved."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`mail-loop validate`: whether files are right, what they hold, and what a worker needs for them."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Iterator, Sequence

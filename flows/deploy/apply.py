@@ -1,7 +1,5 @@
 """Deployments are made, changed and removed until they are what the files say; nothing else is touched."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from uuid import UUID

@@ -1,7 +1,5 @@
 """Checks as deployments of Prefect: what they are made of, how ours are told from others, and what differs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Which deployments a fleet takes: one for each loop and place, or, in shards, one for many loops of one interval."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

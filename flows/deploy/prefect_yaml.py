@@ -1,7 +1,5 @@
 """prefect.yaml: the checks that it deploys, and what all deployments have in common. A mistake is told by its field."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

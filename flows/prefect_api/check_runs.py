@@ -1,7 +1,5 @@
 """What the exporter reads of Prefect: the runs and events of checks, each of them once."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

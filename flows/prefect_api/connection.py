@@ -1,7 +1,5 @@
 """The Prefect API that a command talks to, and how it does so."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator

@@ -1,7 +1,5 @@
 """What keeps a command from the Prefect API that is configured, in one sentence."""
 
-from __future__ import annotations
-
 import asyncio
 import http
 import re

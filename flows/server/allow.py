@@ -1,7 +1,5 @@
 """The list of secrets and hosts of the worker of `mail-loop serve`, and of workers that are elsewhere."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The login of a Prefect server of ours: made at its first start, kept beside its database, found again by its URL."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

@@ -1,7 +1,5 @@
 """The HTTP server of the exporter: /metrics, and /healthz for who keeps it running."""
 
-from __future__ import annotations
-
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator

@@ -1,7 +1,5 @@
 """A Prefect server of our own: how it is started and waited for, and whom it lets in."""
 
-from __future__ import annotations
-
 import os
 import socket
 import sys

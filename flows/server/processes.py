@@ -1,7 +1,5 @@
 """Processes that outlive the command that started them, each on record so that exactly these can be ended."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

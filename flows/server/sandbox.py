@@ -1,7 +1,5 @@
 """A mail system of our own in a process of its own, for those who have no other at hand."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

@@ -1,7 +1,5 @@
 """Mail as a channel: refused where the call would travel by the mail that it is about."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 

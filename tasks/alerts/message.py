@@ -4,8 +4,6 @@ A text from servers and strangers may ring everybody in a chat, show a link unde
 since it is no HTML. It is written for a channel where Prefect makes the message, by filters of the template.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

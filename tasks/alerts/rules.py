@@ -1,7 +1,5 @@
 """What alerts.yaml says: channels, when a call is made through them, and how long a loop may be silent."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Where a loop stands with a rule, and whether a check makes that a call."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import datetime

@@ -3,8 +3,6 @@
 A relay or a mailbox is only ever a cause if nothing good goes through it.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 A relay that fails before it knows whom the message is for, and a mailbox that cannot be read.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """One checked path from a relay to a mailbox, and what its result proves of either."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from tasks.mail.model.outcome import ErrorType, Outcome, Placement

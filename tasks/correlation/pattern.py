@@ -4,8 +4,6 @@ Nothing is blamed that the evidence does not convict: a check that did not run s
 read says nothing about the mail, and what brought one message through is not the cause of what happened to another.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

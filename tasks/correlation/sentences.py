@@ -1,7 +1,5 @@
 """A pattern in words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

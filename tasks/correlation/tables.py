@@ -1,7 +1,5 @@
 """The results of many loops in one table: a fleet's by what is wrong first, a matrix's by sender and receiver."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple

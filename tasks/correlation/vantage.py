@@ -5,8 +5,6 @@ from each other one after a failure there and before the next one: an outage of 
 looks the same until then. All times are those at which the server learnt of a result: no clock of a place counts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """How a run of many loops ends: one report of all its checks, then the final state, named after the worst outcome."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 

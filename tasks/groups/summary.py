@@ -3,8 +3,6 @@
 A task run and a report for each check are most of what a check costs Prefect. Whatever is not ok is recorded as ever.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The calendar of outcomes: what the checks found, hour by hour or, over many weeks, day by day."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A picture of the calendar of outcomes."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime

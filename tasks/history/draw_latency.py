@@ -1,7 +1,5 @@
 """A picture of the delivery times over a period, what did not arrive, outages and checks without verdict."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta

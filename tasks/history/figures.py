@@ -1,7 +1,5 @@
 """The figures of one loop over a period: availability, delivery times, outages, and what changed."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Figures of a history as people read them."""
 
-from __future__ import annotations
-
 import math
 from datetime import datetime
 

@@ -4,8 +4,6 @@ It is one HTML comment on a line of its own, which no Markdown viewer shows, in 
 could end it: whatever a server said stays inside.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """What a history says of each loop, and the two reports of it: an artifact in Prefect, and a page in a file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """A history as text, for a terminal."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """The period that a history is about."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """What one run of a check tells about the mail: pure."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

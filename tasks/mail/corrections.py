@@ -1,7 +1,5 @@
 """What became of the probes of a loop, once later runs have told of them: for all that counts results. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

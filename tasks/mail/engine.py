@@ -1,7 +1,5 @@
 """The order of the steps of a check: compose, send, search, judge, record. It stands here and nowhere else."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass

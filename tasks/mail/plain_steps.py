@@ -1,7 +1,5 @@
 """The steps of a check as plain coroutines: what Prefect's tasks do, without Prefect."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar

@@ -3,8 +3,6 @@
 Each loop has a file that is locked while a check of it runs, so that a process that dies lets go of it.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

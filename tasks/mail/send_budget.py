@@ -3,8 +3,6 @@
 Each loop has a file with the times of what it sent.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The key that probes are signed with without Prefect: a file of the state folder, made by the first check."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -1,7 +1,5 @@
 """The metrics of the exporter, and when it leaves one out: no Prefect, no clock of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase

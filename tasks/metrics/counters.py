@@ -1,7 +1,5 @@
 """What is counted and timed, check by check: counters that begin at 0, and never count anything twice."""
 
-from __future__ import annotations
-
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, disable_created_metrics
 
 from tasks.metrics.run import CAUSES, ENDS, STATUSES_BY_OUTCOME, Sighting, is_time

@@ -1,7 +1,5 @@
 """What is known of one loop, and for how long it may be said."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """One run of a check, as the metrics take it, and which have been taken."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re

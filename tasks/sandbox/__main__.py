@@ -1,7 +1,5 @@
 """Run the sandbox until SIGTERM or SIGINT: `python -m tasks.sandbox`."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

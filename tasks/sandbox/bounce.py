@@ -1,7 +1,5 @@
 """The delivery status notification (RFC 3464) that the sandbox returns for a message: pure."""
 
-from __future__ import annotations
-
 from email.message import EmailMessage, Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText

@@ -1,7 +1,5 @@
 """How a server of the sandbox ends a connection."""
 
-from __future__ import annotations
-
 import asyncio
 
 END_SECONDS = 5.0

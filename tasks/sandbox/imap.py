@@ -1,7 +1,5 @@
 """The IMAP half of the sandbox: mailboxes in memory, on pymap."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from argparse import Namespace

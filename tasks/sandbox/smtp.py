@@ -1,7 +1,5 @@
 """The SMTP half of the sandbox: submission with TLS, AUTH and scripted replies, on aiosmtpd."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import logging
@@ -128,7 +126,7 @@ def _trace(session: Session, sender: str, recipient: str, queue_id: str) -> byte
 class _Connection(SMTP):
     """One SMTP connection: records its commands, and is known to its server so that it can be ended."""
 
-    def __init__(self, server: SmtpServer, tls: ssl.SSLContext | None, implicit: bool) -> None:
+    def __init__(self, server: "SmtpServer", tls: ssl.SSLContext | None, implicit: bool) -> None:
         super().__init__(
             server.handler,
             hostname=HOST_NAME,

@@ -1,7 +1,5 @@
 """A whole mail system in one process: what is sent to its SMTP port is found on its IMAP port."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 import tempfile

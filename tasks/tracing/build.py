@@ -3,8 +3,6 @@
 The steps of a leg are made from the bars of the picture of a run, so that the two never contradict each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """A check that has ended becomes a trace, where the OTEL_ variables ask for one. Elsewhere nothing is even imported."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -1,7 +1,5 @@
 """What a trace is made of, before any telemetry library knows of it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -36,12 +34,12 @@ class Span:
     start: float
     end: float
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
-    children: tuple[Span, ...] = ()
+    children: "tuple[Span, ...]" = ()
     events: tuple[Event, ...] = ()
     failed: str | None = None
     client: bool = False
 
-    def walk(self) -> Iterator[Span]:
+    def walk(self) -> "Iterator[Span]":
         """The span and all below it."""
         yield self
         for child in self.children:

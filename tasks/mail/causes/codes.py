@@ -4,8 +4,6 @@ Enhanced codes: RFC 3463, with the registry of RFC 5248 (RFC 4954, 7372, 7505). 
 IMAP: RFC 5530. A code that all use for everything, such as 550, stands in no table: it accuses nobody.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from tasks.mail.model.cause import Cause

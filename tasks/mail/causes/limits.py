@@ -1,7 +1,5 @@
 """What servers say of loops, queues and limits. The first row that fits counts."""
 
-from __future__ import annotations
-
 from tasks.mail.causes.phrases import MAIL, Meaning
 from tasks.mail.model.cause import Cause
 

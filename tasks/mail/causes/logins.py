@@ -1,7 +1,5 @@
 """What servers say where a login is concerned, and where a mailbox is opened. The first row that fits counts."""
 
-from __future__ import annotations
-
 from tasks.mail.causes.phrases import ALL, AUTH, BOX, LOGIN, LOGIN_STAGES, Meaning
 from tasks.mail.model.cause import Cause
 

@@ -3,8 +3,6 @@
 By the stage and the words, then by the enhanced code, then by the code; what says least counts last.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 

@@ -4,8 +4,6 @@ A phrase is a row of words. `a/b` is either, `a*` any word that begins so, `a?` 
 `..` up to four words of whatever kind. Case and punctuation do not matter.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

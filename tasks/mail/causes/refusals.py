@@ -3,8 +3,6 @@
 The first row that fits counts.
 """
 
-from __future__ import annotations
-
 from tasks.mail.causes.phrases import BEFORE_DATA, HELLO, MAIL, RETURNED, Meaning
 from tasks.mail.model.cause import Cause
 

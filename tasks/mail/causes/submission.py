@@ -1,7 +1,5 @@
 """What servers say of a sender, and of who may send through them. The first row that fits counts."""
 
-from __future__ import annotations
-
 from tasks.mail.causes.phrases import HELLO, MAIL, Meaning
 from tasks.mail.model.cause import Cause
 

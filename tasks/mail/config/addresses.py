@@ -1,7 +1,5 @@
 """Host names, mail addresses and slugs: checked, and with international domains as A-labels (IDNA 2008)."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import unicodedata

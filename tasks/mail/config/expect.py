@@ -1,7 +1,5 @@
 """What is expected of the sender's authentication, as it is configured."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field

@@ -1,7 +1,5 @@
 """Which optional extras are installed."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 

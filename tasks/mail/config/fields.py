@@ -1,7 +1,5 @@
 """The types of the configuration's fields: what a value must be, whichever field it is in."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable
 from typing import Annotated

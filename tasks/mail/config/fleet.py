@@ -1,7 +1,5 @@
 """A fleet: many checks in one file, each with what the defaults leave to say. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Field names and defaults follow NyxMon, whose users bring their JSON unchanged. 
 otherwise. The descriptions are what Prefect shows beside the fields of its form.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 from typing import ClassVar

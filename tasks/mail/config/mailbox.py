@@ -1,7 +1,5 @@
 """What the configuration says of any mailbox, of the one that bounces go to, and of the one of the probe."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator

@@ -1,7 +1,5 @@
 """A matrix: every sender to every receiver, from one configuration. Pure."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Mapping
 from typing import Any
@@ -93,7 +91,7 @@ class Matrix(Strict):
         return without
 
     @model_validator(mode="after")
-    def _makes_loops(self) -> Matrix:
+    def _makes_loops(self) -> "Matrix":
         pairs = self.pairs()
         if not pairs:
             raise problem("leaves no pair: leave out fewer", at="without")

@@ -4,8 +4,6 @@ A sender is an account at a relay: host, port and user name. A receiver is a mai
 without one it is the recipient's address. A matrix has names for both, and what it tells apart is told apart.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

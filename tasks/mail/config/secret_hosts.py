@@ -4,8 +4,6 @@ A line is NAME@HOST. `,clear` behind it allows an unencrypted connection, `,unve
 verified. What follows a # is a comment.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping

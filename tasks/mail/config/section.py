@@ -1,7 +1,5 @@
 """What the sections of a configuration have in common: strictness, and the care for passwords."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, TypeVar
 

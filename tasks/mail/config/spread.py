@@ -1,7 +1,5 @@
 """When a loop of a fleet is due: hundreds of them are spread over the interval. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Where the project keeps what has to outlive a process, and how its files there are opened."""
 
-from __future__ import annotations
-
 import errno
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whether the body of a probe came as it was sent, or a gateway on the way has added to it or rewritten it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from email.message import Message

@@ -1,7 +1,5 @@
 """The journey of a message, as its own header and body tell it."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

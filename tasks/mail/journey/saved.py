@@ -1,7 +1,5 @@
 """A message as people and programs save it, made what it was on the way: unpacked, in octets, from its header on."""
 
-from __future__ import annotations
-
 import codecs
 import re
 import zlib

@@ -1,7 +1,5 @@
 """What a refusal of a mailbox server, or its silence, is taken for: pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -15,8 +15,6 @@ Publicité are advertisements that somebody may want, 垃圾箱 is a bin of eith
 
 # ruff: noqa: RUF001  (letters of other alphabets that look like Latin ones)
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Which folders a probe is looked for in."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a search needs of a mailbox, whatever the protocol: headers, and cursors that it hands back as they are."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -58,10 +56,10 @@ class Cursor(Protocol):
     def is_empty(self) -> bool:
         """Whether the folder held nothing, as far as that is known."""
 
-    def without_older(self) -> Cursor:
+    def without_older(self) -> "Cursor":
         """The same, as if all had been shown that was there before the first look."""
 
-    def without_rest(self) -> Cursor:
+    def without_rest(self) -> "Cursor":
         """The same, as if all had been shown."""
 
 

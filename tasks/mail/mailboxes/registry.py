@@ -1,7 +1,5 @@
 """The protocols that a mailbox can be read by: one line each."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Awaitable, Callable
 

@@ -1,7 +1,5 @@
 """Why a check ended as it did, for machines: alerts, metrics and plugins route by it."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 
@@ -65,6 +63,6 @@ class Cause(StrEnum):
     NAME_NOT_FOUND = "name_not_found"
 
     @classmethod
-    def known(cls, value: object) -> Cause | None:
+    def known(cls, value: object) -> "Cause | None":
         """The cause of this name; None for one that another version added."""
         return next((cause for cause in cls if cause == value), None)

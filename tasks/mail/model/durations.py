@@ -1,7 +1,5 @@
 """Durations and months in words, durations as people write them, and the longest and shortest that is drawn."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 

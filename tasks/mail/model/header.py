@@ -1,7 +1,5 @@
 """One message of a mailbox, as a look into it has it: where it is, its date, and a few fields of its header."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """What a message tells of its way: facts that are found in its header and body, and stand as they are in the JSON."""
 
-from __future__ import annotations
-
 from dataclasses import field
 from datetime import datetime
 from typing import Annotated

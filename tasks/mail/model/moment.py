@@ -1,7 +1,5 @@
 """One instant on two clocks, and the instants of tries."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,14 +13,14 @@ class Moment:
     monotonic: float
 
     @classmethod
-    def now(cls) -> Moment:
+    def now(cls) -> "Moment":
         return cls(datetime.now(UTC), time.monotonic())
 
-    def since(self, earlier: Moment) -> float:
+    def since(self, earlier: "Moment") -> float:
         """Seconds from `earlier` to this moment; a clock that was set in between does not matter."""
         return self.monotonic - earlier.monotonic
 
-    def utc_at(self, later: Moment) -> datetime:
+    def utc_at(self, later: "Moment") -> datetime:
         """When `later` was, by the clock as it went at this moment: had it been set in between, it would mislead."""
         return self.utc + timedelta(seconds=later.since(self))
 

@@ -1,7 +1,5 @@
 """The closed lists that results speak in."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -1,7 +1,5 @@
 """Progress of a check, for those that show it: they set `listener`; it is optional."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The result of a check: what a caller gets, and what `mail-loop check --json` prints."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime

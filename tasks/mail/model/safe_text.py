@@ -1,7 +1,5 @@
 """Text from servers and strangers, for people to see."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """A connection to the first address that answers, for both legs."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Sequence
 

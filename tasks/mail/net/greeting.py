@@ -1,7 +1,5 @@
 """Waiting for the first word of a server, and seeing whether it waits for ours: for the TLS handshake of its port."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import Coroutine, Sequence

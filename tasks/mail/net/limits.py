@@ -3,8 +3,6 @@
 Only for checks that run together in one process: see together() in mailboxes.imap.pool.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """Host names, for both legs: that of this machine, and the addresses of others."""
 
-from __future__ import annotations
-
 import re
 import socket
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Stages of a leg: each is told, bounded and timed in one place."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

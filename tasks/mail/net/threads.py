@@ -1,7 +1,5 @@
 """Calls that block and cannot be stopped, in threads of their own."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable

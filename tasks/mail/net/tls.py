@@ -1,7 +1,5 @@
 """TLS for both legs: contexts, what was agreed, and why a handshake failed."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Notices that our probe bounced or is delayed: which of the messages that come as bounces are about it."""
 
-from __future__ import annotations
-
 import logging
 from email import message_from_bytes
 from email.message import Message

@@ -1,7 +1,5 @@
 """The probe: the one message of one run."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

@@ -1,7 +1,5 @@
 """Is this message the probe? By header fields alone; what only the body can decide is said to be so."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Iterator

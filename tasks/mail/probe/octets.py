@@ -1,7 +1,5 @@
 """What the octets of a stranger's message say before it is parsed, and how many of them are parsed at all."""
 
-from __future__ import annotations
-
 import re
 import string
 from base64 import b64encode

@@ -3,8 +3,6 @@
 Not known by their ids, they are known by all else that a probe says of itself; anything short of it is not ours.
 """
 
-from __future__ import annotations
-
 import hmac
 import re
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ class Owner:
     own_id: str = ""
 
     @classmethod
-    def of(cls, probe: Probe, before: datetime) -> Owner:
+    def of(cls, probe: Probe, before: datetime) -> "Owner":
         return cls(probe.loop, probe.from_addr, before, probe.id)
 
     def owns(self, header: Header) -> bool:

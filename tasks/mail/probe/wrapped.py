@@ -5,8 +5,6 @@ and so do MailScanner, Amavis and others that make spam harmless. The new header
 Message-ID, or not. A person who forwards the probe attaches it in the same way: that is no arrival.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import logging

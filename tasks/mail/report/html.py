@@ -1,7 +1,5 @@
 """A report as one HTML file that needs nothing beside it: no script, no font, no address."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A report as Markdown (GFM), with text from servers and strangers made safe for it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """The report of a check, for the artifact of its run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """A result, and the journey of a message, as lines for a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from tasks.mail.model.durations import duration

@@ -1,7 +1,5 @@
 """What a message is whose header does not tell: by its body. Pure."""
 
-from __future__ import annotations
-
 from tasks.mail.journey.filters.ratings import filters
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import HEADERS, Match, arrival, body_has_id, is_report

@@ -1,7 +1,5 @@
 """How long it took, by clocks that may be wrong."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from tasks.mail.model.facts import Arrival, Receipt

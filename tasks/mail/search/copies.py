@@ -1,7 +1,5 @@
 """What a mailbox can still tell once a search is over: how the copies came, or whether there is room for any."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial

@@ -1,7 +1,5 @@
 """What was found of the probe so far, and the reading of the messages whose bodies decide what they are."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Collection

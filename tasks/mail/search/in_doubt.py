@@ -3,8 +3,6 @@
 A relay may refuse what it has taken all the same. The message then arrives, and so does the copy of the next attempt.
 """
 
-from __future__ import annotations
-
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt

@@ -1,7 +1,5 @@
 """The receiving half alone: is there a fresh message whose subject carries a text?"""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ On one connection: in tight steps at first, then as the mailbox tells of news; o
 one, where one has failed: after a pause, unless another could not end otherwise.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

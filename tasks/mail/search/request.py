@@ -1,7 +1,5 @@
 """What is asked of the search."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from tasks.mail.config.mailbox import BounceMailbox, ProbeMailbox

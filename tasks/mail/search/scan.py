@@ -1,7 +1,5 @@
 """What a look into a mailbox takes, and how far each folder has been seen."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ The newest messages are walked back until they are older than the send; after th
 search by the server: providers tokenise, index late or refuse.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ A server may file that copy itself, in a folder of any name, with the Received f
 delivered has more: the fields of the servers behind it, or what the last one adds. Not all of these add Return-Path.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ What is looked at all the time, the expected folder and Junk, never waits for mo
 moved while it was looked for is no second copy: the folder that it came to has it no more.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field

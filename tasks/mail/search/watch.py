@@ -4,8 +4,6 @@ Each has a connection of its own. Nothing that becomes of the second one delays 
 failure is handed on with what was found. A bounce there ends the wait.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterator

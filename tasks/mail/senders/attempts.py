@@ -1,7 +1,5 @@
 """The attempts of one delivery, as they happen."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from tasks.mail.model import progress

@@ -1,7 +1,5 @@
 """The protocols that a probe can be sent by, one line each, and what an attempt is with any of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Why a leg failed: by the table of causes, by what is known without words, and by the port."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The results of checks that did not come to a verdict: configured wrongly, skipped, or broken."""
 
-from __future__ import annotations
-
 import logging
 
 from tasks.mail.config.loop import CheckConfig

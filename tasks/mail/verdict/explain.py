@@ -1,7 +1,5 @@
 """Why a probe became what it did, what to do about it, and who must."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from tasks.mail.config.loop import LoopConfig

@@ -1,7 +1,5 @@
 """From what the receiving half alone found to its result. What it looks for: see search.inbound."""
 
-from __future__ import annotations
-
 from tasks.mail.config.loop import InboundConfig
 from tasks.mail.config.secrets import redactor_of
 from tasks.mail.model.errors import MailboxFailure

@@ -1,7 +1,5 @@
 """A verdict in its passes: what became of the probe, how bad that is, why and who must act, and in which words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

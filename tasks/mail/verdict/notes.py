@@ -1,7 +1,5 @@
 """What a reader should know beside the verdict: notes on the configuration, refusals, notices and clocks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig

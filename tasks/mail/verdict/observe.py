@@ -1,7 +1,5 @@
 """The first pass of a verdict: what became of the probe. How bad that is, why, and who must act, come behind it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

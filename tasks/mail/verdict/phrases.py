@@ -1,7 +1,5 @@
 """Phrases that the sentences, the remedies and the notes of a verdict share, and those about the way of a message."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tasks.mail.config.addresses import endpoint

@@ -1,7 +1,5 @@
 """What to do about a cause, and who must."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

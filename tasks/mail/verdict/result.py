@@ -1,7 +1,5 @@
 """From the facts of a check to its result."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from tasks.mail.config.loop import LoopConfig

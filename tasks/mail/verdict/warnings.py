@@ -1,7 +1,5 @@
 """What is not as it should be with mail that was sent or arrived: it makes an ok a warning, before mail stops."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

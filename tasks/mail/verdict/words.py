@@ -1,7 +1,5 @@
 """The sentence of a verdict: what became of the probe, and what to do about it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tasks.mail.config.addresses import endpoint

@@ -1,7 +1,5 @@
 """Configuration files: YAML, JSON or TOML, holding a loop, one half of it, or NyxMon's flat check.data."""
 
-from __future__ import annotations
-
 import ssl
 import stat
 from collections.abc import Mapping

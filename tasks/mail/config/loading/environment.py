@@ -1,7 +1,5 @@
 """Passwords from the environment: what `password_secret` means where there is no Prefect Secret block of that name."""
 
-from __future__ import annotations
-
 import os
 from typing import TypeVar, cast
 

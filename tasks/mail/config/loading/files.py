@@ -1,7 +1,5 @@
 """Configuration files of any kind: a check, a matrix of loops, or a fleet; and folders of them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

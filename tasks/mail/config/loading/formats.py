@@ -4,8 +4,6 @@ A failure is a ConfigError in words of our own. Those of a parser may quote a pi
 that begins with * or !.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """The file of a worker that says which secret it may hand to which host."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import stat

@@ -19,8 +19,6 @@ The library authres is not used: it refuses Exchange's fields, which have no aut
 2019; and what is believed is decided here all the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Read leniently, since few write it as the RFC has it: what is not a result is le
 time is linear in the length, whatever a stranger wrote.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 With dkimpy, which is installed with the extra `dkim`, and the DNS of this machine.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 

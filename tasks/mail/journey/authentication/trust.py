@@ -6,8 +6,6 @@ field. What a step is, is judged strictly: a step that is taken for an entry cos
 would be believed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Sequence
 from ipaddress import ip_address

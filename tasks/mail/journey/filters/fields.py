@@ -4,8 +4,6 @@ None of these fields has a standard; they are read as the filters' own documents
 understood is left out, nothing is ever an error, and time is linear in the length, whatever a stranger wrote.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the fields of single products and providers say, each in its own form. See fields."""
 
-from __future__ import annotations
-
 import re
 
 from tasks.mail.journey.filters.fields import (

@@ -11,8 +11,6 @@ first. `certain`: it stands where only the receiver writes, and then `server` is
 place of its fields tells.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

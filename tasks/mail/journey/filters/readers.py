@@ -4,8 +4,6 @@ None of these fields is registered. They are read as the documents of the filter
 them; a field that nobody knows is read by its name, where that says that it is about spam.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache

@@ -12,8 +12,6 @@ A wrong clock is taken to be off by a constant: all its dates are moved together
 have been. So what lies between two dates of one server is right though its clock is not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -35,7 +33,7 @@ class Clock:
     skew: float = 0.0
     margin: float = 0.0
     wrong: bool = False
-    rivals: set[Clock] = field(default_factory=set)
+    rivals: "set[Clock]" = field(default_factory=set)
     votes: int = 0
 
     @property

@@ -1,7 +1,5 @@
 """How long a message took from hop to hop, by servers' clocks that may be wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime

@@ -9,8 +9,6 @@ may still say ESMTPS in `with_`. `at` is UTC, cut off to the second. `raw` is th
 long), and all there is, where it could not be read.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Version and cipher of TLS, as a server writes them into its Received field; in linear time."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """One command on a connection, and how it ends: with the server's reply, or with the failure of the connection."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from aioimaplib.aioimaplib import Command as AioimaplibCommand

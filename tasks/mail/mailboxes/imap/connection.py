@@ -4,8 +4,6 @@ Of aioimaplib remain its commands, tags and place in the event loop. Each overri
 names are internals of aioimaplib, so its version is pinned.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections import deque

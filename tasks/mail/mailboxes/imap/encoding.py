@@ -1,7 +1,5 @@
 """How the arguments of IMAP commands go on the wire, and how folder names and dates come back: pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone

@@ -1,7 +1,5 @@
 """A folder: as SELECT, EXAMINE and STATUS describe it, and how far it was shown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -59,17 +57,17 @@ class Position:
     def behind(self) -> bool:
         return bool(self.rest) or self.floor is not None
 
-    def without_older(self) -> Position:
+    def without_older(self) -> "Position":
         return replace(self, floor=None, rest=tuple(uid for uid in self.rest if uid >= self.first))
 
-    def without_rest(self) -> Position:
+    def without_rest(self) -> "Position":
         return replace(self, floor=None, rest=())
 
-    def past(self, rows: Iterable[FetchedRow]) -> Position:
+    def past(self, rows: Iterable[FetchedRow]) -> "Position":
         """After these have been shown."""
         return replace(self, uidnext=max([self.uidnext, *(row.uid + 1 for row in rows)]))
 
-    def owing(self, uids: Iterable[int]) -> Position:
+    def owing(self, uids: Iterable[int]) -> "Position":
         """These have to be shown as well."""
         rest = tuple(sorted({*self.rest, *uids}))
         return replace(self, rest=rest, uidnext=max([self.uidnext, *(uid + 1 for uid in rest[-1:])]))

@@ -1,7 +1,5 @@
 """Cuts the octets of an IMAP server into responses, and refuses what no honest server sends. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

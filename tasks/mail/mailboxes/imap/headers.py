@@ -1,7 +1,5 @@
 """Which header fields are asked for, and how a header that is too long for one answer is read all the same: pure."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

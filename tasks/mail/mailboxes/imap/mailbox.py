@@ -4,8 +4,6 @@ NOOP before each look at the open folder, for a server may answer from the view 
 where it shows nothing; STATUS of the folders that are looked at aside.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence

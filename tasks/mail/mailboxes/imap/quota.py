@@ -1,7 +1,5 @@
 """Whether a mailbox is full, by what its server says of its quota (RFC 9208, before it RFC 2087): pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

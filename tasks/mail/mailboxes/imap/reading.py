@@ -1,7 +1,5 @@
 """What is read of the messages of a mailbox, in answers of a bounded size, however much strangers send."""
 
-from __future__ import annotations
-
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Sequence

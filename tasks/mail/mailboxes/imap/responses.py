@@ -4,8 +4,6 @@ A response is a tuple of its parts: text, literal, text, literal, ..., text; a t
 Whatever does not read as expected yields None, never an exception.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

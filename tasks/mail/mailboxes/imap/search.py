@@ -1,7 +1,5 @@
 """The question and the answer of UID SEARCH, by date and by one of our own header fields: pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime

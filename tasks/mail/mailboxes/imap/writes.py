@@ -1,7 +1,5 @@
 """What a mailbox lets us change: our own messages are deleted or marked, known as ours by their header just before."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager

@@ -3,8 +3,6 @@
 Each character of such a view knows where it stands in the text as it is.
 """
 
-from __future__ import annotations
-
 import binascii
 import html
 import re

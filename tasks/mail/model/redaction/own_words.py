@@ -1,7 +1,5 @@
 """What our code has to say: its texts, taken from the code itself, so that no list of them can be out of date."""
 
-from __future__ import annotations
-
 import pkgutil
 from collections.abc import Iterator
 from functools import cache

@@ -7,8 +7,6 @@ is hidden. Nor is what stands in every report: the values of the configuration, 
 A hole in what everybody knows would tell the password without an attack.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import re
 import traceback
@@ -51,7 +49,7 @@ class Redactor:
         self._logins = tuple(dict.fromkeys(login for login in logins if login[1]))
         self._shown = tuple(dict.fromkeys(_folded(value) for value in shown if len(value) >= _SHORTEST_VALUE))
 
-    def and_also(self, logins: Iterable[tuple[str, str]], shown: Iterable[str]) -> Redactor:
+    def and_also(self, logins: Iterable[tuple[str, str]], shown: Iterable[str]) -> "Redactor":
         """One that knows of these as well; the same one where it does already."""
         more = Redactor((*self._logins, *logins), (*self._shown, *shown))
         return self if (more._logins, more._shown) == (self._logins, self._shown) else more

@@ -1,7 +1,5 @@
 """A password in the spellings and encodings that are no escapes: normal forms, wrong charsets, base64, hex."""
 
-from __future__ import annotations
-
 import base64
 import math
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The fields of a status notification (RFC 3464), as loosely as servers write them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """What a notice is made of: its text, the fields of its status part, and what it returns."""
 
-from __future__ import annotations
-
 import re
 from base64 import b64decode
 from binascii import a2b_qp

@@ -1,7 +1,5 @@
 """Why a server gave up, from what a notice says in plain text: the first of several signs that is there."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from itertools import takewhile

@@ -3,8 +3,6 @@
 A status part (RFC 3464) comes first; what it does not say, the text may.
 """
 
-from __future__ import annotations
-
 import re
 from email.message import Message
 from email.utils import parseaddr

@@ -1,7 +1,5 @@
 """What reads like an SMTP reply in the text of a notice, and whether a text refuses."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 

@@ -5,8 +5,6 @@ Given up, or still tried: words that a mail server says of a message, not those 
 people write as well. Those tell only which line of a notice holds the reason.
 """
 
-from __future__ import annotations
-
 import re
 
 # By language. A notice in another one is known by its reply, its status part, its subject or X-Failed-Recipients.

@@ -1,7 +1,5 @@
 """What took time in a run, as bars: the attempts to send it, the hops, and the tries to read the mailbox."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -30,12 +28,12 @@ class Bar:
     text: str
 
     @classmethod
-    def of(cls, lane: str, label: str, start: float, end: float, kind: BarKind = "step") -> Bar:
+    def of(cls, lane: str, label: str, start: float, end: float, kind: BarKind = "step") -> "Bar":
         end = max(start, end)
         return cls(lane, label, start, end, kind, duration(end - start))
 
     @classmethod
-    def failed(cls, lane: str, label: str, start: float, end: float, reason: object) -> Bar:
+    def failed(cls, lane: str, label: str, start: float, end: float, reason: object) -> "Bar":
         return cls(lane, label, start, end, "failed", f"{reason} after {duration(end - start)}")
 
     @property

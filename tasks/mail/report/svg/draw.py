@@ -1,7 +1,5 @@
 """The timeline of a check as an SVG."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from html import escape
 from typing import Literal

@@ -3,8 +3,6 @@
 Within an <img> a picture does not know the theme of the page, so it is readable on a light and on a dark one as it is.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterable, Mapping
 from html import escape

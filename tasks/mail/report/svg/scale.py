@@ -1,7 +1,5 @@
 """Time to scale: round ticks, where a moment lies on a line of given length, and an axis of seconds."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -49,7 +47,7 @@ class Scale:
     places: Sequence[float]
 
     @classmethod
-    def of(cls, moments: Iterable[float], end: float, left: float, width: float, least: float) -> Scale:
+    def of(cls, moments: Iterable[float], end: float, left: float, width: float, least: float) -> "Scale":
         """A scale from 0 to `end` over `width`; these moments are `least` apart, or as far as half of it allows."""
         end = max(clamp(end), MIN_SECONDS)
         inner = sorted({moment for moment in map(clamp, moments) if 0 < moment < end})
@@ -95,7 +93,7 @@ class Axis:
     ticks: tuple[float, ...]
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Axis:
+    def of(cls, values: Sequence[float]) -> "Axis":
         """The axis for these times, of which there is at least one."""
         low, high = max(min(values), _MAIN_STEPS[0]), max(*values, _MAIN_STEPS[0])
         if high / low < _LOGARITHMIC:

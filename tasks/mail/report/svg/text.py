@@ -1,7 +1,5 @@
 """The picture as lines of text, for a terminal and for what is none."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What the picture of a run shows: bars for what took time, and marks for moments and limits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 

@@ -3,8 +3,6 @@
 Places and sizes are in pixels, or, of a text, in em or in columns of a terminal.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The last step of telling of earlier probes: the result is published, and the mailbox has to know. See ledger."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """What is ours in the mailbox is accounted for: the probe of this run, and those that earlier runs of the loop left."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta

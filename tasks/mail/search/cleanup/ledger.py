@@ -13,8 +13,6 @@ the same event. Where a folder keeps no keywords a probe is told when it is old 
 the claim, UID EXPUNGE the third step. Without UID EXPUNGE there is no third step, and a kill between 1 and 2 loses it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

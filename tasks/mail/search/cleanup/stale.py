@@ -1,7 +1,5 @@
 """Probes of earlier runs in the mailbox: told once, and deleted when they are old. How it is once: see ledger."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ aiosmtplib itself reads and writes through them is not promised, so its version 
 write through `Protocol.write`, every dialogue ends as out of step: nothing is reported as sent that was not.
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl
@@ -36,7 +34,7 @@ class Protocol(SMTPProtocol):
     surplus 451 behind the 354 would have an accepted message sent again, a surplus 250 would hide the refusal of one.
     """
 
-    def __init__(self, connection: SmtpConnection) -> None:
+    def __init__(self, connection: "SmtpConnection") -> None:
         super().__init__(asyncio.get_running_loop(), connection_lost_callback=lambda _: connection.close())
         self.received = bytearray()  # since the last write
         self.in_data = False

@@ -1,7 +1,5 @@
 """The SMTP leg: one dialogue with the relay, timed by stage."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import ssl

@@ -1,7 +1,5 @@
 """The relay's own name for the message, in its reply to the final dot: pure."""
 
-from __future__ import annotations
-
 import re
 
 # What an id may be made of. It is shown as it is, so that is narrow; what is longer than any server's is none.

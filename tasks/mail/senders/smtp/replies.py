@@ -1,7 +1,5 @@
 """What the relay said, made into facts: pure."""
 
-from __future__ import annotations
-
 import socket
 import ssl
 from collections.abc import Iterator

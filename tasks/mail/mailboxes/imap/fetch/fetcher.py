@@ -6,8 +6,6 @@
 3. What is not shown even then is named: it may be anything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 

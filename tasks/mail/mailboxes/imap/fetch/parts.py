@@ -1,7 +1,5 @@
 """FETCH of a range, in halves where it is refused: one message that is not shown hides none of its neighbours."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tasks.mail.mailboxes.imap.encoding import uid_set

@@ -1,7 +1,5 @@
 """What the answers to a FETCH tell, message by message: a server may tell of one in several responses. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime

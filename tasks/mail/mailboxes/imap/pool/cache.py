@@ -3,8 +3,6 @@
 No I/O: it is told of what the server says, in the order in which it says it.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The folders of one mailbox as many see them over one session: opened for who needs one, and read once for all."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol

@@ -4,8 +4,6 @@ Only a question that is not on the wire yet is joined, so that nobody gets an an
 that all have given up before it is on the wire is not asked.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
