@@ -31,7 +31,7 @@ class Gates:
         """Wait until `config` may be checked. The mailbox first: who waits for it keeps nobody else waiting."""
         async with AsyncExitStack() as held:
             if isinstance(config, InboundConfig):
-                await held.enter_async_context(self._mailboxes[config.imap.host, config.imap.username].one())
+                await held.enter_async_context(self._mailboxes[config.mailbox.host, config.mailbox.username].one())
             await held.enter_async_context(self._most.one())
             await held.enter_async_context(self._quick.one())
             yield

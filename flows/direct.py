@@ -8,7 +8,7 @@ from flows.concurrency import PATIENCE, Gates, room_for
 from tasks.mail.config.loading.environment import EnvironmentPasswords
 from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.engine import Context, run_check
-from tasks.mail.mailboxes.imap.pool.pool import together
+from tasks.mail.mailboxes.registry import together
 from tasks.mail.model import progress
 from tasks.mail.model.result import LoopResult
 from tasks.mail.plain_steps import PlainSteps

@@ -16,7 +16,7 @@ from tasks.groups.summary import Brief
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.plan import Planned
 from tasks.mail.engine import Context, run_check
-from tasks.mail.mailboxes.imap.pool.pool import together
+from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Limiter

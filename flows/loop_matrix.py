@@ -11,7 +11,7 @@ from tasks.groups.finish import finish_matrix, matrix_name
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.config.matrix import Receiver, Sender
 from tasks.mail.engine import run_check
-from tasks.mail.mailboxes.imap.pool.pool import together
+from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.parameters import check_flow, matrix_of

@@ -4,7 +4,7 @@ from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
 from tasks.finish import end_misconfigured, end_run, record_result
-from tasks.mail.config.loop import Limits, SmtpConfig
+from tasks.mail.config.loop import Limits, SenderSection
 from tasks.mail.engine import run_check
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
@@ -16,7 +16,7 @@ from tasks.steps import PrefectSteps, context_of_run
 @check_flow
 async def mail_loop_check(
     name: str,
-    smtp: SmtpConfig,
+    smtp: SenderSection,
     imap: OptionalImap = None,
     limits: Limits | SkipJsonSchema[None] = None,  # all its fields have defaults: the form needs no choice of none
     bounce_mailbox: OptionalBounceMailbox = None,

@@ -28,9 +28,10 @@ from flows.server.prefect import ServerError
 from tasks.mail.config.loading.environment import with_known_passwords
 from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.config.secrets import redactor_of
-from tasks.mail.mailboxes.imap.pool.pool import together
+from tasks.mail.mailboxes.registry import together
 from tasks.mail.model import progress
 from tasks.mail.model.failed import CheckFailed
+from tasks.mail.model.outcome import Leg
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.ends import broken
@@ -166,8 +167,8 @@ def _not_begun(run: asyncio.Task[State[Any]], seconds: float) -> NotBegun:
 
 async def _flow_run(config: CheckConfig) -> State[Any]:
     if isinstance(config, InboundConfig):
-        return await inbound_check(config.imap, config.name, return_state=True)
-    sections = (config.smtp, config.imap, config.limits, config.bounce_mailbox)
+        return await inbound_check(config.mailbox, config.name, return_state=True)
+    sections = (config.sender, config.mailbox, config.limits, config.bounce_mailbox)
     return await mail_loop_check(config.name, *sections, return_state=True)
 
 
@@ -201,5 +202,5 @@ async def _written(client: PrefectClient, result: LoopResult) -> bool:
     runs = await client.read_task_runs(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[UUID(result.flow_run_id)]))
     )
-    expected = (result.attempts > 0) + bool(result.imap_stages)
+    expected = (result.attempts > 0) + bool(result.stages[Leg.RECEIVING])
     return len(runs) >= expected and all(run.state is not None and run.state.is_final() for run in runs)

@@ -20,7 +20,7 @@ from tasks.mail.config.loop import (
     InboundConfig,
     Limits,
     LoopConfig,
-    SmtpConfig,
+    SenderSection,
     inbound_config,
     loop_config,
 )
@@ -42,7 +42,7 @@ _BESIDE_THE_UNION = Field(json_schema_extra={"propertyNames": ImapConfig.model_j
 OptionalImap = Annotated[ImapConfig | None, _BESIDE_THE_UNION]
 OptionalBounceMailbox = Annotated[BounceMailbox | None, _BESIDE_THE_UNION]
 
-_SECTIONS = (SmtpConfig, Receiver, Limits, BounceMailbox)
+_SECTIONS = (SenderSection, Receiver, Limits, BounceMailbox)
 SHOWN_FIELDS = frozenset(field for section in _SECTIONS for field in section.model_fields) - {"password"}
 _SIDES = ("senders", "receivers")  # of a matrix: sections under names
 CLEAR = (
@@ -56,7 +56,7 @@ class FleetLoop(Strict):
 
     model_config = ConfigDict(title="Loop")
 
-    smtp: SmtpConfig = Field(description="The relay that the message is handed to")
+    smtp: SenderSection = Field(description="The relay that the message is handed to")
     imap: OptionalImap = Field(None, description="The mailbox that it should arrive in")
     limits: Limits | SkipJsonSchema[None] = Field(None, description="How long the message may take")
     bounce_mailbox: OptionalBounceMailbox = Field(None, description="The mailbox of the sender, where bounces go")

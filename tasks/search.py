@@ -58,7 +58,7 @@ async def look_for_recent(inbound: InboundConfig, tries: Tries) -> Recent | Stat
 async def look(inbound: InboundConfig) -> Recent | MailboxFailure:
     """Run the task with the retries of this configuration, and take out what it found."""
     configured = look_for_recent.with_options(
-        retries=inbound.imap.retries, retry_delay_seconds=inbound.imap.retry_delay
+        retries=inbound.mailbox.retries, retry_delay_seconds=inbound.mailbox.retry_delay
     )
     state = await configured(inbound, Tries(), return_state=True)  # type: ignore[misc]  # see send()
     return await finding(state, Recent, MailboxFailure)

@@ -1,7 +1,7 @@
 """The steps of a check as Prefect tasks, and what else it needs within a flow run."""
 
 from tasks.credentials import SecretBlocks
-from tasks.mail.config.loop import InboundConfig, SmtpConfig
+from tasks.mail.config.loop import InboundConfig, SenderSection
 from tasks.mail.engine import Context, Steps
 from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
@@ -18,8 +18,8 @@ from tasks.signing_key import signing_key
 class PrefectSteps:
     """See tasks.mail.engine.Steps."""
 
-    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SendFailure:
-        return await send(probe, smtp, attempts)
+    async def send(self, probe: Probe, section: SenderSection, attempts: Attempts) -> Receipt | SendFailure:
+        return await send(probe, section, attempts)
 
     async def search(self, request: SearchRequest) -> Arrival | MailboxFailure:
         return await search(request)

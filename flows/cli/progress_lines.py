@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tasks.mail.model import progress
+from tasks.mail.model.outcome import Leg
 from tasks.mail.model.progress import Progress
 from tasks.mail.model.safe_text import one_line
 
-LEGS_IN_WORDS = {"smtp": "sending", "imap": "looking for it"}
+LEGS_IN_WORDS: dict[str, str] = {Leg.SENDING: "sending", Leg.RECEIVING: "looking for it"}
 _MAX_WORDS_CHARS = 60  # characters of a step's words
 
 
@@ -22,17 +23,17 @@ class Line:
         self.reason = ""  # why the mailbox could not be read, until it is looked into
 
     def __call__(self, step: Progress) -> None:
-        if (step.leg, step.stage, step.text) == ("smtp", "dns", ""):  # each attempt begins with it
+        if (step.leg, step.stage, step.text) == (Leg.SENDING, "dns", ""):  # each attempt begins with it
             self.attempt += 1
         said = one_line(step.text, _MAX_WORDS_CHARS)
         words = [f"{LEGS_IN_WORDS.get(step.leg, step.leg)}: {step.stage} {said}".rstrip()]
         if self.attempt > 1:
             words.append(f"attempt {self.attempt}")
-        if step.leg == "imap" and (said or step.stage == "search"):
+        if step.leg == Leg.RECEIVING and (said or step.stage == "search"):
             self.reason = said
-        if step.leg == "imap" and self.reason:  # on a narrow terminal it is what there must be room for
+        if step.leg == Leg.RECEIVING and self.reason:  # on a narrow terminal it is what there must be room for
             words = [self.reason, *words[1:]] if said else [*words, f"last try: {self.reason}"]
-        if step.leg == "imap" and self.limit is not None:
+        if step.leg == Leg.RECEIVING and self.limit is not None:
             words.append(f"lost after {self.limit:g} s")
         self.show(" \u00b7 ".join(words))
 

@@ -11,7 +11,7 @@ from tasks.mail.config.fields import without_line_end
 from tasks.mail.config.fleet import Fleet
 from tasks.mail.config.loading.environment import from_environment
 from tasks.mail.config.loading.files import Config, loaded, planned
-from tasks.mail.config.loop import CheckConfig, InboundConfig, SmtpConfig
+from tasks.mail.config.loop import CheckConfig, InboundConfig, SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.matrix import Matrix
 from tasks.mail.config.secret_hosts import uses_of
@@ -89,7 +89,7 @@ def _passwords(config: Config) -> Iterator[tuple[str, str, str]]:
             yield where, "password_secret", value
 
 
-def _logins(config: Config) -> Iterator[tuple[str, SmtpConfig | MailboxConfig]]:
+def _logins(config: Config) -> Iterator[tuple[str, SenderSection | MailboxConfig]]:
     if isinstance(config, Matrix):
         yield from config.sections().items()
         return
@@ -111,14 +111,14 @@ def route(config: Config) -> str:
         loops = len(config.pairs())
         ends = f"{', '.join(config.senders)} -> {', '.join(config.receivers)}"
         return f"matrix {config.name}: {ends} ({loops} {'loops' if loops > 1 else 'loop'})"
-    imap = config.imap
-    mailbox = f"{imap.username} at {endpoint(imap.host, imap.port)}" if imap else "nowhere looked for"
+    box = config.mailbox
+    mailbox = f"{box.username} at {endpoint(box.host, box.port)}" if box else "nowhere looked for"
     if isinstance(config, InboundConfig):
-        return f"inbound check {config.name}: {mailbox}, {config.imap.folder}"
+        return f"inbound check {config.name}: {mailbox}, {config.mailbox.folder}"
     back = config.bounce_mailbox
     bounces = f", bounces to {back.username} at {endpoint(back.host, back.port)}" if back else ""
-    relay = endpoint(config.smtp.host, config.smtp.port)
-    return f"loop {config.name}: {relay} -> {config.smtp.to_addr} -> {mailbox}{bounces}"
+    relay = endpoint(config.sender.host, config.sender.port)
+    return f"loop {config.name}: {relay} -> {config.sender.to_addr} -> {mailbox}{bounces}"
 
 
 def _say_secrets(files: Sequence[str]) -> bool:

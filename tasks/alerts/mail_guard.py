@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tasks.alerts.rules import Channel
+from tasks.mail.config.secrets import LOGINS
 
 _MAIL_BLOCKS = {"sendgrid-email"}
 _MAIL_SCHEMES = {"mailto", "mailtos"}
@@ -26,7 +27,7 @@ def way_of(channel: Channel, url: str) -> frozenset[str] | None:
 def hosts_of(parameters: Mapping[str, object]) -> frozenset[str]:
     """The hosts and domains that the mail of a loop goes by, from the parameters of its deployment."""
     found = set()
-    for section in ("smtp", "imap", "bounce_mailbox"):
+    for section in LOGINS:
         fields = parameters.get(section)
         if isinstance(fields, Mapping):
             found.add(str(fields.get("host", "")))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tasks.mail.config.loading.environment import LoginSection
-from tasks.mail.config.loop import CheckConfig, InboundConfig, SmtpConfig
+from tasks.mail.config.loop import CheckConfig, InboundConfig, SenderSection
 from tasks.mail.config.secrets import hiding, login_sections
 from tasks.mail.model.errors import CheckSkipped, ConfigError, MailboxFailure, Overtaken, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
@@ -28,7 +28,7 @@ Record = Callable[[LoopResult, CheckConfig], Awaitable[None]]
 class Steps(Protocol):
     """How the steps are run: as Prefect tasks or as plain coroutines. The failure of a leg is returned, not raised."""
 
-    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SendFailure:
+    async def send(self, probe: Probe, section: SenderSection, attempts: Attempts) -> Receipt | SendFailure:
         """Hand the probe to the relay, again after each temporary failure."""
 
     async def search(self, request: SearchRequest) -> Arrival | MailboxFailure:
@@ -98,9 +98,9 @@ async def with_passwords(check: CheckConfig, passwords: Passwords) -> CheckConfi
 
 async def _loop(allowance: Allowance, context: Context) -> LoopResult:
     loop = allowance.loop
-    probe = compose(loop.name, loop.smtp, run=context.run_id, key=context.key)
+    probe = compose(loop.name, loop.sender, run=context.run_id, key=context.key)
     attempts = Attempts(allowance.spend)
-    sent = await context.steps.send(probe, loop.smtp, attempts)
+    sent = await context.steps.send(probe, loop.sender, attempts)
     found: Arrival | MailboxFailure | None = None
     if request := to_look_for(loop, sent, probe, attempts):
         found = await context.steps.search(request)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from tasks.mail.config.loop import InboundConfig, SmtpConfig
+from tasks.mail.config.loop import InboundConfig, SenderSection
 from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.probe.compose import Probe
@@ -21,12 +21,12 @@ T = TypeVar("T")
 class PlainSteps:
     """See tasks.mail.engine.Steps."""
 
-    async def send(self, probe: Probe, smtp: SmtpConfig, attempts: Attempts) -> Receipt | SendFailure:
+    async def send(self, probe: Probe, section: SenderSection, attempts: Attempts) -> Receipt | SendFailure:
         try:
             return await _retry(
-                lambda: attempt(probe, smtp, attempts),
+                lambda: attempt(probe, section, attempts),
                 lambda error: isinstance(error, SendFailure) and error.temporary,
-                smtp.retry_delays(),
+                section.retry_delays(),
             )
         except SendFailure as failure:
             return failure.alone()
@@ -43,7 +43,7 @@ class PlainSteps:
             return await _retry(
                 lambda: find_recent(inbound, tries),
                 lambda error: isinstance(error, MailboxFailure) and not error.permanent,
-                [inbound.imap.retry_delay] * inbound.imap.retries,
+                [inbound.mailbox.retry_delay] * inbound.mailbox.retries,
             )
         except MailboxFailure as failure:
             return failure.alone()

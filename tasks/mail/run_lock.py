@@ -49,8 +49,8 @@ def hold_run(loop: LoopConfig) -> Iterator[Allowance]:
 
 def key(loop: LoopConfig) -> str:
     """The name of the loop's files. Two paths that share a name are two loops."""
-    ends = [loop.name, loop.smtp.host, loop.smtp.port, loop.smtp.from_addr, loop.smtp.to_addr]
-    ends += [loop.imap.host, loop.imap.port, loop.imap.username] if loop.imap else []
+    ends = [loop.name, loop.sender.host, loop.sender.port, loop.sender.from_addr, loop.sender.to_addr]
+    ends += [loop.mailbox.host, loop.mailbox.port, loop.mailbox.username] if loop.mailbox else []
     return f"{loop.name}-{hashlib.sha256(json.dumps(ends).encode()).hexdigest()[:12]}"
 
 

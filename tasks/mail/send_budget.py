@@ -47,11 +47,11 @@ def within_budget(loop: LoopConfig, sent: Path, used: int) -> Allowance:
             "see what starts it so often, or raise the budget",
             Cause.BUDGET_SPENT,
         )
-    if room > loop.smtp.retries:
+    if room > loop.sender.retries:
         return Allowance(loop, sent)
-    smtp = loop.smtp.model_copy(update={"retries": room - 1})
+    section = loop.sender.model_copy(update={"retries": room - 1})
     note = f"Only {room - 1} retries were allowed, for the budget of {budget} messages an hour is nearly spent."
-    return Allowance(loop.model_copy(update={"smtp": smtp}), sent, (note,))
+    return Allowance(loop.model_copy(update={section.protocol: section}), sent, (note,))
 
 
 def used_within_hour(path: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from tasks.mail.config.loop import CheckConfig, LoopConfig, SmtpConfig
+from tasks.mail.config.loop import CheckConfig, LoopConfig, SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.model.journey_record import HopRecord, TlsRecord
 from tasks.mail.model.outcome import Leg, Outcome, Status
@@ -37,12 +37,12 @@ def trace_of(result: LoopResult, config: CheckConfig | None, ended: datetime) ->
     loop = config if isinstance(config, LoopConfig) else None
     opened = sum(result.stages[Leg.RECEIVING].values())
     sent = result.send_seconds or 0.0
-    send = _sending(result, loop.smtp if loop else None)
+    send = _sending(result, loop.sender if loop else None)
     way = _delivery(result, sent)
     happened = max([sent + opened, *(span.end for span in (send, way) if span)])
     began = result.sent_at or ended - timedelta(seconds=_bounded(result.total_seconds or opened))
     end = _bounded(happened if result.total_seconds is None else result.total_seconds)
-    search = _searching(result, config.imap if config else None, sent, end)
+    search = _searching(result, config.mailbox if config else None, sent, end)
     root = Span(
         f"check {result.loop}",
         0.0,
@@ -82,7 +82,7 @@ def _bounded(seconds: float) -> float:
     return min(max(0.0, seconds), _MAX_SECONDS)
 
 
-def _sending(result: LoopResult, server: SmtpConfig | None) -> Span | None:
+def _sending(result: LoopResult, server: SenderSection | None) -> Span | None:
     """The sending leg: its attempts with the pauses between them, and the stages of the last one."""
     if not result.attempts:
         return None
@@ -106,9 +106,9 @@ def _sending(result: LoopResult, server: SmtpConfig | None) -> Span | None:
     failed = result.send_seconds is None
     facts = {
         "mail_loop.attempts": result.attempts,
-        "mail_loop.smtp.reply_code": result.response_code,
-        "mail_loop.smtp.enhanced_code": result.enhanced_code,
-        "mail_loop.smtp.reply": result.response_message,
+        f"mail_loop.{Leg.SENDING}.reply_code": result.response_code,
+        f"mail_loop.{Leg.SENDING}.enhanced_code": result.enhanced_code,
+        f"mail_loop.{Leg.SENDING}.reply": result.response_message,
         "mail_loop.queue_id": result.queue_id,
         "error.type": result.error_type if failed else None,
     }
@@ -164,8 +164,11 @@ def _searching(result: LoopResult, server: MailboxConfig | None, sent: float, en
             spans.append(_stage(bar, unread))
     facts = {
         "error.type": result.error_type if failed else None,
-        **{f"mail_loop.imap.{stage}_seconds": seconds for stage, seconds in result.stages[Leg.RECEIVING].items()},
-        "mail_loop.imap.tries": result.tries or None,
+        **{
+            f"mail_loop.{Leg.RECEIVING}.{stage}_seconds": seconds
+            for stage, seconds in result.stages[Leg.RECEIVING].items()
+        },
+        f"mail_loop.{Leg.RECEIVING}.tries": result.tries or None,
         "mail_loop.folder": result.folder,
         "mail_loop.placement": result.placement,
         "mail_loop.copies": result.copies,
@@ -192,9 +195,7 @@ def _failure(result: LoopResult) -> AttemptRecord | None:
     """What made the receiving leg fail, in the words of an attempt."""
     if result.error_type is None or result.stage is None:
         return None
-    return AttemptRecord(
-        attempt=1, error_type=result.error_type, smtp_code=None, error_msg=_why(result), stage=result.stage
-    )
+    return AttemptRecord(1, result.error_type, None, error_msg=_why(result), stage=result.stage)
 
 
 def _why(result: LoopResult) -> str:
@@ -212,14 +213,14 @@ def _refusal(error: AttemptRecord | None) -> dict[str, AttributeValue]:
         {
             "error.type": error.error_type,
             "mail_loop.stage": error.stage,
-            "mail_loop.smtp.reply_code": error.smtp_code,
+            f"mail_loop.{Leg.SENDING}.reply_code": error.code,
             "mail_loop.error_msg": error.error_msg,
         }
     )
 
 
 def _dialogue(
-    leg: str, server: SmtpConfig | MailboxConfig | None, tls: Mapping[str, TlsRecord]
+    leg: str, server: SenderSection | MailboxConfig | None, tls: Mapping[str, TlsRecord]
 ) -> dict[str, AttributeValue]:
     agreed = tls.get(leg)
     return attributes_of(

@@ -383,10 +383,10 @@ def test_every_reply_and_error_is_told_in_one_line_without_secrets(
     assert failure.text.isprintable()
     assert len(failure.text) <= 400
     assert secret not in failure.text
-    assert failure.smtp_code is None or 200 <= failure.smtp_code < 600
-    four = failure.smtp_code is not None and 400 <= failure.smtp_code < 500
+    assert failure.code is None or 200 <= failure.code < 600
+    four = failure.code is not None and 400 <= failure.code < 500
     assert failure.temporary is (four and stage != "auth")
-    assert stage != "auth" or failure.smtp_code is None or failure.error_type is ErrorType.AUTH
+    assert stage != "auth" or failure.code is None or failure.error_type is ErrorType.AUTH
 
 
 REPLIES = pieces(

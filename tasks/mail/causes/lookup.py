@@ -38,7 +38,7 @@ SPECIAL = (
 VAGUE = (*VAGUE_LOGIN, *VAGUE_MAIL)
 _FINDERS = {row.phrases: compiled(row.phrases) for row in (*SPECIAL, *VAGUE)}
 
-_CODE = re.compile(r"\s*(?:smtp;\s*)?([245]\d\d)(?=[\s-]|$)[\s-]?", re.IGNORECASE)
+_CODE = re.compile(r"\s*(?:SMTP;\s*)?([245]\d\d)(?=[\s-]|$)[\s-]?", re.IGNORECASE)
 _ENHANCED_CODE = re.compile(r"^\W{0,3}([245]\.\d{1,3}\.\d{1,3})(?![\d.])|\(#([245]\.\d{1,3}\.\d{1,3})\)")
 _BEHIND = frozenset({Cause.UNREACHABLE, Cause.DROPPED})
 _MAX_READ = 1000  # characters of a text: what it is about stands at its beginning

@@ -134,7 +134,7 @@ WAY_IN = (
             "must/please/need/to authenticate/login",
             "must/please/need log in",
             "require/requires .. authentication/login",
-            "smtp auth* is? required",
+            "SMTP auth* is? required",
             "ehlo and auth",
             "log in first",
         ),

@@ -108,6 +108,9 @@ class SmtpConfig(Section):
         return delays + delays[-1:] * (self.retries - len(delays))
 
 
+SenderSection = SmtpConfig  # what a probe can be handed to: one class for each key of SENDERS in senders/registry
+
+
 class ImapConfig(ProbeMailbox):
     """The mailbox that a probe should arrive in."""
 

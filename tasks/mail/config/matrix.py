@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_v
 
 from tasks.mail.config.addresses import SLUG_LENGTH, quoted
 from tasks.mail.config.fields import Address, Slug
-from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SmtpConfig
+from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SenderSection
 from tasks.mail.config.messages import explain, problem
 from tasks.mail.config.section import Strict, validated, without_password
 from tasks.mail.model.errors import ConfigError
@@ -28,7 +28,7 @@ def _receiver_schema(schema: dict[str, Any]) -> None:
     schema["properties"] = {"address": schema["properties"].pop("address"), **schema["properties"]}
 
 
-class Sender(SmtpConfig):
+class Sender(SenderSection):
     """A relay of a matrix: the section smtp without `to_addr`, which is the address of each receiver in turn."""
 
     model_config = ConfigDict(title="Sender", json_schema_extra=_sender_schema)
@@ -40,9 +40,9 @@ class Sender(SmtpConfig):
     def _has_no_recipient(cls, given: object) -> object:
         raise problem("is the address of each receiver in turn: leave it out")
 
-    def to(self, address: str) -> SmtpConfig:
+    def to(self, address: str) -> SenderSection:
         """The relay as one loop has it."""
-        return SmtpConfig.model_validate(_set(self) | {"to_addr": address})
+        return SenderSection.model_validate(_set(self) | {"to_addr": address})
 
 
 class Receiver(ImapConfig):
@@ -57,7 +57,7 @@ class Receiver(ImapConfig):
         return ImapConfig.model_validate({name: value for name, value in _set(self).items() if name != "address"})
 
 
-def _set(section: SmtpConfig | ImapConfig) -> dict[str, object]:
+def _set(section: SenderSection | ImapConfig) -> dict[str, object]:
     return {name: getattr(section, name) for name in section.model_fields_set}
 
 
@@ -118,9 +118,9 @@ class Matrix(Strict):
         """Sender and receiver of each loop, in the order of the configuration."""
         return [(s, r) for s in self.senders for r in self.receivers if r not in self.without.get(s, ())]
 
-    def sections(self) -> Mapping[str, SmtpConfig | ImapConfig]:
+    def sections(self) -> Mapping[str, SenderSection | ImapConfig]:
         """Every sender and receiver, under the path that an error gives."""
-        senders: dict[str, SmtpConfig | ImapConfig] = {
+        senders: dict[str, SenderSection | ImapConfig] = {
             f"senders.{name}": sender for name, sender in self.senders.items()
         }
         return senders | {f"receivers.{name}": receiver for name, receiver in self.receivers.items()}

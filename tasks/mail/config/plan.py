@@ -47,29 +47,29 @@ def _given(one: Planned, name: str | None) -> tuple[str, str] | None:
 
 
 def _account(loop: LoopConfig) -> Identity:
-    return loop.smtp.host, loop.smtp.port, loop.smtp.username
+    return loop.sender.host, loop.sender.port, loop.sender.username
 
 
 def _account_names(loop: LoopConfig) -> list[str]:
-    smtp = loop.smtp
-    account = f"{smtp.username} at " if smtp.username else ""
+    relay = loop.sender
+    account = f"{relay.username} at " if relay.username else ""
     return [
-        smtp.host,
-        smtp.from_addr,
-        f"{account}{smtp.host}",
-        endpoint(smtp.host, smtp.port),
-        f"{account}{endpoint(smtp.host, smtp.port)}",
+        relay.host,
+        relay.from_addr,
+        f"{account}{relay.host}",
+        endpoint(relay.host, relay.port),
+        f"{account}{endpoint(relay.host, relay.port)}",
     ]
 
 
 def _mailbox(loop: LoopConfig) -> Identity:
-    return (loop.imap.host, loop.imap.username) if loop.imap else (loop.smtp.to_addr,)
+    return (loop.mailbox.host, loop.mailbox.username) if loop.mailbox else (loop.sender.to_addr,)
 
 
 def _mailbox_names(loop: LoopConfig) -> list[str]:
-    if loop.imap is None:
-        return [loop.smtp.to_addr, f"{loop.smtp.to_addr} (no mailbox)"]
-    return [loop.imap.host, loop.smtp.to_addr, f"{loop.imap.username} at {loop.imap.host}"]
+    if loop.mailbox is None:
+        return [loop.sender.to_addr, f"{loop.sender.to_addr} (no mailbox)"]
+    return [loop.mailbox.host, loop.sender.to_addr, f"{loop.mailbox.username} at {loop.mailbox.host}"]
 
 
 def _names(found: Sequence[tuple[tuple[str, str] | None, Identity, list[str]]]) -> list[str]:

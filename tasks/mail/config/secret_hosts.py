@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tasks.mail.config.addresses import host_name
-from tasks.mail.config.loop import CheckConfig, SmtpConfig
+from tasks.mail.config.loop import CheckConfig, SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
+from tasks.mail.config.secrets import login_sections
 from tasks.mail.model.errors import ConfigError
 
 CLEAR, UNVERIFIED = "clear", "unverified"
@@ -45,7 +46,7 @@ class Use:
         return " ".join([self.secret, "to", self.host, " and ".join(WEAK[one] for one in sorted(self.weak))]).rstrip()
 
 
-def use_of(section: SmtpConfig | MailboxConfig) -> Use | None:
+def use_of(section: SenderSection | MailboxConfig) -> Use | None:
     """What becomes of the secret that a section names, None where it names none."""
     if section.password_secret is None:
         return None
@@ -57,9 +58,8 @@ def uses_of(checks: Iterable[CheckConfig]) -> list[Use]:
     """The same of all sections of these checks: each secret and host once, with all that is weak anywhere."""
     found: dict[Key, Use] = {}
     for check in checks:
-        for name in ("smtp", "imap", "bounce_mailbox"):
-            section = getattr(check, name, None)
-            if section is not None and (use := use_of(section)) is not None:
+        for section in login_sections(check).values():
+            if (use := use_of(section)) is not None:
                 before = found.get(use.key, use)
                 found[use.key] = Use(before.secret, before.host, before.weak | use.weak)
     return sorted(found.values(), key=lambda use: use.key)

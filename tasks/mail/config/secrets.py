@@ -13,7 +13,7 @@ from tasks.mail.config.fields import without_line_end
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 
 if TYPE_CHECKING:
-    from tasks.mail.config.loop import CheckConfig, ImapConfig, SmtpConfig
+    from tasks.mail.config.loop import CheckConfig, ImapConfig, SenderSection
     from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 
 LOGINS = ("smtp", "imap", "bounce_mailbox")
@@ -22,23 +22,23 @@ LOGINS = ("smtp", "imap", "bounce_mailbox")
 _mine: ContextVar[Redactor] = ContextVar("redactor", default=NOTHING)
 
 
-def login_sections(check: CheckConfig) -> dict[str, SmtpConfig | ImapConfig | BounceMailbox]:
+def login_sections(check: CheckConfig) -> dict[str, SenderSection | ImapConfig | BounceMailbox]:
     """The sections that log in somewhere, by name; those that the check does not have are left out."""
     sections = {name: getattr(check, name, None) for name in LOGINS}
     return {name: section for name, section in sections.items() if section is not None}
 
 
-def password_of(section: SmtpConfig | MailboxConfig) -> str:
+def password_of(section: SenderSection | MailboxConfig) -> str:
     """The password of a section, as it is sent; empty where there is none."""
     return without_line_end(section.password.get_secret_value()) if section.password else ""
 
 
-def has_line_end(section: SmtpConfig | MailboxConfig) -> bool:
+def has_line_end(section: SenderSection | MailboxConfig) -> bool:
     """Whether its password ends in a line end, which is not sent."""
     return section.password is not None and section.password.get_secret_value() != password_of(section)
 
 
-def redactor(*sections: SmtpConfig | MailboxConfig | None) -> Redactor:
+def redactor(*sections: SenderSection | MailboxConfig | None) -> Redactor:
     """One that hides the passwords of these sections and of the check that runs here, and nothing that they show."""
     there = [section for section in sections if section is not None]
     passwords = [(one.username or "", password_of(one)) for one in there if one.password]

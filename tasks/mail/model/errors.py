@@ -86,7 +86,7 @@ class Overtaken(MailLoopError):
 
 
 class SendFailure(MailLoopError):
-    """The SMTP leg failed in `stage`. `smtp_code` is None where the server gave no reply of its own.
+    """The SMTP leg failed in `stage`. `code` is None where the server gave no reply of its own.
 
     `cause` is what is known without a reply; what one means is for the verdict to say.
     `stages` holds the seconds of the stages that the last attempt went through; `body_out` says that the whole message
@@ -94,13 +94,13 @@ class SendFailure(MailLoopError):
     """
 
     def __init__(
-        self, error_type: ErrorType, stage: str, text: str, smtp_code: int | None = None, cause: Cause | None = None
+        self, error_type: ErrorType, stage: str, text: str, code: int | None = None, cause: Cause | None = None
     ) -> None:
-        super().__init__(error_type, stage, text, smtp_code, cause)
+        super().__init__(error_type, stage, text, code, cause)
         self.error_type = error_type
         self.stage = stage
         self.text = text
-        self.smtp_code = smtp_code
+        self.code = code
         self.cause = cause
         self.stages: dict[str, float] = {}
         self.body_out = False
@@ -108,7 +108,7 @@ class SendFailure(MailLoopError):
     @property
     def reply(self) -> str | None:
         """The text of the server's reply, None where it gave none."""
-        return None if self.smtp_code is None else self.text.removeprefix(f"{self.smtp_code} ")
+        return None if self.code is None else self.text.removeprefix(f"{self.code} ")
 
     @property
     def enhanced_code(self) -> str | None:

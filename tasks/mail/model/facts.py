@@ -31,7 +31,7 @@ class Receipt:
     token: str
     started: Moment
     accepted: Moment
-    smtp_code: int | None = None
+    code: int | None = None
     response: str = ""
     enhanced_code: str | None = None
     queue_id: str | None = None

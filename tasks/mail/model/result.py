@@ -41,6 +41,11 @@ class AttemptRecord:
     stage: str
 
     @property
+    def code(self) -> int | None:
+        """The reply code, whatever the protocol."""
+        return self.smtp_code
+
+    @property
     def reason(self) -> str:
         """In one word: the reply code, else the kind of error."""
         return str(self.smtp_code or self.error_type)

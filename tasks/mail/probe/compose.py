@@ -9,7 +9,7 @@ from email.header import Header
 from email.utils import format_datetime
 
 from tasks.mail.config.addresses import with_detail
-from tasks.mail.config.loop import TOKEN_LENGTH, SmtpConfig
+from tasks.mail.config.loop import TOKEN_LENGTH, SenderSection
 
 SIGNATURE_FIELD = "X-Mail-Loop-Signature"
 
@@ -56,7 +56,7 @@ class Probe:
 
 
 def compose(
-    loop: str, smtp: SmtpConfig, now: datetime | None = None, run: str | None = None, key: bytes = b""
+    loop: str, sender: SenderSection, now: datetime | None = None, run: str | None = None, key: bytes = b""
 ) -> Probe:
     """Compose the probe of a run, once: every attempt sends the same message.
 
@@ -65,14 +65,14 @@ def compose(
     now = (now or datetime.now(UTC)).astimezone(UTC)
     probe_id = secrets.token_hex(16)
     sent = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    subject = f"{smtp.subject_prefix} {sent} {probe_id[:TOKEN_LENGTH]}"
-    message_id = f"<{probe_id}@{smtp.from_addr.rpartition('@')[2]}>"
+    subject = f"{sender.subject_prefix} {sent} {probe_id[:TOKEN_LENGTH]}"
+    message_id = f"<{probe_id}@{sender.from_addr.rpartition('@')[2]}>"
 
     body = _BODY.format(loop=loop, sent=sent, id=probe_id).replace("\n", "\r\n")
     headers = {
-        "From": smtp.from_addr,
-        "To": smtp.to_addr,
-        "Subject": _encoded(smtp.subject_prefix, f"{sent} {probe_id[:TOKEN_LENGTH]}"),
+        "From": sender.from_addr,
+        "To": sender.to_addr,
+        "Subject": _encoded(sender.subject_prefix, f"{sent} {probe_id[:TOKEN_LENGTH]}"),
         "Date": format_datetime(now),
         "Message-ID": message_id,
         "X-Mail-Loop-Id": probe_id,
@@ -91,12 +91,12 @@ def compose(
     return Probe(
         id=probe_id,
         loop=loop,
-        from_addr=smtp.from_addr,
-        to_addr=smtp.to_addr,
+        from_addr=sender.from_addr,
+        to_addr=sender.to_addr,
         subject=subject,
         message_id=message_id,
         content=f"{head}\r\n{body}".encode(),
-        verp=smtp.verp,
+        verp=sender.verp,
         key=key,
     )
 

@@ -10,6 +10,7 @@ from tasks.mail.model import progress
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Hit, Quota, ranked
 from tasks.mail.model.journey_record import SignatureRecord
+from tasks.mail.model.outcome import Leg
 from tasks.mail.net.threads import in_own_thread
 
 _SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
@@ -41,7 +42,7 @@ async def verified(message: bytes) -> tuple[SignatureRecord, ...]:
         async with asyncio.timeout(_SIGNATURES_SECONDS):
             return await in_own_thread(partial(signatures, message))
     except TimeoutError:
-        progress.tell("imap", "search", "the DKIM signatures could not be verified in time")
+        progress.tell(Leg.RECEIVING, "search", "the DKIM signatures could not be verified in time")
         return ()
 
 
@@ -50,5 +51,5 @@ async def room(box: Mailbox, folder: str) -> tuple[Quota, ...]:
     try:
         return await box.quotas(folder)
     except MailboxFailure as failure:
-        progress.tell("imap", failure.stage, f"{failure}; so it is not known whether the mailbox is full")
+        progress.tell(Leg.RECEIVING, failure.stage, f"{failure}; so it is not known whether the mailbox is full")
         return ()

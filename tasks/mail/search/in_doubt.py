@@ -30,7 +30,7 @@ def to_look_for(
         token=probe.token,
         started=attempts.started,
         accepted=Moment.now(),
-        smtp_code=sent.smtp_code,
+        code=sent.code,
         response=sent.reply or "",
         enhanced_code=sent.enhanced_code,
         stages=sent.stages,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tasks.mail.model import progress
 from tasks.mail.model.errors import SendFailure
 from tasks.mail.model.moment import Moment
+from tasks.mail.model.outcome import Leg
 from tasks.mail.model.result import AttemptRecord
 
 
@@ -35,6 +36,6 @@ class Attempts:
 
     def failed(self, error: SendFailure) -> None:
         """The attempt that began last failed, or ended in doubt."""
-        progress.tell("smtp", error.stage, error.text)
+        progress.tell(Leg.SENDING, error.stage, error.text)
         self.bodies += error.body_out
-        self.errors.append(AttemptRecord(self.count, error.error_type, error.smtp_code, error.text, error.stage))
+        self.errors.append(AttemptRecord(self.count, error.error_type, error.code, error.text, error.stage))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.config.loop import SenderSection
 from tasks.mail.model.errors import SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
@@ -26,10 +26,10 @@ class Sender(Protocol):
 
 
 # By the key of the configuration: who sends what its section says.
-SENDERS: dict[str, Callable[[SmtpConfig], Sender]] = {"smtp": SmtpSender}
+SENDERS: dict[str, Callable[[SenderSection], Sender]] = {"smtp": SmtpSender}
 
 
-async def attempt(probe: Probe, section: SmtpConfig, attempts: Attempts) -> Receipt:
+async def attempt(probe: Probe, section: SenderSection, attempts: Attempts) -> Receipt:
     """Make one more attempt, and note how it ended. Raises SendFailure."""
     async with limits.relay_slot(section.host, section.port, section.username):
         attempts.begin()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tasks.mail.causes.lookup import of_reply
 from tasks.mail.causes.phrases import RETURNED
-from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.config.loop import SenderSection
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure, SendFailure
@@ -35,7 +35,7 @@ _CUSTOMS: Mapping[int, _Custom] = {
 }
 
 
-def misfit(field: str, section: SmtpConfig | MailboxConfig) -> str | None:
+def misfit(field: str, section: SenderSection | MailboxConfig) -> str | None:
     """Why the port of a section does not fit, as a sentence with what to do; None where it does, or is anybody's.
 
     It is noted, not refused. `field` is what the section is called.
@@ -57,16 +57,16 @@ def section_of(mailbox: MailboxConfig) -> str:
     return "bounce_mailbox" if isinstance(mailbox, BounceMailbox) else mailbox.protocol
 
 
-def cause_of_refusal(relay: SmtpConfig, error: SendFailure) -> Cause | None:
+def cause_of_refusal(relay: SenderSection, error: SendFailure) -> Cause | None:
     """Why the relay did not take the message."""
-    if error.smtp_code is not None:
+    if error.code is not None:
         return of_reply(error.stage, error.text)
     return _by_port(Leg.SENDING, relay, error)
 
 
 def cause_of_attempt(error: AttemptRecord) -> Cause | None:
     """The same of an attempt that another one followed."""
-    return of_reply(error.stage, error.error_msg) if error.smtp_code is not None else None
+    return of_reply(error.stage, error.error_msg) if error.code is not None else None
 
 
 def cause_of_unread(mailbox: MailboxConfig, error: MailboxFailure) -> Cause | None:
@@ -80,7 +80,7 @@ def cause_of_notice(notice: BounceRecord) -> Cause | None:
     return found or of_reply(RETURNED, notice.status)
 
 
-def _by_port(section: str, config: SmtpConfig | MailboxConfig, error: SendFailure | MailboxFailure) -> Cause | None:
+def _by_port(section: str, config: SenderSection | MailboxConfig, error: SendFailure | MailboxFailure) -> Cause | None:
     """What is known without words; a server that says nothing on a port that does not fit `tls` waits for the other."""
     if error.cause in _MUTE and error.stage in _SPEAKS_FIRST and misfit(section, config) is not None:
         return Cause.TLS_MODE

@@ -150,7 +150,7 @@ def observe(checked: Checked) -> Observation:
 
 def _refusal(loop: LoopConfig, error: SendFailure) -> Outcome:
     """A login that was refused for what it is was rejected, whatever the first digit says."""
-    code = error.smtp_code or 0
+    code = error.code or 0
     if error.error_type is ErrorType.AUTH:
         put_off = 400 <= code < 500 and cause_of_refusal(loop.sender, error) not in _REFUSED_LOGIN
         return Outcome.DEFERRED if put_off else Outcome.REJECTED

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tasks.mail.config.loop import LoopConfig, SmtpConfig
+from tasks.mail.config.loop import LoopConfig, SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.journey.filters.readers import ANY
 from tasks.mail.model.cause import Cause
@@ -25,8 +25,8 @@ class Remedy(NamedTuple):
     who: str
 
 
-# `{server}` is who said so, `{section}` that of its configuration, `{to}` the recipient, `{sender}` smtp.from_addr,
-# `{domain}` and `{to_domain}` are the domains of these two. What has no row says in its sentence
+# `{server}` is who said so, `{section}` that of its configuration, `{relay}` that of the relay, `{to}` the recipient,
+# `{sender}` the sender, `{domain}` and `{to_domain}` are the domains of these two. What has no row says in its sentence
 # what there is to do.
 REMEDIES: Mapping[Cause, Remedy] = {
     Cause.WRONG_PASSWORD: Remedy("check {section}.username and its password", f"{YOU}, or else {_RUNS}"),
@@ -73,10 +73,10 @@ REMEDIES: Mapping[Cause, Remedy] = {
     ),
     Cause.CERTIFICATE: Remedy("check its certificate and {section}.tls", f"{YOU}, or else {_RUNS}"),
     Cause.SENDER_NOT_ALLOWED: Remedy(
-        "set smtp.from_addr to an address that this login may send from, or have {sender} allowed for it", YOU
+        "set {relay}.from_addr to an address that this login may send from, or have {sender} allowed for it", YOU
     ),
     Cause.SENDER_DOMAIN: Remedy(
-        "see whether smtp.from_addr is spelt right, and its domain has an MX or address record",
+        "see whether {relay}.from_addr is spelt right, and its domain has an MX or address record",
         f"{YOU}, or else whoever keeps the DNS of {{domain}}",
     ),
     Cause.SENDER_AUTHENTICATION: Remedy(
@@ -84,10 +84,10 @@ REMEDIES: Mapping[Cause, Remedy] = {
         "whoever keeps the DNS of {domain}",
     ),
     Cause.RELAY_DENIED: Remedy(
-        "log in with an account of that server (smtp.username), or have this machine allowed to relay",
+        "log in with an account of that server ({relay}.username), or have this machine allowed to relay",
         f"{YOU}, or else {_RUNS}",
     ),
-    Cause.HELO: Remedy("set smtp.ehlo_name to the name that this machine has in the DNS", f"{YOU}, or else {_RUNS}"),
+    Cause.HELO: Remedy("set {relay}.ehlo_name to the name that this machine has in the DNS", f"{YOU}, or else {_RUNS}"),
     Cause.REVERSE_DNS: Remedy(
         "have the address that sends to it named in the reverse DNS, and that name lead back to it",
         "whoever keeps the reverse DNS of that address",
@@ -110,7 +110,7 @@ REMEDIES: Mapping[Cause, Remedy] = {
     ),
     Cause.TOO_BIG: Remedy("have its size limit raised, for a probe is a small message", _RUNS),
     Cause.GREYLISTED: Remedy(
-        "raise smtp.retries and smtp.retry_delay, or have the sender exempted from greylisting there",
+        "raise {relay}.retries and {relay}.retry_delay, or have the sender exempted from greylisting there",
         f"{YOU}, or {_RUNS}",
     ),
     Cause.CONTENT_REFUSED: Remedy("ask its postmaster which of its rules refuses the message", _RUNS),
@@ -156,9 +156,13 @@ def _mailbox_remedy(cause: Cause | None, mailbox: MailboxConfig) -> Remedy | Non
 def not_sent(loop: LoopConfig, error: SendFailure, cause: Cause | None) -> Remedy:
     """What to do about a message that the relay did not take: by the cause, else by the kind of failure."""
     relay, runs = loop.sender, whoever_runs(loop.sender.host)
+    more_tries = f"raise {relay.protocol}.retries and {relay.protocol}.retry_delay"
     if cause is Cause.GREYLISTED:
-        return Remedy(f"raise smtp.retries and smtp.retry_delay, or have {exempted(loop)}", f"{YOU}, or {runs}")
-    known = None if cause in _UNREACHED and error.smtp_code is None else cause
+        return Remedy(
+            f"raise {relay.protocol}.retries and {relay.protocol}.retry_delay, or have {exempted(loop)}",
+            f"{YOU}, or {runs}",
+        )
+    known = None if cause in _UNREACHED and error.code is None else cause
     over = renewed(error.text, relay.host) if error.error_type is ErrorType.TLS else None
     usual = _USUAL.get(error.error_type)
     found = _login_offered(relay, error) or over or relay_remedy(known, loop) or relay_remedy(usual, loop)
@@ -166,17 +170,17 @@ def not_sent(loop: LoopConfig, error: SendFailure, cause: Cause | None) -> Remed
         return found
     match error.error_type:
         case ErrorType.TEMPORARY:
-            return Remedy("see its log for the reason, or raise smtp.retries and smtp.retry_delay", runs)
+            return Remedy(f"see its log for the reason, or {more_tries}", runs)
         case ErrorType.TIMEOUT:
             return Remedy("see whether it is overloaded or its port filtered", f"{runs}, or the network before it")
         case ErrorType.CONNECTION:
             return _reachable(Leg.SENDING, relay.host, error)
         case ErrorType.UNEXPECTED:
             return Remedy("see the log of this run", YOU)
-        case _ if error.smtp_code is not None and error.smtp_code >= 500:
+        case _ if error.code is not None and error.code >= 500:
             return Remedy("ask its postmaster", runs)
         case _:
-            return Remedy("check smtp.host, port and tls", f"{YOU}, or else {runs}")
+            return Remedy(f"check {relay.protocol}.host, port and tls", f"{YOU}, or else {runs}")
 
 
 def unread(mailbox: MailboxConfig, error: MailboxFailure) -> Remedy:
@@ -205,12 +209,12 @@ def renewed(text: str, host: str) -> Remedy | None:
     return Remedy("renew that certificate", whoever_runs(host)) if expired else None
 
 
-def _login_offered(relay: SmtpConfig, error: SendFailure) -> Remedy | None:
+def _login_offered(relay: SenderSection, error: SendFailure) -> Remedy | None:
     """What to do where no login is offered that a check can make use of."""
-    if error.error_type is not ErrorType.AUTH or error.smtp_code is not None:
+    if error.error_type is not ErrorType.AUTH or error.code is not None:
         return None
-    in_clear = "set smtp.tls to starttls or implicit: most relays let nobody log in in clear"
-    ports = "check smtp.host and port: a login is for port 587 or 465"
+    in_clear = f"set {relay.protocol}.tls to starttls or implicit: most relays let nobody log in in clear"
+    ports = f"check {relay.protocol}.host and port: a login is for port 587 or 465"
     return Remedy(in_clear if relay.tls == "none" else ports, f"{YOU}, or else {whoever_runs(relay.host)}")
 
 
@@ -227,7 +231,7 @@ def _reachable(section: str, host: str, error: SendFailure | MailboxFailure) -> 
 
 
 def _for_port(
-    cause: Cause | None, found: Remedy | None, section: str, config: SmtpConfig | MailboxConfig
+    cause: Cause | None, found: Remedy | None, section: str, config: SenderSection | MailboxConfig
 ) -> Remedy | None:
     """Where port and `tls` do not fit it is said how they would."""
     fit = misfit(section, config) if found is not None and cause is Cause.TLS_MODE else None
@@ -237,6 +241,6 @@ def _for_port(
 def _filled(cause: Cause | None, server: str, section: str, to: str, sender: str) -> Remedy | None:
     if cause is None or cause not in REMEDIES:
         return None
-    values = {"server": server, "section": section, "to": to, "sender": sender}
+    values = {"server": server, "section": section, "relay": Leg.SENDING, "to": to, "sender": sender}
     values |= {"domain": sender.rpartition("@")[2], "to_domain": to.rpartition("@")[2]}
     return Remedy(*(part.format_map(values) for part in REMEDIES[cause]))

@@ -150,7 +150,7 @@ def looked(tried: Tried, started: Moment, detected: Moment | None = None) -> _Fi
 
 def _accepted(sent: Receipt) -> _Fields:
     return {
-        "response_code": sent.smtp_code,
+        "response_code": sent.code,
         "response_message": sent.response,
         "enhanced_code": sent.enhanced_code,
         "queue_id": sent.queue_id,
@@ -172,10 +172,10 @@ def _agreed(sent: Receipt, received: TlsRecord | None) -> dict[str, TlsRecord]:
 
 def _refused(sent: SendFailure) -> _Fields:
     return {
-        "response_code": sent.smtp_code,
+        "response_code": sent.code,
         "response_message": sent.reply,
         "enhanced_code": sent.enhanced_code,
-        **of_leg(Leg.SENDING, stages=sent.stages, code=sent.smtp_code),
+        **of_leg(Leg.SENDING, stages=sent.stages, code=sent.code),
     }
 
 

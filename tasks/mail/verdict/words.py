@@ -94,7 +94,7 @@ def _refused(checked: Checked, seen: NotSent, cause: Cause | None) -> str:
             return f"{here} greylists the message and refused it {tries}"
         case ErrorType.TEMPORARY:
             return f"{here} refused the message for now {tries}"
-        case ErrorType.AUTH if seen.error.smtp_code is None:  # it was not asked to
+        case ErrorType.AUTH if seen.error.code is None:  # it was not asked to
             return f"{here} offers no login for {user}"
         case ErrorType.AUTH if seen.outcome is Outcome.DEFERRED:
             return f"{here} put off the login of {user}"

@@ -129,7 +129,7 @@ def test_a_search_ends_in_an_arrival_or_a_failure_of_its_own(phase: str, reply: 
             )
             probe = compose("raw", smtp)
             now = Moment.now()
-            sent = Receipt(probe_id=probe.id, token=probe.token, started=now, accepted=now, smtp_code=250, response="")
+            sent = Receipt(probe_id=probe.id, token=probe.token, started=now, accepted=now, code=250, response="")
             ended = await ending(watch(SearchRequest(probe, sent, imap, None, TIMEOUT, TIMEOUT)), MailboxFailure)
             if isinstance(ended, MailboxFailure):
                 assert str(ended).isprintable()

@@ -170,7 +170,7 @@ async def test_a_fault_after_the_body_leaves_the_delivery_in_doubt_and_is_never_
         receipt, attempts = await deliver(server, timeout=0.3 if fault == "silence" else 10.0)
     assert receipt.doubt is not None
     assert not receipt.certain
-    assert (receipt.doubt.error_type, receipt.doubt.stage, receipt.smtp_code) == (KINDS[fault], "data", None)
+    assert (receipt.doubt.error_type, receipt.doubt.stage, receipt.code) == (KINDS[fault], "data", None)
     assert [error.error_type for error in attempts.errors] == [KINDS[fault]]
     assert (server.count("DATA"), len(server.messages)) == (1, 1)
 
@@ -305,7 +305,7 @@ async def test_two_replies_to_the_body_leave_the_delivery_in_doubt(reply: bytes)
         receipt, attempts = await deliver(server)
         result = await run(server)
     assert receipt.doubt is not None
-    assert (receipt.certain, receipt.queue_id, receipt.smtp_code) == (False, None, None)
+    assert (receipt.certain, receipt.queue_id, receipt.code) == (False, None, None)
     assert (receipt.doubt.error_type, receipt.doubt.stage, receipt.doubt.text) == (ErrorType.SMTP, "data", OUT_OF_STEP)
     assert [error.smtp_code for error in attempts.errors] == [None]
     assert (result.outcome, result.attempts, server.count("DATA")) == (Outcome.UNSENT, 1, 2)

@@ -126,7 +126,7 @@ def test_an_exception_of_a_stage_is_taken_for_what_it_is(
     stage: str, error: Exception, error_type: ErrorType, code: int | None, text: str
 ) -> None:
     found = failure(stage, error, "relay.test", 30.0)
-    assert (found.error_type, found.smtp_code, found.text, found.stage) == (error_type, code, text, stage)
+    assert (found.error_type, found.code, found.text, found.stage) == (error_type, code, text, stage)
     assert found.temporary is (error_type is ErrorType.TEMPORARY)
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from tasks.mail.config.addresses import quoted, slug
 from tasks.mail.config.loading.formats import PARSERS, values
-from tasks.mail.config.loop import CheckConfig, ImapConfig, InboundConfig, LoopConfig, SmtpConfig
-from tasks.mail.config.mailbox import MailboxConfig
+from tasks.mail.config.loop import CheckConfig, ImapConfig, InboundConfig, LoopConfig, SenderSection
+from tasks.mail.config.secrets import LOGINS, login_sections
 from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 
 LARGEST = 64 * 1024
 
 # The fields that only one half of a loop has. tls_mode is NyxMon's name for tls, of mailboxes alone.
-OF_SMTP = SmtpConfig.model_fields.keys() - ImapConfig.model_fields.keys()
-OF_IMAP = ImapConfig.model_fields.keys() - SmtpConfig.model_fields.keys() | {"tls_mode"}
+OF_SMTP = SenderSection.model_fields.keys() - ImapConfig.model_fields.keys()
+OF_IMAP = ImapConfig.model_fields.keys() - SenderSection.model_fields.keys() | {"tls_mode"}
 
 
 def load(path: str | Path) -> CheckConfig:
@@ -50,8 +50,7 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> CheckCon
         name = {"name": data.pop("name")} if "name" in data else {}
         data = {**name, inside: data}
     data.setdefault("name", slug(Path(path).stem))
-    sections = ("smtp", "imap", "bounce_mailbox")
-    data |= {section: beside(path, data[section]) for section in sections if section in data}
+    data |= {section: beside(path, data[section]) for section in LOGINS if section in data}
 
     config: CheckConfig
     if "smtp" in data:
@@ -79,12 +78,9 @@ def beside(path: str | Path, section: object) -> object:
 
 def check_ca_files(config: CheckConfig, source: str = "", inside: str = "") -> None:
     """Raise ConfigError unless every `ca_file` can be read and holds certificates."""
-    sections: dict[str, SmtpConfig | MailboxConfig | None] = {"imap": config.imap}
-    if isinstance(config, LoopConfig):
-        sections = {"smtp": config.smtp, **sections, "bounce_mailbox": config.bounce_mailbox}
     problems = []
-    for name, section in sections.items():
-        if section and section.ca_file and (text := ca_problem(section.ca_file)):
+    for name, section in login_sections(config).items():
+        if section.ca_file and (text := ca_problem(section.ca_file)):
             problems.append(f"ca_file: {text}" if name == inside else f"{name}.ca_file: {text}")
     if problems:
         raise ConfigError(f"{source}: {'; '.join(problems)}" if source else "; ".join(problems))

@@ -6,13 +6,13 @@ from typing import TypeVar, cast
 from pydantic import SecretStr
 
 from tasks.mail.config.fields import without_line_end
-from tasks.mail.config.loop import CheckConfig, ImapConfig, SmtpConfig
+from tasks.mail.config.loop import CheckConfig, ImapConfig, SenderSection
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.secrets import login_sections
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
 
-LoginSection = TypeVar("LoginSection", bound=SmtpConfig | ImapConfig | BounceMailbox)
+LoginSection = TypeVar("LoginSection", bound=SenderSection | ImapConfig | BounceMailbox)
 
 
 def variable(secret: str) -> str:

@@ -50,7 +50,7 @@ def queue_ids(hops: Sequence[HopRecord]) -> tuple[tuple[str, str], ...]:
 
     Exchange writes its version where others write the id.
     """
-    ids = ((hop.by, hop.id) for hop in hops if not hop.with_.lower().startswith(("microsoft smtp server", "mapi")))
+    ids = ((hop.by, hop.id) for hop in hops if not hop.with_.upper().startswith(("MICROSOFT SMTP SERVER", "MAPI")))
     return tuple(dict.fromkeys((host, number) for host, number in ids if host and number))
 
 

@@ -134,7 +134,7 @@ _REMOTE = (
     rf"\bgiving up on {_HOST}",  # qmail
     rf"\b(?:connect to|connected to|connection to|refused by|reset by|timed out with|lost connection with"
     rf"|conversation with) {_HOST}",
-    rf"\b(?:smtp|remote|receiving|destination|mail) (?:e?mail )?(?:server|host|mta|system):? [<(\[]?{_HOST}",
+    rf"\b(?:SMTP|remote|receiving|destination|mail) (?:e?mail )?(?:server|host|mta|system):? [<(\[]?{_HOST}",
     rf"^[ \t]*Remote-MTA: ?(?:dns;)? ?{_HOST}",
 )
 # Who writes.

@@ -30,7 +30,7 @@ async def settle(result: LoopResult, loop: LoopConfig) -> None:
         return
     retention = timedelta(seconds=max(loop.mailbox.retention, loop.limits.max_wait))
     clocks = [datetime.now(UTC), *(moment for moment in (result.arrived_at,) if moment)]
-    owner = Owner(loop.name, loop.smtp.from_addr, min(clocks) - retention, result.probe_id or "")
+    owner = Owner(loop.name, loop.sender.from_addr, min(clocks) - retention, result.probe_id or "")
     try:
         async with asyncio.timeout(_SETTLE_SECONDS):
             redact = redactor_of(loop)

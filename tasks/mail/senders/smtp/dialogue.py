@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from aiosmtplib import SMTPException
 
-from tasks.mail.config.loop import SmtpConfig
+from tasks.mail.config.loop import SenderSection
 from tasks.mail.config.secrets import password_of, redactor
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import SendFailure, describe_os_error, enhanced_code
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class SmtpSender:
     """A Sender."""
 
-    def __init__(self, smtp: SmtpConfig) -> None:
+    def __init__(self, smtp: SenderSection) -> None:
         self._smtp = smtp
 
     async def send(self, probe: Probe, started: Moment) -> Receipt:
@@ -55,7 +55,7 @@ class SmtpSender:
             if found.error_type is ErrorType.UNEXPECTED:
                 log.error("The SMTP leg failed in a way that it should not.\n%s", dialogue.redact.traceback_of(error))
             # Only a 4yz or 5yz reply says for certain that a body was not accepted.
-            if dialogue.client.body_may_be_out and (found.smtp_code is None or found.smtp_code < 400):
+            if dialogue.client.body_may_be_out and (found.code is None or found.code < 400):
                 return dialogue.receipt(started, found.text, doubt=found)
             found.stages = dict(dialogue.stages.seconds)
             found.body_out = dialogue.client.body_may_be_out
@@ -67,7 +67,7 @@ class SmtpSender:
 class _Dialogue:
     """One connection to the relay."""
 
-    def __init__(self, probe: Probe, smtp: SmtpConfig) -> None:
+    def __init__(self, probe: Probe, smtp: SenderSection) -> None:
         self.probe = probe
         self.smtp = smtp
         self.stages = Stages("smtp", smtp.timeout)
@@ -184,7 +184,7 @@ class _Dialogue:
             token=self.probe.token,
             started=started,
             accepted=self.stages.ended,
-            smtp_code=None if doubt else 250,
+            code=None if doubt else 250,
             response=one_line(response),
             enhanced_code=enhanced_code(response),
             queue_id=None if doubt else queue_id(response),
