@@ -158,10 +158,7 @@ def not_sent(loop: LoopConfig, error: SendFailure, cause: Cause | None) -> Remed
     relay, runs = loop.sender, whoever_runs(loop.sender.host)
     more_tries = f"raise {relay.protocol}.retries and {relay.protocol}.retry_delay"
     if cause is Cause.GREYLISTED:
-        return Remedy(
-            f"raise {relay.protocol}.retries and {relay.protocol}.retry_delay, or have {exempted(loop)}",
-            f"{YOU}, or {runs}",
-        )
+        return Remedy(f"{more_tries}, or have {exempted(loop)}", f"{YOU}, or {runs}")
     known = None if cause in _UNREACHED and error.code is None else cause
     over = renewed(error.text, relay.host) if error.error_type is ErrorType.TLS else None
     usual = _USUAL.get(error.error_type)
