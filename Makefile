@@ -25,8 +25,8 @@ test: $(VENV)/.ready ## all tests that can run here, of the faults a sample (REQ
 faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too; MB=10: of bombs; SAMPLE=COMMIT: that of its gate)
 	@MB=$(MB) FAULTS_SAMPLE=$(SAMPLE) FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
 
-bench: $(VENV)/.ready ## how soon and how cheap, beside others: forty minutes (ARGS=--write: into docs/performance.md)
-	@$(BIN)/python -W ignore -m bench $(ARGS)
+bench: $(VENV)/.ready ## how soon and how cheap, beside others: forty minutes (ARGS=--write: into docs/performance.md; AGAINST=CHECKOUT: beside that one)
+	@$(BIN)/python -W ignore -m bench $(if $(AGAINST),--against '$(AGAINST)') $(ARGS)
 
 bench-fleet: $(VENV)/.ready ## a thousand loops in one process, and black holes among them: ten minutes (ARGS=--write)
 	@$(BIN)/python -W ignore -m bench --part fleet $(ARGS)

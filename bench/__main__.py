@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import tables
 from bench.figures import replaced
 from bench.ground.stage import Stage, machine, stage, versions
-from bench.parts import cost, fleet, growth, short, sidebyside, sizes, views
+from bench.parts import against, cost, fleet, growth, short, sidebyside, sizes, views
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 PARTS = ("detection", "views", "sizes", "cost", "growth", "fleet")
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--checks", type=int, default=1000, help="consecutive ones, to see what grows (%(default)s)")
     top.add_argument("--loops", type=int, default=1000, help="that wait at once (%(default)s)")
     top.add_argument("--mailboxes", type=int, default=20, help="that they share (%(default)s)")
+    top.add_argument("--against", type=Path, help="another checkout: both in alternating rounds, and nothing else")
     top.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT.parent.name}/{DOCUMENT.name}")
     return top
 
@@ -56,6 +57,8 @@ def main() -> int:
     if arguments.short:
         with stage() as here:
             return short.run(here)
+    if arguments.against:
+        return compared(arguments)
     parts = arguments.part or PARTS
     sections = {}
     if {*parts} - {"fleet", "views"}:  # of other rounds, or without
@@ -70,6 +73,15 @@ def main() -> int:
         if arguments.write:
             DOCUMENT.write_text(replaced(DOCUMENT.read_text(encoding="utf-8"), name, content), encoding="utf-8")
     return 0
+
+
+def compared(arguments: argparse.Namespace) -> int:
+    """This checkout and another one. Ends with 1 where a figure of this one is worse."""
+    with stage() as here, prefect() as api:
+        how_many = (arguments.rounds, arguments.loops, arguments.mailboxes)
+        found = against.compare(here, api, arguments.against.resolve(), arguments.hold, *how_many)
+    print(f"{tables.conditions(machine(), versions(), arguments.rounds)}\n\n{against.as_table(found)}")
+    return int(not all(one.holds for one in found))
 
 
 def measured(part: str, here: Stage, api: str | None, arguments: argparse.Namespace) -> dict[str, str]:

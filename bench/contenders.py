@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from tests.support.servers.lab import User
 from tests.support.servers.processes import Endpoint
 
+ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = Path("/usr/lib/nagios/plugins")
 PLUGIN_NEEDS = "monitoring-plugins-contrib libmail-imapclient-perl libauthen-sasl-perl"
 
@@ -38,6 +39,16 @@ class Cost:
     tasks: int = 0
 
 
+def python_of(module: str, *arguments: str) -> list[str]:
+    """A module of ours, of the checkout that path_of() says."""
+    return [sys.executable, "-P", "-W", "ignore", "-m", module, *arguments]
+
+
+def path_of(tree: Path) -> dict[str, str]:
+    """Environment in which Python takes our modules from this checkout, whatever else it has installed."""
+    return {"PYTHONPATH": str(tree)}
+
+
 class Contender(Protocol):
     """Runs one check to its end."""
 
@@ -47,10 +58,10 @@ class Contender(Protocol):
 class Warm:
     """A process of bench.runners.worker, asked for one check after the other."""
 
-    def __init__(self, kind: str, environment: Mapping[str, str], held: ExitStack) -> None:
+    def __init__(self, kind: str, environment: Mapping[str, str], held: ExitStack, tree: Path = ROOT) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "bench.runners.worker", kind],
-            env={**os.environ, **environment},
+            python_of("bench.runners.worker", kind),
+            env={**os.environ, **environment, **path_of(tree)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -127,14 +138,15 @@ def check_email_delivery(environment: Mapping[str, str]) -> Once:
     return Once(argv, environment, lambda said: None)
 
 
-def command(folder: Path, environment: Mapping[str, str]) -> Once:
+def command(folder: Path, environment: Mapping[str, str], tree: Path = ROOT) -> Once:
     """`mail-loop check --direct FILE`, a process each."""
 
     def argv(config: dict[str, Any]) -> list[str]:
         file = folder / f"{config['name']}.json"
         file.write_text(json.dumps(config))
-        return [str(Path(sys.executable).with_name("mail-loop")), "check", "--direct", "--json", str(file)]
+        return python_of("flows.cli.main", "check", "--direct", "--json", str(file))
 
+    environment = {**environment, **path_of(tree)}
     return Once(argv, environment, lambda said: datetime.fromisoformat(json.loads(said)["detected_at"]).timestamp())
 
 

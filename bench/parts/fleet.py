@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from bench.contenders import ROOT, path_of, python_of
 from bench.ground.depot import Depot
 from bench.ground.stage import Stage
 from tests.support.servers.lab import User
@@ -64,11 +65,13 @@ def holes(stage: Stage, loops: int, dead: int) -> list[Ran]:
     return ran
 
 
-def waiting(stage: Stage, loops: int, mailboxes: int, kind: str, what: str, api: str | None = None) -> Ran:
+def waiting(
+    stage: Stage, loops: int, mailboxes: int, kind: str, what: str, api: str | None = None, tree: Path = ROOT
+) -> Ran:
     """All wait at once, and nothing arrives; then all messages arrive."""
     with depot(stage) as here:
         users = [stage.lab.fresh_user() for _ in range(mailboxes)]
-        return run(stage, here, what, kind, made(stage, here, users, loops), mailboxes, wait=True, api=api)
+        return run(stage, here, what, kind, made(stage, here, users, loops), mailboxes, wait=True, api=api, tree=tree)
 
 
 @contextmanager
@@ -123,13 +126,14 @@ def run(
     mailboxes: int,
     wait: bool,
     api: str | None = None,
+    tree: Path = ROOT,
 ) -> Ran:
     """Run them in a process of their own; with `wait` let their messages land only after a time of stillness."""
     traffic = stage.wire.begin()["imap"]
     file = stage.lab.home / "many.json"
     file.write_text(json.dumps(loops), encoding="utf-8")
-    environment = {**os.environ, **stage.environment, **({"PREFECT_API_URL": api} if api else {})}
-    argv = [sys.executable, "-W", "ignore", "-m", "bench.runners.many", kind, str(file)]
+    environment = {**os.environ, **stage.environment, **({"PREFECT_API_URL": api} if api else {}), **path_of(tree)}
+    argv = python_of("bench.runners.many", kind, str(file))
     begun = time.time()
     process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
     used: list[dict[str, Any]] = []
