@@ -108,7 +108,7 @@ FAULTS = (
     fault("ledger", "without a key nothing is signed", r"if (not key or) any\( len\( \w+ \) != 1", new=""),
     # -- SMTP
     fault("smtp", "each 4yz is temporary", r"if 400 <= code < (500): return ErrorType\.TEMPORARY", new="460"),
-    fault("smtp", "a 4yz after the body is an answer, not a doubt", r"found\.smtp_code < (400) \)", new="500"),
+    fault("smtp", "a 4yz after the body is an answer, not a doubt", r"found\.(?:smtp_)?code < (400) \)", new="500"),
     fault(
         "smtp",
         "in clear the password is not shown where it need not be",
