@@ -68,7 +68,7 @@ def place(tree: Path, fault: Fault) -> tuple[Path, re.Match[str]]:
     """The file that has the place, and where in it; raises NotPlanted."""
     found = [
         (path, match)
-        for path in sorted(path for top in CODE for path in (tree / top).rglob("*.py"))
+        for path in sorted(path for top in CODE for kind in ("*.py", "*.toml") for path in (tree / top).rglob(kind))
         for text in [path.read_text(encoding="utf-8")]
         for one in fault.patterns
         for match in pattern(one).finditer(text)

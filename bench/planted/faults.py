@@ -1,9 +1,9 @@
 r"""Some forty changes of one condition or constant each, which the tests ought to find.
 
-Each is a place in the code, given by what stands there and not by a file, so that it is found wherever it is moved: a
-pattern that fits one place of flows/ and tasks/, whose one group is replaced. In a pattern a blank stands for any white
-space, and for none beside a bracket, so that it fits however the line is broken; names that may be given another one
-are `\w+`.
+Each is a place in the code or its tables of words, given by what stands there and not by a file, so that it is found
+wherever it is moved: a pattern that fits one place of flows/ and tasks/, whose one group is replaced. In a pattern a
+blank stands for any white space, and for none beside a bracket, so that it fits however the line is broken; names that
+may be given another one are `\w+`.
 """
 
 from __future__ import annotations
@@ -133,7 +133,13 @@ FAULTS = (
     fault("imap", "the memory that a server can take is bounded", r"if self\._octets > (\w+):", new="10**12"),
     # -- causes
     fault("causes", "what a server has trouble with lies behind it", r"found in \w+ and stage (!=) RETURNED", new="=="),
-    fault("causes", "5.2.1 is a disabled recipient", r'"5\.2\.1": Cause\.(RECIPIENT_DISABLED)', new="MAILBOX_FULL"),
+    fault(
+        "causes",
+        "5.2.1 is a disabled recipient",
+        r'"5\.2\.1": Cause\.(RECIPIENT_DISABLED)',
+        r'Cause\.(RECIPIENT_DISABLED): "5\.2\.1 ',
+        new="MOVED",
+    ),
     fault(
         "causes", "words count before AUTHENTICATIONFAILED", r"final if final is( not) Cause\.WRONG_PASSWORD", new=""
     ),

@@ -1,10 +1,14 @@
 """From what a server said to its cause.
 
-By the stage and the words, then by the enhanced code, then by the code; what says least counts last.
+By the stage and the words (phrases.toml, which also explains their language), then by the enhanced code, then by the
+code; what says least counts last.
 """
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from tasks.mail.causes.codes import (
     CODES,
@@ -17,26 +21,58 @@ from tasks.mail.causes.codes import (
     RESPONSES,
     RESPONSES_LOGIN,
 )
-from tasks.mail.causes.limits import LIMITS, ON_THE_WAY
-from tasks.mail.causes.logins import AT_LOGIN, ENCRYPTION, IN_THE_MAILBOX, VAGUE_LOGIN
-from tasks.mail.causes.phrases import LOGIN_STAGES, RETURNED, Meaning, compiled
-from tasks.mail.causes.refusals import RECIPIENT, VAGUE_MAIL, VERDICTS
-from tasks.mail.causes.submission import SENDER, WAY_IN
 from tasks.mail.model.cause import Cause
 
-SPECIAL = (
-    *ENCRYPTION,
-    *AT_LOGIN,
-    *IN_THE_MAILBOX,
-    *ON_THE_WAY,
-    *LIMITS,
-    *SENDER,
-    *WAY_IN,
-    *RECIPIENT,
-    *VERDICTS,
-)
-VAGUE = (*VAGUE_LOGIN, *VAGUE_MAIL)
-_FINDERS = {row.phrases: compiled(row.phrases) for row in (*SPECIAL, *VAGUE)}
+RETURNED = "returned"  # the stage of what is said in a bounce
+_GAP = r"(?:\W+\w+){0,4}?"
+
+
+class Meaning(NamedTuple):
+    """Any of these phrases, said at any of these stages, means this."""
+
+    cause: Cause
+    at: frozenset[str]
+    phrases: list[str]
+    pattern: re.Pattern[str]
+
+
+def compiled(phrases: Iterable[str]) -> re.Pattern[str]:
+    """What finds any of them."""
+    return re.compile("|".join(map(_pattern, phrases)), re.IGNORECASE)
+
+
+def _pattern(phrase: str) -> str:
+    found = ""
+    for word in phrase.split():
+        if word == "..":
+            found += _GAP
+            continue
+        either = "|".join(_word(one) for one in word.rstrip("?").split("/"))
+        before = r"\W+" if found else ""
+        found += f"(?:{before}(?:{either}))?" if word.endswith("?") else f"{before}(?:{either})"
+    return rf"(?<!\w){found}(?!\w)"
+
+
+def _word(word: str) -> str:
+    return r"\d+" if word == "#" else re.escape(word).replace(r"\*", r"\w*")
+
+
+def _meanings(rows: Iterable[dict[str, Any]], stages: Mapping[str, list[str]]) -> tuple[Meaning, ...]:
+    """The rows of the table. Raises ValueError or KeyError for a cause or a stage that there is not."""
+    return tuple(
+        Meaning(
+            Cause(row["cause"]),
+            frozenset(stages[row["at"]] if isinstance(row["at"], str) else row["at"]),
+            row["phrases"],
+            compiled(row["phrases"]),
+        )
+        for row in rows
+    )
+
+
+_TABLE = tomllib.loads(Path(__file__).with_name("phrases.toml").read_text(encoding="utf-8"))
+SPECIAL, VAGUE = (_meanings(_TABLE[name], _TABLE["stages"]) for name in ("special", "vague"))
+_LOGINS = frozenset(_TABLE["stages"]["logins"])
 
 _CODE = re.compile(r"\s*(?:SMTP;\s*)?([245]\d\d)(?=[\s-]|$)[\s-]?", re.IGNORECASE)
 _ENHANCED_CODE = re.compile(r"^\W{0,3}([245]\.\d{1,3}\.\d{1,3})(?![\d.])|\(#([245]\.\d{1,3}\.\d{1,3})\)")
@@ -54,10 +90,10 @@ _NOISE = re.compile(
 def of_reply(stage: str, text: str) -> Cause | None:
     """Why a relay refused at this stage with this reply, its code in front; or another server, in a bounce."""
     match = _CODE.match(text)
-    code = int(match[1]) if match else 0
+    code = match[1] if match else ""
     found = _ENHANCED_CODE.search(text[match.end() :] if match else text)
     enhanced = (found[1] or found[2]) if found else ""
-    by_enhanced, by_code = (ENHANCED_LOGIN, CODES_LOGIN) if stage in LOGIN_STAGES else (ENHANCED, CODES)
+    by_enhanced, by_code = (ENHANCED_LOGIN, CODES_LOGIN) if stage in _LOGINS else (ENHANCED, CODES)
     said = f"{code} {enhanced} {_words(text)}"  # some are known by both
     return (
         _by_words(SPECIAL, stage, said)
@@ -70,7 +106,7 @@ def of_reply(stage: str, text: str) -> Cause | None:
 def of_mailbox(stage: str, response: str | None, text: str) -> Cause | None:
     """Why a mailbox server refused at this stage: by the words, unless its response code (RFC 5530) is the last one."""
     said = _words(text)
-    by_response = RESPONSES_LOGIN if stage in LOGIN_STAGES else RESPONSES
+    by_response = RESPONSES_LOGIN if stage in _LOGINS else RESPONSES
     final = by_response.get(response or "") if response in FINAL_RESPONSES else None
     return (
         (final if final is not Cause.WRONG_PASSWORD else None)
@@ -95,7 +131,7 @@ def _words(text: str) -> str:
 
 
 def _by_words(rows: Iterable[Meaning], stage: str, said: str) -> Cause | None:
-    return next((row.cause for row in rows if stage in row.at and _FINDERS[row.phrases].search(said)), None)
+    return next((row.cause for row in rows if stage in row.at and row.pattern.search(said)), None)
 
 
 def _by_enhanced(table: Mapping[str, Cause], enhanced: str, stage: str) -> Cause | None:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tasks.mail.causes.lookup import of_reply
-from tasks.mail.causes.phrases import RETURNED
+from tasks.mail.causes.lookup import RETURNED, of_reply
 from tasks.mail.config.loop import SenderSection
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.cause import Cause
