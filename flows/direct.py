@@ -9,8 +9,8 @@ from tasks.mail.config.loading.environment import EnvironmentPasswords
 from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.engine import Context, run_check
 from tasks.mail.mailboxes.registry import together
-from tasks.mail.model import progress
 from tasks.mail.model.result import LoopResult
+from tasks.mail.net.stages import follow
 from tasks.mail.plain_steps import PlainSteps
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.signing_key import key_in_state
@@ -44,7 +44,7 @@ async def check_all(configs: Sequence[CheckConfig], show: Show) -> list[LoopResu
 
     async def one(config: CheckConfig) -> LoopResult:
         async with gates.passed(config):
-            progress.follow(config.name)
+            follow(config.name)
             return await check(config, show)
 
     async with together(len(configs)):

@@ -29,11 +29,11 @@ from tasks.mail.config.loading.environment import with_known_passwords
 from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.config.secrets import redactor_of
 from tasks.mail.mailboxes.registry import together
-from tasks.mail.model import progress
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.outcome import Leg
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
+from tasks.mail.net.stages import follow
 from tasks.mail.verdict.ends import broken
 from tasks.run_context import Caller, caller
 
@@ -102,7 +102,7 @@ async def _check_all(configs: Sequence[CheckConfig], seconds: float, show: Show)
     async def one(config: CheckConfig) -> LoopResult:
         nonlocal silent
         async with gates.passed(config):
-            progress.follow(config.name)
+            follow(config.name)
             reason = silent
             try:
                 if not reason:

@@ -22,9 +22,8 @@ from flows.server.processes import stop
 from flows.server.sandbox import PASSWORD, SANDBOX, address, login, start_sandbox
 from tasks.mail.config.loop import loop_config
 from tasks.mail.config.state_dir import state_home
-from tasks.mail.model import progress
-from tasks.mail.model.progress import Progress
 from tasks.mail.model.result import LoopResult
+from tasks.mail.net.stages import Progress, listener
 from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.report.text import attempts, result_line
 
@@ -87,7 +86,7 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
     async def check_and_wait() -> LoopResult:
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            progress.listener.set(_Live(console, bar))
+            listener.set(_Live(console, bar))
             result = await check(loop)
         await records_written([result])
         return result

@@ -4,10 +4,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from tasks.mail.model import progress
 from tasks.mail.model.outcome import Leg
-from tasks.mail.model.progress import Progress
 from tasks.mail.model.safe_text import one_line
+from tasks.mail.net.stages import Progress, followers
 
 LEGS_IN_WORDS: dict[str, str] = {Leg.SENDING: "sending", Leg.RECEIVING: "looking for it"}
 _MAX_WORDS_CHARS = 60  # characters of a step's words
@@ -61,8 +60,8 @@ def follow_on_terminal(limits: Mapping[str, float | None]) -> Iterator[Callable[
         def follower(loop: str) -> Callable[[Progress], None]:
             return Line(lambda text: bar.update(lines[loop], description=escape(text)), limits.get(loop))
 
-        token = progress.followers.set(follower)
+        token = followers.set(follower)
         try:
             yield lambda loop: bar.update(lines[loop], visible=False) if loop in lines else None
         finally:
-            progress.followers.reset(token)
+            followers.reset(token)

@@ -8,7 +8,7 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import Redactor
-from tasks.mail.net.resolve import cause_of_os_error
+from tasks.mail.net.connect import cause_of_os_error
 from tasks.mail.net.tls import cause_of_tls_error
 
 # Response codes (RFC 5530; THROTTLED is Gmail's) that tell whether another connection would be refused as well.

@@ -1,11 +1,43 @@
-"""Stages of a leg: each is told, bounded and timed in one place."""
+"""The stages of a check: each is reported as it begins, bounded and timed in one place.
+
+Who shows progress sets `listener`; it is optional.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
-from tasks.mail.model import progress
 from tasks.mail.model.moment import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step that begins: the leg (see outcome.Leg), its stage, and a few words for people."""
+
+    leg: str
+    stage: str
+    text: str = ""
+
+
+listener: ContextVar[Callable[[Progress], None] | None] = ContextVar("listener", default=None)
+
+
+# Those that follow several loops at once make a listener for each.
+followers: ContextVar[Callable[[str], Callable[[Progress], None]] | None] = ContextVar("followers", default=None)
+
+
+def follow(loop: str) -> None:
+    """From here on, in this task and those that it starts, the steps are those of `loop`."""
+    if (make := followers.get()) is not None:
+        listener.set(make(loop))
+
+
+def report_stage(leg: str, stage: str, text: str = "") -> None:
+    """Report that a step begins."""
+    if (show := listener.get()) is not None:
+        show(Progress(leg, stage, text))
 
 
 class Stages:
@@ -22,7 +54,7 @@ class Stages:
     @asynccontextmanager
     async def __call__(self, stage: str) -> AsyncIterator[None]:
         self.current = stage
-        progress.tell(self.leg, stage)
+        report_stage(self.leg, stage)
         begun = Moment.now()
         try:
             async with asyncio.timeout(self.timeout):

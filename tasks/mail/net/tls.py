@@ -1,14 +1,19 @@
-"""TLS for both legs: contexts, what was agreed, and why a handshake failed."""
+"""TLS for both legs: contexts, what was agreed, why a handshake failed, and whether a silent server waits for one."""
 
+import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
+
+from aiohappyeyeballs import AddrInfoType
 
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.safe_text import one_line
+from tasks.mail.net.connect import connect
 
 # The reasons of OpenSSL where what comes is no TLS at all.
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
@@ -81,3 +86,52 @@ def describe_tls_error(error: Exception, host: str) -> str:
     if reason:
         return f"the TLS handshake with {host} failed: {reason.lower().replace('_', ' ')}"
     return f"the connection was lost in the TLS handshake with {host}"
+
+
+_RECORDS = (b"\x15", b"\x16")  # what TLS begins with: an alert, or the handshake
+_PATIENCE = 2.0  # seconds of silence before it is looked into
+# Who speaks first there is taken for a sender of spam, by servers that make each client wait.
+_BEGIN_IN_CLEAR = frozenset({25, 587, 2525, 143})
+
+_T = TypeVar("_T")
+
+
+class WaitsForTls(Exception):
+    """The server says nothing, and answers a TLS handshake: its port is for TLS from the first byte."""
+
+
+async def greeted(greeting: Coroutine[Any, Any, _T], port: int, addresses: Sequence[AddrInfoType]) -> _T:
+    """What `greeting` returns. Raises WaitsForTls. The caller bounds it.
+
+    It is tried on a connection of its own, so that nothing is disturbed where the server is merely slow.
+    """
+    waiting = asyncio.ensure_future(greeting)
+    trying: asyncio.Task[bool] | None = None
+    try:
+        await asyncio.wait({waiting}, timeout=_PATIENCE)
+        if not waiting.done() and port not in _BEGIN_IN_CLEAR:
+            trying = asyncio.create_task(_takes_tls(addresses))
+            await asyncio.wait({waiting, trying}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done() and trying.result():
+                raise WaitsForTls
+        return await waiting
+    finally:
+        tasks = [task for task in (waiting, trying) if task is not None and not task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _takes_tls(addresses: Sequence[AddrInfoType]) -> bool:
+    """Whether a server answers the beginning of a handshake in TLS."""
+    outgoing = ssl.MemoryBIO()
+    hello = ssl_context(None, False).wrap_bio(ssl.MemoryBIO(), outgoing)
+    with suppress(ssl.SSLWantReadError):
+        hello.do_handshake()
+    loop = asyncio.get_running_loop()
+    try:
+        with await connect(addresses) as sock:
+            await loop.sock_sendall(sock, outgoing.read())
+            return (await loop.sock_recv(sock, 1)) in _RECORDS
+    except OSError:
+        return False

@@ -6,11 +6,11 @@ from functools import partial
 
 from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.mailboxes.mailbox import Mailbox
-from tasks.mail.model import progress
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Hit, Quota, ranked
 from tasks.mail.model.journey_record import SignatureRecord
 from tasks.mail.model.outcome import Leg
+from tasks.mail.net.stages import report_stage
 from tasks.mail.net.threads import in_own_thread
 
 _SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
@@ -42,7 +42,7 @@ async def verified(message: bytes) -> tuple[SignatureRecord, ...]:
         async with asyncio.timeout(_SIGNATURES_SECONDS):
             return await in_own_thread(partial(signatures, message))
     except TimeoutError:
-        progress.tell(Leg.RECEIVING, "search", "the DKIM signatures could not be verified in time")
+        report_stage(Leg.RECEIVING, "search", "the DKIM signatures could not be verified in time")
         return ()
 
 
@@ -51,5 +51,5 @@ async def room(box: Mailbox, folder: str) -> tuple[Quota, ...]:
     try:
         return await box.quotas(folder)
     except MailboxFailure as failure:
-        progress.tell(Leg.RECEIVING, failure.stage, f"{failure}; so it is not known whether the mailbox is full")
+        report_stage(Leg.RECEIVING, failure.stage, f"{failure}; so it is not known whether the mailbox is full")
         return ()

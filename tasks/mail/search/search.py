@@ -14,11 +14,11 @@ from tasks.mail.config.addresses import endpoint
 from tasks.mail.mailboxes.folders import Place, Places, everything, places
 from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS, Can, Mailbox
 from tasks.mail.mailboxes.registry import open_mailbox
-from tasks.mail.model import progress
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Arrival, Hit, Quota
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType, Leg
+from tasks.mail.net.stages import report_stage
 from tasks.mail.search.cleanup.collect import collect, collect_earlier, terms_of
 from tasks.mail.search.cleanup.stale import Earlier
 from tasks.mail.search.copies import read_copies, room, verified
@@ -75,7 +75,7 @@ class Search(Moves):
                 if failure.permanent or opened >= deadline or (failure.put_off and self.put_off):
                     raise
                 self.put_off = failure.put_off
-                progress.tell(Leg.RECEIVING, failure.stage, f"{failure}; trying again")
+                report_stage(Leg.RECEIVING, failure.stage, f"{failure}; trying again")
                 self.interrupted(failure)
             pause = max(self.tries.pause(self.mailbox.retry_delay) - (time.monotonic() - opened), _MIN_PAUSE_SECONDS)
             await asyncio.sleep(max(0.0, min(pause, deadline - time.monotonic())))

@@ -13,12 +13,12 @@ from datetime import timedelta
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig, ProbeMailbox
 from tasks.mail.config.secrets import redactor
-from tasks.mail.model import progress
 from tasks.mail.model.errors import MailboxFailure, as_mailbox_failure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.result import BounceRecord
+from tasks.mail.net.stages import listener
 from tasks.mail.search.pace import SECOND_LOOK, Tries
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.search import Search
@@ -86,7 +86,7 @@ class _Watch:
             await asyncio.gather(main, beside, return_exceptions=True)
 
     async def _beside(self, deadline: float) -> Arrival:
-        progress.listener.set(None)  # the search for the probe is what is shown
+        listener.set(None)  # the search for the probe is what is shown
         with as_mailbox_failure(redactor(self.mailbox)):
             return await self.bounces.run(deadline)
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from tasks.mail.model import progress
 from tasks.mail.model.errors import SendFailure
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import Leg
 from tasks.mail.model.result import AttemptRecord
+from tasks.mail.net.stages import report_stage
 
 
 class Attempts:
@@ -36,6 +36,6 @@ class Attempts:
 
     def failed(self, error: SendFailure) -> None:
         """The attempt that began last failed, or ended in doubt."""
-        progress.tell(Leg.SENDING, error.stage, error.text)
+        report_stage(Leg.SENDING, error.stage, error.text)
         self.bodies += error.body_out
         self.errors.append(AttemptRecord(self.count, error.error_type, error.code, error.text, error.stage))

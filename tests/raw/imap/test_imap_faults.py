@@ -30,8 +30,7 @@ from tasks.mail.mailboxes.mailbox import MAX_WALKED
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.net import resolve
-from tasks.mail.net.connect import STAGGER, connect
+from tasks.mail.net.connect import STAGGER, connect, own_name, resolve
 from tasks.mail.net.threads import in_own_thread
 from tasks.mail.net.tls import ssl_context
 from tests.support import certificates
@@ -689,7 +688,7 @@ class TestNetwork:
     @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64 + ".org"])
     async def test_a_name_that_does_not_resolve_is_named(self, host: str) -> None:
         with pytest.raises(socket.gaierror):
-            await resolve.resolve(host, 143)
+            await resolve(host, 143)
 
     async def test_names_that_hang_do_not_keep_others_waiting(self) -> None:
         """Neither theirs nor the event loop's own threads, however many wait."""
@@ -699,7 +698,7 @@ class TestNetwork:
         try:
             await asyncio.sleep(0.1)
             async with asyncio.timeout(LONG / 2):
-                assert await resolve.resolve("127.0.0.1", 1)
+                assert await resolve("127.0.0.1", 1)
         finally:
             until.set()
             assert await asyncio.gather(*pool, *hanging) == [True] * 80
@@ -715,7 +714,7 @@ class TestNetwork:
     def test_a_name_that_hangs_keeps_nobody_from_leaving(self) -> None:
         code = (
             "import asyncio, time\n"
-            "from tasks.mail.net.resolve import in_own_thread\n"
+            "from tasks.mail.net.threads import in_own_thread\n"
             "async def main():\n"
             "    await asyncio.wait_for(in_own_thread(lambda: time.sleep(600)), 0.1)\n"
             "try:\n    asyncio.run(main())\nexcept TimeoutError:\n    print('given up')\n"
@@ -731,14 +730,14 @@ class TestNetwork:
 
     async def test_a_dead_first_address_is_left_behind(self, black_hole: AddrInfoType) -> None:
         async with server_of() as server, asyncio.timeout(LONG / 2):
-            good = (await resolve.resolve(server.host, server.port))[0]
+            good = (await resolve(server.host, server.port))[0]
             sock = await connect([black_hole, good])
             assert sock.getpeername() == good[4]
             sock.close()
 
     async def test_a_refusing_first_address_is_left_behind_at_once(self) -> None:
         async with server_of() as server:
-            good = (await resolve.resolve(server.host, server.port))[0]
+            good = (await resolve(server.host, server.port))[0]
             bad = address_of(("127.0.0.1", 1))
             (await connect([bad, bad, good])).close()
 
@@ -758,8 +757,8 @@ class TestNetwork:
         assert ssl_context(tls.ca_file, False).verify_mode is ssl.CERT_NONE
 
     def test_the_own_name_is_a_domain_or_an_address_literal(self) -> None:
-        assert "." in resolve.own_name()
-        assert not set(resolve.own_name()) & set(" _\r\n")
+        assert "." in own_name()
+        assert not set(own_name()) & set(" _\r\n")
 
 
 def address_of(sockaddr: tuple[str, int]) -> AddrInfoType:

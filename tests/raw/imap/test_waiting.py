@@ -12,14 +12,13 @@ import pytest
 from flows.direct import check
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.mailboxes.imap.pool.pool import together
-from tasks.mail.model import progress
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.durations import duration
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Arrival
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.model.progress import Progress
 from tasks.mail.model.result import LoopResult
+from tasks.mail.net.stages import Progress, listener
 from tasks.mail.probe.compose import compose
 from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.search.request import SearchRequest
@@ -209,10 +208,10 @@ async def test_a_refused_message_is_told_with_its_attempts_and_the_pauses_betwee
 
 async def test_the_reason_is_told_while_the_mailbox_is_tried_again() -> None:
     told: list[Progress] = []
-    token = progress.listener.set(told.append)
+    token = listener.set(told.append)
     try:
         async with around({"greeting": [DROP]}) as way:
             assert len((await looked(way)).hits) == 1
     finally:
-        progress.listener.reset(token)
+        listener.reset(token)
     assert [step.text for step in told if step.leg == "imap" and "trying again" in step.text]

@@ -24,8 +24,7 @@ from tasks.mail.model.errors import SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
-from tasks.mail.net import resolve
-from tasks.mail.net.connect import connect
+from tasks.mail.net.connect import connect, resolve
 from tasks.mail.probe.compose import compose
 from tasks.mail.senders.attempts import Attempts
 from tasks.mail.senders.registry import attempt
@@ -232,7 +231,7 @@ async def test_a_connection_lost_before_data_leaves_no_doubt() -> None:
 async def connected(server: RawSmtp) -> AsyncIterator[SmtpConnection]:
     """A connection whose EHLO is due."""
     connection = SmtpConnection("localhost", "probe.test", 10.0)
-    sock = await connect(await resolve.resolve("localhost", server.port))
+    sock = await connect(await resolve("localhost", server.port))
     try:
         async with asyncio.timeout(20):
             await connection.open(sock, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.cli.progress_lines import Line
-from tasks.mail.model.progress import Progress
+from tasks.mail.net.stages import Progress
 
 REFUSED = "no connection to imap.test port 993: Connection refused; trying again"
 

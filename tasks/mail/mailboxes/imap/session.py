@@ -21,11 +21,9 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure, describe_os_error
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.net import resolve
-from tasks.mail.net.connect import connect
-from tasks.mail.net.greeting import WaitsForTls, greeted
+from tasks.mail.net.connect import connect, resolve
 from tasks.mail.net.stages import Stages
-from tasks.mail.net.tls import ssl_context, tls_session
+from tasks.mail.net.tls import WaitsForTls, greeted, ssl_context, tls_session
 
 if TYPE_CHECKING:
     from aiohappyeyeballs import AddrInfoType
@@ -123,7 +121,7 @@ class Session:
         config, connection = self.config, self.connection
         context = self._ssl_context() if config.tls != "none" else None
         async with self._step("dns", f"address of {config.host}"):
-            addresses = await resolve.resolve(config.host, config.port)
+            addresses = await resolve(config.host, config.port)
         async with self._step("connect", f"connection to {config.host} port {config.port}"):
             sock = await connect(addresses)
             try:

@@ -16,11 +16,9 @@ from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.safe_text import one_line, unlinked
-from tasks.mail.net import resolve
-from tasks.mail.net.connect import connect
-from tasks.mail.net.greeting import greeted
+from tasks.mail.net.connect import connect, own_name, resolve
 from tasks.mail.net.stages import Stages
-from tasks.mail.net.tls import ssl_context
+from tasks.mail.net.tls import greeted, ssl_context
 from tasks.mail.probe.compose import Probe
 from tasks.mail.senders.smtp.connection import SmtpConnection
 from tasks.mail.senders.smtp.queue_id import queue_id
@@ -75,7 +73,7 @@ class _Dialogue:
         self.redact = redactor(smtp)  # whatever the relay repeats
         self.tls: TlsRecord | None = None
         # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
-        self.client = SmtpConnection(smtp.host, smtp.ehlo_name or resolve.own_name(), timeout=2 * smtp.timeout)
+        self.client = SmtpConnection(smtp.host, smtp.ehlo_name or own_name(), timeout=2 * smtp.timeout)
 
     async def run(self) -> str:
         """The whole dialogue; returns the text of the reply to the final dot."""
@@ -110,7 +108,7 @@ class _Dialogue:
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         async with self.stages("dns"):
-            addresses = await resolve.resolve(self.smtp.host, self.smtp.port)
+            addresses = await resolve(self.smtp.host, self.smtp.port)
         async with self.stages("connect"):
             sock = await connect(addresses)
         if context is not None:

@@ -17,9 +17,8 @@ from tasks.mail.model.errors import SendFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.net.greeting import WaitsForTls
-from tasks.mail.net.resolve import cause_of_os_error
-from tasks.mail.net.tls import cause_of_tls_error, describe_tls_error
+from tasks.mail.net.connect import cause_of_os_error
+from tasks.mail.net.tls import WaitsForTls, cause_of_tls_error, describe_tls_error
 from tasks.mail.senders.smtp.connection import OutOfStep
 
 _E = TypeVar("_E", bound=BaseException)

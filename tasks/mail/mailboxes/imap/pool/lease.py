@@ -14,10 +14,10 @@ from tasks.mail.mailboxes.imap.connection import ImapConnection
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.pool.queue import again
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
-from tasks.mail.model import progress
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.net.stages import report_stage
 
 if TYPE_CHECKING:
     from tasks.mail.config.mailbox import ProbeMailbox
@@ -67,7 +67,7 @@ class Share:
         begun = time.monotonic()
         self.until += begun - asked
         if not self.shared.ready.is_set():
-            progress.tell("imap", "connect")
+            report_stage("imap", "connect")
             try:
                 async with self._in_time(None, "login"):
                     await self.shared.ready.wait()
@@ -105,7 +105,7 @@ class Share:
         """Have something done on the session; for `key` see Jobs."""
         if self.over is not None:
             raise again(self.over)
-        progress.tell("imap", stage)
+        report_stage("imap", stage)
         begun = time.monotonic()
         try:
             async with self._in_time(stage, f"answer to {what}"):
