@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from flows.concurrency import PATIENCE, Gates, room_for
-from tasks.mail.config.loading.environment import EnvironmentPasswords
 from tasks.mail.config.loop import CheckConfig, LoopConfig
+from tasks.mail.config.secrets import EnvironmentPasswords
 from tasks.mail.engine import Context, run_check
 from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.result import LoopResult

@@ -24,9 +24,8 @@ from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS, LOOP_VANTAGE
 from flows.server.login import OF_CLIENT
 from flows.server.prefect import ServerError
-from tasks.mail.config.loading.environment import variable
 from tasks.mail.config.loop import CheckConfig
-from tasks.mail.config.secrets import login_sections
+from tasks.mail.config.secrets import login_sections, variable
 
 
 async def unknown_passwords(

@@ -25,9 +25,8 @@ from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import api, in_a_thread
 from flows.prefect_api.probe import ApiError, api_error
 from flows.server.prefect import ServerError
-from tasks.mail.config.loading.environment import with_known_passwords
 from tasks.mail.config.loop import CheckConfig, InboundConfig
-from tasks.mail.config.secrets import redactor_of
+from tasks.mail.config.secrets import redactor_of, with_known_passwords
 from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.outcome import Leg

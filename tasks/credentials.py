@@ -6,10 +6,9 @@ from typing import Any
 
 from prefect.blocks.system import Secret
 
-from tasks.mail.config.fields import without_line_end
-from tasks.mail.config.loading.environment import LoginSection, from_environment, missing, variable, with_password
-from tasks.mail.config.loading.secret_list import allowed_at, list_path
-from tasks.mail.config.secret_hosts import Use, allows, use_of
+from tasks.mail.config.loading.secret_list import Use, allowed_at, allows, list_path, use_of
+from tasks.mail.config.secrets import LoginSection, from_environment, missing, variable, with_password
+from tasks.mail.config.section import without_line_end
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
 from tasks.run_context import caller

@@ -12,8 +12,7 @@ from tasks.credentials import SecretBlocks
 from tasks.mail.config.addresses import SLUG
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.check_file import check_ca_files
-from tasks.mail.config.loading.files import all_planned, check_fleet_ca_files
-from tasks.mail.config.loading.files import check_ca_files as check_matrix_ca_files
+from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import (
     CheckConfig,
     ImapConfig,
@@ -125,7 +124,7 @@ async def matrix_of(name: object, senders: object, receivers: object, limits: ob
     """The same for a matrix, with all its passwords in place, for many of its loops share one."""
     given = {"name": name, "senders": senders, "receivers": receivers, "limits": limits, "without": without}
     matrix = matrix_config({field: value for field, value in given.items() if value is not None})
-    check_matrix_ca_files(matrix)
+    check_ca_files(matrix)
     _refuse_clear_passwords({where: section.password for where, section in matrix.sections().items()})
     resolve = SecretBlocks().resolve
     senders = {key: await resolve(sender, f"senders.{key}") for key, sender in matrix.senders.items()}
@@ -146,7 +145,7 @@ def fleet_of(name: object, files: object, loops: object) -> Sequence[Planned]:
     fleet = None
     if isinstance(loops, Mapping) and loops:
         fleet = fleet_config({"loops": {key: _given(loop) for key, loop in loops.items()}})
-        check_fleet_ca_files(fleet)
+        check_ca_files(fleet)
         for member in fleet.members:
             _refuse_clear_passwords(passwords_of(member.config, f"loops.{member.config.name}."))
     if not (checks := all_planned(files, fleet)):

@@ -7,7 +7,7 @@ from flows.cli.output import quieten_prefect, say
 from tasks.mail.config.addresses import quoted
 from tasks.mail.config.fleet import SHORTEST
 from tasks.mail.config.loading.files import all_planned
-from tasks.mail.config.secret_hosts import uses_of
+from tasks.mail.config.loading.secret_list import uses_of
 from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line

@@ -42,14 +42,13 @@ def serve(home: Path, port: int) -> int:
     from flows.deploy.prefect_yaml import all_checks, deployed_checks
     from flows.equip import DEPLOYMENTS, POOL, ROOT, equip, unknown_passwords
     from flows.server.allow import allow
-    from tasks.mail.config.loading.secret_list import FILE, VARIABLE, missing_at
-    from tasks.mail.config.secret_hosts import uses_of
+    from tasks.mail.config.loading.secret_list import LIST_FILE, LIST_VARIABLE, missing_at, uses_of
     from tasks.run_context import VANTAGE
 
     home = home.absolute()
     checks = deployed_checks(DEPLOYMENTS)
     uses = uses_of(all_checks(DEPLOYMENTS))
-    missing_at(home / FILE, uses)  # a list that is wrong is told before anything is started
+    missing_at(home / LIST_FILE, uses)  # a list that is wrong is told before anything is started
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
     worker, before = processes.running(home, WORKER), logins.known_login(home)
     inherited = processes.environment(worker) if worker else {}
@@ -66,7 +65,7 @@ def serve(home: Path, port: int) -> int:
         queue = env.get(VANTAGE) or "default"  # without one it would take the checks of other places, too
         argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         argv += ["--work-queue", queue]
-        own = {"PREFECT_WORKER_QUERY_SECONDS": "5", VARIABLE: str(home / FILE)}
+        own = {"PREFECT_WORKER_QUERY_SECONDS": "5", LIST_VARIABLE: str(home / LIST_FILE)}
         worker_env = WORKER_SETTINGS | env | own
         processes.start(home, WORKER, argv, worker_env, url=env["PREFECT_API_URL"], cwd=home)
         for sentence in asyncio.run(unknown_passwords(env["PREFECT_API_URL"], checks, env)):

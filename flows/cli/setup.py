@@ -34,7 +34,7 @@ def setup(seconds: float = SERVER_START_SECONDS) -> int:
     from flows.prefect_api.connection import found_login, own_login
     from flows.prefect_api.probe import without_login
     from flows.server.allow import allow_at
-    from tasks.mail.config.secret_hosts import uses_of
+    from tasks.mail.config.loading.secret_list import uses_of
 
     uses = uses_of(all_checks(DEPLOYMENTS))
     url = get_current_settings().api.url

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from flows.cli.output import drawn_for, say
-from tasks.mail.config.extras import can_verify
+from tasks.mail.config.mailbox import can_verify
 from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.journey.journey import journey
 from tasks.mail.journey.saved import MAX_MESSAGE_OCTETS, as_received, is_message

@@ -7,15 +7,14 @@ from pathlib import Path
 
 from flows.cli.output import BROKEN, say
 from tasks.mail.config.addresses import endpoint
-from tasks.mail.config.fields import without_line_end
 from tasks.mail.config.fleet import Fleet
-from tasks.mail.config.loading.environment import from_environment
 from tasks.mail.config.loading.files import Config, loaded, planned
+from tasks.mail.config.loading.secret_list import uses_of
 from tasks.mail.config.loop import CheckConfig, InboundConfig, SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.matrix import Matrix
-from tasks.mail.config.secret_hosts import uses_of
-from tasks.mail.config.secrets import login_sections
+from tasks.mail.config.secrets import from_environment, login_sections
+from tasks.mail.config.section import without_line_end
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import LEAST
 from tasks.mail.model.safe_text import one_line

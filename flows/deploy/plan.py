@@ -8,11 +8,10 @@ from typing import Any
 
 from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_VANTAGE, FlowEntry
 from tasks.mail.config.addresses import SLUG_LENGTH
-from tasks.mail.config.fleet import MOST_LOOPS, seen_from
+from tasks.mail.config.fleet import MOST_LOOPS, anchor, nth, seen_from, shard
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
-from tasks.mail.config.spread import anchor, nth, shard
 from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
 

@@ -8,10 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tasks.mail.config.fields import Slug
 from tasks.mail.config.loading.check_file import read
 from tasks.mail.config.messages import problem
-from tasks.mail.config.section import Strict, validated
+from tasks.mail.config.section import Slug, Strict, validated
 from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
 

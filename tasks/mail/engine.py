@@ -5,9 +5,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks.mail.config.loading.environment import LoginSection
 from tasks.mail.config.loop import CheckConfig, InboundConfig, SenderSection
-from tasks.mail.config.secrets import hiding, login_sections
+from tasks.mail.config.secrets import LoginSection, hiding, login_sections
 from tasks.mail.model.errors import CheckSkipped, ConfigError, MailboxFailure, Overtaken, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.result import LoopResult

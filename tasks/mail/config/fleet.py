@@ -1,20 +1,21 @@
-"""A fleet: many checks in one file, each with what the defaults leave to say. Pure."""
+"""A fleet: many checks in one file, each with what the defaults leave to say, and when each is due."""
 
-import re
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from difflib import get_close_matches
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ValidationError
 
-from tasks.mail.config.addresses import SLUG, SLUG_LENGTH, quoted, slug
+from tasks.mail.config.addresses import SLUG_LENGTH, is_slug, quoted
 from tasks.mail.config.loop import CheckConfig, InboundConfig, LoopConfig
-from tasks.mail.config.messages import listed, sentences
+from tasks.mail.config.messages import listed, no_slug, sentences, shown_key, unknown_field
+from tasks.mail.config.plan import Planned
 from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
 
 SHORTEST = timedelta(minutes=1)
+SINCE = datetime(2024, 1, 1, tzinfo=UTC)
 MOST_PLACE = 20  # characters, for they end the names of loops
 MOST_LOOPS = 1000
 SECTIONS = ("smtp", "imap", "limits", "bounce_mailbox")
@@ -28,27 +29,14 @@ Fields = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A check of a fleet. `every` is how often a deployment of it runs; None where the file does not say.
-
-    `vantage` are the places that it is checked from, each a work queue; without any it is checked from wherever.
-    """
-
-    config: CheckConfig
-    every: str | None = None
-    tags: tuple[str, ...] = ()
-    vantage: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Fleet:
     """The checks of one file, in its order."""
 
-    members: tuple[Member, ...]
+    members: tuple[Planned, ...]
 
 
 def fleet_config(data: Fields, source: str = "") -> Fleet:
-    """A fleet from its fields; sections of a loop may be models already. Raises ConfigError, which tells every problem.
+    """A fleet from its fields; sections of a loop may be models already. Raises ConfigError, which names every problem.
 
     What `defaults` says holds for every loop, section by section and field by field: what a loop says goes before it,
     and null takes it away. Tags add up.
@@ -61,7 +49,7 @@ def fleet_config(data: Fields, source: str = "") -> Fleet:
             members += member
             problems += wrong
     if problems:
-        text = listed([*dict.fromkeys(problems)])  # what is wrong with the defaults is so in every loop, and told once
+        text = listed([*dict.fromkeys(problems)])  # what is wrong with the defaults is so in every loop, and said once
         raise ConfigError(f"{source}: {text}" if source else text)
     return Fleet(tuple(members))
 
@@ -81,13 +69,9 @@ def _problems(data: Fields) -> Iterator[str]:
         yield f"loops: {len(loops)} of them are in one file, and {MOST_LOOPS} are the most: split it"
         return
     for name, own in loops.items():
-        if not isinstance(name, str) or not re.fullmatch(SLUG, name) or len(name) > SLUG_LENGTH:
-            near = slug(str(name))[:SLUG_LENGTH].strip("-")
-            yield (
-                f"loops.{_shown(name)}: must be lower-case letters and digits with single hyphens between, at most "
-                f"{SLUG_LENGTH} characters" + (f"; did you mean {near}?" if near else "")
-            )
-        yield from _wrong_fields(own, f"loops.{_shown(name)}")
+        if not is_slug(name):
+            yield f"loops.{shown_key(name)}: {no_slug(str(name))}"
+        yield from _wrong_fields(own, f"loops.{shown_key(name)}")
 
 
 def _wrong_fields(fields: object, where: str) -> Iterator[str]:
@@ -120,18 +104,14 @@ def _are_places(value: object) -> bool:
         return True
     if not isinstance(value, list) or len(value) != len({*map(str, value)}):
         return False
-    return all(isinstance(place, str) and re.fullmatch(SLUG, place) and len(place) <= MOST_PLACE for place in value)
+    return all(is_slug(place) and len(place) <= MOST_PLACE for place in value)
 
 
 def _unknown(fields: Fields, known: tuple[str, ...], where: str) -> Iterator[str]:
-    for name in fields:
-        if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            yield f"{where}{_shown(name)}: unknown field; {remedy}"
+    yield from (f"{where}{shown_key(name)}: {unknown_field(str(name), known)}" for name in fields if name not in known)
 
 
-def _member(name: str, defaults: Fields, own: Fields) -> tuple[list[Member], list[str]]:
+def _member(name: str, defaults: Fields, own: Fields) -> tuple[list[Planned], list[str]]:
     """The check of this name; or what is wrong with it, where that stands in the file."""
     given = {section: value for section in SECTIONS if (value := _merged(section, defaults, own)) is not None}
     if not {"smtp", "imap"} & given.keys():
@@ -160,7 +140,7 @@ def _member(name: str, defaults: Fields, own: Fields) -> tuple[list[Member], lis
     vantage = tuple(_list(own if "vantage" in own else defaults, "vantage"))
     if too_long := [full for place in vantage if len(full := seen_from(name, place)) > SLUG_LENGTH]:
         return [], [f"loops.{name}: would be called {too_long[0]} there, and {SLUG_LENGTH} characters are the most"]
-    return [Member(config, str(every) if every else None, tuple(dict.fromkeys(tags)), vantage)], []
+    return [Planned(config, every=str(every) if every else None, tags=tuple(dict.fromkeys(tags)), vantage=vantage)], []
 
 
 def seen_from(loop: str, place: str) -> str:
@@ -190,5 +170,20 @@ def _mapping(value: object) -> Fields:
     return value if isinstance(value, Mapping) else {}
 
 
-def _shown(name: object) -> str:
-    return name if isinstance(name, str) and re.fullmatch(r"[\w-]{1,40}", name) else quoted(name)
+# -- when a loop is due: hundreds of them are spread over the interval
+
+
+def anchor(name: str, every: timedelta) -> datetime:
+    """The moment that a loop's schedule is reckoned from: the same for the same name, whatever others there are."""
+    digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return SINCE + timedelta(seconds=digest % int(every.total_seconds()))
+
+
+def nth(number: int, of: int, every: timedelta) -> datetime:
+    """The same for one of so many shards (the first is 0), which are at equal distances."""
+    return SINCE + timedelta(seconds=int(every.total_seconds()) * number // of)
+
+
+def shard(name: str, of: int) -> int:
+    """Which of so many shards a loop belongs to, whatever others there are; with one more shard, few loops move."""
+    return max(range(of), key=lambda number: hashlib.sha256(f"{name} {number}".encode()).digest())

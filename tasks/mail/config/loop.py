@@ -11,7 +11,9 @@ from typing import ClassVar
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from tasks.mail.config.addresses import LONGEST_ADDRESS, LONGEST_LOCAL, with_detail
-from tasks.mail.config.fields import (
+from tasks.mail.config.mailbox import BounceMailbox, ProbeMailbox, Tls
+from tasks.mail.config.messages import problem
+from tasks.mail.config.section import (
     Address,
     Duration,
     EhloName,
@@ -20,13 +22,15 @@ from tasks.mail.config.fields import (
     Pause,
     Port,
     Retries,
+    Section,
     Slug,
+    Strict,
     Subject,
     Text,
+    login_rules,
+    validated,
+    without_password,
 )
-from tasks.mail.config.mailbox import BounceMailbox, ProbeMailbox, Tls
-from tasks.mail.config.messages import problem
-from tasks.mail.config.section import Section, Strict, login_rules, validated, without_password
 
 TOKEN_LENGTH = 6  # hex digits of a probe's id: enough to tell runs apart by eye; a match always takes the whole id
 LONGEST_RETRY_DELAY = 3600.0

@@ -1,13 +1,24 @@
 """What the configuration says of any mailbox, of the one that bounces go to, and of the one of the probe."""
 
-from typing import ClassVar, Literal
+from importlib.util import find_spec
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from tasks.mail.config.expect import Expect, VerifyDkim
-from tasks.mail.config.fields import Duration, Host, Password, Pause, Port, Retries, Subject, Text
 from tasks.mail.config.messages import problem
-from tasks.mail.config.section import Section, login_rules, without_password
+from tasks.mail.config.section import (
+    Duration,
+    Host,
+    Password,
+    Pause,
+    Port,
+    Retries,
+    Section,
+    Subject,
+    Text,
+    login_rules,
+    without_password,
+)
 
 Tls = Literal["none", "starttls", "implicit"]
 
@@ -63,6 +74,34 @@ class BounceMailbox(MailboxConfig):
     model_config = ConfigDict(title="Bounce mailbox")
 
     folder: Text = Field("INBOX", description="Folder that bounces are looked for in, beside the junk folder")
+
+
+AuthResult = Literal["pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"]
+
+
+def can_verify() -> bool:
+    """Whether signatures can be verified: the extra `dkim` is installed."""
+    return find_spec("dkim") is not None
+
+
+def _possible(wanted: bool) -> bool:
+    if wanted and not can_verify():
+        raise problem("needs the package dkimpy: install mail-loop-check[dkim], or leave it out")
+    return wanted
+
+
+VerifyDkim = Annotated[bool, AfterValidator(_possible)]
+
+
+class Expect(Section):
+    """What the receiver must find of the sender's authentication (RFC 8601), method by method."""
+
+    model_config = ConfigDict(title="Expected authentication")
+
+    spf: AuthResult | None = Field(None, title="SPF", description="Result that SPF must have, such as pass")
+    dkim: AuthResult | None = Field(None, title="DKIM", description="Result that DKIM must have, such as pass")
+    dmarc: AuthResult | None = Field(None, title="DMARC", description="Result that DMARC must have, such as pass")
+    arc: AuthResult | None = Field(None, title="ARC", description="Result that ARC must have, such as pass")
 
 
 class ProbeMailbox(MailboxConfig):

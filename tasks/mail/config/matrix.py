@@ -7,10 +7,9 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from tasks.mail.config.addresses import SLUG_LENGTH, quoted
-from tasks.mail.config.fields import Address, Slug
 from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SenderSection
 from tasks.mail.config.messages import explain, problem
-from tasks.mail.config.section import Strict, validated, without_password
+from tasks.mail.config.section import Address, Slug, Strict, validated, without_password
 from tasks.mail.model.errors import ConfigError
 
 Cell = tuple[str, str]  # sender and receiver

@@ -3,24 +3,19 @@
 Pydantic's own text is not used: it may carry the input, and with it a password.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from tasks.mail.config.addresses import SLUG_LENGTH, quoted, slug
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
 OWN = "mail_loop"
 KEY = "[key]"  # what pydantic adds to a path where the key of a mapping is wrong
-MOST_TOLD = 10  # who got more wrong than this has another kind of file
+_MAX_LISTED = 10  # a file with more problems than this is of another kind
 
 _SECONDS = "must be a number of seconds {}, without quotes"
 _RULES = {
@@ -72,15 +67,15 @@ def sentences(
         if at := detail.get("ctx", {}).get("at"):
             path[-1:] = at.split(".")
         text = _sentence(detail, model, path)
-        where = ".".join(_key(part) for part in shown(path) if part != KEY)
+        where = ".".join(shown_key(part) for part in shown(path) if part != KEY)
         found.append(f"{where}: {text}" if where else text)
     return found
 
 
 def listed(found: Sequence[str]) -> str:
-    """Problems as one text, and no more of them than somebody reads."""
-    more = len(found) - MOST_TOLD
-    return "; ".join([*found[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])])
+    """Problems as one text, and no more of them than a person reads."""
+    more = len(found) - _MAX_LISTED
+    return "; ".join([*found[:_MAX_LISTED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel], path: list[int | str]) -> str:
@@ -95,16 +90,12 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], path: list[int | str
         return f"is required: {description[0].lower()}{description[1:]}"
     if kind in ("extra_forbidden", "invalid_key"):
         known = [name for name, info in _owner(model, path).model_fields.items() if not info.exclude]
-        near = difflib.get_close_matches(field, known, n=1)
-        return "unknown field; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
+        return unknown_field(field, known)
     if kind == "model_type":
         first = next(iter(_owner(model, [*path, ""]).model_fields))
         return f"must be a mapping of fields such as {first}"
     if field in ("name", KEY):
-        given = detail["input"]
-        near_name = slug(given)[:SLUG_LENGTH].strip("-") if isinstance(given, str) else ""
-        remedy = f"; did you mean {near_name}?" if near_name else ""
-        return f"must be lower-case letters and digits with single hyphens between, at most 63 characters{remedy}"
+        return no_slug(detail["input"] if isinstance(detail["input"], str) else "")
     if kind == "literal_error":
         return "must be one of " + ", ".join(re.findall("'([^']*)'", detail["ctx"]["expected"]))
     if kind == "string_type":
@@ -120,9 +111,23 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], path: list[int | str
     return _RULES.get(field, "has a value that is not allowed")
 
 
-def _key(part: int | str) -> str:
-    text = str(part)
-    return text if re.fullmatch(r"[\w-]{1,40}", text) else quoted(text)
+def unknown_field(name: str, known: Sequence[str]) -> str:
+    """What is said of a field that is none of those that are known."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return "unknown field; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
+
+
+def no_slug(given: str) -> str:
+    """What is said of a name that is no slug."""
+    near = slug(given)[:SLUG_LENGTH].strip("-")
+    return f"must be lower-case letters and digits with single hyphens between, at most {SLUG_LENGTH} characters" + (
+        f"; did you mean {near}?" if near else ""
+    )
+
+
+def shown_key(key: object) -> str:
+    """The key of a mapping as a message shows it."""
+    return key if isinstance(key, str) and re.fullmatch(r"[\w-]{1,40}", key) else quoted(key)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

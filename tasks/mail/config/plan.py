@@ -18,7 +18,8 @@ Identity = tuple[object, ...]
 class Planned:
     """A check that is to be run, with the names that a matrix has for its ends, where it comes from one.
 
-    `every`, `tags` and `vantage` are what a fleet says of its deployments.
+    `every`, `tags` and `vantage` are what a fleet says of its deployments: how often one runs, None where the file does
+    not say, and the places that it is checked from, each a work queue; without any it is checked from wherever.
     """
 
     config: CheckConfig

@@ -1,23 +1,23 @@
-"""What a configuration keeps out of all texts, and what it shows itself in each report."""
+"""The passwords of a configuration: which sections have one, where they come from, and the texts kept free of them."""
 
-from __future__ import annotations
-
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TypeVar, cast
 
 from pydantic import BaseModel, SecretStr
 
-from tasks.mail.config.fields import without_line_end
+from tasks.mail.config.loop import CheckConfig, ImapConfig, SenderSection
+from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
+from tasks.mail.config.section import without_line_end
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
-
-if TYPE_CHECKING:
-    from tasks.mail.config.loop import CheckConfig, ImapConfig, SenderSection
-    from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 
 LOGINS = ("smtp", "imap", "bounce_mailbox")
 
+LoginSection = TypeVar("LoginSection", bound=SenderSection | ImapConfig | BounceMailbox)
 # That of the check that runs here: any of its servers may know the passwords of the others.
 _mine: ContextVar[Redactor] = ContextVar("redactor", default=NOTHING)
 
@@ -68,3 +68,54 @@ def _shown(value: object) -> Iterator[str]:
     elif isinstance(value, str) and not isinstance(value, SecretStr):
         local, at, domain = value.rpartition("@")
         yield from (value, *((local, domain, f"{at}{domain}") if at else ()))
+
+
+# -- passwords from the environment: what `password_secret` means where there is no Prefect Secret block of that name
+
+
+def variable(secret: str) -> str:
+    """The environment variable that stands for a secret: its name in upper case, `-` made `_`."""
+    return secret.upper().replace("-", "_")
+
+
+def from_environment(secret: str) -> str | None:
+    """The password in the environment; None where there is none, or an empty one."""
+    value = os.environ.get(variable(secret), "")
+    return value if without_line_end(value) else None
+
+
+def with_password(section: LoginSection, field: str, password: str) -> LoginSection:
+    """The section with its password in place of the secret's name. Raises ConfigError where it is no text."""
+    if any("\ud800" <= character <= "\udfff" for character in password):  # what Python makes of other octets
+        raise ConfigError(f"{field}.password_secret: the value of {section.password_secret} is not UTF-8")
+    return cast(LoginSection, section.model_copy(update={"password": SecretStr(password), "password_secret": None}))
+
+
+def missing(field: str, looked_in: str) -> ConfigError:
+    """The error of a secret that is nowhere to be found."""
+    return ConfigError(f"{field}.password_secret: there is {looked_in}: create one of them", Cause.SECRET_MISSING)
+
+
+class EnvironmentPasswords:
+    """Passwords taken from the environment alone. See tasks.mail.engine.Passwords."""
+
+    async def resolve(self, section: LoginSection, field: str) -> LoginSection:
+        """The section with its password in place. Raises ConfigError where the environment does not have it."""
+        if (secret := section.password_secret) is None:
+            return section
+        if (password := from_environment(secret)) is None:
+            raise ConfigError(
+                f"{field}.password_secret: there is no environment variable {variable(secret)}, "
+                "and without Prefect no Secret block is looked for: set the variable",
+                Cause.SECRET_MISSING,
+            )
+        return with_password(section, field, password)
+
+
+def with_known_passwords(check: CheckConfig) -> CheckConfig:
+    """The check with those of its passwords that the environment has; what it lacks is no error here."""
+    named = {name: one for name, one in login_sections(check).items() if one.password_secret is not None}
+    known = {name: (one, from_environment(one.password_secret or "")) for name, one in named.items()}
+    return check.model_copy(
+        update={name: with_password(one, name, password) for name, (one, password) in known.items() if password}
+    )

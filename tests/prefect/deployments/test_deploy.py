@@ -26,9 +26,9 @@ from flows.deploy.prefect_yaml import read_template
 from flows.equip import ROOT
 from tasks.alert_store import RULES_VARIABLE, WATCHED, resource, watched, write_variable
 from tasks.alerts.rules import ALLOWED
+from tasks.mail.config.fleet import anchor
 from tasks.mail.config.loading.files import all_planned
 from tasks.mail.config.loop import LoopConfig, loop_config
-from tasks.mail.config.spread import anchor
 from tasks.mail.model.errors import ConfigError
 from tasks.parameters import fleet_of
 from tasks.run_context import place_tag

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.mail.config.fleet import MOST_LOOPS, Fleet, fleet_config
+from tasks.mail.config.fleet import MOST_LOOPS, SINCE, Fleet, anchor, fleet_config
 from tasks.mail.config.loading.files import all_planned, load_any, loaded, planned
 from tasks.mail.config.loop import InboundConfig, LoopConfig, inbound_config, loop_config
 from tasks.mail.config.plan import Planned
-from tasks.mail.config.spread import SINCE, anchor
 from tasks.mail.model.errors import ConfigError
 
 SECRET = "hunter2-never-shown"

@@ -10,10 +10,20 @@ from typing import Any
 
 import pytest
 
-from tasks.mail.config.loading.secret_list import VARIABLE, add_to, allowed_at, list_path, missing_at
+from tasks.mail.config.loading.secret_list import (
+    LIST_VARIABLE,
+    Use,
+    add_to,
+    allowed_at,
+    allowed_by,
+    allows,
+    list_path,
+    missing_at,
+    use_of,
+    uses_of,
+)
 from tasks.mail.config.loop import SmtpConfig, loop_config
 from tasks.mail.config.matrix import matrix_config
-from tasks.mail.config.secret_hosts import Use, allowed_by, allows, use_of, uses_of
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 
@@ -222,10 +232,10 @@ def test_a_list_that_cannot_be_read_allows_nothing_and_is_named(path: Path) -> N
 
 
 def test_the_environment_says_where_the_list_is(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(LIST_VARIABLE, raising=False)
     assert list_path() == state_home() / "secrets.allow"
-    monkeypatch.setenv(VARIABLE, str(path))
+    monkeypatch.setenv(LIST_VARIABLE, str(path))
     assert list_path() == path
-    monkeypatch.setenv(VARIABLE, "secrets.allow")
+    monkeypatch.setenv(LIST_VARIABLE, "secrets.allow")
     with pytest.raises(ConfigError, match=r"^MAIL_LOOP_SECRETS_ALLOW: must be an absolute path"):
         list_path()

@@ -10,9 +10,8 @@ import pytest
 
 from flows.deploy.plan import Plan, plan_deployments
 from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_VANTAGE
-from tasks.mail.config.fleet import fleet_config
+from tasks.mail.config.fleet import SINCE, fleet_config, shard
 from tasks.mail.config.loading.files import planned
-from tasks.mail.config.spread import SINCE, shard
 from tasks.mail.model.errors import ConfigError
 
 DEFAULTS: dict[str, Any] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.credentials import SecretBlocks
-from tasks.mail.config.loading.secret_list import VARIABLE
+from tasks.mail.config.loading.secret_list import LIST_VARIABLE
 from tasks.mail.config.loop import loop_config
 from tasks.mail.engine import with_passwords
 from tasks.mail.model.cause import Cause
@@ -19,7 +19,7 @@ from tasks.mail.verdict.ends import misconfigured
 async def test_a_secret_that_is_not_on_the_list_for_its_host_is_not_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "secrets.allow"))
+    monkeypatch.setenv(LIST_VARIABLE, str(tmp_path / "secrets.allow"))
     addresses = {"from_addr": "a@a.test", "to_addr": "b@b.test", "subject_prefix": "[x]"}
     smtp = {"host": "relay.test", "username": "u", "password_secret": "other", **addresses}
     with pytest.raises(ConfigError) as refused:

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import pytest
 
-from tasks.mail.config.loading.environment import EnvironmentPasswords
 from tasks.mail.config.loop import CheckConfig, SmtpConfig, loop_config
+from tasks.mail.config.secrets import EnvironmentPasswords
 from tasks.mail.engine import Context, run_check
 from tasks.mail.mailboxes.registry import MAILBOXES
 from tasks.mail.model.facts import Receipt

@@ -7,13 +7,15 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.mail.config.addresses import quoted, slug
+from tasks.mail.config.fleet import Fleet
 from tasks.mail.config.loading.formats import PARSERS, values
 from tasks.mail.config.loop import CheckConfig, ImapConfig, InboundConfig, LoopConfig, SenderSection
+from tasks.mail.config.matrix import Matrix
 from tasks.mail.config.secrets import LOGINS, login_sections
 from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 
-LARGEST = 64 * 1024
+_MAX_OCTETS = 64 * 1024
 
 # The fields that only one half of a loop has. tls_mode is NyxMon's name for tls, of mailboxes alone.
 OF_SMTP = SenderSection.model_fields.keys() - ImapConfig.model_fields.keys()
@@ -76,17 +78,27 @@ def beside(path: str | Path, section: object) -> object:
     return section
 
 
-def check_ca_files(config: CheckConfig, source: str = "", inside: str = "") -> None:
-    """Raise ConfigError unless every `ca_file` can be read and holds certificates."""
-    problems = []
-    for name, section in login_sections(config).items():
-        if section.ca_file and (text := ca_problem(section.ca_file)):
-            problems.append(f"ca_file: {text}" if name == inside else f"{name}.ca_file: {text}")
+def check_ca_files(config: CheckConfig | Matrix | Fleet, source: str = "", inside: str = "") -> None:
+    """Raise ConfigError unless every `ca_file` can be read and holds certificates. `inside`: see explain()."""
+    if isinstance(config, Fleet):
+        first: dict[str, str] = {}  # one file is the authority of many loops
+        for member in config.members:
+            for name, section in login_sections(member.config).items():
+                first.setdefault(section.ca_file or "", f"loops.{member.config.name}.{name}")
+        files = {where: ca_file for ca_file, where in first.items()}
+    else:
+        sections = config.sections() if isinstance(config, Matrix) else login_sections(config)
+        files = {where: section.ca_file or "" for where, section in sections.items()}
+    problems = [
+        f"{where}.ca_file: {text}".removeprefix(f"{inside}.")
+        for where, ca_file in files.items()
+        if ca_file and (text := _ca_problem(ca_file))
+    ]
     if problems:
         raise ConfigError(f"{source}: {'; '.join(problems)}" if source else "; ".join(problems))
 
 
-def ca_problem(ca_file: str) -> str:
+def _ca_problem(ca_file: str) -> str:
     """What is wrong with a `ca_file`, empty where nothing is."""
     try:
         if not stat.S_ISREG(Path(ca_file).stat().st_mode):  # opening a named pipe would wait for ever
@@ -120,7 +132,7 @@ def _text(path: Path, source: str) -> str:
         if not stat.S_ISREG(mode):  # a device or a named pipe may never end
             raise ConfigError(f"{source}: is no regular file: name one")
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(_MAX_OCTETS + 1)
     except FileNotFoundError:
         if path.is_symlink():
             raise ConfigError(f"{source}: is a link to a file that does not exist: make it anew") from None
@@ -131,8 +143,8 @@ def _text(path: Path, source: str) -> str:
         raise ConfigError(f"{source}: cannot be read ({error.strerror}): check the path") from None
     except ValueError:  # a NUL in the path
         raise ConfigError(f"{source}: is no path of a file: check the path") from None
-    if len(content) > LARGEST:
-        raise ConfigError(f"{source}: is larger than {LARGEST // 1024} KiB: a configuration is a few lines")
+    if len(content) > _MAX_OCTETS:
+        raise ConfigError(f"{source}: is larger than {_MAX_OCTETS // 1024} KiB: a configuration is a few lines")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

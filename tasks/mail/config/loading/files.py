@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.mail.config.addresses import is_slug, slug
 from tasks.mail.config.fleet import SECTIONS, Fleet, fleet_config
-from tasks.mail.config.loading.check_file import beside, ca_problem, check_of, read
+from tasks.mail.config.loading.check_file import beside, check_ca_files, check_of, read
 from tasks.mail.config.loading.formats import PARSERS
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.matrix import Matrix, matrix_config
@@ -82,41 +82,17 @@ def _fleet(path: str | Path, source: str, data: dict[str, object]) -> Fleet:
     if isinstance(loops := data.get("loops"), Mapping):
         data["loops"] = {name: placed(fields) for name, fields in loops.items()}
     fleet = fleet_config(data | {"defaults": placed(data.get("defaults"))}, source)
-    check_fleet_ca_files(fleet, source)
+    check_ca_files(fleet, source)
     return fleet
-
-
-def check_fleet_ca_files(fleet: Fleet, source: str = "") -> None:
-    """Raise ConfigError unless every `ca_file` of the fleet can be read and holds certificates."""
-    problems: dict[str, str] = {}  # one file is the authority of many loops
-    for member in fleet.members:
-        for section in SECTIONS:
-            ca_file = getattr(getattr(member.config, section, None), "ca_file", None)
-            if ca_file and ca_file not in problems:
-                text = ca_problem(ca_file)
-                problems[ca_file] = f"loops.{member.config.name}.{section}.ca_file: {text}" if text else ""
-    if told := [text for text in problems.values() if text]:
-        raise ConfigError(f"{source}: {'; '.join(told)}" if source else "; ".join(told))
 
 
 def planned(config: Config) -> Sequence[Planned]:
     """The checks to run: one, or those of the matrix or the fleet."""
     if isinstance(config, Fleet):
-        return [Planned(one.config, every=one.every, tags=one.tags, vantage=one.vantage) for one in config.members]
+        return config.members
     if isinstance(config, Matrix):
         return [Planned(loop, config.name, *pair) for pair, loop in config.loops().items()]
     return [Planned(config)]
-
-
-def check_ca_files(matrix: Matrix, source: str = "") -> None:
-    """Raise ConfigError unless every `ca_file` of the matrix can be read and holds certificates."""
-    problems = [
-        f"{where}.ca_file: {text}"
-        for where, section in matrix.sections().items()
-        if section.ca_file and (text := ca_problem(section.ca_file))
-    ]
-    if problems:
-        raise ConfigError(f"{source}: {'; '.join(problems)}" if source else "; ".join(problems))
 
 
 def all_planned(paths: Iterable[str | Path], more: Fleet | None = None) -> list[Planned]:

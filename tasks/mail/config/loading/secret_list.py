@@ -1,28 +1,133 @@
-"""The file of a worker that says which secret it may hand to which host."""
+"""Which secret may be handed to which host: the list of a worker, a file, and what a check would need.
+
+A line is NAME@HOST. `,clear` behind it allows an unencrypted connection, `,unverified` one whose certificate is not
+verified. What follows a # is a comment.
+"""
 
 import fcntl
+import ipaddress
 import os
+import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from tasks.mail.config.secret_hosts import Allowed, Use, allowed_by, allows
+from tasks.mail.config.addresses import host_name
+from tasks.mail.config.loop import CheckConfig, SenderSection
+from tasks.mail.config.mailbox import MailboxConfig
+from tasks.mail.config.secrets import login_sections
 from tasks.mail.config.state_dir import make_private, state_home
 from tasks.mail.model.errors import ConfigError
 
-VARIABLE = "MAIL_LOOP_SECRETS_ALLOW"
-FILE = "secrets.allow"
-LARGEST = 4 * 2**20
+LIST_VARIABLE = "MAIL_LOOP_SECRETS_ALLOW"
+LIST_FILE = "secrets.allow"
+_MAX_OCTETS = 4 * 2**20
+
+CLEAR, UNVERIFIED = "clear", "unverified"
+WEAK = {CLEAR: "over an unencrypted connection", UNVERIFIED: "without verifying its certificate"}
+
+Key = tuple[str, str]  # secret and host, as they are compared
+Allowed = Mapping[Key, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A secret, the host that it is for, and what is weak on its way there."""
+
+    secret: str
+    host: str
+    weak: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> Key:
+        return self.secret.casefold(), _host(self.host)
+
+    @property
+    def line(self) -> str:
+        """The line that allows it."""
+        return ",".join([f"{self.secret}@{_host(self.host)}", *sorted(self.weak)])
+
+    @property
+    def told(self) -> str:
+        """It in words."""
+        return " ".join([self.secret, "to", self.host, " and ".join(WEAK[one] for one in sorted(self.weak))]).rstrip()
+
+
+def use_of(section: SenderSection | MailboxConfig) -> Use | None:
+    """What becomes of the secret that a section names, None where it names none."""
+    if section.password_secret is None:
+        return None
+    weak = {CLEAR: section.tls == "none", UNVERIFIED: not section.verify}
+    return Use(section.password_secret, section.host, frozenset(one for one, is_so in weak.items() if is_so))
+
+
+def uses_of(checks: Iterable[CheckConfig]) -> list[Use]:
+    """The same of all sections of these checks: each secret and host once, with all that is weak anywhere."""
+    found: dict[Key, Use] = {}
+    for check in checks:
+        for section in login_sections(check).values():
+            if (use := use_of(section)) is not None:
+                before = found.get(use.key, use)
+                found[use.key] = Use(before.secret, before.host, before.weak | use.weak)
+    return sorted(found.values(), key=lambda use: use.key)
+
+
+def allows(allowed: Allowed, use: Use) -> bool:
+    """Whether the list allows it."""
+    return use.key in allowed and use.weak <= allowed[use.key]
+
+
+@lru_cache(maxsize=4)  # each section of each loop asks, and a list may be long
+def allowed_by(text: str, source: str) -> Allowed:
+    """What the text of a list allows; `source` begins the error. Raises ConfigError for a line that is none.
+
+    Several lines of one secret and host allow what each of them does.
+    """
+    allowed: dict[Key, frozenset[str]] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        content = re.sub(r"(^|\s)#.*", "", line).strip()
+        if not content:
+            continue
+        secret, at, rest = content.rpartition("@")
+        host, *options = (part.strip() for part in rest.split(","))
+        try:
+            if not (at and secret.strip()) or "*" in secret or not content.isprintable():
+                raise ValueError(content)
+            key = secret.strip().casefold(), _host(host)
+        except ValueError:
+            raise ConfigError(
+                f"{source}, line {number}: must be NAME@HOST, such as relay-password@relay.example.org, without "
+                "wildcards and without a port: correct it, or put a # before it"
+            ) from None
+        weak = frozenset(option.lower() for option in options)
+        if not weak <= WEAK.keys():
+            raise ConfigError(
+                f"{source}, line {number}: after the host may stand ,{CLEAR} and ,{UNVERIFIED}, and nothing else: "
+                "correct it, or put a # before it"
+            )
+        allowed[key] = allowed.get(key, frozenset()) | weak
+    return allowed
+
+
+def _host(host: str) -> str:
+    """A host as it is compared: A-labels in lower case, IP addresses in their shortest form. Raises ValueError."""
+    address = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return host_name(host).lower()
 
 
 def list_path() -> Path:
     """Where the list of this process is. Raises ConfigError."""
-    if not (given := os.environ.get(VARIABLE)):
-        return state_home() / FILE
+    if not (given := os.environ.get(LIST_VARIABLE)):
+        return state_home() / LIST_FILE
     if not os.path.isabs(given):
-        raise ConfigError(f"{VARIABLE}: must be an absolute path, for a run has a folder of its own")
+        raise ConfigError(f"{LIST_VARIABLE}: must be an absolute path, for a run has a folder of its own")
     return Path(given)
 
 
@@ -81,13 +186,13 @@ def _text(path: Path) -> str:
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ConfigError(f"{path}: is no regular file: put the list of secrets and hosts there")
-            content = file.read(LARGEST + 1)
+            content = file.read(_MAX_OCTETS + 1)
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
         raise ConfigError(f"{path}: the list of secrets and hosts cannot be read ({error.strerror})") from None
-    if len(content) > LARGEST:
-        raise ConfigError(f"{path}: is larger than {LARGEST // 2**20} MiB: a line for each secret and host will do")
+    if len(content) > _MAX_OCTETS:
+        raise ConfigError(f"{path}: is larger than {_MAX_OCTETS // 2**20} MiB: a line for each secret and host will do")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
