@@ -11,8 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import PATIENCE, Gates, room_for
 from tasks.finish import end_misconfigured, record_reported, report_verdict
-from tasks.groups.finish import finish_fleet, fleet_name
-from tasks.groups.summary import Brief
+from tasks.groups.finish import Brief, finish_fleet, fleet_name
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.plan import Planned
 from tasks.mail.engine import Context, run_check

@@ -25,9 +25,8 @@ from flows.prefect_api.probe import impatient_client
 from flows.server.allow import Say
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, was_taken, write_variable
 from tasks.alerting import SETTLED
-from tasks.alerts.mail_guard import hosts_of, shared, way_of
 from tasks.alerts.message import Markup
-from tasks.alerts.rules import Alerts, Rule
+from tasks.alerts.rules import Alerts, Rule, hosts_of, shared, way_of
 from tasks.alerts.state import Pending, Standing
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows.cli.arguments import loop
 from flows.cli.output import quieten_prefect, say
-from tasks.history.window import period_length
+from tasks.history.figures import period_length
 from tasks.mail.model.errors import ConfigError
 
 _DESCRIPTION = """\

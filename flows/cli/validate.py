@@ -18,7 +18,7 @@ from tasks.mail.config.section import without_line_end
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import LEAST
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.verdict.cause import misfit
+from tasks.mail.verdict.remedies import misfit
 
 PREFECT_YAML = "prefect.yaml"
 _BLANKS = " \t"

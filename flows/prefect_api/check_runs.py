@@ -27,7 +27,7 @@ from tasks.alert_store import LOOP_RESOURCE, check_events
 from tasks.groups.finish import matrix_name
 from tasks.history.record import extracted, result_from
 from tasks.mail.model.result import LoopResult
-from tasks.metrics.run import Remembered, Sighting, identity, of_a_result, of_a_state
+from tasks.metrics.loop import Remembered, Sighting, identity, of_a_result, of_a_state
 from tasks.pages import ReadPage, chunks, items, read_events
 from tasks.publish import artifact_key
 

@@ -4,19 +4,150 @@ Nothing is blamed that the evidence does not convict: a check that did not run s
 read says nothing about the mail, and what brought one message through is not the cause of what happened to another.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tasks.correlation import sentences as words
 from tasks.correlation.causes import explain_failures
-from tasks.correlation.endpoints import failing_relays, unread_mailboxes
-from tasks.correlation.observation import NOT_SENT, Path
-from tasks.correlation.sentences import Wording
+from tasks.correlation.sentences import Wording, names
 from tasks.mail.config.matrix import Cell
 from tasks.mail.config.plan import Planned, ends
-from tasks.mail.model.outcome import Outcome
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
+
+# The stages before a recipient is named: what fails here has nothing to do with where the message should go.
+_DOOR = ("dns", "connect", "tls", "ehlo", "auth", "mail")
+
+_NOT_RUN = (Outcome.MISCONFIGURED, Outcome.SKIPPED)
+NOT_SENT = (Outcome.UNSENT, Outcome.REJECTED, Outcome.DEFERRED)
+_NOT_ARRIVED = (*NOT_SENT, Outcome.LOST, Outcome.BOUNCED)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The result of one loop, with the names of its two ends."""
+
+    sender: str
+    receiver: str
+    result: LoopResult
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        return self.sender, self.receiver
+
+    @property
+    def ran(self) -> bool:
+        """Whether it says anything: a check that did not begin, or broke, does not."""
+        return self.result.outcome not in _NOT_RUN and self.result.error_type is not ErrorType.UNEXPECTED
+
+    @property
+    def at_the_door(self) -> bool:
+        """Whether the relay failed before it knew whom the message is for."""
+        return self.ran and self.result.outcome in NOT_SENT and self.result.stage in _DOOR
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether the mailbox could not be read."""
+        return self.ran and self.result.outcome is Outcome.UNVERIFIED
+
+    @property
+    def was_read(self) -> bool:
+        """Whether the mailbox was read to the end: the message was seen there, or known to be missing."""
+        return self.seen or (self.ran and self.result.outcome in (Outcome.LOST, Outcome.BOUNCED))
+
+    @property
+    def seen(self) -> bool:
+        """Whether the message was seen in the mailbox. Without a mailbox the relay's word is all there is."""
+        return self.ran and self.result.copies > 0
+
+    @property
+    def in_place(self) -> bool:
+        return self.seen and self.result.placement is Placement.EXPECTED
+
+    @property
+    def failed(self) -> bool:
+        """Whether a relay that listened, or what is behind it, did not bring the message to the mailbox."""
+        return self.ran and self.result.outcome in _NOT_ARRIVED and not self.at_the_door
+
+
+_MAX_ENDPOINTS = 3  # with more of them than this, the loops are read one by one
+_UNREACHED = ("dns", "connect")
+# Causes that the kind of error says as well.
+_PLAIN = frozenset({None, Cause.WRONG_PASSWORD, Cause.CERTIFICATE, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED})
+_NO_MAIL = ", so whether mail arrived is not known"
+_REMEDIES = {
+    ErrorType.AUTH: "check its user name and password",
+    ErrorType.TLS: "check its certificate and the field tls",
+    ErrorType.CONNECTION: "whoever runs it or the network to it must act",
+    ErrorType.TIMEOUT: "whoever runs it or the network to it must act",
+}
+
+
+def failing_relays(paths: Sequence[Path]) -> str | None:
+    """The relays that fail by themselves, all of their loops or some."""
+    tried = [(path.sender, path) for path in paths if path.ran]
+    bad = [(name, path) for name, path in tried if path.at_the_door]
+    return _unreached("relay", bad, tried) or _each("{name} itself fails in {count} ({why}): {remedy}", bad, tried)
+
+
+def unread_mailboxes(paths: Sequence[Path]) -> str | None:
+    """The mailboxes that could not be read, by all of their loops or some."""
+    tried = [(path.receiver, path) for path in paths if path.was_read or path.unreadable]
+    bad = [(name, path) for name, path in tried if path.unreadable]
+    text = f"{{name}} could not be read in {{count}} ({{why}}){_NO_MAIL}: {{remedy}}"
+    return _unreached("mailbox", bad, tried, _NO_MAIL) or _each(text, bad, tried)
+
+
+_Named = Sequence[tuple[str, Path]]
+
+
+def _unreached(kind: str, bad: _Named, tried: _Named, end: str = "") -> str | None:
+    """Several ends, and none of them can even be connected to: what they share is on this side."""
+    ends = dict.fromkeys(name for name, _ in bad)
+    if len(bad) < len(tried) or len(ends) < 2 or any(path.result.stage not in _UNREACHED for _, path in bad):
+        return None
+    why = _why([path for _, path in bad])
+    return f"no {kind} can be reached ({names(ends)}, {why}){end}: look at this machine's network and DNS first"
+
+
+def _each(text: str, bad: _Named, tried: _Named) -> str | None:
+    by_end: defaultdict[str, list[Path]] = defaultdict(list)
+    for name, path in bad:
+        by_end[name].append(path)
+    if not 0 < len(by_end) <= _MAX_ENDPOINTS:
+        return None
+    found = []
+    for name, failed in by_end.items():
+        count = _count(len(failed), sum(name == other for other, _ in tried))
+        actions = {_action(path.result) for path in failed}
+        remedy = (actions.pop() if len(actions) == 1 else None) or "whoever runs it must act"
+        found.append(text.format(name=name, count=count, why=_why(failed), remedy=remedy))
+    return "; ".join(found)
+
+
+def _count(some: int, every: int) -> str:
+    if every == 1:
+        return "its only loop"
+    return f"all {every} of its loops" if some == every else f"{some} of its {every} loops"
+
+
+def _why(failed: Sequence[Path]) -> str:
+    """The error, where it is the same for all of them, else the stages."""
+    said = dict.fromkeys((path.result.stage, path.result.error_msg) for path in failed)
+    if len(said) == 1:
+        ((stage, text),) = said
+        return f"at {stage}: {one_line(text or 'no reason given', 160).rstrip('.')}"
+    return f"at {names(str(stage) for stage, _ in said)}"
+
+
+def _action(result: LoopResult) -> str | None:
+    """What to do about one of them: where more is known than the kind of error, who must act by it."""
+    if result.cause not in _PLAIN and result.who_acts:
+        return f"{result.who_acts} must act"
+    return _REMEDIES.get(result.error_type) if result.error_type else None
 
 
 def blame(planned: Sequence[Planned], results: Sequence[LoopResult]) -> str | None:

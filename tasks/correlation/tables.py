@@ -1,7 +1,7 @@
 """The results of many loops in one table: a fleet's by what is wrong first, a matrix's by sender and receiver."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tasks.mail.config.matrix import Cell
@@ -9,7 +9,7 @@ from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.report.document import Block, Cells, Code, Heading, Inline, Link, Own, Paragraph, Strong, Table, section
-from tasks.mail.report.markdown import as_markdown
+from tasks.mail.report.formats import as_markdown
 from tasks.mail.report.report import hundredths
 
 SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.ERROR: "✗"}
@@ -76,28 +76,22 @@ def fleet_markdown(rows: Sequence[FleetRow]) -> str:
 
 def matrix_markdown(results: Mapping[Cell, LoopResult], shown: str | None, report: Mapping[Cell, str]) -> str:
     """The artifact. `shown` is the pattern; `report` has for each loop the key of its own artifacts."""
-    return as_markdown(_matrix(results, shown, report))
-
-
-def _matrix(results: Mapping[Cell, LoopResult], shown: str | None, report: Mapping[Cell, str]) -> Iterator[Block]:
     whole = summary([*results.values()])
-    yield Paragraph(Strong((Own(f"{whole.status}: "), whole.text)))
+    blocks: list[Block] = [Paragraph(Strong((Own(f"{whole.status}: "), whole.text)))]
     if shown is not None:
-        yield Paragraph(f"{shown[0].upper()}{shown[1:]}.")
+        blocks.append(Paragraph(f"{shown[0].upper()}{shown[1:]}."))
     receivers = list(dict.fromkeys(receiver for _, receiver in results))
     rows: list[Cells] = [
         (Strong(sender), *(_cell(results.get((sender, receiver))) for receiver in receivers))
         for sender in dict.fromkeys(sender for sender, _ in results)
     ]
-    yield Table(("from / to", *receivers), rows)
     head = ("loop", "outcome", "what to do")
     bad = [(Code(one.loop), one.outcome, one.sentence) for one in results.values() if one.status is not Status.OK]
-    yield from section("Not ok", Table(head, bad))
-    yield Heading("Reports of the loops")
+    blocks += [Table(("from / to", *receivers), rows), *section("Not ok", Table(head, bad))]
     links: list[Inline] = []
     for cell, one in results.items():
         links += [Own(", ")] * bool(links) + [Link(one.loop, f"/v2/artifacts/key/{report[cell]}")]
-    yield Paragraph(tuple(links))
+    return as_markdown([*blocks, Heading("Reports of the loops"), Paragraph(tuple(links))])
 
 
 def _cell(result: LoopResult | None) -> str:

@@ -17,7 +17,7 @@ from tasks.mail.model.durations import duration
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.document import Block, Inline, Link, Listing, Own, Paragraph, Strong, Table
-from tasks.mail.report.markdown import as_markdown
+from tasks.mail.report.formats import as_markdown
 
 _MARGIN = timedelta(minutes=2)  # for a late start, the sending with its retries, and the way to the server
 
@@ -110,7 +110,8 @@ def _text(
     loop: str, by: Mapping[Says, Sequence[str]], last: Mapping[str, PlaceResult | None], differs: bool
 ) -> str | None:
     bad, good = by[Says.BAD], by[Says.GOOD]
-    quiet = [f"{names(by[Says.SILENT])} {_is(by[Says.SILENT])} silent"] if by[Says.SILENT] else []
+    are = "is" if len(by[Says.SILENT]) == 1 else "are"
+    quiet = [f"{names(by[Says.SILENT])} {are} silent"] if by[Says.SILENT] else []
     quiet += [f"the checks from {names(by[Says.NOTHING])} say nothing"] if by[Says.NOTHING] else []
     outcomes = names(str(one.result.outcome) for place in bad if (one := last[place]))
     if not bad:
@@ -124,10 +125,6 @@ def _text(
     else:
         said = f"fails from {names(bad)} ({outcomes}), and nowhere else is anything known"
     return f"{loop}: {'; '.join([said, *quiet])}"
-
-
-def _is(places: Sequence[str]) -> str:
-    return "is" if len(places) == 1 else "are"
 
 
 def places_in_short(found: Sequence[Together]) -> str:

@@ -1,17 +1,17 @@
 """A picture of the delivery times over a period, what did not arrive, outages and checks without verdict."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tasks.history.figures import Figures
+from tasks.history.figures import Figures, Window
 from tasks.history.formats import counted, measured, percent
-from tasks.history.window import Window
 from tasks.mail.checks import Check
-from tasks.mail.model.durations import MONTHS
+from tasks.mail.model.durations import DAY, HOUR, MINUTE, MONTHS
 from tasks.mail.model.outcome import Status
 from tasks.mail.report.svg import ground
-from tasks.mail.report.svg.scale import MAX_AXIS_TICKS, Axis, tick
+from tasks.mail.report.svg.layout import STEPS, step_for, tick
 
 LEFT, RIGHT, TOP, BOTTOM = 92, 700, 64, 264
 FAILED, SILENT = 288, 310  # the base lines of the two lanes
@@ -26,6 +26,40 @@ _TIME_STEPS = (
     *(timedelta(days=days) for days in (1, 2, 7, 14, 28, 56, 182, 364)),
 )
 _MONDAY = datetime(2001, 1, 1, tzinfo=UTC)
+MAX_AXIS_TICKS = 7
+# Where a logarithmic axis has room for few.
+_MAIN_STEPS = (0.001, 0.01, 0.1, 1.0, 10.0, MINUTE, 10 * MINUTE, HOUR, DAY, 10 * DAY)
+_LOGARITHMIC = 30  # from here on the largest is so many times the smallest that a linear axis would flatten the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Where a number of seconds lies between 0, the bottom, and 1, the top."""
+
+    low: float
+    high: float
+    logarithmic: bool
+    ticks: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Axis":
+        """The axis for these times, of which there is at least one."""
+        low, high = max(min(values), _MAIN_STEPS[0]), max(*values, _MAIN_STEPS[0])
+        if high / low < _LOGARITHMIC:
+            step = step_for(high, MAX_AXIS_TICKS - 2)
+            steps = math.ceil(high / step - 1e-9)
+            return cls(0.0, steps * step, False, tuple(step * number for number in range(steps + 1)))
+        bottom = max(step for step in STEPS if step <= low)
+        top = min((step for step in STEPS if step >= high), default=high)
+        marks = [step for step in STEPS if bottom <= step <= top]
+        if len(marks) > MAX_AXIS_TICKS:
+            marks = [step for step in _MAIN_STEPS if bottom <= step <= top]
+        return cls(bottom, top, True, tuple(marks if len(marks) <= MAX_AXIS_TICKS else marks[::2]))
+
+    def __call__(self, seconds: float) -> float:
+        if self.logarithmic:
+            return math.log(max(seconds, self.low) / self.low) / math.log(self.high / self.low)
+        return (seconds - self.low) / (self.high - self.low)
 
 
 def draw_latency(figures: Figures) -> str:

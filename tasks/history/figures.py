@@ -6,14 +6,48 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import groupby, zip_longest
 from typing import Generic, TypeVar
 
-from tasks.history.window import Window
+from tasks.history.formats import minute
 from tasks.mail.checks import Check
+from tasks.mail.model.durations import span
+from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Placement
 
 Fact = TypeVar("Fact", bound=Hashable)
 FoundIn = tuple[str, Placement]
+
+
+def period_length(text: str) -> timedelta:
+    """A length of time such as 90m, 24h, 7d or 4w. Raises ConfigError."""
+    if (length := span(text)) is not None:
+        return length
+    raise ConfigError(f"since: must be a length of time such as 90m, 24h, 7d or 4w, at most 520w, not {text[:40]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start` to `end`, both UTC."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+    @property
+    def middle(self) -> datetime:
+        return self.start + self.length / 2
+
+    def __str__(self) -> str:
+        return f"{minute(self.start)} to {minute(self.end)} UTC"
+
+
+def window(since: str, now: datetime) -> Window:
+    """The period that began `since` ago and ends now. Raises ConfigError."""
+    return Window(now - period_length(since), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +123,12 @@ class Figures:
     @cached_property
     def without_verdict(self) -> Mapping[str, int]:
         """How many checks say nothing about the mail, by what was the matter with them."""
-        return _counted(check.outcome for check in self.checks if check.status is None)
+        return dict(Counter(check.outcome for check in self.checks if check.status is None).most_common())
 
     @cached_property
     def outcomes(self) -> Mapping[str, int]:
         """How many of the checks that say something about the mail ended in which outcome."""
-        return _counted(check.outcome for check in self.judged)
+        return dict(Counter(check.outcome for check in self.judged).most_common())
 
     @property
     def lost(self) -> int:
@@ -112,8 +146,11 @@ class Figures:
 
     @cached_property
     def outages(self) -> tuple[Outage, ...]:
-        """The runs of consecutive error verdicts."""
-        return outages_in(self.checks)
+        """The runs of consecutive error verdicts. Checks without a verdict change nothing."""
+        runs = [(good, [*run]) for good, run in groupby(self.judged, key=lambda check: check.good)]
+        ends = [run[0].at for _, run in runs[1:]]
+        found = enumerate(zip_longest(runs, ends))
+        return tuple(_outage(failed, until, number == 0) for number, ((good, failed), until) in found if not good)
 
     @property
     def downtime(self) -> timedelta:
@@ -144,35 +181,11 @@ def histories(checks: Iterable[Check], window: Window) -> list[Figures]:
     return [Figures(loop, window, tuple(check for check in ordered if check.loop == loop)) for loop in loops]
 
 
-def _counted(words: Iterable[str]) -> Mapping[str, int]:
-    return dict(Counter(words).most_common())
-
-
 def percentile(values: Sequence[float], percent: float) -> float | None:
     """The smallest of the values that at least `percent` of them do not exceed (nearest rank); None without values."""
     if not values:
         return None
     return sorted(values)[max(1, math.ceil(len(values) * percent / 100)) - 1]
-
-
-def outages_in(checks: Sequence[Check]) -> tuple[Outage, ...]:
-    """The outages among the checks of one loop, given in their order. Checks without a verdict change nothing."""
-    found: list[Outage] = []
-    failed: list[Check] = []
-    seen_good = False
-    for check in checks:
-        if check.status is None:
-            continue
-        if not check.good:
-            failed.append(check)
-            continue
-        if failed:
-            found.append(_outage(failed, check.at, not seen_good))
-            failed = []
-        seen_good = True
-    if failed:
-        found.append(_outage(failed, None, not seen_good))
-    return tuple(found)
 
 
 def _outage(failed: Sequence[Check], until: datetime | None, open_start: bool) -> Outage:

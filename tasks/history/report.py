@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from tasks.history.draw_calendar import draw_calendar
+from tasks.history.calendar import draw_calendar
 from tasks.history.draw_latency import PERCENTILES, draw_latency
-from tasks.history.figures import Figures, FoundIn, Observed
+from tasks.history.figures import Figures, FoundIn, Observed, Window
 from tasks.history.formats import NONE, counted, measured, minute, percent
-from tasks.history.window import Window
 from tasks.mail.model.durations import in_units
 from tasks.mail.report.document import (
     Block,
@@ -24,8 +23,7 @@ from tasks.mail.report.document import (
     Tiles,
     section,
 )
-from tasks.mail.report.html import as_html
-from tasks.mail.report.markdown import as_markdown
+from tasks.mail.report.formats import as_html, as_markdown
 
 _MAX_IN_SHORT = 10
 STILL_OPEN = "still open"
@@ -141,12 +139,14 @@ def loop_facts(figures: Figures) -> list[tuple[str, str]]:
     """The figures of a loop, each in words."""
     judged, checks = len(figures.judged), len(figures.checks)
     times = ", ".join(f"p{name} {measured(figures.delivery_percentile(name))}" for name in PERCENTILES)
+    still = ", the last still open" if figures.outages and figures.outages[-1].until is None else ""
+    outages = f"{len(figures.outages)}, {lasted(figures.downtime)} in all at most{still}" if figures.outages else "none"
     delivery = f"{times} of {counted(len(figures.delivery), 'message')}" if figures.delivery else "not measured"
     rows = [
         ("availability", f"{percent(figures.availability)}: mail got through in {figures.good:,} of {judged:,} checks"),
         ("coverage", f"{percent(figures.coverage)}: {judged:,} of {checks:,} checks say something about the mail"),
         ("delivery time", f"{delivery}; {figures.lost:,} lost"),
-        ("outages", _outages_in_short(figures)),
+        ("outages", outages),
         ("outcomes", _counted(figures.outcomes.items())),
     ]
     if figures.without_verdict:
@@ -156,13 +156,6 @@ def loop_facts(figures: Figures) -> list[tuple[str, str]]:
     if figures.authentications:
         rows.append(("authentication", "; ".join(_change(one, one.value) for one in figures.authentications)))
     return rows
-
-
-def _outages_in_short(figures: Figures) -> str:
-    if not figures.outages:
-        return "none"
-    still = ", the last still open" if figures.outages[-1].until is None else ""
-    return f"{len(figures.outages)}, {lasted(figures.downtime)} in all at most{still}"
 
 
 def outage_rows(figures: Figures) -> list[tuple[str, str, str, str, str]]:

@@ -4,10 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from tasks.history.calendar import SIGN_MEANINGS, Calendar, Sign, calendar
-from tasks.history.figures import Figures, percentile
+from tasks.history.figures import Figures, Window, percentile
 from tasks.history.formats import counted, measured
 from tasks.history.report import STILL_OPEN, loop_facts, outage_rows
-from tasks.history.window import Window
 from tasks.mail.model.safe_text import one_line
 
 _LABEL_WIDTH = 15

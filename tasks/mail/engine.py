@@ -17,8 +17,7 @@ from tasks.mail.search.inbound import Recent
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.send_budget import Allowance
 from tasks.mail.senders.attempts import Attempts
-from tasks.mail.verdict.ends import misconfigured, skipped, unforeseen
-from tasks.mail.verdict.inbound import conclude_inbound
+from tasks.mail.verdict.ends import conclude_inbound, misconfigured, skipped, unforeseen
 from tasks.mail.verdict.result import conclude
 
 Record = Callable[[LoopResult, CheckConfig], Awaitable[None]]

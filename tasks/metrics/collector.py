@@ -10,8 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tasks.metrics.counters import Counters
-from tasks.metrics.loop import Intervals, Loop
-from tasks.metrics.run import Sighting, is_loop_name
+from tasks.metrics.loop import Intervals, Loop, Sighting, is_loop_name
 
 READS_AT_ZERO = 4  # reads for which a new loop is shown with 0: a scrape should fall between
 MAX_FAILED_READS = 3  # reads in a row that fail before it is no longer said whether mail gets through

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, disable_created_metrics
 
-from tasks.metrics.run import CAUSES, ENDS, STATUSES_BY_OUTCOME, Sighting, is_time
+from tasks.metrics.loop import CAUSES, ENDS, STATUSES_BY_OUTCOME, Sighting, is_time
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _MAX_REMEMBERED = 10_000  # messages that were reported as late, for the case that they are reported again

@@ -17,8 +17,6 @@ from pymap.parsing.specials import FetchRequirement
 from pymap.user import Passwords, UserMetadata
 from pysasl.hashing import BuiltinHash
 
-from tasks.sandbox.connections import end
-
 FOLDERS = ("Junk", "Sent", "Trash")
 
 
@@ -148,3 +146,22 @@ class ImapServer:
             if writer.transport is not None:
                 writer.transport.abort()
         await asyncio.gather(*self._connections, return_exceptions=True)
+
+
+END_SECONDS = 5.0
+
+
+async def end(writer: asyncio.StreamWriter) -> None:
+    """Close a connection in good order, and cut it off where the peer takes no part in that.
+
+    A transport that closes politely waits for its peer, with TLS for long, and would outlive the server.
+    """
+    transport = writer.transport
+    writer.close()
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        pass
+    finally:
+        transport.abort()

@@ -9,7 +9,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.message import EmailMessage, Message
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.parser import BytesHeaderParser
+from email.utils import format_datetime, formatdate, make_msgid
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException
 
@@ -199,3 +203,34 @@ class SmtpServer:
         for server in self._servers:
             server.close()
         await asyncio.gather(*(connection.abort() for connection in self.connections))
+
+
+# Words as servers have them, and what is markup somewhere: `mail-loop alerts test` shows what becomes of it in a chat.
+REASON = "550 5.1.1 <monitor@sandbox.localhost>: no such mailbox any more <@&>*_`"
+
+
+def bounce(raw: bytes, recipient: str, host: str) -> bytes:
+    """What a server sends to the sender of `raw`: why it was not delivered to `recipient`, and its header."""
+    report = MIMEMultipart("report", report_type="delivery-status")
+    report["From"] = f"Mail Delivery System <MAILER-DAEMON@{host}>"
+    report["To"] = "postmaster"
+    report["Subject"] = "Undelivered Mail Returned to Sender"
+    report["Date"] = formatdate()
+    report["Message-ID"] = make_msgid(domain=host)
+    report["Auto-Submitted"] = "auto-replied"
+    report.attach(MIMEText("Your message could not be delivered.\n"))
+    status = Message()
+    status["Content-Type"] = "message/delivery-status"
+    server, mailbox = Message(), Message()
+    server["Reporting-MTA"] = f"dns; {host}"
+    mailbox["Final-Recipient"] = f"rfc822; {recipient}"
+    mailbox["Action"] = "failed"
+    mailbox["Status"] = "5.1.1"
+    mailbox["Diagnostic-Code"] = f"smtp; {REASON}"
+    status.set_payload([server, mailbox])
+    report.attach(status)
+    header = EmailMessage()
+    header["Content-Type"] = "text/rfc822-headers"
+    header.set_payload(BytesHeaderParser().parsebytes(raw).as_string().partition("\n\n")[0] + "\n")
+    report.attach(header)
+    return b"Return-Path: <>\r\n" + report.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -11,9 +11,8 @@ from typing import Self
 
 import trustme
 
-from tasks.sandbox.bounce import bounce
 from tasks.sandbox.imap import ImapServer, StoredMessage
-from tasks.sandbox.smtp import HOST_NAME, Script, SmtpHandler, SmtpServer
+from tasks.sandbox.smtp import HOST_NAME, Script, SmtpHandler, SmtpServer, bounce
 
 
 class Sandbox:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tasks.mail.model.cause import Cause
+from tasks.mail.model.outcome import Leg
 from tasks.mail.verdict.remedies import REMEDIES
 from tests.diagnosis.document import DOCUMENT, documented
 from tests.diagnosis.situations import SITUATIONS
@@ -23,12 +24,13 @@ def test_each_section_has_a_number_and_says_who_acts() -> None:
 
 
 def test_the_document_has_all_causes_with_remedy_and_person_as_the_code_has_them() -> None:
-    """*name* in the document is {name} in the code."""
+    """*name* in the document is {name} in the code, which has {relay} for the section of the sender: smtp."""
     text = DOCUMENT.read_text(encoding="utf-8").partition("\n## Causes\n")[2]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
     assert [row[0].strip("`") for row in rows] == list(Cause)
     for name, means, *told in rows:
         remedy = REMEDIES.get(Cause(name.strip("`")))
         expected = list(remedy) if remedy else ["as the sentence says"] * 2
-        assert [re.sub(r"\*(\w+)\*", r"{\1}", part) for part in told] == expected
+        shown = [part.replace("{relay}", Leg.SENDING) for part in expected]
+        assert [re.sub(r"\*(\w+)\*", r"{\1}", part) for part in told] == shown
         assert means.endswith(".")

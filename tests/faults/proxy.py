@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-from tasks.sandbox.connections import end
+from tasks.sandbox.imap import end
 
 CHUNK = 65536
 MOST_KEPT = 2**20  # bytes of what the client sent

@@ -15,8 +15,7 @@ from tasks.mail.model.moment import Tried
 from tasks.mail.model.outcome import DELAYED, ErrorType, Reported
 from tasks.mail.model.result import AttemptRecord, EarlierProbe, LoopResult
 from tasks.mail.search.inbound import Recent
-from tasks.mail.verdict.ends import broken, misconfigured, skipped
-from tasks.mail.verdict.inbound import conclude_inbound
+from tasks.mail.verdict.ends import broken, conclude_inbound, misconfigured, skipped
 from tests.support.checks.facts import (
     BOUNCE,
     DOUBT,

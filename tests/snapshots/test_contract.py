@@ -31,17 +31,15 @@ from tasks.alerting import labels_of
 from tasks.alerts.message import body, silent, subject
 from tasks.alerts.rules import Alerts
 from tasks.alerts.state import Kind, Standing
-from tasks.correlation.observation import Path
-from tasks.correlation.pattern import pattern
+from tasks.correlation.pattern import Path, pattern
 from tasks.correlation.tables import fleet_markdown, fleet_rows, matrix_markdown, summary
 from tasks.correlation.vantage import PlaceResult, Together, Watched, compare_places, places_in_short
 from tasks.correlation.vantage import places_markdown as vantage_markdown
 from tasks.groups.finish import fleet_name, matrix_name
-from tasks.history.figures import Figures, histories
+from tasks.history.figures import Figures, histories, window
 from tasks.history.record import embedded
 from tasks.history.report import history_markdown
 from tasks.history.text import history_lines
-from tasks.history.window import window
 from tasks.mail.checks import of_results
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import Matrix
@@ -52,8 +50,7 @@ from tasks.mail.report.svg.draw import svg
 from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.report.text import attempts, journey_lines, result_line, who_acts
 from tasks.metrics.collector import Board
-from tasks.metrics.loop import Intervals
-from tasks.metrics.run import Sighting, of_a_result, of_a_state
+from tasks.metrics.loop import Intervals, Sighting, of_a_result, of_a_state
 from tasks.parameters import configuration_of
 from tasks.publish import PROBE_ARRIVED, UNPUBLISHED, artifact_key
 from tasks.run_context import place_tag

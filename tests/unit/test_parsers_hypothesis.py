@@ -40,7 +40,7 @@ from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import Match, body_has_id, decoded, match
 from tasks.mail.probe.ownership import Owner
-from tasks.mail.report import markdown
+from tasks.mail.report import formats
 from tasks.mail.report.document import Own, Table
 from tasks.mail.search.inbound import carries
 from tasks.mail.senders.smtp import replies
@@ -420,7 +420,7 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 def cell(text: str) -> tuple[list[str], str]:
     """What Markdown makes of the one cell of a table: the types of its parts, and its text."""
-    tokens = MARKDOWN.parse(markdown.as_markdown([Table(("head", "end"), [(Own(text), "end")])]))
+    tokens = MARKDOWN.parse(formats.as_markdown([Table(("head", "end"), [(Own(text), "end")])]))
     inlines = [token for token in tokens if token.type == "inline"]
     assert [token.type for token in tokens].count("td_open") == 2
     assert inlines[-1].content == "end"
@@ -431,7 +431,7 @@ def cell(text: str) -> tuple[list[str], str]:
 @few
 @given(TEXT)
 def test_escaped_text_is_text_in_markdown(text: str) -> None:
-    kinds, shown = cell(markdown.escape(text))
+    kinds, shown = cell(formats.escape(text))
     assert set(kinds) <= {"text", "text_special", "code_inline"}
     assert shown == one_line(text, None)
 
@@ -441,7 +441,7 @@ def test_escaped_text_is_text_in_markdown(text: str) -> None:
 def test_an_address_in_escaped_text_is_code(before: str, address: str, after: str) -> None:
     """So nothing makes a link of it, and it can be copied."""
     text = f"{before}{address}{after}"
-    kinds, shown = cell(markdown.escape(text))
+    kinds, shown = cell(formats.escape(text))
     assert "code_inline" in kinds
     assert shown == one_line(text, None)
 
@@ -449,6 +449,6 @@ def test_an_address_in_escaped_text_is_code(before: str, address: str, after: st
 @few
 @given(TEXT)
 def test_code_is_code_in_markdown(text: str) -> None:
-    kinds, shown = cell(markdown.code_span(text))
+    kinds, shown = cell(formats.code_span(text))
     assert kinds == (["code_inline"] if one_line(text, None) else [])
     assert shown == one_line(text, None)

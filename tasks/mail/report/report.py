@@ -23,7 +23,7 @@ from tasks.mail.report.document import (
     facts,
     section,
 )
-from tasks.mail.report.markdown import as_markdown
+from tasks.mail.report.formats import as_markdown
 from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.report.text import clock_offset, filter_reasons
 
@@ -58,16 +58,22 @@ def _blocks(
     yield Heading("Times")
     yield facts(_times(result))
     if result.folder is not None:
-        yield from section("Where it landed", facts(_landing(result)))
+        places = ", ".join(map(str, result.positions))
+        landed = (("folder", Code(result.folder)), ("placement", str(result.placement)), ("copies", str(result.copies)))
+        yield from section("Where it landed", facts((*landed, ("UIDs", places))))
     if (bounce := result.bounce) is not None:
         yield Heading("The bounce" if bounce.action == FAILED else "The notice of a delay")
         yield facts(_bounce(bounce))
     yield Heading("The message")
     yield facts(_message(result))
-    stages = [(leg, stage, _stage_time(value)) for leg, of in result.stages.items() for stage, value in of.items()]
+    stages = [
+        (leg, stage, Own(f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"))
+        for leg, times in result.stages.items()
+        for stage, value in times.items()
+    ]
     yield from section("Stages", Table(("leg", "stage", "time"), stages))
     fields = [
-        (f"{name}.{field}", Code(_as_written(value)))
+        (f"{name}.{field}", Code(str(value).lower() if isinstance(value, bool) else value))
         for name, values in configuration.items()
         for field, value in values.items()
     ]
@@ -78,7 +84,7 @@ def _picture(result: LoopResult, limits: Limits | None) -> Iterator[Picture]:
     drawn = timeline_of(result, limits)
     if drawn.bars:
         from tasks.mail.report.svg.draw import svg  # a command line starts without it
-        from tasks.mail.report.svg.words import alternative
+        from tasks.mail.report.svg.text import alternative
 
         yield Picture(alternative(drawn), svg(drawn))
 
@@ -179,13 +185,6 @@ def _times(result: LoopResult) -> Iterator[tuple[str, Inline]]:
     yield "in all", hundredths(result.total_seconds)
 
 
-def _landing(result: LoopResult) -> Iterator[tuple[str, Inline]]:
-    yield "folder", Code(result.folder)
-    yield "placement", str(result.placement)
-    yield "copies", str(result.copies)
-    yield "UIDs", ", ".join(map(str, result.positions))
-
-
 def _bounce(bounce: BounceRecord) -> Iterator[tuple[str, Inline]]:
     yield "action", Code(bounce.action)
     yield "status", Code(bounce.status)
@@ -213,11 +212,6 @@ def _message(result: LoopResult) -> Iterator[tuple[str, Inline]]:
     yield from ((name, Code(value)) for name, value in known.items() if value)
 
 
-def _as_written(value: object) -> object:
-    """A configured value as it stands in a file."""
-    return str(value).lower() if isinstance(value, bool) else value
-
-
 def _moment(value: datetime | None) -> Own:
     """A time in UTC, to the millisecond unless it is a whole second."""
     if value is None:
@@ -229,7 +223,3 @@ def _moment(value: datetime | None) -> Own:
 def hundredths(value: float | None) -> Own:
     """A number of seconds, to the hundredth."""
     return Own("" if value is None else f"{value:.2f} s")
-
-
-def _stage_time(value: float) -> Own:
-    return Own(f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s")

@@ -6,10 +6,20 @@ from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.verdict.cause import cause_of_notice, cause_of_refusal, cause_of_unread, section_of
 from tasks.mail.verdict.observe import Arrived, Bounced, Checked, InDoubt, Lost, NotSent, Observation, UnreadMailbox
 from tasks.mail.verdict.phrases import account, follow_in_log, owner_of, rated, slow_step, still_trying, ways, who_tries
-from tasks.mail.verdict.remedies import Remedy, filter_of, not_sent, relay_remedy, unread, whoever_runs
+from tasks.mail.verdict.remedies import (
+    Remedy,
+    cause_of_notice,
+    cause_of_refusal,
+    cause_of_unread,
+    filter_of,
+    not_sent,
+    relay_remedy,
+    section_of,
+    unread,
+    whoever_runs,
+)
 
 
 class CauseAndRemedy(NamedTuple):

@@ -13,8 +13,9 @@ from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import AttemptRecord
 from tasks.mail.verdict.explain import CauseAndRemedy, find_cause_and_remedy
 from tasks.mail.verdict.observe import Checked, Failure, Observation, observe
+from tasks.mail.verdict.phrases import as_sentence
 from tasks.mail.verdict.warnings import Concern, find_concerns
-from tasks.mail.verdict.words import changes_told, phrase
+from tasks.mail.verdict.words import gateway_changes, phrase
 
 # How bad an outcome is: a status, or the field of the mailbox that says so.
 _GRADES: Mapping[Outcome, Status | str] = {
@@ -24,11 +25,8 @@ _GRADES: Mapping[Outcome, Status | str] = {
     Outcome.JUNKED: "junked_severity",
     Outcome.MISPLACED: "misplaced_severity",
     Outcome.LOST: "no_recent_message_severity",
-    Outcome.BOUNCED: Status.ERROR,
-    Outcome.REJECTED: Status.ERROR,
-    Outcome.DEFERRED: Status.ERROR,
-    Outcome.UNSENT: Status.ERROR,
-    Outcome.UNVERIFIED: Status.ERROR,
+    **dict.fromkeys((Outcome.BOUNCED, Outcome.REJECTED, Outcome.DEFERRED), Status.ERROR),
+    **dict.fromkeys((Outcome.UNSENT, Outcome.UNVERIFIED), Status.ERROR),
 }
 
 
@@ -62,7 +60,7 @@ def judge(
         outcome=seen.outcome,
         sentence=phrase(checked, seen, why, concerned),
         failure=seen.failure,
-        notes=tuple(f"{other.words[0].upper()}{other.words[1:]}." for other in concerned[1:]),
+        notes=tuple(as_sentence(other.words) for other in concerned[1:]),
         who_acts=_who_acts(checked, seen, why, concerned),
         cause=concerned[0].cause if concerned else why.cause,
     )
@@ -92,4 +90,4 @@ def _who_acts(checked: Checked, seen: Observation, why: CauseAndRemedy, concerne
         people.insert(0, first)
     if people:
         return "; ".join(dict.fromkeys(people))
-    return changed.who if (changed := changes_told(checked, seen)) else None
+    return changed.who if (changed := gateway_changes(checked, seen)) else None

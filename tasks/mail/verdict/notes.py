@@ -11,9 +11,8 @@ from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.header import in_range
 from tasks.mail.model.result import AttemptRecord
 from tasks.mail.search.clocks import clock_skew, clock_step
-from tasks.mail.verdict.cause import cause_of_attempt
-from tasks.mail.verdict.phrases import still_trying, the_relay, took
-from tasks.mail.verdict.remedies import exempted, relay_remedy
+from tasks.mail.verdict.phrases import as_sentence, still_trying, the_relay, took
+from tasks.mail.verdict.remedies import cause_of_attempt, exempted, relay_remedy
 from tasks.mail.verdict.words import unread_words
 
 
@@ -47,13 +46,24 @@ def refusal_notes(loop: LoopConfig, sent: Receipt, errors: Sequence[AttemptRecor
 
 def arrival_notes(loop: LoopConfig, sent: Receipt, found: Arrival, journey: Journey | None) -> Iterator[str]:
     """What the look into the mailbox showed that the verdict does not say."""
-    yield from _notice_notes(found)
+    if found.hits and found.bounce is not None:
+        why = found.bounce.reason or "no reason given"
+        yield f"A bounce came as well ({why}): the address may have more than one recipient."
+    elif found.delay is not None:
+        yield f"Delayed: {still_trying(found.delay)}."
     yield from found.notes
-    yield from _unread_notes(loop, found)
+    # Of two mailboxes the one that could not be read, though the other one decided.
+    if found.unread is not None and loop.mailbox is not None:
+        yield f"Whether the message arrived all the same is not known: {unread_words(loop.mailbox, found.unread)}."
+    if found.bounces_unread is not None and loop.bounce_mailbox is not None:
+        yield as_sentence(unread_words(loop.bounce_mailbox, found.bounces_unread))
     yield from _clock_note(sent, found, journey)
-    if journey is not None:
-        yield from clock_notes(journey)
-        yield from _signature_notes(journey)
+    if journey is None:
+        return
+    yield from clock_notes(journey)
+    stated = journey.record.authentication
+    if stated is not None and (half := disagreement(journey.record.signatures, stated)) is not None:
+        yield as_sentence(f"{half}: see whether the signer's key in the DNS was just changed")
 
 
 def clock_notes(journey: Journey) -> Iterator[str]:
@@ -85,23 +95,6 @@ def _way(skew: float) -> str:
     return "fast" if skew > 0 else "slow"
 
 
-def _notice_notes(found: Arrival) -> Iterator[str]:
-    if found.hits and found.bounce is not None:
-        why = found.bounce.reason or "no reason given"
-        yield f"A bounce came as well ({why}): the address may have more than one recipient."
-    elif found.delay is not None:
-        yield f"Delayed: {still_trying(found.delay)}."
-
-
-def _unread_notes(loop: LoopConfig, found: Arrival) -> Iterator[str]:
-    """Of two mailboxes the one that could not be read, though the other one decided."""
-    if found.unread is not None and loop.mailbox is not None:
-        yield f"Whether the message arrived all the same is not known: {unread_words(loop.mailbox, found.unread)}."
-    if found.bounces_unread is not None and loop.bounce_mailbox is not None:
-        half = unread_words(loop.bounce_mailbox, found.bounces_unread)
-        yield f"{half[0].upper()}{half[1:]}."
-
-
 def _clock_note(sent: Receipt, found: Arrival, journey: Journey | None) -> Iterator[str]:
     """A clock that is not to be trusted. Where it is this machine's, nothing is said of the mail server's."""
     if step := clock_step(sent, found):
@@ -113,10 +106,3 @@ def _clock_note(sent: Receipt, found: Arrival, journey: Journey | None) -> Itera
     elif (skew := clock_skew(sent, found)) and not (journey and journey.own_skew):
         off = f"at least {abs(skew):.0f} s {_way(skew)}"
         yield f"The mail server's clock is {off}, so times are measured by this machine's."
-
-
-def _signature_notes(journey: Journey) -> Iterator[str]:
-    """Where our own look at the DKIM signatures says something else than the receiver."""
-    stated = journey.record.authentication
-    if stated is not None and (half := disagreement(journey.record.signatures, stated)) is not None:
-        yield f"{half[0].upper()}{half[1:]}: see whether the signer's key in the DNS was just changed."

@@ -13,7 +13,7 @@ from tasks.mail.model.journey_record import FilterRecord
 from tasks.mail.model.outcome import ErrorType, Leg, Outcome, Placement
 from tasks.mail.model.result import AttemptRecord, BounceRecord
 from tasks.mail.search.clocks import delivery_seconds
-from tasks.mail.verdict.cause import cause_of_refusal
+from tasks.mail.verdict.remedies import cause_of_refusal
 
 # What a login was refused for, whatever the first digit of the reply says.
 _REFUSED_LOGIN = frozenset(

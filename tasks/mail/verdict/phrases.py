@@ -16,6 +16,12 @@ from tasks.mail.model.journey_record import FilterRecord
 from tasks.mail.model.result import BounceRecord
 from tasks.mail.verdict.remedies import Remedy, whoever_runs
 
+_MAX_SERVERS = 5  # named in one sentence
+
+
+def as_sentence(half: str) -> str:
+    return f"{half[0].upper()}{half[1:]}."
+
 
 def took(seconds: float) -> str:
     if seconds < 1:
@@ -79,9 +85,6 @@ def rated(rating: FilterRecord) -> str:
     return f"{rating.filter}{at}{did}{action}" + (f", for {', '.join(named[:3])}" if named else "")
 
 
-_MAX_SERVERS = 5  # named in one sentence
-
-
 def slow_step(journey: Journey | None, retried: bool) -> Remedy | None:
     """Where the time went, and what to look for in which log. `retried`: that of the first server is explained."""
     hops = journey.record.hops if journey else ()
@@ -119,9 +122,9 @@ def changes(journey: Journey | None) -> Remedy | None:
     if journey.record.body == Body.CHANGED:
         suspects = one_of(changers(journey))
         named = named_by(journey.record.foreign, changers(journey))
-        words = (
-            f"on the way {suspects} changed its body{_quoted(journey.record.foreign, named)}, which breaks signatures"
-        )
+        foreign = journey.record.foreign  # a line that was not sent: a footer often names its maker
+        quoted = f' ("{foreign}" is not ours{f", and names {named}" if named else ""})' if foreign else ""
+        words = f"on the way {suspects} changed its body{quoted}, which breaks signatures"
         place = f"first on {named}" if named else "there"
         look = f"look {place} for what adds a footer or a disclaimer, or rewrites links"
         parts.append(Remedy(f"{words}: {look}", named or suspects))
@@ -130,11 +133,6 @@ def changes(journey: Journey | None) -> Remedy | None:
     return Remedy(
         "".join(f"; {part.words}" for part in parts), f"{whoever_runs(parts[0].who)}, unless that is intended"
     )
-
-
-def _quoted(foreign: str, named: str) -> str:
-    """A line that was not sent: a footer often names its maker."""
-    return f' ("{foreign}" is not ours{f", and names {named}" if named else ""})' if foreign else ""
 
 
 def named_by(foreign: str, servers: Sequence[str]) -> str:
@@ -154,16 +152,13 @@ def ways(parting: Parting | None, relay: str) -> Remedy:
     number = f" as {parting.last.id}" if parting.last.id else ""
     place = f"they separate after {name} took it{number}"
     by = parting.second if len(parting.second) > len(parting.first) else parting.first
-    others = list(dict.fromkeys(server for server in by if server not in (*_shorter(parting), name)))
+    shorter = min(parting.first, parting.second, key=len)
+    others = list(dict.fromkeys(server for server in by if server not in (*shorter, name)))
     if others:
         forwarding = f"look on {name} for an alias or a rule that forwards"
         words = f"{place}, and one of them came by way of {_and(others)}: {forwarding}"
         return Remedy(words, f"{whoever_runs(name)}, or whoever had it forwarded")
     return Remedy(f"{place}: look there for an alias or a rule that makes two of one", whoever_runs(name))
-
-
-def _shorter(parting: Parting) -> tuple[str, ...]:
-    return min(parting.first, parting.second, key=len)
 
 
 def _servers(journey: Journey) -> list[str]:

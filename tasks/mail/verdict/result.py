@@ -36,13 +36,13 @@ def conclude(
     found = redact.whole(found)  # before sentences are made of it, in which it is among words of ours
     way = _journey(loop, probe, sent, found, redact)
     verdict = judge(loop, sent, found, attempts.errors, way)
-    told = [*verdict.notes, *configuration_notes(loop), *notes]
+    notes = (*verdict.notes, *configuration_notes(loop), *notes)
     if isinstance(sent, Receipt):
-        told += refusal_notes(loop, sent, attempts.errors)
+        notes += (*refusal_notes(loop, sent, attempts.errors),)
     if isinstance(found, Arrival):
-        told += earlier_lines(found.earlier)
+        notes += (*earlier_lines(found.earlier),)
         if isinstance(sent, Receipt):
-            told += arrival_notes(loop, sent, found, way)
+            notes += (*arrival_notes(loop, sent, found, way),)
     failure = verdict.failure
     result = LoopResult(
         loop=loop.name,
@@ -65,11 +65,11 @@ def conclude(
         envelope_from=probe.envelope_from,
         to=probe.to_addr,
         sent_at=attempts.started.utc,
-        notes=tuple(told),
+        notes=notes,
         flow_run_id=flow_run_id,
         journey=way.record if way else None,
         attempt_times=tuple(attempts.times),
-        **fields_of(attempts, sent, found),
+        **_fields(attempts, sent, found),
     )
     return redact.whole(result)
 
@@ -109,21 +109,26 @@ def _journey(
 _Fields = dict[str, object]
 
 
-def fields_of(attempts: Attempts, sent: Receipt | SendFailure, found: Arrival | MailboxFailure | None) -> _Fields:
-    """Those of a loop."""
-    fields = times(attempts, sent, found) | (_accepted(sent) if isinstance(sent, Receipt) else _refused(sent))
+def _fields(attempts: Attempts, sent: Receipt | SendFailure, found: Arrival | MailboxFailure | None) -> _Fields:
+    fields = _times(attempts, sent, found) | {"response_code": sent.code, "enhanced_code": sent.enhanced_code}
     if isinstance(sent, Receipt):
-        fields |= {"tls": _agreed(sent, found.tls if isinstance(found, Arrival) else None)}
+        fields |= of_leg(Leg.SENDING, stages=dict(sent.stages)) | {
+            "response_message": sent.response,
+            "queue_id": sent.queue_id,
+            "accepted_at": sent.started.utc_at(sent.accepted) if sent.certain else None,
+            "send_seconds": sent.accepted.since(sent.started),
+            "tls": _agreed(sent, found.tls if isinstance(found, Arrival) else None),
+        }
+    else:
+        fields |= of_leg(Leg.SENDING, stages=sent.stages, code=sent.code) | {"response_message": sent.reply}
     if found is not None:
         fields |= of_leg(Leg.RECEIVING, stages=dict(found.stages))
     if isinstance(found, Arrival):
-        fields |= {"earlier_probes": found.earlier}
-        if isinstance(sent, Receipt):
-            fields |= _found(sent, found) | {"bounce": found.bounce or found.delay}
+        fields |= {"earlier_probes": found.earlier} | (_found(sent, found) if isinstance(sent, Receipt) else {})
     return fields
 
 
-def times(attempts: Attempts, sent: Receipt | SendFailure, found: Arrival | MailboxFailure | None) -> _Fields:
+def _times(attempts: Attempts, sent: Receipt | SendFailure, found: Arrival | MailboxFailure | None) -> _Fields:
     """How long the check took, by the monotonic clock, pauses included.
 
     It ends with the detection, or else with the last thing that it did.
@@ -148,18 +153,6 @@ def looked(tried: Tried, started: Moment, detected: Moment | None = None) -> _Fi
     return {"total_seconds": ended} | of_leg(Leg.RECEIVING, tries=tried.count, times=spans)
 
 
-def _accepted(sent: Receipt) -> _Fields:
-    return {
-        "response_code": sent.code,
-        "response_message": sent.response,
-        "enhanced_code": sent.enhanced_code,
-        "queue_id": sent.queue_id,
-        "accepted_at": sent.started.utc_at(sent.accepted) if sent.certain else None,
-        "send_seconds": sent.accepted.since(sent.started),
-        **of_leg(Leg.SENDING, stages=dict(sent.stages)),
-    }
-
-
 def _agreed(sent: Receipt, received: TlsRecord | None) -> dict[str, TlsRecord]:
     """What was agreed with the servers, by leg, for those that were encrypted."""
     now, legs = sent.started.utc, {Leg.SENDING.value: sent.tls, Leg.RECEIVING.value: received}
@@ -170,19 +163,10 @@ def _agreed(sent: Receipt, received: TlsRecord | None) -> dict[str, TlsRecord]:
     }
 
 
-def _refused(sent: SendFailure) -> _Fields:
-    return {
-        "response_code": sent.code,
-        "response_message": sent.reply,
-        "enhanced_code": sent.enhanced_code,
-        **of_leg(Leg.SENDING, stages=sent.stages, code=sent.code),
-    }
-
-
 def _found(sent: Receipt, found: Arrival) -> _Fields:
-    if not found.hits and found.bounce is None:
-        return {}
-    fields: _Fields = {"detected_at": sent.started.utc_at(found.detected)}
+    fields: _Fields = {"bounce": found.bounce or found.delay}
+    if found.hits or found.bounce is not None:
+        fields["detected_at"] = sent.started.utc_at(found.detected)
     if found.hits:
         first, dates = found.first, [hit.arrived_at for hit in found.hits if in_range(hit.arrived_at)]
         fields |= {

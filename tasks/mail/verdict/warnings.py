@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import ProbeMailbox
-from tasks.mail.journey.authentication.believed import NONE_FOUND, Drift, drift
+from tasks.mail.journey.authentication.believed import NONE_FOUND, drift
 from tasks.mail.journey.body import Body
 from tasks.mail.journey.filters.ratings import is_near
 from tasks.mail.journey.journey import Journey
@@ -60,9 +60,11 @@ def find_concerns(checked: Checked, seen: Observation) -> tuple[Concern, ...]:
             if seen.outcome is not Outcome.DELIVERED:
                 return tuple(marked)
             listed = [*marked, *_certificates(loop, seen.sent, seen.found)]
-            if checked.journey is not None:
-                listed += _drifts(loop.mailbox, checked.journey, loop.sender.from_addr.rpartition("@")[2])
-                listed += _near_to_junk(checked.journey)
+            if (journey := checked.journey) is not None:
+                listed += _drifts(loop.mailbox, journey, loop.sender.from_addr.rpartition("@")[2])
+                near = "which is near to junk: see what it holds against the message"
+                filters = [one for one in journey.record.filters if is_near(one)]
+                listed += [Concern(f"{rated(one)}, {near}", filter_of(one)) for one in filters]
             return tuple(sorted(listed, key=lambda concern: not concern.critical))
         case _:
             return ()
@@ -103,22 +105,12 @@ def _drifts(mailbox: ProbeMailbox, journey: Journey, domain: str) -> Iterator[Co
     # What DMARC says decides, and its reasons come behind it.
     drifts = sorted(drift(stated, expected), key=lambda one: one.method != "dmarc")
     for one in drifts:
-        explained = one.method == "dkim" and journey.record.body == Body.CHANGED
-        suspects = changers(journey)
-        named = named_by(journey.record.foreign, suspects) or one_of(suspects)
-        remedy = Remedy(", for the body was changed", whoever_runs(named))
-        if not explained:
-            usual = _remedy(one)
-            remedy = Remedy(f": {usual.words}", usual.who.format(domain=domain))
-        yield Concern(f"{one.words}{whose}{remedy.words}", remedy.who, mailbox.drift_severity == "critical")
-
-
-def _remedy(one: Drift) -> Remedy:
-    return _UNSIGNED if one.method == "dkim" and one.found in ("none", NONE_FOUND) else _REMEDIES[one.method]
-
-
-def _near_to_junk(journey: Journey) -> Iterator[Concern]:
-    for rating in journey.record.filters:
-        if is_near(rating):
-            words = f"{rated(rating)}, which is near to junk: see what it holds against the message"
-            yield Concern(words, filter_of(rating))
+        if one.method == "dkim" and journey.record.body == Body.CHANGED:
+            suspects = changers(journey)
+            named = named_by(journey.record.foreign, suspects) or one_of(suspects)
+            why, who = ", for the body was changed", whoever_runs(named)
+        else:
+            unsigned = one.method == "dkim" and one.found in ("none", NONE_FOUND)
+            usual = _UNSIGNED if unsigned else _REMEDIES[one.method]
+            why, who = f": {usual.words}", usual.who.format(domain=domain)
+        yield Concern(f"{one.words}{whose}{why}", who, mailbox.drift_severity == "critical")

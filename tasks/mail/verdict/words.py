@@ -8,7 +8,6 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.verdict import remedies
-from tasks.mail.verdict.cause import cause_of_attempt
 from tasks.mail.verdict.explain import CauseAndRemedy
 from tasks.mail.verdict.observe import (
     Accepted,
@@ -22,7 +21,7 @@ from tasks.mail.verdict.observe import (
     UnreadMailbox,
 )
 from tasks.mail.verdict.phrases import accepted, changes, queued, said, the_relay, took
-from tasks.mail.verdict.remedies import Remedy
+from tasks.mail.verdict.remedies import Remedy, cause_of_attempt
 from tasks.mail.verdict.warnings import Concern
 
 _WRAPPED = "it came wrapped: a filter or a gateway put it, as an attachment, into a message of its own"
@@ -36,14 +35,14 @@ def phrase(checked: Checked, seen: Observation, why: CauseAndRemedy, concerned: 
         text += f", but {concerned[0].words}{more}"
     elif concerned:
         text += f"; besides, {concerned[0].words}"
-    if isinstance(seen, Arrived) and (changed := changes_told(checked, seen)):
+    if isinstance(seen, Arrived) and (changed := gateway_changes(checked, seen)):
         text += changed.words
     if isinstance(seen, Arrived) and checked.journey is not None and checked.journey.wrapped:
         text += f"; {_WRAPPED}"
     return f"{text}."
 
 
-def changes_told(checked: Checked, seen: Observation) -> Remedy | None:
+def gateway_changes(checked: Checked, seen: Observation) -> Remedy | None:
     """What a gateway did to the message, where there is nothing worse to say of it."""
     return changes(checked.journey) if isinstance(seen, Arrived) and seen.outcome is Outcome.DELIVERED else None
 

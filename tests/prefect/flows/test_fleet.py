@@ -23,7 +23,7 @@ from flows.equip import ROOT
 from flows.fleet import AT_ONCE, fleet_check
 from flows.history import read_figures
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, write_variable
-from tasks.history.window import window
+from tasks.history.figures import window
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.failed import MatrixFailed
 from tasks.mail.model.outcome import Outcome

@@ -21,7 +21,7 @@ from tasks.mail.model.failed import CheckFailed
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
-from tasks.mail.report.markdown import escape
+from tasks.mail.report.formats import escape
 from tasks.mail.senders.attempts import Attempts
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script

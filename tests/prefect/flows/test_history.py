@@ -20,10 +20,9 @@ from prefect.utilities.schema_tools.validation import validate
 from flows import history
 from flows.equip import ROOT
 from tasks.alerts.rules import TRIAL
-from tasks.history.figures import Figures
+from tasks.history.figures import Figures, Window, window
 from tasks.history.record import embedded, extracted
 from tasks.history.report import history_html
-from tasks.history.window import Window, window
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.outcome import Outcome, Placement, Status
 from tasks.mail.model.result import LoopResult

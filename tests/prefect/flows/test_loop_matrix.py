@@ -17,7 +17,7 @@ from flows.loop_matrix import loop_matrix
 from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.failed import CheckFailed, MatrixFailed
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.report.markdown import escape
+from tasks.mail.report.formats import escape
 from tasks.mail.run_lock import hold_run
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, count, places_of

@@ -11,7 +11,7 @@ from flows.mail_loop import mail_loop_check
 from flows.through_prefect import check
 from tasks.mail.config.loop import Limits, loop_config
 from tasks.mail.model.outcome import Outcome
-from tasks.mail.report.markdown import escape
+from tasks.mail.report.formats import escape
 from tasks.mail.run_lock import hold_run
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, USER, Records, count, imap, smtp

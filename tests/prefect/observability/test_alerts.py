@@ -32,8 +32,7 @@ from flows.server.login import known_login
 from flows.server.prefect import SERVER, free_port, start_server
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, last_watched, silent_in, told_by, write_variable
 from tasks.alerting import SETTLED
-from tasks.alerts.mail_guard import hosts_of
-from tasks.alerts.rules import LONGER, Alerts
+from tasks.alerts.rules import LONGER, Alerts, hosts_of
 from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Status

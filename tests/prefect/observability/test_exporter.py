@@ -26,7 +26,7 @@ from tasks.history.record import embedded
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
-from tasks.metrics.run import Sighting
+from tasks.metrics.loop import Sighting
 from tasks.pages import EVENTS_PAGE_SIZE
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.failures.api import Api

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, NoReturn, Self
 
-from tasks.sandbox.connections import end
+from tasks.sandbox.imap import end
 
 
 class Fault(enum.Enum):

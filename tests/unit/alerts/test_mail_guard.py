@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.alerts.mail_guard import hosts_of, shared, way_of
-from tasks.alerts.rules import Channel
+from tasks.alerts.rules import Channel, hosts_of, shared, way_of
 
 APPRISE, BLOCK = Channel(apprise="secret"), Channel(block="sendgrid-email/ops")
 LOOP = {

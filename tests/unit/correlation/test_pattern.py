@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.correlation.observation import Path
-from tasks.correlation.pattern import pattern
+from tasks.correlation.pattern import Path, pattern
 from tasks.mail.model.result import LoopResult
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=300)

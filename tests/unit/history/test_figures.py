@@ -10,10 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.history.calendar import Sign, calendar
-from tasks.history.figures import Figures, histories, observed_values, outages_in, percentile
+from tasks.history.figures import (
+    Figures,
+    Window,
+    histories,
+    observed_values,
+    percentile,
+    period_length,
+    window,
+)
 from tasks.history.formats import measured, percent
 from tasks.history.report import loop_facts
-from tasks.history.window import Window, period_length, window
 from tasks.mail.checks import Check, of_result, of_results, of_state
 from tasks.mail.model.durations import in_units
 from tasks.mail.model.errors import ConfigError
@@ -204,17 +211,16 @@ def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(values: l
 def test_an_outage_lasts_from_the_first_failure_to_the_first_good_check_after(
     marks: str, expected: list[tuple[int, int | None, int, str, bool]]
 ) -> None:
-    given_checks = checks(marks)
-    index = {check.at: number for number, check in enumerate(given_checks)}
+    found_of = figures(marks)
+    index = {check.at: number for number, check in enumerate(found_of.checks)}
     found = [
-        (index[o.since], index[o.until] if o.until else None, o.checks, o.cause, o.open_start)
-        for o in outages_in(given_checks)
+        (index[o.since], index[o.until] if o.until else None, o.checks, o.cause, o.open_start) for o in found_of.outages
     ]
     assert found == expected
 
 
 def test_the_cause_of_an_outage_is_told_by_the_first_check_that_had_it() -> None:
-    (outage,) = outages_in(checks(".xllx?l"))
+    (outage,) = figures(".xllx?l").outages
     assert (outage.cause, outage.sentence) == ("lost at search", "lost 2")
 
 

@@ -13,18 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.history.draw_calendar import draw_calendar
-from tasks.history.draw_latency import draw_latency, time_ticks
-from tasks.history.figures import Figures, histories
+from tasks.history.calendar import draw_calendar
+from tasks.history.draw_latency import MAX_AXIS_TICKS, Axis, draw_latency, time_ticks
+from tasks.history.figures import Figures, Window, histories
 from tasks.history.report import history_html, history_markdown
 from tasks.history.text import history_lines
-from tasks.history.window import Window
 from tasks.mail.checks import Check, of_result
 from tasks.mail.model.durations import MAX_SPAN
 from tasks.mail.model.outcome import Placement, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.svg.ground import DARK, LIGHT
-from tasks.mail.report.svg.scale import MAX_AXIS_TICKS, Axis
 from tests.support.checks.results import HOSTILE
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -21,8 +21,18 @@ from tasks.mail.model.outcome import LEG_STAGES, ErrorType, Leg, Outcome, Report
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.metrics.collector import MAX_FAILED_READS, READS_AT_ZERO, Board
 from tasks.metrics.counters import BUCKETS
-from tasks.metrics.loop import ASSUMED_INTERVAL, Intervals, Loop
-from tasks.metrics.run import CAUSES, ENDS, STATUSES_BY_OUTCOME, Sighting, identity, of_a_result, of_a_state
+from tasks.metrics.loop import (
+    ASSUMED_INTERVAL,
+    CAUSES,
+    ENDS,
+    STATUSES_BY_OUTCOME,
+    Intervals,
+    Loop,
+    Sighting,
+    identity,
+    of_a_result,
+    of_a_state,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

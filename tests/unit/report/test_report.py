@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from tasks.mail.model.cause import Cause
-from tasks.mail.report.markdown import code_span, escape
+from tasks.mail.report.formats import code_span, escape
 from tasks.mail.report.report import markdown
 from tasks.mail.report.text import attempts, result_line, who_acts
 from tests.support.checks.results import HOSTILE, RESULT

@@ -13,10 +13,9 @@ from tasks.mail.model.journey_record import HopRecord, JourneyRecord
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
 from tasks.mail.report.svg.bars import Bar
-from tasks.mail.report.svg.scale import Scale, tick, ticks
-from tasks.mail.report.svg.text import text
+from tasks.mail.report.svg.layout import Scale, tick, ticks
+from tasks.mail.report.svg.text import alternative, text
 from tasks.mail.report.svg.timeline import MAX_HOPS_DRAWN, Mark, Timeline, timeline_of
-from tasks.mail.report.svg.words import alternative
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LIMITS = Limits(warn_after=60, max_wait=300)

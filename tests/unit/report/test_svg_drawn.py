@@ -17,9 +17,9 @@ from tasks.mail.report.svg import draw as drawing
 from tasks.mail.report.svg.bars import LANES, Bar, BarKind
 from tasks.mail.report.svg.draw import svg
 from tasks.mail.report.svg.ground import data_uri
-from tasks.mail.report.svg.text import text
+from tasks.mail.report.svg.layout import as_label, ems, fit, fit_columns
+from tasks.mail.report.svg.text import alternative, text
 from tasks.mail.report.svg.timeline import Mark, Timeline
-from tasks.mail.report.svg.words import alternative, as_label, ems, fit, fit_columns
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 

@@ -24,8 +24,7 @@ from tasks.mail.model.result import AttemptRecord, BounceRecord, EarlierProbe, L
 from tasks.mail.model.safe_text import MAX_LINE_CHARS
 from tasks.mail.report.svg.timeline import timeline_of
 from tasks.tracing.build import MAX_ATTEMPT_SPANS, MAX_HOP_SPANS, trace_of
-from tasks.tracing.export import is_wanted
-from tasks.tracing.otlp import emit, where_to
+from tasks.tracing.export import emit, is_wanted, where_to
 from tasks.tracing.spans import MAX_NAME_CHARS, MAX_TEXTS, Span, attributes_of
 
 stable = settings(derandomize=True, database=None, deadline=None, max_examples=200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.mail.config.loop import loop_config
-from tasks.mail.verdict.cause import misfit
+from tasks.mail.verdict.remedies import misfit
 
 ADDRESSES = {"from_addr": "a@a.test", "to_addr": "b@b.test", "subject_prefix": "[x]"}
 

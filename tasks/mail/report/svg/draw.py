@@ -7,16 +7,14 @@ from typing import Literal
 from tasks.mail.model.durations import clamp
 from tasks.mail.report.svg.bars import LANES
 from tasks.mail.report.svg.ground import FONT, LIGHT, document
-from tasks.mail.report.svg.scale import Scale, tick, ticks
-from tasks.mail.report.svg.timeline import Timeline
-from tasks.mail.report.svg.words import (
+from tasks.mail.report.svg.layout import (
     BETWEEN,
     MAX_HEADLINE_CHARS,
     MIN_BAR_WIDTH,
     SMALL,
     SWATCH,
     Caption,
-    alternative,
+    Scale,
     as_label,
     captions,
     edges,
@@ -24,7 +22,11 @@ from tasks.mail.report.svg.words import (
     fit,
     is_plain,
     marks,
+    tick,
+    ticks,
 )
+from tasks.mail.report.svg.text import alternative
+from tasks.mail.report.svg.timeline import Timeline
 
 WIDTH, PAD, _COLUMN = 860.0, 20.0, 52.0
 LEFT, RIGHT = PAD + _COLUMN, WIDTH - PAD
@@ -101,7 +103,9 @@ def _rows(timeline: Timeline, scale: Scale, y: float) -> tuple[list[str], float]
             parts.append(_bar(left, y, right - left, _BAR, bar.kind))
         for words in (below := captions(row, places, LEFT, RIGHT, foremost)):
             baseline = y + _BAR + SMALL + 2 + words.line * _LINE
-            parts += [_mask(words, baseline), _words(words, baseline, MUTED)]
+            # On a piece of card, so that the lines of marks go behind the words and not through them.
+            size = f'x="{words.x - 3:.2f}" y="{baseline - 10.5:.2f}" width="{words.width + 6:.2f}" height="14"'
+            parts += [f'<rect {size} fill="{CARD}"/>', _words(words, baseline, MUTED)]
         y += _BAR + _LINE * (below[-1].line + 1) + _GAP
     return parts, y
 
@@ -115,12 +119,6 @@ def _bar(x: float, y: float, width: float, height: float, kind: str) -> str:
         outline = f' stroke="{stroke}"'
     size = f'x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}"'
     return f'<rect {size} rx="1.5" fill="{_FILLS[kind]}"{outline}/>'
-
-
-def _mask(words: Caption, y: float) -> str:
-    """A piece of card, so that the lines of marks go behind the words and not through them."""
-    size = f'x="{words.x - 3:.2f}" y="{y - 10.5:.2f}" width="{words.width + 6:.2f}" height="14"'
-    return f'<rect {size} fill="{CARD}"/>'
 
 
 def _axis(timeline: Timeline, scale: Scale, top: float, bottom: float) -> Iterator[str]:
@@ -178,7 +176,6 @@ def _text(
             held = f' x="{x:.2f}" textLength="{width:.2f}" lengthAdjust="spacingAndGlyphs"'
             x += width + ems(" ", bold=bold) * size
         paint = f' fill="{colour}"' if colour != ink else ""
-        spans.append(
-            f"<tspan{held}{paint}>{escape(text, quote=False)}</tspan>" if held or paint else escape(text, quote=False)
-        )
+        shown = escape(text, quote=False)
+        spans.append(f"<tspan{held}{paint}>{shown}</tspan>" if held or paint else shown)
     return f'<text x="{start:.2f}" y="{y:.2f}" {look}>{" ".join(spans)}</text>'

@@ -33,8 +33,7 @@ DARK = {role: dark for role, (_, dark) in _PALETTE.items()}
 
 
 def _rules(colours: Mapping[str, str]) -> str:
-    rules = (f".mlp .{name}{{fill:{colour}}}.mlp .s-{name}{{stroke:{colour}}}" for name, colour in colours.items())
-    return "".join(rules)
+    return "".join(f".mlp .{key}{{fill:{colour}}}.mlp .s-{key}{{stroke:{colour}}}" for key, colour in colours.items())
 
 
 # For pictures whose parts have a class by their role.

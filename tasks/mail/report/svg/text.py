@@ -1,13 +1,12 @@
-"""The picture as lines of text, for a terminal and for what is none."""
+"""The picture as lines of text, for a terminal and for what is none; and in one line, for who cannot see it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.mail.model.durations import MIN_SECONDS, clamp, duration
 from tasks.mail.report.svg.bars import LANES, Bar
-from tasks.mail.report.svg.scale import tick, ticks
+from tasks.mail.report.svg.layout import ELLIPSIS, MAX_HEADLINE_CHARS, as_label, columns, fit_columns, tick, ticks
 from tasks.mail.report.svg.timeline import Timeline
-from tasks.mail.report.svg.words import ELLIPSIS, as_label, columns, fit_columns
 
 _MAX_WIDTH = 120  # columns: on more, eyes lose the line
 _LANE, _GAP = 6, 2  # columns of the lane's name, and before the words behind a bar
@@ -146,3 +145,17 @@ class _Page:
             left -= columns(words)
             found += f"\x1b[{code}m{words}\x1b[0m" if colour and code and words.strip() else words
         return found.rstrip()
+
+
+def alternative(timeline: Timeline) -> str:
+    """The whole picture in words, on one line: the caller escapes it for Markdown."""
+    sentences = [as_label(timeline.title), as_label(timeline.headline, MAX_HEADLINE_CHARS)]
+    for lane, name in LANES.items():
+        bars = [f"{as_label(bar.label)} {as_label(bar.text)}".strip() for bar in timeline.bars if bar.lane == lane]
+        sentences += [f"{name}: {', '.join(bars)}"] if bars else []
+    marks = [*timeline.inside, *timeline.beyond]
+    sentences += [
+        ", ".join(f"{as_label(mark.label)} at {duration(mark.at)}" for mark in marks if mark.kind == "moment"),
+        ", ".join(as_label(mark.label) for mark in marks if mark.kind == "limit"),
+    ]
+    return " ".join(f"{sentence}." for sentence in sentences if sentence)

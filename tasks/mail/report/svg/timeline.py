@@ -114,7 +114,8 @@ def timeline_of(result: LoopResult, limits: Limits | None = None) -> Timeline:
     if len(hops) > MAX_HOPS_DRAWN:
         title += f", the {MAX_HOPS_DRAWN} slowest of {len(hops)} hops"
     failed = result.leg if result.status is Status.ERROR else None
-    drawn = tuple(_slow(bar, total) for bar in bars)
+    slow = max(_SLOW_SECONDS, _SLOW_SHARE * total)
+    drawn = tuple(replace(bar, kind="slow") if bar.kind == "step" and bar.seconds >= slow else bar for bar in bars)
     return Timeline(title, drawn, tuple(_marks(result, limits, sent, looked=bool(receiving))), total, failed)
 
 
@@ -123,11 +124,6 @@ def hop_timeline(journey: JourneyRecord) -> Timeline:
     bars = zip(journey.hops[1:], hop_bars(journey, 0.0), strict=True)
     drawn = tuple(replace(bar, kind="slow") if hop.slow else bar for hop, bar in bars)
     return Timeline("its hops", drawn, (), max((bar.end for bar in drawn), default=0.0))
-
-
-def _slow(bar: Bar, total: float) -> Bar:
-    slow = bar.kind == "step" and bar.seconds >= max(_SLOW_SECONDS, _SLOW_SHARE * total)
-    return replace(bar, kind="slow") if slow else bar
 
 
 def _marks(result: LoopResult, limits: Limits | None, sent: float, *, looked: bool) -> list[Mark]:

@@ -1,18 +1,25 @@
-"""Words in the picture of a check: how wide they are, and where they stand, so that none stands on another.
+"""Where things stand in the picture of a check: time to scale, how wide words are, and that none stands on another.
 
 Places and sizes are in pixels, or, of a text, in em or in columns of a terminal.
 """
 
 import unicodedata
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
-from tasks.mail.model.durations import clamp, duration
+from tasks.mail.model.durations import DAY, HOUR, MIN_SECONDS, MINUTE, clamp, duration
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.report.svg.bars import LANES, Bar
-from tasks.mail.report.svg.scale import Scale
+from tasks.mail.report.svg.bars import Bar
 from tasks.mail.report.svg.timeline import Timeline
 
+STEPS = (
+    *(factor * 10.0**power for power in range(-7, 1) for factor in (1, 2, 5)),
+    *(10.0, 20.0, 30.0, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE),
+    *(HOUR, 2 * HOUR, 6 * HOUR, 12 * HOUR),
+    *(factor * 10.0**power * DAY for power in range(5) for factor in (1, 2, 5)),
+)
 MIN_BAR_WIDTH = 3.0  # pixels of the shortest bar
 SMALL = 12.0  # font size of all but the title
 BETWEEN, SWATCH = 16.0, 14.0  # between two captions; before the caption of a bar that is not just a step
@@ -27,13 +34,66 @@ _WIDE = frozenset("#&+<=>^~×→ABCDEFGHJKLNOPQRSTUVXYZ")  # noqa: RUF001  # the
 _BOLD = 1.12
 
 
+def ticks(end: float, most: int) -> list[float]:
+    """Round moments from 0 to `end`, at most `most` of them besides 0."""
+    step = step_for(end, most)
+    return [step * number for number in range(int(end / step * (1 + 1e-9)) + 1)]
+
+
+def step_for(end: float, most: int) -> float:
+    """The smallest round step of which `most` reach to `end`."""
+    return next((step for step in STEPS if end / step <= most), STEPS[-1])
+
+
+def tick(seconds: float) -> str:
+    """A tick in words, exact."""
+    if seconds == 0:
+        return "0"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.6g} ms"
+    return duration(seconds) if seconds % MINUTE == 0 else f"{seconds:.6g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where moments lie. Proportional, but for a least distance between any two that matter."""
+
+    moments: Sequence[float]
+    places: Sequence[float]
+
+    @classmethod
+    def of(cls, moments: Iterable[float], end: float, left: float, width: float, least: float) -> "Scale":
+        """A scale from 0 to `end` over `width`; these moments are `least` apart, or as far as half of it allows."""
+        end = max(clamp(end), MIN_SECONDS)
+        inner = sorted({moment for moment in map(clamp, moments) if 0 < moment < end})
+        known = [0.0, *(b for a, b in pairwise([0.0, *inner]) if b - a > end * 1e-9), end]
+        spans = [b - a for a, b in pairwise(known)]
+        widths = _widths(spans, width, min(least, width / 2 / len(spans)))
+        return cls(known, [left + place for place in accumulate(widths, initial=0.0)])
+
+    def at(self, moment: float) -> float:
+        """The place of a moment; before the first and after the last it is theirs."""
+        index = min(max(bisect_right(self.moments, moment), 1), len(self.moments) - 1)
+        (a, b), (left, right) = self.moments[index - 1 : index + 1], self.places[index - 1 : index + 1]
+        return left + (right - left) * min(max((moment - a) / (b - a), 0.0), 1.0)
+
+
+def _widths(spans: Sequence[float], width: float, least: float) -> list[float]:
+    """Widths that add up to `width`: in proportion to the spans, and none under `least`."""
+    small: set[int] = set()
+    while True:
+        rest = sum(span for index, span in enumerate(spans) if index not in small)
+        each = (width - least * len(small)) / rest
+        more = {index for index, span in enumerate(spans) if index not in small and span * each < least}
+        if not more:
+            return [least if index in small else span * each for index, span in enumerate(spans)]
+        small |= more
+
+
 def as_label(text: str, limit: int = _MAX_CHARS) -> str:
     """One line of bounded length, without what is invisible, moves text about, or stacks over other lines."""
-    return one_line("".join(c if unicodedata.category(c) not in ("Mn", "Me") else _escape(c) for c in text), limit)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+    shown = (c.encode("unicode_escape").decode() if unicodedata.category(c) in ("Mn", "Me") else c for c in text)
+    return one_line("".join(shown), limit)
 
 
 def is_plain(text: str) -> bool:
@@ -63,23 +123,22 @@ def columns(text: str) -> int:
 
 def fit(text: str, room: float, *, bold: bool = False) -> str:
     """The text, or as much of it as has room (in em), with an ellipsis."""
-    if ems(text, bold=bold) <= room:
-        return text
-    room -= ems(ELLIPSIS, bold=bold)
-    end = 0
-    while end < len(text) and (room := room - ems(text[end], bold=bold)) >= 0:
-        end += 1
-    return text[:end].rstrip() + ELLIPSIS
+    return _cut(text, room, lambda part: ems(part, bold=bold))
 
 
 def fit_columns(text: str, room: int) -> str:
     """The text, or as much of it as has room on a terminal, with an ellipsis."""
-    if columns(text) <= room:
+    return _cut(text, room, columns) if room > 0 else ""
+
+
+def _cut(text: str, room: float, width: Callable[[str], float]) -> str:
+    if width(text) <= room:
         return text
-    end, left = 0, room - 1
-    while end < len(text) and (left := left - columns(text[end])) >= 0:
+    room -= width(ELLIPSIS)
+    end = 0
+    while end < len(text) and (room := room - width(text[end])) >= 0:
         end += 1
-    return text[:end].rstrip() + ELLIPSIS if room > 0 else ""
+    return text[:end].rstrip() + ELLIPSIS
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +166,13 @@ class Caption:
 
 def edges(bars: Sequence[Bar], scale: Scale) -> list[tuple[float, float]]:
     """Left and right of each bar of a row: visible, however short it is, and not on its neighbours."""
-    least = min(MIN_BAR_WIDTH, (scale.right - scale.left) / 2 / len(bars))
-    found, free = [], scale.left
+    free, limit = scale.places[0], scale.places[-1]
+    least = min(MIN_BAR_WIDTH, (limit - free) / 2 / len(bars))
+    found = []
     for bar in bars:
         left = max(scale.at(clamp(bar.start)), free)
         free = max(scale.at(clamp(bar.end)), left + least)
         found.append((left, free))
-    limit = scale.right
     for index in reversed(range(len(found))):
         right = min(found[index][1], limit)
         limit = min(found[index][0], right - least)
@@ -151,7 +210,7 @@ def marks(timeline: Timeline, scale: Scale, right: float) -> list[Caption]:
     labels: list[Caption] = []
     for mark in timeline.inside:
         place = scale.at(clamp(mark.at))
-        words = Caption(place + _BESIDE, 0, fit(as_label(mark.label), (right - scale.left) / SMALL / 2))
+        words = Caption(place + _BESIDE, 0, fit(as_label(mark.label), (right - scale.places[0]) / SMALL / 2))
         if words.right > right:
             words = replace(words, x=place - _BESIDE - words.width, ends=True)
         labels.append(_free(words, labels))
@@ -162,17 +221,3 @@ def _free(words: Caption, others: Sequence[Caption]) -> Caption:
     """The words on the first line that has room for them."""
     taken = {o.line for o in others if o.x < words.right + BETWEEN / 2 and words.x < o.right + BETWEEN / 2}
     return replace(words, line=next(line for line in range(len(others) + 1) if line not in taken))
-
-
-def alternative(timeline: Timeline) -> str:
-    """The whole picture in words, on one line: the caller escapes it for Markdown."""
-    sentences = [as_label(timeline.title), as_label(timeline.headline, MAX_HEADLINE_CHARS)]
-    for lane, name in LANES.items():
-        bars = [f"{as_label(bar.label)} {as_label(bar.text)}".strip() for bar in timeline.bars if bar.lane == lane]
-        sentences += [f"{name}: {', '.join(bars)}"] if bars else []
-    marks = [*timeline.inside, *timeline.beyond]
-    sentences += [
-        ", ".join(f"{as_label(mark.label)} at {duration(mark.at)}" for mark in marks if mark.kind == "moment"),
-        ", ".join(as_label(mark.label) for mark in marks if mark.kind == "limit"),
-    ]
-    return " ".join(f"{sentence}." for sentence in sentences if sentence)

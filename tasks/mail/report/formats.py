@@ -1,7 +1,8 @@
-"""A report as Markdown (GFM), with text from servers and strangers made safe for it."""
+"""A report as Markdown (GFM), with text from servers and strangers made safe for it, and as one HTML file."""
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.report.document import (
@@ -19,7 +20,7 @@ from tasks.mail.report.document import (
     Strong,
     Table,
 )
-from tasks.mail.report.svg.ground import data_uri
+from tasks.mail.report.svg.ground import DARK, FONT, LIGHT, data_uri
 
 _PUNCTUATION = re.compile(r"[\\`*_{}\[\]()<>#+!|~&$^\"'-]")
 # GFM makes links out of bare addresses too, but not in a code span, from which they can still be copied.
@@ -88,3 +89,14 @@ def code_span(text: object) -> str:
     fence = "`" * (max((len(run) for run in re.findall(r"`+", shown)), default=0) + 1)
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{pad}{shown}{pad}{fence}" if shown else ""
+
+
+def as_html(title: str, blocks: Iterable[Block]) -> str:
+    """The whole file, which needs nothing beside it: no script, no font, no address."""
+    from jinja2 import Environment, FileSystemLoader  # 0.1 s, and hardly any command needs it
+
+    templates = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=templates, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["kind"] = lambda part: type(part).__name__
+    page = environment.get_template("page.html.j2")
+    return page.render(title=title, blocks=blocks, font=FONT, light=LIGHT, dark=DARK) + "\n"
