@@ -35,6 +35,7 @@ PLACES = {
     "senders": 0.0,
     "mailboxes": 1.0,
     "journey": 2.0,
+    "auth": 0.5,
     "probe": 1.5,
     "net": 0.0,
     "causes": 1.0,

@@ -44,7 +44,7 @@ from tasks.mail.report import formats
 from tasks.mail.report.document import Own, Table
 from tasks.mail.search.inbound import carries
 from tasks.mail.senders.smtp import replies
-from tasks.mail.senders.smtp.queue_id import queue_id
+from tasks.mail.senders.smtp.replies import queue_id
 from tests.support.mail.lookalikes import LOOK_ALIKES
 from tests.support.mail.notices import BOUNCES, DELAYS, bounce_of
 from tests.support.mail.strategies import TEXT, few, stable

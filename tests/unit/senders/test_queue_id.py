@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.mail.model.errors import enhanced_code
-from tasks.mail.senders.smtp.queue_id import queue_id
+from tasks.mail.senders.smtp.replies import queue_id
 
 FIELD = Path(__file__).parents[2] / "support/mail/field/accepted.jsonl"
 CASES = [json.loads(line) for line in FIELD.read_text(encoding="utf-8").splitlines()]

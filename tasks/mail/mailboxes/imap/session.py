@@ -6,11 +6,11 @@ import asyncio
 import math
 import ssl
 import time
-from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from tasks.mail.auth.sasl import plain
 from tasks.mail.config.secrets import redactor
 from tasks.mail.mailboxes.failures import Refusal, login_refused, never, no_answer, no_connection, refused
 from tasks.mail.mailboxes.imap import responses
@@ -190,17 +190,16 @@ class Session:
         """One mechanism, one attempt: each failure may count towards a lock-out."""
         if "AUTH=PLAIN" not in self.capabilities:
             await self._ask_capabilities("login")
-        user, secret = username.encode(), password.encode()
-        plain = b64encode(b"\0" + user + b"\0" + secret)
-        if b"\0" in user + secret:
+        if "\0" in username + password:
             text = "the user name or the password holds a NUL, which IMAP cannot carry"
             raise never(ErrorType.AUTH, "login", text, Cause.LOGIN_METHOD)
         if "AUTH=PLAIN" in self.capabilities:
-            initial = [plain] if self.rev2 or "SASL-IR" in self.capabilities else []
-            answers = [] if initial else [plain]
+            response = [plain(username, password).initial]
+            at_once = self.rev2 or "SASL-IR" in self.capabilities
+            initial, answers = (response, []) if at_once else ([], response)
             reply = await self._reply_to("login", "AUTHENTICATE", b"PLAIN", *initial, answers=answers)
         elif "LOGINDISABLED" not in self.capabilities:
-            line, *answers = strings(user, secret)
+            line, *answers = strings(username.encode(), password.encode())
             reply = await self._reply_to("login", "LOGIN", line, answers=answers)
         else:
             text = "the server offers neither AUTH=PLAIN nor LOGIN on this connection"

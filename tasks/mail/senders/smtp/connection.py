@@ -6,16 +6,25 @@ write through `Protocol.write`, every dialogue ends as out of step: nothing is r
 """
 
 import asyncio
+import binascii
 import socket
 import ssl
 
-from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException, SMTPResponse, SMTPServerDisconnected
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPConnectResponseError,
+    SMTPException,
+    SMTPResponse,
+    SMTPServerDisconnected,
+    SMTPStatus,
+)
 from aiosmtplib.protocol import SMTPProtocol
 
+from tasks.mail.auth.sasl import Exchange
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.net.tls import tls_session
 
-_READY = 220
 _DATA_COMMAND = b"DATA\r\n"
 _MAX_KEPT = 65536  # bytes; aiosmtplib refuses a reply of half that size, so what is longer is surplus anyway
 
@@ -105,8 +114,25 @@ class SmtpConnection(SMTP):
         if self.line is None:
             raise SMTPServerDisconnected("not connected")
         response = await self.line.read_response(self.timeout)
-        if response.code != _READY:
+        if response.code != SMTPStatus.ready:
             raise SMTPConnectResponseError(response.code, response.message)
+
+    async def authenticate(self, exchange: Exchange) -> None:
+        """Log in by one mechanism (RFC 4954). Raises SMTPAuthenticationError."""
+        response = await self.execute_command(*filter(None, (b"AUTH", exchange.mechanism.encode(), exchange.initial)))
+        for answer in exchange.answers:
+            if response.code != SMTPStatus.auth_continue:
+                break
+            try:
+                said = answer(response.message)
+            except (binascii.Error, UnicodeError):
+                text = f"Invalid {exchange.mechanism} challenge from server: {response.message!r}"
+                raise SMTPAuthenticationError(response.code, text) from None
+            response = await self.execute_command(said)
+        else:
+            if response.code == SMTPStatus.auth_successful:
+                return
+        raise SMTPAuthenticationError(response.code, response.message)
 
     def tls_session(self) -> TlsRecord | None:
         """What was agreed on, None in clear."""

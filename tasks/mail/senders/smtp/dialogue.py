@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from aiosmtplib import SMTPException
 
+from tasks.mail.auth.sasl import choose
 from tasks.mail.config.loop import SenderSection
 from tasks.mail.config.secrets import password_of, redactor
 from tasks.mail.model.cause import Cause
@@ -21,8 +22,7 @@ from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import greeted, ssl_context
 from tasks.mail.probe.compose import Probe
 from tasks.mail.senders.smtp.connection import SmtpConnection
-from tasks.mail.senders.smtp.queue_id import queue_id
-from tasks.mail.senders.smtp.replies import NotOffered, failure
+from tasks.mail.senders.smtp.replies import NotOffered, failure, queue_id
 
 _QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 
@@ -132,18 +132,13 @@ class _Dialogue:
 
     async def _authenticate(self) -> None:
         """One mechanism, one attempt: `SMTP.login` would try them all in turn, each a failed login to the server."""
-        methods = {
-            "plain": self.client.auth_plain,
-            "login": self.client.auth_login,
-            "cram-md5": self.client.auth_crammd5,
-        }
         offered = [method.lower() for method in self.client.server_auth_methods]
         # In clear, the one mechanism that does not show the password comes first.
-        order = ["cram-md5", "plain", "login"] if self.smtp.tls == "none" else ["plain", "login", "cram-md5"]
-        for mechanism in order:
-            if mechanism in offered:
-                await methods[mechanism](self.smtp.username or "", self.password)
-                return
+        order = ("CRAM-MD5", "PLAIN", "LOGIN") if self.smtp.tls == "none" else ("PLAIN", "LOGIN", "CRAM-MD5")
+        exchange = choose({name.upper() for name in offered}, order, self.smtp.username or "", self.password)
+        if exchange is not None:
+            await self.client.authenticate(exchange)
+            return
         names = " ".join(offered) or "none"
         in_clear = not offered and self.tls is None and self.client.supports_extension("starttls")
         raise NotOffered(

@@ -1,16 +1,12 @@
-"""What the relay said, made into facts: pure."""
+"""What the relay said, made into facts: why an attempt failed, and by which name it queued the message."""
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
 from typing import TypeVar
 
-from aiosmtplib import (
-    SMTPException,
-    SMTPRecipientsRefused,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-)
+from aiosmtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException, SMTPServerDisconnected
 
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import SendFailure, describe_os_error
@@ -25,6 +21,38 @@ _E = TypeVar("_E", bound=BaseException)
 
 _MALFORMED = "Malformed SMTP response line: "  # aiosmtplib's words
 _OTHERS = {"* ": "an IMAP", "+OK": "a POP3"}
+
+# What the relay's own name for a message may be made of: it is shown as it is. One longer than any server's is none.
+_ID = r"([\w.,@+=/$-]+)"
+_MAX_ID_CHARS = 250
+
+# Where it stands, the surest first.
+_ID_PLACES = (
+    rf"\b(?:queued|accepted|received|saved|stored|spooled) (?:on \S{{1,250}} |for delivery )?"
+    rf"(?:as|with id|under(?: id)?|id):? <?{_ID}",
+    rf"\bqueued on \S{{1,250}} {_ID}",  # Yandex
+    rf"<{_ID}> \[(?:InternalId|Hostname)=",  # Exchange
+    rf" \d{{6,12}} {_ID} - gsmtp",  # Gmail
+    rf"(?<![\w-])(?:id|msgid|envid)[=:] ?<?{_ID}",  # Exim, GMX, Mail.ru, Aliyun
+    rf"\b(?:envelope|message|mail|queue|transaction) id <?{_ID}",  # Oracle, Sina
+    r"\bqp (\d{1,20})\b",  # qmail
+    rf"\b(?:queued|accepted|received|received ok)[.:]? [(\[]{_ID}[)\]]",  # Haraka, Mimecast
+    rf"(?<!\S)<?{_ID}>? message accepted",  # Sendmail, OpenSMTPD, Kerio, CommuniGate, Proofpoint
+    rf"\bmessage {_ID} (?:accepted|queued)",  # IronPort
+    rf"\bmessage queued {_ID}",
+    rf"(?<!\S)<[^<>\s]{{1,250}}> {_ID} saved",  # Dovecot over LMTP
+)
+# Behind a bare `Ok` at the very end there may be anything: Courier, Amazon SES, Momentum, Elastic Email.
+_BARE_OK = re.compile(rf"(?:^|\s)ok[.:,]? <?{_ID}>?$", re.IGNORECASE | re.ASCII)
+_SURE = tuple(re.compile(place, re.IGNORECASE | re.ASCII) for place in _ID_PLACES)
+
+_NUMBERED = re.compile(r"\d|[A-Z]{8}", re.ASCII)  # what tells an id from a word
+_STATUS_CODE = re.compile(r"[245]\.\d{1,3}\.\d{1,3}|[245]\d\d", re.ASCII)
+# An address, a date, a count or a host.
+_NO_ID = re.compile(
+    r"\d{1,3}(?:\.\d{1,3}){3}|\d{4}-\d\d-\d\d|\d+(?:\.\d{1,3})?(?:s|ms|k|kb|b)?|[\w-]+(?:\.[\w-]+)*\.[a-z]{2,12}",
+    re.ASCII,
+)
 
 
 def reply(error: BaseException) -> tuple[int | None, str]:
@@ -131,3 +159,17 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _find(error: BaseException, kind: type[_E]) -> _E | None:
     return next((e for e in _chain(error) if isinstance(e, kind)), None)
+
+
+def queue_id(text: str) -> str | None:
+    """The relay's own name for the message, in its reply to the final dot; None where it does not say it."""
+    sure = (found[1].rstrip(".,") for place in _SURE for found in place.finditer(text))
+    if (name := next(filter(_is_id, sure), None)) is not None:
+        return name
+    last = _BARE_OK.search(text.rstrip())
+    name = last[1].rstrip(".,") if last else ""
+    return name if _is_id(name) and len(name) >= 8 and not _NO_ID.fullmatch(name) else None
+
+
+def _is_id(name: str) -> bool:
+    return 0 < len(name) <= _MAX_ID_CHARS and bool(_NUMBERED.search(name)) and not _STATUS_CODE.fullmatch(name)
