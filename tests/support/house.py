@@ -80,7 +80,7 @@ ROOMS = (
         "tasks.mail.mailboxes",
         "the receiving leg: what a mailbox is, folders; `imap/`, with `fetch/`, and `pool/` for many checks in one",
         "auth causes config model net probe",
-        "aiohappyeyeballs aioimaplib imapclient",
+        "aiohappyeyeballs aioimaplib imapclient pydantic",
         "imap imap.fetch imap.pool",
     ),
     Room(

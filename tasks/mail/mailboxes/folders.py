@@ -1,10 +1,15 @@
-"""Which folders a probe is looked for in."""
+"""Which folders a probe is looked for in, by what the server marks, else by the names in folder_names.toml."""
 
-from collections.abc import Sequence
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
 
 from tasks.mail.config.mailbox import ProbeMailbox
-from tasks.mail.mailboxes.folder_names import is_foreign, is_sent, junk_rank
 from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.outcome import Placement
 
@@ -12,6 +17,40 @@ from tasks.mail.model.outcome import Placement
 # is known by its header (see search/senders_copy), whatever language they are named in; but not every copy is.
 _SENDERS_COPIES = frozenset({r"\SENT", r"\DRAFTS", r"\ALL", r"\FLAGGED", r"\IMPORTANT"})
 _JUNK, _ALL = r"\JUNK", r"\ALL"
+
+
+class Names(NamedTuple):
+    """In one language."""
+
+    junk: tuple[str, ...] = ()
+    sent: tuple[str, ...] = ()
+
+
+BY_LANGUAGE = TypeAdapter(dict[str, Names]).validate_python(
+    tomllib.loads(Path(__file__).with_name("folder_names.toml").read_text(encoding="utf-8"))
+)
+
+
+def key(name: str) -> str:
+    """A name as it is compared: whatever its case, its blanks and hyphens, and how its accents are encoded."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(character for character in folded if character.isalnum()).replace("\u0131", "i")  # upper case: I
+
+
+def _keys(*names: Iterable[str]) -> frozenset[str]:
+    return frozenset(key(name) for some in names for name in some)
+
+
+# What lies in the last two was not received, and may never have been sent.
+_SENT_NAMES = _keys(*(names.sent for names in BY_LANGUAGE.values()), ["Drafts", "Outbox"])
+_JUNK_NAMES = _keys(*(names.junk for names in BY_LANGUAGE.values()))
+# Yahoo's. It says something else elsewhere: of junk only at the top of a mailbox, and where nothing else there is.
+_WEAK_JUNK_NAMES, _LAST_RANK = _keys(["Bulk"]), 100
+# Folders above those of the mailbox itself, and such above other people's, which are none of ours.
+_OWN_ROOTS = _keys(["INBOX", "[Gmail]", "[Google Mail]", "Mail", "Folders", "mailbox"])
+_FOREIGN_ROOTS = _keys(
+    ["Other Users", "User", "Users", "Shared", "Shared Folders", "Public", "Public Folders", "#news", "#user"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +106,39 @@ def _is_junk(folder: Folder) -> bool:
 def _same(one: str, other: str) -> bool:
     """Whether two names mean the same folder: INBOX is the one whose case does not matter (RFC 9051, 5.1)."""
     return one == other or one.upper() == other.upper() == "INBOX"
+
+
+def is_sent(name: str, delimiter: str | None) -> bool:
+    """Whether a folder by its name holds what its owner has sent: that of a mailbox, not one that a project has."""
+    *above, own = (key(part) for part in _parts(name, delimiter))
+    return own in _SENT_NAMES and not _below_own(above)
+
+
+def is_foreign(name: str, delimiter: str | None) -> bool:
+    """Whether a folder lies in somebody else's mailbox, or in one for all."""
+    first, *below = _parts(name, delimiter)
+    return bool(below) and key(first) in _FOREIGN_ROOTS
+
+
+def junk_rank(name: str, delimiter: str | None) -> int | None:
+    """How surely a folder by its name holds junk, the surest lowest; None where its name says nothing of it."""
+    *above, own = (key(part) for part in _parts(name, delimiter))
+    depth = len(_below_own(above))
+    if is_foreign(name, delimiter) or not (own in _JUNK_NAMES or (own in _WEAK_JUNK_NAMES and not depth)):
+        return None
+    return _LAST_RANK if own in _WEAK_JUNK_NAMES else depth
+
+
+def _below_own(above: list[str]) -> list[str]:
+    """A folder's parents, but for what stands above all folders of a mailbox."""
+    return above[1:] if above and above[0] in _OWN_ROOTS else above
+
+
+def _parts(name: str, delimiter: str | None) -> list[str]:
+    """The names of a folder's parents, and its own behind them. `delimiter`: as the server lists it; None if unknown.
+
+    A server without a hierarchy lists none (NIL), which is "" here: then the whole name is its own.
+    """
+    if delimiter is None:
+        return name.replace("\\", "/").replace(".", "/").split("/")
+    return name.split(delimiter) if delimiter else [name]

@@ -7,8 +7,7 @@ import unicodedata
 import pytest
 
 from tasks.mail.config.loop import ImapConfig
-from tasks.mail.mailboxes.folder_names import BY_LANGUAGE, junk_rank
-from tasks.mail.mailboxes.folders import Place, places
+from tasks.mail.mailboxes.folders import BY_LANGUAGE, Place, junk_rank, places
 from tasks.mail.mailboxes.imap.encoding import folder_name
 from tasks.mail.mailboxes.imap.responses import listed_folder as listed
 from tasks.mail.mailboxes.mailbox import Folder
@@ -125,14 +124,10 @@ def from_server(name: str, delimiter: str | None = "/", *, utf8: bool = False, a
     return found
 
 
-def by_name(kind: str, language: str) -> list[str]:
-    return [name.strip() for name in getattr(BY_LANGUAGE[language], kind).split(";") if name.strip()]
-
-
 @pytest.mark.parametrize("language", BY_LANGUAGE)
 def test_junk_is_known_by_its_names_in_some_thirty_languages(language: str) -> None:
     """However the server encodes it, in whatever case and below whatever parent."""
-    for name in by_name("junk", language):
+    for name in BY_LANGUAGE[language].junk:
         for found in (
             from_server(name),
             from_server(name, utf8=True),
@@ -150,7 +145,7 @@ def test_junk_is_known_by_its_names_in_some_thirty_languages(language: str) -> N
 
 @pytest.mark.parametrize("language", BY_LANGUAGE)
 def test_so_is_sent_mail(language: str) -> None:
-    for name in by_name("sent", language):
+    for name in BY_LANGUAGE[language].sent:
         for found in (
             from_server(name),
             from_server(name, utf8=True),
