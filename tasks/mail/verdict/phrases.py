@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import MailboxConfig
-from tasks.mail.journey.body import Body
 from tasks.mail.journey.filters.ratings import junks_at
-from tasks.mail.journey.journey import Journey
+from tasks.mail.journey.journey import Body, Journey, Parting
 from tasks.mail.journey.received.clocks import NAMELESS, slowest
-from tasks.mail.journey.received.hops import Parting
 from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.journey_record import FilterRecord

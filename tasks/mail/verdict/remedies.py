@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tasks.mail.causes.lookup import RETURNED, of_reply
 from tasks.mail.config.loop import LoopConfig, SenderSection
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
-from tasks.mail.journey.filters.readers import ANY
+from tasks.mail.journey.filters.ratings import ANY
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.journey_record import FilterRecord

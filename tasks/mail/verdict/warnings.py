@@ -8,9 +8,8 @@ from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.journey.authentication.believed import NONE_FOUND, drift
-from tasks.mail.journey.body import Body
 from tasks.mail.journey.filters.ratings import is_near
-from tasks.mail.journey.journey import Journey
+from tasks.mail.journey.journey import Body, Journey
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.journey_record import AuthenticationRecord, FilterRecord, TlsRecord

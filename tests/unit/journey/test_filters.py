@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.mail.journey.authentication.trust import Field
-from tasks.mail.journey.filters.ratings import MAX_REASONS, filters, is_near, raises
-from tasks.mail.journey.filters.readers import READERS
+from tasks.mail.journey.filters.ratings import MAX_REASONS, READERS, filters, is_near, raises
 from tasks.mail.model.journey_record import FilterRecord
 from tests.support.mail.fields import header
 

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.mail.config.loop import LoopConfig, loop_config
-from tasks.mail.journey.body import Body
-from tasks.mail.journey.journey import Journey, Known, journey
+from tasks.mail.journey.journey import Body, Journey, Known, journey
 from tasks.mail.model.facts import Arrival, Hit, Receipt
 from tasks.mail.model.header import Ref
 from tasks.mail.model.journey_record import JourneyRecord, TlsRecord

@@ -9,7 +9,7 @@ import pytest
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.outcome import DELAYED
 from tasks.mail.model.result import BounceRecord
-from tasks.mail.probe.bounces.replies import refuses
+from tasks.mail.probe.bounces.reason import refuses
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import Match, match
 from tests.support.mail.lookalikes import LOOK_ALIKES

@@ -17,7 +17,6 @@ from email.utils import parsedate_tz
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-from tasks.mail.journey.received.tls import session
 from tasks.mail.model.durations import MONTHS
 from tasks.mail.model.journey_record import HopRecord
 from tasks.mail.model.safe_text import one_line, printable
@@ -85,7 +84,7 @@ def _hop(value: str) -> HopRecord:
         with_=one_line(" ".join(with_.words[:3])),
         id=one_line(clauses.get("id", none).first),
         for_=one_line(clauses.get("for", none).first),
-        tls=one_line(session(comments, clauses.get("tls", none).first) or ironport),
+        tls=one_line(_session(comments, clauses.get("tls", none).first) or ironport),
         at=_date(top),
     )
     read = hop.at is not None or (hop.by and (hop.from_ or hop.with_ or hop.id))
@@ -217,27 +216,34 @@ def _date(text: str) -> datetime | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Parting:
-    """`last` is the last server that both copies went by, and `first` and `second` the servers behind it, in order.
-
-    Without `last` they went apart from the beginning: the message was handed in twice.
-    """
-
-    last: HopRecord | None
-    first: tuple[str, ...]
-    second: tuple[str, ...]
-
-
-def parting(first: Sequence[HopRecord], second: Sequence[HopRecord]) -> Parting:
-    """Compare the hops of two copies, oldest first: a server gives each message that it takes a name and a date."""
-    common = 0
-    for one, other in zip(first, second, strict=False):
-        if (one.by.lower(), one.id, one.at) != (other.by.lower(), other.id, other.at):
-            break
-        common += 1
-    return Parting(first[common - 1] if common else None, _servers(first[common:]), _servers(second[common:]))
+_VERSION = re.compile(r"(TLS|SSL)[v -]?(\d)[._]?(\d)?", re.IGNORECASE)
+# A comment that holds nothing else.
+_FORMS = (
+    re.compile(r"using (?P<version>(?:TLS|SSL)\S*) with cipher (?P<cipher>\S+)", re.IGNORECASE),  # Postfix, Dovecot
+    re.compile(r"version=(?P<version>[^\s,]+),? cipher=(?P<cipher>[^\s,]+)", re.IGNORECASE),  # Sendmail, Exchange
+    re.compile(r"cipher=(?P<cipher>[^\s,]+),? version=(?P<version>[^\s,]+)", re.IGNORECASE),  # Haraka until 2.8
+    re.compile(r"(?P<version>)cipher=(?P<cipher>[^\s,]+)", re.IGNORECASE),  # Momentum
+    re.compile(r"(?P<version>TLS[v\d][\w.]*)(?::(?P<cipher>[^\s:]+)\S*)?$", re.IGNORECASE),  # Exim, OpenSMTPD
+    re.compile(r"(?P<version>)(?P<cipher>[A-Z\d][\w-]*) encrypted$"),  # qmail
+)
+# Else a version that stands by itself among other words, and what has the form of a cipher: Courier behind a login,
+# chasquid, Kerio. A part of a host's name or of an address is neither.
+_ANY_VERSION = re.compile(r"(?<![\w.@-])(?:TLS|SSL)[v -]?\d(?:[._]\d)?(?![\w.@-])", re.IGNORECASE)
+_ANY_CIPHER = re.compile(r"(?<![\w.@-])[A-Z][A-Z\d]{1,15}(?:[_-][A-Z\d]{1,15}){2,8}(?![\w.@-])")
 
 
-def _servers(hops: Sequence[HopRecord]) -> tuple[str, ...]:
-    return tuple(hop.by for hop in hops if hop.by)
+def _session(comments: Sequence[str], cipher: str) -> str:
+    """What the first comment about TLS says of it; `cipher` is that of the clause `tls` (RFC 8314)."""
+    for comment in comments:
+        if found := next(filter(None, (form.match(comment) for form in _FORMS)), None):
+            return _version_and_cipher(found["version"], cipher or found["cipher"] or "")
+        if version := _ANY_VERSION.search(comment):
+            named = _ANY_CIPHER.search(comment, version.end())
+            return _version_and_cipher(version[0], cipher or (named[0] if named else ""))
+    return cipher
+
+
+def _version_and_cipher(version: str, cipher: str) -> str:
+    if known := _VERSION.fullmatch(version):
+        version = f"{known[1].upper()}v{known[2]}" + (f".{known[3]}" if known[3] else "")
+    return f"{version} {cipher}".strip()

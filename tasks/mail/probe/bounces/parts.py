@@ -1,16 +1,34 @@
-"""What a notice is made of: its text, the fields of its status part, and what it returns."""
+"""What a notice is made of: its text, the fields of its status part (RFC 3464), and what it returns."""
 
 import re
 from base64 import b64decode
 from binascii import a2b_qp
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from html import unescape
 
-from tasks.mail.probe.bounces import fields
-from tasks.mail.probe.bounces.fields import Group
+from tasks.mail.model.safe_text import one_line
 from tasks.mail.probe.match import HEADERS, decoded, own_parts, text_of
+
+Group = Mapping[str, str]
+
+_PER_MESSAGE = ("reporting-mta", "x-original-message-id", "original-message-id", "reporting-ua")
+PER_RECIPIENT = (
+    "action",
+    "status",
+    "diagnostic-code",
+    "final-recipient",
+    "original-recipient",
+    "remote-mta",
+    "disposition",
+)
+_KNOWN = {*_PER_MESSAGE, *PER_RECIPIENT}
+_STATUS_FIELD = re.compile(r"[ \t]{0,8}([A-Za-z][A-Za-z-]{2,40})[ \t]{0,8}:(.*)")
+_REPLY_LINE = re.compile(r"[245]\d\d[ -]")  # what goes on in the next line, though that is not indented
+_TYPED = re.compile(r"[\w/-]+ ?;(.*)", re.ASCII)
+STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+_COMMENT = re.compile(r"\((.*)\)")
 
 _STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}  # the second is for SMTPUTF8 (RFC 6533)
 _DISPOSITION_TYPES = {"message/disposition-notification", "message/global-disposition-notification"}  # RFC 8098
@@ -60,13 +78,13 @@ def read_notice(message: Message) -> Notice:
     parts = list(own_parts(message))
     text, quoted = _quoting(_text(parts))
     status = [
-        group for part in parts if part.get_content_type() in _STATUS_TYPES for group in fields.groups(_inner(part))
+        group for part in parts if part.get_content_type() in _STATUS_TYPES for group in field_groups(_inner(part))
     ]
-    inline = list(fields.groups(text))
-    if not any(map(fields.is_about_recipient, status)) and any(map(fields.is_about_recipient, inline)):
+    inline = list(field_groups(text))
+    if not any(map(_is_about_recipient, status)) and any(map(_is_about_recipient, inline)):
         status = [*status, *inline]
     receipts = [part for part in parts if part.get_content_type() in _DISPOSITION_TYPES]
-    dispositions = [group for part in receipts for group in fields.groups(_inner(part))]
+    dispositions = [group for part in receipts for group in field_groups(_inner(part))]
     originals = [original for part in parts for original in _originals(part)] or quoted
     return Notice(
         message,
@@ -81,11 +99,11 @@ def read_notice(message: Message) -> Notice:
     )
 
 
-def _named(message: Message, told: Sequence[Group], text: str) -> frozenset[str]:
+def _named(message: Message, groups: Sequence[Group], text: str) -> frozenset[str]:
     """The message that it is about, where it is not returned: all that the fields which say so name."""
     names = ("In-Reply-To", "References", "X-Original-Message-ID", "Original-Message-ID")
     values = [str(value) for name in names for value in message.get_all(name, [])]
-    values += [group[name.lower()] for group in told for name in names if name.lower() in group]
+    values += [group[name.lower()] for group in groups for name in names if name.lower() in group]
     return frozenset(number for value in values or _OWN_ID.findall(text) for number in _NUMBER.findall(value))
 
 
@@ -171,3 +189,55 @@ def _originals(part: Message) -> Iterator[Message]:
 
 def _headed(part: Message, inner: Message) -> bytes:
     return _BEFORE.sub(b"", _octets(part), count=1)
+
+
+def field_groups(text: str) -> Iterator[Group]:
+    """The groups of fields in a text, each with those that are known here; between two stands an empty line."""
+    group, last = dict[str, str](), ""
+    for line in [*text.splitlines(), ""]:
+        field = _STATUS_FIELD.match(line)
+        name = field[1].lower() if field else ""
+        if not line.strip():
+            if group:
+                yield group
+            group, last = {}, ""
+        elif field and name in _KNOWN:
+            if name in group and name == "final-recipient":  # the empty line is missing
+                yield group
+                group = {}
+            last = "" if name in group else name
+            group.setdefault(name, field[2].strip())
+        elif last and (line[0] in " \t" or (last == "diagnostic-code" and _REPLY_LINE.match(line))):
+            group[last] += f" {line.strip()}"
+        else:
+            last = ""
+
+
+def _is_about_recipient(group: Group) -> bool:
+    return "final-recipient" in group and not group.keys().isdisjoint({"action", "status", "diagnostic-code"})
+
+
+def first_value(groups: Sequence[Group], name: str) -> str:
+    """The value of a field in the first group that has it."""
+    return next((group[name] for group in groups if group.get(name)), "")
+
+
+def without_comment(value: str) -> str:
+    """The value without a comment: `failed (will not retry)`."""
+    return value.partition("(")[0].strip()
+
+
+def comment_of(value: str) -> str:
+    found = _COMMENT.search(value)
+    return one_line(found[1]) if found else ""
+
+
+def without_type(value: str) -> str:
+    """The value of a field such as Diagnostic-Code, without its type."""
+    text = decoded(value)
+    return one_line(match[1] if (match := _TYPED.fullmatch(text)) else text)
+
+
+def server_name(value: str) -> str:
+    """The name in a field such as `dns; mail.example.net. (192.0.2.1)`."""
+    return without_comment(without_type(value)).rstrip(".")
