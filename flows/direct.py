@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from flows.concurrency import PATIENCE, Gates, room_for
 from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.config.secrets import EnvironmentPasswords
-from tasks.mail.engine import Context, run_check
+from tasks.mail.engine import Context, PlainSteps, run_check
 from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.stages import follow
-from tasks.mail.plain_steps import PlainSteps
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.signing_key import key_in_state
 from tasks.tracing.export import export_trace

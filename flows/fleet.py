@@ -14,12 +14,11 @@ from tasks.finish import end_misconfigured, record_reported, report_verdict
 from tasks.groups.finish import Brief, finish_fleet, fleet_name
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.plan import Planned
-from tasks.mail.engine import Context, run_check
+from tasks.mail.engine import Context, PlainSteps, run_check
 from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Limiter
-from tasks.mail.plain_steps import PlainSteps
 from tasks.mail.verdict.ends import broken
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.run_context import to_its_end

@@ -28,7 +28,7 @@ from flows.server.prefect import ServerError
 from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.config.secrets import redactor_of, with_known_passwords
 from tasks.mail.mailboxes.registry import together
-from tasks.mail.model.failed import CheckFailed
+from tasks.mail.model.errors import CheckFailed
 from tasks.mail.model.outcome import Leg
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from tasks.mail.model.failed import CheckFailed
+from tasks.mail.model.errors import CheckFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 

@@ -60,7 +60,7 @@ async def _alone(loops: dict[str, dict[str, Any]]) -> list[LoopResult]:
 
 async def _fleet(loops: dict[str, dict[str, Any]]) -> list[LoopResult]:
     from flows.fleet import fleet_check
-    from tasks.mail.model.failed import MatrixFailed
+    from tasks.mail.model.errors import MatrixFailed
 
     state: Any = await fleet_check("bench", loops=loops, return_state=True)
     found = await state.aresult(raise_on_failure=False)

@@ -22,7 +22,7 @@ from tasks.history.record import embedded_all
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.matrix import Cell
 from tasks.mail.config.plan import Planned
-from tasks.mail.model.failed import MatrixFailed
+from tasks.mail.model.errors import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.pages import PAGE_SIZE, chunks

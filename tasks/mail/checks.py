@@ -1,18 +1,19 @@
-"""What one run of a check tells about the mail: pure."""
+"""What a run of a check says about the mail, and how later runs of its loop correct it: for all that counts results."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tasks.mail.corrections import Account, accounts
-from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Status
-from tasks.mail.model.result import LoopResult
+from tasks.mail.model.outcome import ErrorType, Outcome, Placement, Reported, Status
+from tasks.mail.model.result import EarlierProbe, LoopResult
 from tasks.mail.model.safe_text import one_line
 
 # The mail was not tried, or nobody could see what became of it.
 SILENT = frozenset({Outcome.UNVERIFIED, Outcome.MISCONFIGURED, Outcome.SKIPPED})
 ARRIVED = frozenset({Outcome.DELIVERED, Outcome.LATE, Outcome.JUNKED, Outcome.MISPLACED, Outcome.DUPLICATED})
+# What a check says of a message that it did not find: it may arrive all the same.
+OPEN = frozenset({Outcome.LOST, Outcome.UNVERIFIED, Outcome.UNSENT, Outcome.DEFERRED, Outcome.REJECTED})
 WITHOUT_RECORD = {"CRASHED": "crashed", "CANCELLED": "cancelled", "FAILED": "failed", "COMPLETED": "no record"}
 LONGEST_NAME = 80
 METHODS = ("spf", "dkim", "dmarc", "arc")
@@ -42,6 +43,41 @@ class Check:
     def missing(self) -> bool:
         """Whether the message did not get where it should be looked for: lost, bounced, or never accepted."""
         return self.status is not None and self.outcome not in ARRIVED
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A run's result, and what a later run reports of its probe: how it came after all, or None."""
+
+    result: LoopResult
+    arrival: EarlierProbe | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of the probe, as far as is known now. A lost one that arrived is late, so its outage is over."""
+        if self.arrival is None:
+            return self.result.outcome
+        in_time = self.arrival.reported is Reported.UNCOLLECTED and self.result.outcome is Outcome.UNVERIFIED
+        return Outcome.DELIVERED if in_time else Outcome.LATE
+
+    @property
+    def delivery_seconds(self) -> float | None:
+        """How long the delivery took; None where it is not known, or there was none."""
+        return self.result.delivery_seconds if self.arrival is None else self.arrival.delivery_seconds
+
+
+def accounts(results: Sequence[LoopResult]) -> tuple[Account, ...]:
+    """The results of a loop, the oldest first, each with what the later ones report of its probe.
+
+    A second copy of a message that its own check had found changes nothing.
+    """
+    reports = [(place, probe) for place, result in enumerate(results) for probe in result.counted_probes]
+    first = {probe.probe_id: (place, probe) for place, probe in reversed(reports)}  # of several reports of one probe
+    found = []
+    for place, result in enumerate(results):
+        later, arrival = first.get(result.probe_id or "", (-1, None))
+        found.append(Account(result, arrival if later > place and result.outcome in OPEN else None))
+    return tuple(found)
 
 
 def loop_name(name: object) -> str:

@@ -1,9 +1,13 @@
-"""The order of the steps of a check: compose, send, search, judge, record. It stands here and nowhere else."""
+"""The order of the steps of a check: compose, send, search, judge, record. It stands here and nowhere else.
 
-from collections.abc import Awaitable, Callable
+How a step is run is for the caller to say; as a plain coroutine it is here as well.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tasks.mail.config.loop import CheckConfig, InboundConfig, SenderSection
 from tasks.mail.config.secrets import LoginSection, hiding, login_sections
@@ -13,12 +17,17 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.run_lock import hold_run
 from tasks.mail.search.in_doubt import proved, to_look_for
-from tasks.mail.search.inbound import Recent
+from tasks.mail.search.inbound import Recent, find_recent
+from tasks.mail.search.pace import Tries
 from tasks.mail.search.request import SearchRequest
+from tasks.mail.search.watch import watch
 from tasks.mail.send_budget import Allowance
 from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.registry import attempt
 from tasks.mail.verdict.ends import conclude_inbound, misconfigured, skipped, unforeseen
 from tasks.mail.verdict.result import conclude
+
+_T = TypeVar("_T")
 
 Record = Callable[[LoopResult, CheckConfig], Awaitable[None]]
 
@@ -104,3 +113,46 @@ async def _loop(allowance: Allowance, context: Context) -> LoopResult:
         found = await context.steps.search(request)
         sent, found = proved(sent, request.receipt, found)
     return conclude(loop, probe, attempts, sent, found, context.run_id, allowance.notes)
+
+
+class PlainSteps:
+    """The steps as plain coroutines: what Prefect's tasks do, without Prefect."""
+
+    async def send(self, probe: Probe, section: SenderSection, attempts: Attempts) -> Receipt | SendFailure:
+        try:
+            return await _retry(
+                lambda: attempt(probe, section, attempts),
+                lambda error: isinstance(error, SendFailure) and error.temporary,
+                section.retry_delays(),
+            )
+        except SendFailure as failure:
+            return failure.alone()
+
+    async def search(self, request: SearchRequest) -> Arrival | MailboxFailure:
+        try:
+            return await watch(request)
+        except MailboxFailure as failure:
+            return failure.alone()
+
+    async def look(self, inbound: InboundConfig) -> Recent | MailboxFailure:
+        tries = Tries()
+        try:
+            return await _retry(
+                lambda: find_recent(inbound, tries),
+                lambda error: isinstance(error, MailboxFailure) and not error.permanent,
+                [inbound.mailbox.retry_delay] * inbound.mailbox.retries,
+            )
+        except MailboxFailure as failure:
+            return failure.alone()
+
+
+async def _retry(step: Callable[[], Awaitable[_T]], again: Callable[[Exception], bool], delays: Sequence[float]) -> _T:
+    """Run a step, once more after each delay (seconds) as long as `again` says so of its error."""
+    for delay in delays:
+        try:
+            return await step()
+        except Exception as error:
+            if not again(error):
+                raise
+        await asyncio.sleep(delay)
+    return await step()

@@ -16,8 +16,8 @@ from uuid import uuid4
 import pytest
 
 from flows.direct import check
+from tasks.mail.checks import accounts
 from tasks.mail.config.loop import LoopConfig
-from tasks.mail.corrections import accounts
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose

@@ -8,11 +8,7 @@ MailLoopError
 ├── MailboxFailure  the IMAP leg failed, with its stage and the server's response code
 ├── CheckFailed     a check ended in an error; carries its LoopResult
 └── MatrixFailed    a loop of a matrix or a fleet ended in an error; carries the LoopResult of each
-
-The last two are in `failed`: what carries results stands above them.
 """
-
-from __future__ import annotations
 
 import logging
 import os
@@ -20,15 +16,14 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tasks.mail.model.cause import Cause
+from tasks.mail.model.moment import Tried
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
+from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import unlinked
-
-if TYPE_CHECKING:
-    from tasks.mail.model.moment import Tried
 
 _ENHANCED_CODE = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 
@@ -85,24 +80,33 @@ class Overtaken(MailLoopError):
     """The caller of this run does the check in another way by now: a second message must not be sent."""
 
 
-class SendFailure(MailLoopError):
+class _LegFailure(MailLoopError):
+    """A leg failed in `stage`; `stages` holds the seconds of the stages that its last attempt went through."""
+
+    def __init__(self, error_type: ErrorType, stage: str, text: str, cause: Cause | None) -> None:
+        super().__init__(error_type, stage, text)
+        self.error_type = error_type
+        self.stage = stage
+        self.text = text
+        self.cause = cause
+        self.stages: dict[str, float] = {}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class SendFailure(_LegFailure):
     """The SMTP leg failed in `stage`. `code` is None where the server gave no reply of its own.
 
-    `cause` is what is known without a reply; what one means is for the verdict to say.
-    `stages` holds the seconds of the stages that the last attempt went through; `body_out` says that the whole message
+    `cause` is what is known without a reply; what one means is for the verdict to say. `body_out`: the whole message
     had gone out by then.
     """
 
     def __init__(
         self, error_type: ErrorType, stage: str, text: str, code: int | None = None, cause: Cause | None = None
     ) -> None:
-        super().__init__(error_type, stage, text, code, cause)
-        self.error_type = error_type
-        self.stage = stage
-        self.text = text
+        super().__init__(error_type, stage, text, cause)
         self.code = code
-        self.cause = cause
-        self.stages: dict[str, float] = {}
         self.body_out = False
 
     @property
@@ -120,15 +124,12 @@ class SendFailure(MailLoopError):
         """Whether RFC 5321 invites another attempt: a 4yz reply, outside authentication."""
         return self.error_type is ErrorType.TEMPORARY
 
-    def __str__(self) -> str:
-        return self.text
-
 
 # What waiting does not change: no TLS on this port, no such name, a certificate refused, a login that is disabled.
 _LASTING = frozenset({Cause.TLS_MODE, Cause.NAME_NOT_FOUND, Cause.CERTIFICATE, Cause.TLS_REQUIRED, Cause.LOGIN_METHOD})
 
 
-class MailboxFailure(MailLoopError):
+class MailboxFailure(_LegFailure):
     """The IMAP leg failed in `stage`.
 
     `code` is the response code of the server (RFC 5530), such as UNAVAILABLE, where it gave one. `permanent` means that
@@ -149,16 +150,11 @@ class MailboxFailure(MailLoopError):
         cause: Cause | None = None,
         bad: bool = False,
     ) -> None:
-        super().__init__(error_type, stage, text)
-        self.error_type = error_type
-        self.stage = stage
-        self.text = text
+        super().__init__(error_type, stage, text, cause)
         self.code = code
         self.permanent = permanent
         self.put_off = put_off
-        self.cause = cause
         self.bad = bad
-        self.stages: dict[str, float] = {}
         self.tried: Tried | None = None
 
     @property
@@ -166,10 +162,7 @@ class MailboxFailure(MailLoopError):
         """The cause, where it most likely would be met again: a second look, a little later, settles it."""
         return self.cause if self.cause in _LASTING else None
 
-    def __str__(self) -> str:
-        return self.text
-
-    def at(self, stage: str) -> MailboxFailure:
+    def at(self, stage: str) -> "MailboxFailure":
         """The same, of another command or for another waiter, which notes what it knows on its own."""
         return MailboxFailure(
             self.error_type,
@@ -187,6 +180,22 @@ class MailboxFailure(MailLoopError):
         self.text = redact.text(self.text, mixed=True)
         self.code = self.code and redact.text(self.code)
         self.args = (self.error_type, self.stage, self.text)
+
+
+class CheckFailed(MailLoopError):
+    """A check whose status is error. `result` is its LoopResult, the text its verdict's sentence."""
+
+    def __init__(self, result: LoopResult) -> None:
+        super().__init__(result.sentence)
+        self.result = result
+
+
+class MatrixFailed(MailLoopError):
+    """A matrix or a fleet with a loop whose status is error: the results of all its loops, and what they show."""
+
+    def __init__(self, results: tuple[LoopResult, ...], text: str) -> None:
+        super().__init__(text)
+        self.results = results
 
 
 @contextmanager

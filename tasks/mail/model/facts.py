@@ -1,21 +1,16 @@
 """What the steps of a check return: small, frozen, without a judgement."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.header import Ref
+from tasks.mail.model.journey_record import SignatureRecord, TlsRecord
 from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import Placement
-
-if TYPE_CHECKING:
-    from tasks.mail.model.errors import MailboxFailure, SendFailure
-    from tasks.mail.model.journey_record import SignatureRecord, TlsRecord
-    from tasks.mail.model.result import BounceRecord, EarlierProbe
+from tasks.mail.model.result import BounceRecord, EarlierProbe
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from flows.direct import check as directly
 from flows.fleet import fleet_check
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.failed import MatrixFailed
+from tasks.mail.model.errors import MatrixFailed
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN

@@ -25,7 +25,7 @@ from flows.history import read_figures
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, write_variable
 from tasks.history.figures import window
 from tasks.mail.config.loop import loop_config
-from tasks.mail.model.failed import MatrixFailed
+from tasks.mail.model.errors import MatrixFailed
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net import limits as courtesy

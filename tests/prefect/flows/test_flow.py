@@ -17,7 +17,7 @@ from flows.mail_loop import mail_loop_check
 from flows.server.prefect import free_port
 from flows.through_prefect import result_of
 from tasks.mail.config.loop import Limits
-from tasks.mail.model.failed import CheckFailed
+from tasks.mail.model.errors import CheckFailed
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from flows.loop_matrix import loop_matrix
 from tasks.mail.config.matrix import matrix_config
-from tasks.mail.model.failed import CheckFailed, MatrixFailed
+from tasks.mail.model.errors import CheckFailed, MatrixFailed
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.report.formats import escape
 from tasks.mail.run_lock import hold_run

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from flows.mail_loop import mail_loop_check
 from flows.through_prefect import result_of
 from tasks.mail.config.loop import Limits
-from tasks.mail.model.failed import CheckFailed, MatrixFailed
+from tasks.mail.model.errors import CheckFailed, MatrixFailed
 from tasks.mail.model.result import LoopResult
 
 SOON = Limits(max_wait=20.0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.mail.corrections import OPEN, accounts
+from tasks.mail.checks import OPEN, accounts
 from tasks.mail.model.outcome import Outcome, Reported, Status
 from tasks.mail.model.result import EarlierProbe, LoopResult
 

@@ -11,12 +11,11 @@ import pytest
 
 from tasks.mail.config.loop import CheckConfig, SmtpConfig, loop_config
 from tasks.mail.config.secrets import EnvironmentPasswords
-from tasks.mail.engine import Context, run_check
+from tasks.mail.engine import Context, PlainSteps, run_check
 from tasks.mail.mailboxes.registry import MAILBOXES
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.result import LoopResult
-from tasks.mail.plain_steps import PlainSteps
 from tasks.mail.probe.compose import Probe
 from tasks.mail.senders.registry import SENDERS
 from tests.support.list_mailbox import ListMailbox, ListSection

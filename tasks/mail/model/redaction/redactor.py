@@ -18,9 +18,16 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from tasks.mail.model.outcome import Leg
-from tasks.mail.model.redaction.escapes import TextView, as_it_is, unescaped
+from tasks.mail.model.redaction.encodings import (
+    TextView,
+    in_base64,
+    in_base64_alone,
+    in_hex,
+    login_in_base64,
+    unescaped,
+    written,
+)
 from tasks.mail.model.redaction.own_words import own_words
-from tasks.mail.model.redaction.spellings import in_base64, in_base64_alone, in_hex, login_in_base64, written
 from tasks.mail.model.safe_text import MAX_LINE_CHARS, one_line, printable, unlinked
 
 HIDDEN = "********"
@@ -144,7 +151,7 @@ class Redactor:
         """The parts of the text to be hidden, in their order."""
         parts: list[_Span] = []
         wholes: list[_Span] = []
-        for view in unescaped(as_it_is(text)):
+        for view in unescaped(TextView(text, range(len(text)), range(1, len(text) + 1))):
             found, complete = self._found(view.text)
             parts += [view.span(*span) for span in found]
             # A mark of an escape before what needs none is no part of it.

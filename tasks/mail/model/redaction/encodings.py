@@ -1,14 +1,19 @@
-"""Texts as they read once their escapes are undone: percent signs, HTML, quotes, quoted-printable, UTF-7.
+"""How a password may stand in a text: its spellings and encodings, and texts as they read once escapes are undone.
 
-Each character of such a view knows where it stands in the text as it is.
+Escapes are percent signs, HTML, quotes, quoted-printable, UTF-7; each character of such a view knows where it stands
+in the text as it is. Spellings are normal forms, wrong charsets, base64, hex.
 """
 
+import base64
 import binascii
 import html
+import math
 import re
-from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
+
+from tasks.mail.model.safe_text import as_text, unlinked
 
 _Piece = tuple[str, int]  # characters, and how many characters of the text stand for them
 
@@ -26,11 +31,6 @@ class TextView:
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where these characters of the view stand in the text as it is."""
         return self.starts[start], self.ends[end - 1]
-
-
-def as_it_is(text: str) -> TextView:
-    """The text itself."""
-    return TextView(text, range(len(text)), range(1, len(text) + 1))
 
 
 def unescaped(view: TextView, deep: int = _DEEP) -> Iterator[TextView]:
@@ -66,7 +66,7 @@ def _undone(view: TextView, escapes: re.Pattern[str], pieces: Callable[[str], It
     return TextView("".join(texts), [*starts, *view.starts[at:]], [*ends, *view.ends[at:]])
 
 
-def _octets(text: str, width: int) -> Iterator[_Piece]:
+def _octets_in_hex(text: str, width: int) -> Iterator[_Piece]:
     """Octets in hex, each behind a mark, `width` characters in all: UTF-8, or else Latin-1."""
     octets = bytes(int(text[i + width - 2 : i + width], 16) for i in range(0, len(text), width))
     at = 0
@@ -82,7 +82,7 @@ def _octets(text: str, width: int) -> Iterator[_Piece]:
 
 def _marked(text: str) -> Iterator[_Piece]:
     """Octets behind a mark of one character, or a mark for a blank."""
-    return iter([(" ", 1)]) if len(text) == 1 else _octets(text, 3)
+    return iter([(" ", 1)]) if len(text) == 1 else _octets_in_hex(text, 3)
 
 
 def _quoted_printable(text: str) -> Iterator[_Piece]:
@@ -92,7 +92,7 @@ def _quoted_printable(text: str) -> Iterator[_Piece]:
 def _backslash(text: str) -> Iterator[_Piece]:
     kind = text[1]
     if kind == "x" and len(text) > 2:
-        yield from _octets(text, 4)
+        yield from _octets_in_hex(text, 4)
     elif kind in "uU" and len(text) > 2:
         letters = text.encode("ascii").decode("unicode_escape", "replace")  # there are 0x110000 characters
         if len(letters) > 1:  # JSON has halves of characters beyond 16 bits
@@ -110,7 +110,7 @@ def _utf7(text: str) -> Iterator[_Piece]:
     """Modified UTF-7, as in names of folders (RFC 3501, 5.1.3)."""
     coded = text[1:].removesuffix("-").replace(",", "/")
     try:
-        yield b64decode(coded + "=" * (-len(coded) % 4)).decode("utf-16-be") if coded else "&", len(text)
+        yield base64.b64decode(coded + "=" * (-len(coded) % 4)).decode("utf-16-be") if coded else "&", len(text)
     except (binascii.Error, UnicodeDecodeError):
         yield text, len(text)
 
@@ -134,3 +134,61 @@ _KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], Iterator[_Piece]]], ..
         _backslash,
     ),
 )
+
+_LATIN = ("latin-1", "cp1252")
+
+
+def written(password: str) -> Iterator[str]:
+    """The password as texts have it in clear: composed or not, read in another charset, with what we do to texts."""
+    for spelt in dict.fromkeys((password, normalize("NFC", password), normalize("NFD", password))):
+        read = [spelt]
+        if not spelt.isascii():
+            octets = spelt.encode("utf-8", "replace")
+            read += [octets.decode(charset, "replace") for charset in (*_LATIN, "ascii")]
+            read += [octets.decode("ascii", "surrogateescape"), spelt.encode("ascii", "replace").decode()]
+            for other in (one for one in _octets(spelt) if one != octets):
+                read += [as_text(other), *(other.decode("utf-8", errors) for errors in ("replace", "surrogateescape"))]
+        for text in read:
+            # Of white space alone nothing is hidden: it stands between all words.
+            yield from (one for one in (text, " ".join(text.split()), unlinked(text)) if one.strip())
+
+
+def in_hex(password: str) -> Iterator[str]:
+    """Its octets in hex."""
+    return (octets.hex() for octets in _octets(password))
+
+
+def in_base64(password: str) -> Iterator[str]:
+    """Its base64, without what depends on what stands around it, at each of the three places that it may begin at."""
+    return (one for octets in _octets(password) for one in _inside(octets))
+
+
+def login_in_base64(username: str) -> Iterator[str]:
+    """The same of what is before the password in AUTH PLAIN."""
+    return _inside(b"\0" + username.encode("utf-8", "replace") + b"\0") if username else iter(())
+
+
+def in_base64_alone(username: str, password: str) -> Iterator[str]:
+    """The base64 of the password, and of AUTH PLAIN, where there is nothing around it."""
+    for octets in _octets(password):
+        for whole in (octets, b"\0" + username.encode("utf-8", "replace") + b"\0" + octets):
+            for encode in (base64.b64encode, base64.urlsafe_b64encode):
+                yield from (encode(whole).decode(), encode(whole).decode().rstrip("="))
+
+
+def _octets(password: str) -> Iterator[bytes]:
+    found = []
+    for spelt in (password, normalize("NFC", password), normalize("NFD", password)):
+        for charset in ("utf-8", *_LATIN):
+            try:
+                found.append(spelt.encode(charset))
+            except UnicodeEncodeError:
+                continue
+    return iter(dict.fromkeys(found))
+
+
+def _inside(octets: bytes) -> Iterator[str]:
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + octets).decode()
+        inside = encoded[math.ceil(8 * shift / 6) : 8 * (shift + len(octets)) // 6]
+        yield from dict.fromkeys((inside, inside.replace("+", "-").replace("/", "_")))
