@@ -1,4 +1,7 @@
-"""Which deployments a fleet takes: one for each loop and place, or, in shards, one for many loops of one interval."""
+"""Which deployments a fleet takes, and what each is made of.
+
+There is one for each loop and place, or, in shards, one for many loops of one interval.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,18 +9,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.utilities.callables import parameter_schema
+
+from flows.deploy.prefect_yaml import DeploymentFields, Template
 from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_VANTAGE, FlowEntry
 from tasks.mail.config.addresses import SLUG_LENGTH
-from tasks.mail.config.fleet import MOST_LOOPS, anchor, nth, seen_from, shard
+from tasks.mail.config.fleet import MOST_LOOPS, OURS, anchor, nth, seen_from, shard
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
 from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
+from tasks.publish import artifact_key
+from tasks.run_context import place_tag
 
 # A shard is not one check: while one of its loops waits for a message the others are due again. And the place of a run
 # that was killed is taken for 5 minutes.
 _MAX_CONCURRENT_SHARD_RUNS = 2
+DESCRIPTION_MARK = "Written by mail-loop deploy, which puts it back to what its files say."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +103,18 @@ def _shards(
                 raise ConfigError(
                     f"the shard {name} would have {len(mine)} loops, and {MOST_LOOPS} are the most: take more --shards"
                 )
+            configs = [one.config for one in mine]
+            loops = {one.name: one.model_dump(mode="json", exclude_unset=True, exclude={"name"}) for one in configs}
             yield Plan(
                 flow=FLEET_CHECK,
                 name=name,
-                parameters={"name": name, "loops": {one.config.name: _sections(one) for one in mine}, **how},
+                parameters={"name": name, "loops": loops, **how},
                 every=length,
                 anchor=nth(number * len(places) + rank, shards * len(places), length),
                 tags=tuple(tag for tag in mine[0].tags if all(tag in one.tags for one in mine)),
                 place=place or None,
                 at_once=_MAX_CONCURRENT_SHARD_RUNS,
             )
-
-
-def _sections(check: Planned) -> dict[str, Any]:
-    fields: dict[str, Any] = check.config.model_dump(mode="json", exclude_unset=True)
-    del fields["name"]
-    return fields
 
 
 def _short(length: timedelta) -> str:
@@ -130,4 +136,33 @@ def _compared(checks: Sequence[Planned], every: str) -> dict[str, dict[str, Any]
         }
         for check in checks
         if len(check.vantage) > 1
+    }
+
+
+def owning_fleet(deployment: DeploymentResponse) -> str | None:
+    """The fleet that a deployment belongs to; None where it is none of ours. A tag alone anybody may give."""
+    if OURS not in deployment.tags or DESCRIPTION_MARK not in (deployment.description or ""):
+        return None
+    return next((tag.removeprefix(f"{OURS}:") for tag in deployment.tags if tag.startswith(f"{OURS}:")), "")
+
+
+def desired_fields(plan: Plan, fleet: str, template: Template) -> DeploymentFields:
+    """The deployment of a plan: what create_deployment takes, but for its flow, and its schedule in short."""
+    key = artifact_key(plan.flow.report_name(plan.name))
+    own_tags = {"mail-loop", OURS, f"{OURS}:{fleet}", *([place_tag(plan.place)] if plan.place else [])}
+    return {
+        "name": plan.name,
+        "description": f"{DESCRIPTION_MARK}\n\nIts reports: [{key}](/v2/artifacts/key/{key}).",
+        "entrypoint": template.entrypoints[plan.flow.name],
+        "parameters": dict(plan.parameters),
+        "tags": sorted(own_tags.union(plan.tags)),
+        "work_pool_name": template.pool,
+        "work_queue_name": plan.place or template.queue,
+        "job_variables": template.job_variables,
+        "pull_steps": template.pull_steps,
+        "concurrency_limit": plan.at_once or template.limit,
+        "concurrency_options": template.options,
+        "enforce_parameter_schema": True,
+        "parameter_openapi_schema": parameter_schema(plan.flow.load()).model_dump_for_openapi(),
+        "schedule": {"every": plan.every.total_seconds(), "from": plan.anchor.isoformat(), "active": True},
     }

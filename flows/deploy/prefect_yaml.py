@@ -91,17 +91,9 @@ def all_checks(path: Path) -> list[CheckConfig]:
 
 
 def _deployments(path: Path) -> Iterator[Mapping[str, Any]]:
-    content = _content(path)
-    deployments = content.get("deployments") if isinstance(content, dict) else None
-    if not isinstance(deployments, list):
-        raise ConfigError(f"{path.name}: deployments: must be a list")
-    return (one for one in deployments if isinstance(one, dict) and one.get("entrypoint") in _CHECKS_IN)
-
-
-def _content(path: Path) -> object:
-    """As Prefect reads it: as large as it may be, and with aliases."""
+    """Those of checks. The file is read as Prefect reads it: as large as it may be, and with aliases."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path.name}: cannot be read ({error.strerror}): check the path") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -110,6 +102,10 @@ def _content(path: Path) -> object:
         raise ConfigError(
             f"{path.name}: is not valid YAML{place}: check the indentation, and put texts in quotes"
         ) from None
+    deployments = content.get("deployments") if isinstance(content, dict) else None
+    if not isinstance(deployments, list):
+        raise ConfigError(f"{path.name}: deployments: must be a list")
+    return (one for one in deployments if isinstance(one, dict) and one.get("entrypoint") in _CHECKS_IN)
 
 
 def _checks(source: str, deployment: Mapping[str, Any]) -> Sequence[CheckConfig]:

@@ -21,7 +21,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from flows.alerts.apply import begin_anew
 from flows.deploy.apply import deploy_checks
-from flows.deploy.desired import DESCRIPTION_MARK
+from flows.deploy.plan import DESCRIPTION_MARK
 from flows.deploy.prefect_yaml import read_template
 from flows.equip import ROOT
 from tasks.alert_store import RULES_VARIABLE, WATCHED, resource, watched, write_variable
