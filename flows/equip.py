@@ -1,11 +1,14 @@
-"""What a Prefect server needs for this project: work pool, deployments, and the automation that ends killed runs."""
+"""What a Prefect server needs for this project, and its workers.
+
+That is the work pool, the deployments, the automation that ends killed runs, and passwords with the hosts for them.
+"""
 
 import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,27 +25,13 @@ from flows.alerts.automations import content
 from flows.prefect_api.connection import at
 from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS, LOOP_VANTAGE
-from flows.server.login import OF_CLIENT
+from flows.server.login import OF_CLIENT, home_of
 from flows.server.prefect import ServerError
+from tasks.mail.config.loading.secret_list import LIST_FILE, LIST_VARIABLE, Use, add_to, list_path, missing_at
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.secrets import login_sections, variable
 
-
-async def unknown_passwords(
-    url: str, checks: Iterable[CheckConfig], environment: Mapping[str, str] = os.environ
-) -> list[str]:
-    """A sentence for each password that neither the environment nor the Prefect server at `url` knows."""
-    secrets = {login.password_secret for check in checks for login in login_sections(check).values()}
-    named = {secret for secret in secrets if secret and not environment.get(variable(secret))}
-    with at(url, environment.get(PREFECT_API_AUTH_STRING.name)):
-        async with impatient_client() as client:
-            blocks = await client.read_block_documents_by_type("secret") if named else []
-    return [
-        f"No password {secret} is known: set {variable(secret)} and start the worker anew (make stop, make serve), "
-        f"or make a Prefect Secret block {secret}."
-        for secret in sorted(named - {block.name for block in blocks})
-    ]
-
+Say = Callable[[str], None]
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOYMENTS = ROOT / "prefect.yaml"
@@ -174,3 +163,44 @@ def _prefect(env: Mapping[str, str], *arguments: str) -> None:
         # What Prefect says in the end counts; before it stands a traceback.
         last = (run.stdout + run.stderr).strip().rpartition("\n\n")[2]
         raise ServerError(f"prefect {' '.join(arguments)} failed: {' '.join(last.split())}")
+
+
+async def unknown_passwords(
+    url: str, checks: Iterable[CheckConfig], environment: Mapping[str, str] = os.environ
+) -> list[str]:
+    """A sentence for each password that neither the environment nor the Prefect server at `url` knows."""
+    secrets = {login.password_secret for check in checks for login in login_sections(check).values()}
+    named = {secret for secret in secrets if secret and not environment.get(variable(secret))}
+    with at(url, environment.get(PREFECT_API_AUTH_STRING.name)):
+        async with impatient_client() as client:
+            blocks = await client.read_block_documents_by_type("secret") if named else []
+    return [
+        f"No password {secret} is known: set {variable(secret)} and start the worker anew (make stop, make serve), "
+        f"or make a Prefect Secret block {secret}."
+        for secret in sorted(named - {block.name for block in blocks})
+    ]
+
+
+def allow(home: Path, uses: Iterable[Use], say: Say) -> None:
+    """Add what the list of secrets and hosts of the worker of the `serve` in `home` lacks. Raises ConfigError."""
+    if added := add_to(home / LIST_FILE, uses):
+        say(f"Its worker may hand these secrets to these hosts from now on, by {home / LIST_FILE}: {' '.join(added)}")
+
+
+def allow_at(url: str, uses: Iterable[Use], say: Say, *, dry_run: bool = False) -> None:
+    """The same for the server at `url`; for workers elsewhere the lines are said. Raises ConfigError."""
+    home = home_of(url)
+    if home is not None and not dry_run:
+        allow(home, uses, say)
+        return
+    path = home / LIST_FILE if home is not None else list_path() if os.environ.get(LIST_VARIABLE) else None
+    lines = missing_at(path, uses) if path is not None else [use.line for use in uses]
+    if not lines:
+        return
+    if home is not None:
+        say(f"these lines would be added to {path}:")
+    else:
+        at = path or f"its file {LIST_FILE} (with the units of deploy/systemd /etc/mail-loop/{LIST_FILE})"
+        say(f"A worker hands a secret only to the hosts that its list names. It needs these lines in {at}:")
+    for line in lines:
+        say(line)

@@ -20,9 +20,8 @@ from flows.alerts.automations import (
 )
 from flows.alerts.loops import deployed, parameters_of, schedules_of
 from flows.alerts.watch import doubts, silences, start_clocks
-from flows.equip import ensure_automation
+from flows.equip import Say, ensure_automation
 from flows.prefect_api.probe import impatient_client
-from flows.server.allow import Say
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, was_taken, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.message import Markup

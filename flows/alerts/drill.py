@@ -21,11 +21,11 @@ from prefect.events.filters import (
 
 from flows.alerts.apply import in_force, rules_in
 from flows.alerts.automations import automations
+from flows.equip import Say
 from flows.prefect_api.probe import impatient_client
 from flows.server import processes
-from flows.server.allow import Say
 from flows.server.prefect import free_port
-from flows.server.sandbox import SANDBOX, address, login, start_sandbox
+from flows.server.sandbox import SANDBOX, sandbox_loop, start_sandbox
 from flows.through_prefect import check
 from tasks.alert_store import (
     CALL,
@@ -39,13 +39,13 @@ from tasks.alert_store import (
 )
 from tasks.alerts.message import markup_named
 from tasks.alerts.rules import TRIAL, Rule
-from tasks.mail.config.loop import LoopConfig, loop_config
+from tasks.mail.config.loop import loop_config
 from tasks.mail.model.errors import ConfigError
 
 _SHORTEST_SILENCE = "1m"  # of a silence: what every minute calls for is not worth a rule
 _SILENCE_SECONDS = 120.0  # for a call about silence: Prefect looks for it now and then
 _CALL_SECONDS = 15.0  # for any other: a server writes events down some seconds after it took them
-_WARN_AFTER, _MAX_WAIT = 1.0, 4.0  # seconds
+_LIMITS = {"warn_after": 1.0, "max_wait": 4.0}
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,10 @@ class _Play:
         """So many checks of a mail system that does as the situation says."""
         box = await asyncio.to_thread(start_sandbox, self.home, *situation.options)
         try:
+            relay = {"port": free_port()} if situation.relay_down else {}
+            loop = sandbox_loop(box, TRIAL, _LIMITS, subject_prefix="[mail-loop alerts test]", retries=0, **relay)
             for _ in range(number):
-                await check(_loop(box, relay_down=situation.relay_down))
+                await check(loop_config(loop))
         finally:
             await asyncio.to_thread(processes.stop, self.home, SANDBOX)
 
@@ -209,16 +211,3 @@ class _Play:
         name = STATE_VARIABLE.format(loop=TRIAL)
         if await self.client.read_variable_by_name(name) is not None:
             await self.client.delete_variable_by_name(name)
-
-
-def _loop(box: dict[str, object], *, relay_down: bool) -> LoopConfig:
-    smtp = {**login(box), "port": free_port() if relay_down else box["smtp_port"], "retries": 0}
-    addresses = {"from_addr": address(box), "to_addr": address(box), "subject_prefix": "[mail-loop alerts test]"}
-    return loop_config(
-        {
-            "name": TRIAL,
-            "smtp": smtp | addresses,
-            "imap": {**login(box), "port": box["imaps_port"]},
-            "limits": {"warn_after": _WARN_AFTER, "max_wait": _MAX_WAIT},
-        }
-    )

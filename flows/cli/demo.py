@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +20,7 @@ from flows.server.login import LOGIN_FILE, how_to_log_in
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.server.prefect import server_settings as server_settings
 from flows.server.processes import stop
-from flows.server.sandbox import PASSWORD, SANDBOX, address, login, start_sandbox
+from flows.server.sandbox import PASSWORD, SANDBOX, sandbox_loop, start_sandbox
 from tasks.mail.config.loop import loop_config
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.result import LoopResult
@@ -70,7 +71,7 @@ def end_demo(home: Path) -> list[str]:
     return [name for name in (SERVER, SANDBOX) if stop(home, name)]
 
 
-def _check(home: Path, url: str, box: dict[str, object], console: Console) -> LoopResult:
+def _check(home: Path, url: str, box: dict[str, Any], console: Console) -> LoopResult:
     """The check as an operator would run it, the password by name only."""
     port = int(url.rpartition(":")[2].partition("/")[0])
     os.environ.update(server_settings(home, port))
@@ -81,7 +82,7 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
 
         from flows.through_prefect import check, records_written
 
-    loop = loop_config(_loop(box, login(box)))
+    loop = loop_config(_loop(box))
 
     async def check_and_wait() -> LoopResult:
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
@@ -94,23 +95,16 @@ def _check(home: Path, url: str, box: dict[str, object], console: Console) -> Lo
     return asyncio.run(check_and_wait())
 
 
-def _loop(box: dict[str, object], server: dict[str, object]) -> dict[str, object]:
-    """The fields of the demo's loop; `server` are those that both sections have."""
-    smtp = {**server, "port": box["smtp_port"], "from_addr": address(box), "to_addr": address(box)}
-    return {
-        "name": "demo",
-        "smtp": {**smtp, "subject_prefix": "[mail-loop demo]", "retry_delay": 2.0},
-        "imap": {**server, "port": box["imaps_port"]},
-        "limits": {"max_wait": 30.0},
-    }
+def _loop(box: dict[str, Any], password: str | None = None) -> dict[str, object]:
+    limits = {"max_wait": 30.0}
+    return sandbox_loop(box, "demo", limits, password, subject_prefix="[mail-loop demo]", retry_delay=2.0)
 
 
-def _write(path: Path, box: dict[str, object]) -> None:
+def _write(path: Path, box: dict[str, Any]) -> None:
     """The loop as a file, so that it can be checked again while the mail system is up: with the password in it."""
-    server = {"host": box["host"], "username": box["username"], "password": os.environ[PASSWORD]}
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
-    path.write_text(json.dumps(_loop(box, {**server, "ca_file": box["ca_file"]}), indent=2), encoding="utf-8")
+    path.write_text(json.dumps(_loop(box, os.environ[PASSWORD]), indent=2), encoding="utf-8")
 
 
 class _Live:

@@ -42,9 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     from flows.alerts.apply import begin_anew
     from flows.deploy.apply import deploy_checks
     from flows.deploy.prefect_yaml import read_template
-    from flows.equip import DEPLOYMENTS
+    from flows.equip import DEPLOYMENTS, allow_at
     from flows.prefect_api.connection import api, in_a_thread
-    from flows.server.allow import allow_at
 
     if arguments.brief and not arguments.shards:
         raise ConfigError("--brief is for shards: give --shards, too")

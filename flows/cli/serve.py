@@ -40,8 +40,7 @@ def serve(home: Path, port: int) -> int:
     """Start what is not running yet, deploy, and say where the UI is."""
     # Not above: `stop` needs no Prefect.
     from flows.deploy.prefect_yaml import all_checks, deployed_checks
-    from flows.equip import DEPLOYMENTS, POOL, ROOT, equip, unknown_passwords
-    from flows.server.allow import allow
+    from flows.equip import DEPLOYMENTS, POOL, ROOT, allow, equip, unknown_passwords
     from tasks.mail.config.loading.secret_list import LIST_FILE, LIST_VARIABLE, missing_at, uses_of
     from tasks.run_context import VANTAGE
 

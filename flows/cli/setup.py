@@ -30,10 +30,9 @@ def setup(seconds: float = SERVER_START_SECONDS) -> int:
     from prefect.settings import get_current_settings
 
     from flows.deploy.prefect_yaml import all_checks
-    from flows.equip import DEPLOYMENTS, POOL, equip
+    from flows.equip import DEPLOYMENTS, POOL, allow_at, equip
     from flows.prefect_api.connection import found_login, own_login
     from flows.prefect_api.probe import without_login
-    from flows.server.allow import allow_at
     from tasks.mail.config.loading.secret_list import uses_of
 
     uses = uses_of(all_checks(DEPLOYMENTS))

@@ -18,10 +18,9 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from flows.deploy.plan import desired_fields, owning_fleet, plan_deployments
 from flows.deploy.prefect_yaml import DeploymentFields, Template
-from flows.equip import TEMPLATE
+from flows.equip import TEMPLATE, Say
 from flows.prefect_api.probe import impatient_client
 from flows.registry import FLOWS
-from flows.server.allow import Say
 from tasks.mail.config.fleet import OURS
 from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned

@@ -5,7 +5,9 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flows.server import processes
 from flows.server.prefect import ServerError
@@ -15,7 +17,7 @@ PASSWORD = "MAIL_LOOP_SANDBOX_PASSWORD"  # noqa: S105  # the name of a variable
 _START_SECONDS = 30.0
 
 
-def start_sandbox(home: Path, *options: str) -> dict[str, object]:
+def start_sandbox(home: Path, *options: str) -> dict[str, Any]:
     """Start one, with options of `python -m tasks.sandbox`, and return where it listens. Raises ServerError."""
     os.environ[PASSWORD] = secrets.token_urlsafe(12)
     log = home / f"{SANDBOX}.log"
@@ -25,17 +27,22 @@ def start_sandbox(home: Path, *options: str) -> dict[str, object]:
     while sandbox.alive and time.monotonic() < until:
         for text in log.read_text(encoding="utf-8").splitlines():
             if text.startswith("{"):
-                box: dict[str, object] = json.loads(text)
+                box: dict[str, Any] = json.loads(text)
                 return box
         time.sleep(0.05)
     raise ServerError(f"the mail system of our own did not start: see {log}")
 
 
-def login(box: dict[str, object]) -> dict[str, object]:
-    """The fields of a section that logs in there; the password by name only."""
-    return {"host": box["host"], "username": box["username"], "password_secret": PASSWORD, "ca_file": box["ca_file"]}
-
-
-def address(box: dict[str, object]) -> str:
-    """The address that leads to its mailbox."""
-    return f"{box['username']}@sandbox.test"
+def sandbox_loop(
+    box: Mapping[str, Any], name: str, limits: Mapping[str, float], password: str | None = None, **smtp: Any
+) -> dict[str, object]:
+    """The fields of a loop through it, its password by name unless it is given; `smtp` are more of that section's."""
+    secret = {"password": password} if password else {"password_secret": PASSWORD}
+    login = {"host": box["host"], "username": box["username"], "ca_file": box["ca_file"], **secret}
+    address = f"{box['username']}@sandbox.test"
+    return {
+        "name": name,
+        "smtp": {**login, "port": box["smtp_port"], "from_addr": address, "to_addr": address, **smtp},
+        "imap": {**login, "port": box["imaps_port"]},
+        "limits": limits,
+    }
