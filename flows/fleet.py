@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import PATIENCE, Gates, room_for
-from tasks.finish import end_misconfigured, record_reported, report_verdict
+from tasks.finish import end_misconfigured, final_state, record_reported, report_verdict
 from tasks.groups.finish import Brief, finish_fleet, fleet_name
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.plan import Planned
@@ -22,7 +22,6 @@ from tasks.mail.net.limits import Limiter
 from tasks.mail.verdict.ends import broken
 from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.run_context import to_its_end
-from tasks.states import final_state
 from tasks.steps import context_of_run
 
 AT_ONCE = 20  # more of them would measure each other, for all share one processor

@@ -1,4 +1,7 @@
-"""Passwords by name: a Prefect Secret block, else an environment variable; each for the hosts that may have it."""
+"""What Prefect's Secret blocks hold: passwords, for the hosts that may have them, and the key that signs probes.
+
+Where there is no block for a password, an environment variable may hold it.
+"""
 
 import asyncio
 import logging
@@ -8,12 +11,13 @@ from prefect.blocks.system import Secret
 
 from tasks.mail.config.loading.secret_list import Use, allowed_at, allows, list_path, use_of
 from tasks.mail.config.secrets import LoginSection, from_environment, missing, variable, with_password
-from tasks.mail.config.section import without_line_end
+from tasks.mail.config.section import KEY_BLOCK, without_line_end
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
+from tasks.mail.signing_key import as_key, new_key
 from tasks.run_context import caller
 
-BLOCK_SECONDS = 10.0  # Prefect's own client would try for minutes
+BLOCK_SECONDS = 10.0  # Prefect's own client would try for minutes, and mail is more urgent than a signature
 
 log = logging.getLogger(__name__)
 
@@ -85,3 +89,36 @@ def _need_allowed(use: Use, field: str) -> None:
             f"add the line {use.line} to {path} on its machine, if it should",
             Cause.SECRET_NOT_ALLOWED,
         )
+
+
+async def signing_key() -> bytes:
+    """The key of this server, which the first run that needs one has made.
+
+    Empty where it can be neither read nor made: no probe is signed then, and none counts.
+    """
+    try:
+        async with asyncio.timeout(BLOCK_SECONDS):
+            try:
+                key = await _read_key()
+            except ValueError:  # there is none
+                key = await _make_key()
+    except Exception as error:
+        log.warning("Probes are not signed: no answer about the Secret block %s: %s", KEY_BLOCK, type(error).__name__)
+        return b""
+    if not key:
+        log.warning("Probes are not signed: the Secret block %s holds no key: delete it", KEY_BLOCK)
+    return key
+
+
+async def _read_key() -> bytes:
+    block: Secret[Any] = await Secret.aload(KEY_BLOCK)
+    return as_key(block.get())
+
+
+async def _make_key() -> bytes:
+    """Of two runs that make it at once, the first one's stays."""
+    try:
+        await Secret(value=new_key()).asave(KEY_BLOCK, overwrite=False)
+    except ValueError:
+        log.debug("Another run has just made the Secret block %s", KEY_BLOCK)
+    return await _read_key()

@@ -8,10 +8,12 @@ import logging
 from datetime import UTC, datetime
 
 from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.outcome import Status
+from tasks.mail.model.errors import CheckFailed
+from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.text import result_line
 from tasks.mail.search.cleanup.acknowledge import settle
@@ -19,7 +21,6 @@ from tasks.mail.verdict.ends import misconfigured
 from tasks.parameters import configuration_of
 from tasks.publish import publish
 from tasks.run_context import caller, name_this_run, this_run
-from tasks.states import final_state
 from tasks.tracing.export import export_trace
 from tasks.zombie_runs import end_zombie_runs
 
@@ -32,6 +33,24 @@ async def end_run(result: LoopResult) -> State[object]:
         await name_this_run(f"{result.loop} {result.token}")
     await end_zombie_runs(result.loop)
     return final_state(result)
+
+
+def final_state(result: LoopResult) -> State[object]:
+    """The state that a check ends in."""
+    return state_after(result.status, result.outcome, result.sentence, result, CheckFailed(result))
+
+
+def state_after(status: Status, outcome: Outcome, message: str, found: object, error: Exception) -> State[object]:
+    """A final state that is named after the outcome, so that the list of runs reads as a history.
+
+    It holds what was `found`, or `error` where a run fails by that.
+    """
+    name = outcome.title()
+    if outcome is Outcome.SKIPPED:
+        return Cancelled(name=name, message=message)
+    if status is Status.ERROR:
+        return Failed(name=name, message=message, data=error)
+    return Completed(name=name, message=message, data=found)
 
 
 async def end_misconfigured(name: object, error: ConfigError) -> State[object]:

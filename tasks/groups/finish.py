@@ -10,14 +10,13 @@ import anyio
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed, Failed
 
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE
 from tasks.alerting import evaluate_alerts, labels_of
 from tasks.alerts.rules import Rule
 from tasks.correlation.pattern import Path, blame, pattern
 from tasks.correlation.tables import fleet_markdown, fleet_rows, matrix_markdown, summary
-from tasks.finish import record_reported
+from tasks.finish import record_reported, state_after
 from tasks.history.record import embedded_all
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.matrix import Cell
@@ -147,8 +146,4 @@ async def _finish(
     await end_zombie_runs(name)
     message = f"{text}: {shown}" if shown else text
     found = tuple(results)
-    if outcome is Outcome.SKIPPED:
-        return Cancelled(name=outcome.title(), message=message)
-    if status is Status.ERROR:
-        return Failed(name=outcome.title(), message=message, data=MatrixFailed(found, message))
-    return Completed(name=outcome.title(), message=message, data=found)
+    return state_after(status, outcome, message, found, MatrixFailed(found, message))

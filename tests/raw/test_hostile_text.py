@@ -26,7 +26,7 @@ from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.report.text import attempts, result_line
 from tasks.mail.senders.attempts import Attempts
 from tasks.parameters import configuration_of
-from tasks.send import send_probe
+from tasks.steps import send_probe
 from tests.support.mail.hostile import HOSTILE, PLAIN
 from tests.support.raw.hostile_places import PLACES, Scene, encoded, rejected, scene
 from tests.support.raw.imap import RawImap

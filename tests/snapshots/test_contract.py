@@ -35,6 +35,7 @@ from tasks.correlation.pattern import Path, pattern
 from tasks.correlation.tables import fleet_markdown, fleet_rows, matrix_markdown, summary
 from tasks.correlation.vantage import PlaceResult, Together, Watched, compare_places, places_in_short
 from tasks.correlation.vantage import places_markdown as vantage_markdown
+from tasks.finish import final_state
 from tasks.groups.finish import fleet_name, matrix_name
 from tasks.history.figures import Figures, histories, window
 from tasks.history.record import embedded
@@ -54,9 +55,7 @@ from tasks.metrics.loop import Intervals, Sighting, of_a_result, of_a_state
 from tasks.parameters import configuration_of
 from tasks.publish import PROBE_ARRIVED, UNPUBLISHED, artifact_key
 from tasks.run_context import place_tag
-from tasks.search import find_probe, look_for_recent
-from tasks.send import send_probe
-from tasks.states import final_state
+from tasks.steps import find_probe, look_for_recent, send_probe
 from tasks.tracing.build import trace_of
 from tests.snapshots.cases import CASES, EARLIER
 from tests.snapshots.stored import same_as_stored

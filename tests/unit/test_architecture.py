@@ -141,8 +141,9 @@ def within(*folders: str) -> set[str]:
 @pytest.mark.parametrize(
     ("leg", "other_leg"),
     [
-        ("tasks.send", ("tasks.search", "tasks.mail.mailboxes", "tasks.mail.search")),
-        ("tasks.search", ("tasks.send", "tasks.mail.senders.smtp")),
+        ("tasks.mail.senders.registry", ("tasks.mail.mailboxes", "tasks.mail.search")),
+        ("tasks.mail.search.watch", ("tasks.mail.senders.smtp",)),
+        ("tasks.mail.search.inbound", ("tasks.mail.senders.smtp",)),
     ],
 )
 def test_the_receipt_is_the_only_link_between_the_legs(leg: str, other_leg: tuple[str, ...]) -> None:

@@ -25,7 +25,7 @@ from tasks.mail.report.formats import escape
 from tasks.mail.senders.attempts import Attempts
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
-from tasks.send import send
+from tasks.steps import PrefectSteps
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, Records, count, imap, places_of, smtp
 from tests.support.checks.flow_checks import SOON, check
 
@@ -309,7 +309,7 @@ async def test_no_task_run_is_cached_even_where_results_are_kept(box: Sandbox, s
     @flow
     async def twice() -> None:
         for _ in range(2):
-            await send(probe, relay, Attempts())
+            await PrefectSteps().send(probe, relay, Attempts())
 
     with temporary_settings({PREFECT_RESULTS_PERSIST_BY_DEFAULT: True}):
         await twice()

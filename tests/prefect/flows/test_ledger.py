@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.server.prefect import free_port
+from tasks.credentials import signing_key
 from tasks.finish import record_result
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome, Reported
@@ -22,7 +23,6 @@ from tasks.mail.senders.registry import attempt
 from tasks.mail.verdict.result import conclude
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
-from tasks.signing_key import signing_key
 from tests.prefect.records import SOCKETS_LEFT_OPEN, USER, Records, imap, smtp
 from tests.support.checks.flow_checks import check
 

@@ -20,8 +20,7 @@ from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.search.request import SearchRequest
 from tasks.mail.senders.attempts import Attempts
-from tasks.search import find_probe
-from tasks.send import send_probe
+from tasks.steps import find_probe, send_probe
 from tests.support import certificates
 from tests.support.canaries import ALL, IMAP, PASSWORD, SMTP, USER, seen_in
 from tests.support.certificates import ServerTls
