@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from flows.cli.check import LEGS_IN_WORDS
 from flows.cli.output import drawn_for, program, say
-from flows.cli.progress_lines import LEGS_IN_WORDS
 from flows.server.login import LOGIN_FILE, how_to_log_in
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.server.prefect import server_settings as server_settings

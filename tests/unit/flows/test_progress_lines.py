@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.cli.progress_lines import Line
+from flows.cli.check import Line
 from tasks.mail.net.stages import Progress
 
 REFUSED = "no connection to imap.test port 993: Connection refused; trying again"
