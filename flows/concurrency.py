@@ -1,18 +1,41 @@
-"""How many checks run at once."""
+"""Many checks together, and how many of them run at once."""
 
+import asyncio
 import resource
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from tasks.mail.config.loop import CheckConfig, InboundConfig
+from tasks.mail.mailboxes.registry import together
+from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Limiter
+from tasks.mail.net.stages import follow
 
+AT_ONCE = 20  # checks of one process: more of them would measure each other, for all share one processor
 IN_ONE_MAILBOX = 5  # inbound checks, each with a session of its own beside those of the loops; Dovecot allows 10
 PATIENCE = 1.0  # seconds after which a check mostly waits, and another one may begin beside it
 MOST = 1000  # that wait at once: as many as a fleet may have
 FILES = 4  # that one of them may have open at once: the lock of its turn, a relay, and two mailboxes
 OTHERS = 200  # files of everything else: Prefect's client, logs, Python itself
+
+
+async def check_together(
+    configs: Sequence[CheckConfig],
+    check: Callable[[CheckConfig], Awaitable[LoopResult]],
+    at_once: int = AT_ONCE,
+    most: int = MOST,
+) -> list[LoopResult]:
+    """The results of `check`, which runs for all of these concurrently, in their order. See Gates."""
+    gates = Gates(at_once, PATIENCE, min(most, room_for(len(configs))))
+
+    async def one(config: CheckConfig) -> LoopResult:
+        async with gates.passed(config):
+            follow(config.name)
+            return await check(config)
+
+    async with together(len(configs)):
+        return await asyncio.gather(*map(one, configs))
 
 
 class Gates:

@@ -1,21 +1,16 @@
 """The same steps without Prefect, for cron and pipelines: nothing here imports it."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from flows.concurrency import PATIENCE, Gates, room_for
+from flows.concurrency import check_together
 from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.config.secrets import EnvironmentPasswords
 from tasks.mail.engine import Context, PlainSteps, run_check
-from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.result import LoopResult
-from tasks.mail.net.stages import follow
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.signing_key import key_in_state
 from tasks.tracing.export import export_trace
-
-AT_ONCE = 20  # as in a fleet: more of them would measure each other, for all share one processor
 
 Show = Callable[[LoopResult], None]
 
@@ -39,12 +34,4 @@ async def check(config: CheckConfig, show: Show = lambda result: None) -> LoopRe
 
 async def check_all(configs: Sequence[CheckConfig], show: Show) -> list[LoopResult]:
     """Run all checks concurrently; `show` gets each result as soon as it is there."""
-    gates = Gates(AT_ONCE, PATIENCE, room_for(len(configs)))
-
-    async def one(config: CheckConfig) -> LoopResult:
-        async with gates.passed(config):
-            follow(config.name)
-            return await check(config, show)
-
-    async with together(len(configs)):
-        return await asyncio.gather(*(one(config) for config in configs))
+    return await check_together(configs, lambda config: check(config, show))

@@ -1,6 +1,5 @@
 """Hundreds of loops in one Prefect flow run, each as a task run of its own."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -9,13 +8,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
-from flows.concurrency import PATIENCE, Gates, room_for
+from flows.concurrency import PATIENCE, check_together
 from tasks.finish import end_misconfigured, final_state, record_reported, report_verdict
 from tasks.groups.finish import Brief, finish_fleet, fleet_name
 from tasks.mail.config.loop import CheckConfig
-from tasks.mail.config.plan import Planned
 from tasks.mail.engine import Context, PlainSteps, run_check
-from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.limits import Limiter
@@ -24,7 +21,6 @@ from tasks.parameters import FleetLoop, check_flow, fleet_of
 from tasks.run_context import to_its_end
 from tasks.steps import context_of_run
 
-AT_ONCE = 20  # more of them would measure each other, for all share one processor
 RECORDING = 2  # reports on their way to the server at once: more of them would hold up those who still look for mail
 
 RecordReported = Callable[[LoopResult, CheckConfig, datetime], Awaitable[None]]
@@ -54,23 +50,20 @@ async def fleet_check(
             checks = fleet_of(name, files, loops)
         except ConfigError as error:
             return await end_misconfigured(fleet_name(name), error)
-        gates, recording = Gates(AT_ONCE, PATIENCE, room_for(len(checks))), Limiter(RECORDING, PATIENCE)
-        context = await context_of_run(PlainSteps())
+        recording, context = Limiter(RECORDING, PATIENCE), await context_of_run(PlainSteps())
         briefly = Brief() if brief else None
         if briefly is not None:
-            briefly.begin([check.config.name for check in checks])
+            briefly.begin([one.config.name for one in checks])
 
-        async def one(check: Planned) -> LoopResult:
-            case = Case(check.config, context, recording)
-            async with gates.passed(check.config):
-                if briefly is None:
-                    await check_one(case, return_state=True)  # type: ignore[misc]  # typed as if it were not async
-                else:
-                    await case.run(briefly.record)
+        async def check(config: CheckConfig) -> LoopResult:
+            case = Case(config, context, recording)
+            if briefly is None:
+                await check_one(case, return_state=True)  # type: ignore[misc]  # typed as if it were not async
+            else:
+                await case.run(briefly.record)
             return case.result or broken(case.name, RuntimeError("the task ended without a result"))
 
-        async with together(len(checks)):
-            results = await asyncio.gather(*map(one, checks))
+        results = await check_together([one.config for one in checks], check)
         return await finish_fleet(name, checks, results, briefly.plain if briefly is not None else None)
 
 

@@ -1,24 +1,21 @@
 """Every sender to every receiver, as one Prefect flow."""
 
-import asyncio
-
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
-from flows.concurrency import PATIENCE, Gates, room_for
+from flows.concurrency import check_together
 from tasks.finish import end_misconfigured, record_result
 from tasks.groups.finish import finish_matrix, matrix_name
-from tasks.mail.config.loop import Limits, LoopConfig
+from tasks.mail.config.loop import CheckConfig, Limits
 from tasks.mail.config.matrix import Receiver, Sender
 from tasks.mail.engine import run_check
-from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.parameters import check_flow, matrix_of
 from tasks.run_context import to_its_end
 from tasks.steps import PrefectSteps, context_of_run
 
-AT_ONCE = 30  # loops of one run: waiting costs little, and those of one relay or mailbox are few of them
+_AT_ONCE = 30  # loops of one run: waiting costs little, and those of one relay or mailbox are few of them
 
 
 @check_flow
@@ -49,13 +46,10 @@ async def loop_matrix(
         except ConfigError as error:
             return await end_misconfigured(matrix_name(name), error)
 
-        gates = Gates(AT_ONCE, PATIENCE, room_for(len(loops)))
         context = await context_of_run(PrefectSteps())
 
-        async def one(loop: LoopConfig) -> LoopResult:
-            async with gates.passed(loop):
-                return await run_check(loop, context, record_result)
+        async def check(loop: CheckConfig) -> LoopResult:
+            return await run_check(loop, context, record_result)
 
-        async with together(len(loops)):
-            results = await asyncio.gather(*map(one, loops.values()))
+        results = await check_together([*loops.values()], check, _AT_ONCE)
         return await finish_matrix(matrix.name, dict(zip(loops, results, strict=True)))

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,8 @@ from prefect.client.schemas.objects import State
 from prefect.logging.handlers import APILogHandler
 
 from flows import direct
-from flows.concurrency import PATIENCE, Gates, room_for
+from flows.concurrency import check_together
+from flows.direct import Show
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.prefect_api.connection import api, in_a_thread
@@ -27,21 +28,17 @@ from flows.prefect_api.probe import ApiError, api_error
 from flows.server.prefect import ServerError
 from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.config.secrets import redactor_of, with_known_passwords
-from tasks.mail.mailboxes.registry import together
 from tasks.mail.model.errors import CheckFailed
 from tasks.mail.model.outcome import Leg
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.net.stages import follow
 from tasks.mail.verdict.ends import broken
 from tasks.run_context import Caller, caller
 
-AT_ONCE = 10  # flow runs that begin at once
+_AT_ONCE = 10  # flow runs that begin at once
 MOST_RUNS = 16  # that wait at once: SQLite took 24 loops with 16 well, stalls with 40 and answers 503 with 50
 BEGIN_SECONDS = 30.0  # for all that Prefect is asked before a check begins
 RECORD_SECONDS = 30.0  # how long to wait until the server has written what happened
-
-Show = Callable[[LoopResult], None]
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +72,7 @@ class _Turn:
         return self._ours
 
 
-def check_all(configs: Sequence[CheckConfig], show: Show) -> list[LoopResult]:
+def check_all_through_prefect(configs: Sequence[CheckConfig], show: Show) -> list[LoopResult]:
     """Run all checks concurrently; `show` gets each result as soon as it is there."""
     asked_at = time.monotonic()
     with ExitStack() as held:
@@ -95,33 +92,31 @@ def _unrecorded(result: LoopResult, reason: str) -> LoopResult:
 
 
 async def _check_all(configs: Sequence[CheckConfig], seconds: float, show: Show) -> list[LoopResult]:
-    gates = Gates(AT_ONCE, PATIENCE, min(MOST_RUNS, room_for(len(configs))))
     silent = ""  # why Prefect is asked no more: each further check would wait for it as long again
 
     async def one(config: CheckConfig) -> LoopResult:
         nonlocal silent
-        async with gates.passed(config):
-            follow(config.name)
-            reason = silent
-            try:
-                if not reason:
-                    return await check(config, show, seconds)
-            except NotBegun as error:
-                reason = str(error)
-                silent = silent or (reason if error.silent else "")
-            except Exception as error:
-                redact = redactor_of(with_known_passwords(config))
-                print(redact.traceback_of(error), file=sys.stderr)
-                result = broken(config.name, error, redact)
-                show(result)
-                return result
-            return _unrecorded(await direct.check(config, lambda result: show(_unrecorded(result, reason))), reason)
+        reason = silent
+        try:
+            if not reason:
+                return await check_through_prefect(config, show, seconds)
+        except NotBegun as error:
+            reason = str(error)
+            silent = silent or (reason if error.silent else "")
+        except Exception as error:
+            redact = redactor_of(with_known_passwords(config))
+            print(redact.traceback_of(error), file=sys.stderr)
+            result = broken(config.name, error, redact)
+            show(result)
+            return result
+        return _unrecorded(await direct.check(config, lambda result: show(_unrecorded(result, reason))), reason)
 
-    async with together(len(configs)):
-        return await asyncio.gather(*(one(config) for config in configs))
+    return await check_together(configs, one, _AT_ONCE, MOST_RUNS)
 
 
-async def check(config: CheckConfig, show: Show = lambda result: None, seconds: float = BEGIN_SECONDS) -> LoopResult:
+async def check_through_prefect(
+    config: CheckConfig, show: Show = lambda result: None, seconds: float = BEGIN_SECONDS
+) -> LoopResult:
     """Run one check as a flow run. Raises NotBegun where Prefect does not let it begin within `seconds`.
 
     Its verdict counts, and goes to `show`, from the moment it is told, whatever becomes of Prefect then.

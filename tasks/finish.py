@@ -11,8 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig
-from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.errors import CheckFailed
+from tasks.mail.model.errors import CheckFailed, ConfigError
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.text import result_line

@@ -64,11 +64,11 @@ def _direct() -> Check:
 
 
 def _flow() -> Check:
-    from flows.through_prefect import check
+    from flows.through_prefect import check_through_prefect
     from tasks.mail.config.loop import loop_config
 
     async def run(config: dict[str, Any]) -> float:
-        return _found(await check(loop_config(config)))
+        return _found(await check_through_prefect(loop_config(config)))
 
     return run
 

@@ -26,7 +26,7 @@ from flows.prefect_api.probe import impatient_client
 from flows.server import processes
 from flows.server.prefect import free_port
 from flows.server.sandbox import SANDBOX, sandbox_loop, start_sandbox
-from flows.through_prefect import check
+from flows.through_prefect import check_through_prefect
 from tasks.alert_store import (
     CALL,
     CHANNEL,
@@ -113,7 +113,7 @@ class _Play:
             relay = {"port": free_port()} if situation.relay_down else {}
             loop = sandbox_loop(box, TRIAL, _LIMITS, subject_prefix="[mail-loop alerts test]", retries=0, **relay)
             for _ in range(number):
-                await check(loop_config(loop))
+                await check_through_prefect(loop_config(loop))
         finally:
             await asyncio.to_thread(processes.stop, self.home, SANDBOX)
 

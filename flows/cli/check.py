@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
 
             results = asyncio.run(check_all(configs, show))
         else:
-            from flows.through_prefect import check_all as check_all_through_prefect
+            from flows.through_prefect import check_all_through_prefect
 
             results = check_all_through_prefect(configs, show)
     if direct and not arguments.direct:

@@ -80,7 +80,7 @@ def _check(home: Path, url: str, box: dict[str, Any], console: Console) -> LoopR
     with console.status("loading Prefect"):
         import asyncio
 
-        from flows.through_prefect import check, records_written
+        from flows.through_prefect import check_through_prefect, records_written
 
     loop = loop_config(_loop(box))
 
@@ -88,7 +88,7 @@ def _check(home: Path, url: str, box: dict[str, Any], console: Console) -> LoopR
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             listener.set(_Live(console, bar))
-            result = await check(loop)
+            result = await check_through_prefect(loop)
         await records_written([result])
         return result
 

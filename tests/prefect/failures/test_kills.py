@@ -24,7 +24,7 @@ from prefect.states import Cancelling, Crashed
 
 from flows.equip import AUTOMATION_NAME as AUTOMATION
 from flows.equip import HEARTBEAT_SILENCE, crash_silent_runs, ensure_automation
-from flows.through_prefect import check as check_through_prefect
+from flows.through_prefect import check_through_prefect
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tests.prefect.failures.api import Api

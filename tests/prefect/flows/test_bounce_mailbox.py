@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 from pydantic import SecretStr
 
 from flows.mail_loop import mail_loop_check
-from flows.through_prefect import check, result_of
+from flows.through_prefect import check_through_prefect, result_of
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig, loop_config
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.model.outcome import Outcome
@@ -76,5 +76,5 @@ async def test_a_check_from_a_file_takes_its_bounce_mailbox_along(server: str, n
         relay.deliver = lambda raw: back.append(report(raw))
         names = ("smtp", "imap", "limits", "bounce_mailbox")
         given = sections(relay, mailbox, back, password=SecretStr("x"))
-        result = await check(loop_config({"name": name, **dict(zip(names, given, strict=True))}))
+        result = await check_through_prefect(loop_config({"name": name, **dict(zip(names, given, strict=True))}))
     assert result.outcome is Outcome.BOUNCED

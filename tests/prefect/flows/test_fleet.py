@@ -19,8 +19,9 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.schema_tools.validation import validate
 from pydantic import SecretStr
 
+from flows.concurrency import AT_ONCE
 from flows.equip import ROOT
-from flows.fleet import AT_ONCE, fleet_check
+from flows.fleet import fleet_check
 from flows.history import read_figures
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, write_variable
 from tasks.history.figures import window

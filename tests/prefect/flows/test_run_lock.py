@@ -8,7 +8,7 @@ import pytest
 from prefect.client.schemas.objects import StateType
 
 from flows.mail_loop import mail_loop_check
-from flows.through_prefect import check
+from flows.through_prefect import check_through_prefect
 from tasks.mail.config.loop import Limits, loop_config
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.report.formats import escape
@@ -41,6 +41,6 @@ async def test_two_checks_of_a_loop_that_begin_at_once_send_one_message(
     config = loop_config(
         {"name": name, "smtp": smtp(box), "imap": imap(box, delete_after_check=False), "limits": Limits(max_wait=20.0)}
     )
-    results = await asyncio.gather(check(config), check(config))
+    results = await asyncio.gather(*(check_through_prefect(config) for _ in range(2)))
     assert sorted(result.outcome for result in results) == [Outcome.DELIVERED, Outcome.SKIPPED]
     assert len(await box.folder(USER)) == count(box, "DATA") == 1

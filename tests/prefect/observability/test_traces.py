@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_HOME
 
 from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
-from flows.through_prefect import check
+from flows.through_prefect import check_through_prefect
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
@@ -40,7 +40,7 @@ async def test_a_flow_run_is_a_trace_of_its_own_where_prefect_emits_no_spans(
     box.play(Script(rcpt=["450 4.2.0 Greylisted, please try again"]))
     with collector() as there:
         sent_to(there, monkeypatch)
-        result = await check(LoopConfig(name=name, smtp=smtp(box), imap=imap(box), limits=SOON))
+        result = await check_through_prefect(LoopConfig(name=name, smtp=smtp(box), imap=imap(box), limits=SOON))
     assert (result.outcome, result.attempts) == (Outcome.DELIVERED, 2)
     tree = there.tree()
     assert tree[0] == f"check {name}"
