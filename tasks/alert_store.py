@@ -7,19 +7,11 @@ from typing import Any
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import VariableCreate, VariableUpdate
-from prefect.events import Event, ResourceSpecification
-from prefect.events.filters import (
-    EventFilter,
-    EventNameFilter,
-    EventOccurredFilter,
-    EventOrder,
-    EventRelatedFilter,
-    EventResourceFilter,
-)
+from prefect.events import Event, ResourceSpecification, filters
 
 from tasks.alerts.rules import Rule
 from tasks.alerts.state import Pending, Standing
-from tasks.pages import EVENTS_PAGE_SIZE
+from tasks.pages import EVENTS_PAGE_SIZE, PAGE_SIZE, chunks, newest_event
 
 RULES_VARIABLE = "mail-loop-alerts"
 STATE_VARIABLE = "mail-loop-alert-state-{loop}"
@@ -46,15 +38,14 @@ def resource(loop: str) -> dict[str, str]:
 
 
 def check_events(
-    since: datetime, until: datetime, order: EventOrder, loops: Sequence[str] | None = None
-) -> EventFilter:
+    since: datetime, until: datetime, order: filters.EventOrder, loops: Sequence[str] | None = None
+) -> filters.EventFilter:
     """The events of checks, of all loops or some."""
     ids = [f"{LOOP_RESOURCE}{loop}" for loop in loops or ()]
-    resource = EventResourceFilter(id=ids) if ids else EventResourceFilter(id_prefix=[LOOP_RESOURCE])
-    return EventFilter(
-        occurred=EventOccurredFilter(since=since, until=until),
-        event=EventNameFilter(name=[CHECKED]),
-        resource=resource,
+    return filters.EventFilter(
+        occurred=filters.EventOccurredFilter(since=since, until=until),
+        event=filters.EventNameFilter(name=[CHECKED]),
+        resource=filters.EventResourceFilter(**({"id": ids} if ids else {"id_prefix": [LOOP_RESOURCE]})),
         order=order,
     )
 
@@ -77,22 +68,33 @@ async def write_variable(client: PrefectClient, name: str, value: dict[str, Any]
         await client.update_variable(VariableUpdate(name=name, value=value))
 
 
+async def read_variables(client: PrefectClient, names: Sequence[str]) -> dict[str, Any]:
+    """What is in these Prefect Variables, as far as they are there."""
+    found: dict[str, Any] = {}
+    for some in chunks(names):
+        where = {"variables": {"name": {"any_": some}}, "limit": PAGE_SIZE}
+        response = await client.request("POST", "/variables/filter", json=where)
+        found |= {one["name"]: one["value"] for one in response.json()}
+    return found
+
+
+def rules_in(value: Mapping[str, Any]) -> dict[str, Rule]:
+    """The rules in RULES_VARIABLE; none where it is not there, and so empty."""
+    return {name: Rule.model_validate(fields) for name, fields in (value["rules"] if value else {}).items()}
+
+
 async def read_alerts(client: PrefectClient, loop: str) -> tuple[InForce | None, dict[str, Standing]]:
     """The rules on the server, if there are any, and where the loop stands with them."""
     state = STATE_VARIABLE.format(loop=loop)
-    response = await client.request(
-        "POST", "/variables/filter", json={"variables": {"name": {"any_": [RULES_VARIABLE, state]}}}
-    )
-    found = {one["name"]: one["value"] for one in response.json()}
+    found = await read_variables(client, [RULES_VARIABLE, state])
     if RULES_VARIABLE not in found:
         return None, {}
-    rules = {name: Rule.model_validate(rule) for name, rule in found[RULES_VARIABLE]["rules"].items()}
     states = {name: Standing.model_validate(one) for name, one in found.get(state, {}).items()}
     automations = {
         rule: {channel: ids_of(ids) for channel, ids in channels.items()}
         for rule, channels in found[RULES_VARIABLE].get("automations", {}).items()
     }
-    return InForce(rules, automations), states
+    return InForce(rules_in(found[RULES_VARIABLE]), automations), states
 
 
 async def post_notification(client: PrefectClient, loop: str, rule: str, channel: str, call: Pending) -> None:
@@ -108,48 +110,46 @@ async def post_notification(client: PrefectClient, loop: str, rule: str, channel
 
 async def was_taken(client: PrefectClient, event: str) -> bool:
     """Whether the automation that answered the event did what it is for."""
-    executed = EventFilter(
-        event=EventNameFilter(name=["prefect.automation.action.executed"]),
-        related=EventRelatedFilter(id=[f"prefect.event.{event}"]),
-    )
-    return bool((await client.read_events(executed, limit=1)).events)
+    return await newest_event(client, _answer(event, "executed")) is not None
 
 
 async def refusal(client: PrefectClient, event: str) -> str | None:
     """Why it did not, where it tried."""
-    failed = EventFilter(
-        event=EventNameFilter(name=["prefect.automation.action.failed"]),
-        related=EventRelatedFilter(id=[f"prefect.event.{event}"]),
+    failed = await newest_event(client, _answer(event, "failed"))
+    return str(failed.payload.get("reason")) if failed else None
+
+
+def _answer(event: str, how: str) -> filters.EventFilter:
+    return filters.EventFilter(
+        event=filters.EventNameFilter(name=[f"prefect.automation.action.{how}"]),
+        related=filters.EventRelatedFilter(id=[f"prefect.event.{event}"]),
     )
-    found = (await client.read_events(failed, limit=1)).events
-    return str(found[0].payload.get("reason")) if found else None
 
 
 async def last_check(client: PrefectClient, loop: str, labels: Mapping[str, Any]) -> datetime | None:
     """When the last check with these labels was told."""
-    return await _last(client, loop, EventNameFilter(name=[CHECKED]), labels)
+    return await _last(client, loop, filters.EventNameFilter(name=[CHECKED]), labels)
 
 
 async def last_watched(client: PrefectClient, loop: str, rule: str) -> datetime | None:
     """Since when a loop may have been silent to a rule: since its last good check, or since the rule began to hold."""
-    return await _last(client, loop, EventNameFilter(prefix=[watched("")]), {RULE: rule})
+    return await _last(client, loop, filters.EventNameFilter(prefix=[watched("")]), {RULE: rule})
 
 
-async def _last(client: PrefectClient, loop: str, names: EventNameFilter, labels: Mapping[str, Any]) -> datetime | None:
-    events = EventFilter(
-        event=names,
-        resource=EventResourceFilter(id=[f"{LOOP_RESOURCE}{loop}"], labels=ResourceSpecification(labels)),
-    )
-    found = (await client.read_events(events, limit=1)).events
-    return datetime.fromtimestamp(found[0].occurred.timestamp(), UTC) if found else None
+async def _last(
+    client: PrefectClient, loop: str, names: filters.EventNameFilter, labels: Mapping[str, Any]
+) -> datetime | None:
+    about = filters.EventResourceFilter(id=[f"{LOOP_RESOURCE}{loop}"], labels=ResourceSpecification(labels))
+    last = await newest_event(client, filters.EventFilter(event=names, resource=about))
+    return datetime.fromtimestamp(last.occurred.timestamp(), UTC) if last else None
 
 
-def told_by(automations: Iterable[str], since: datetime | None = None) -> EventFilter:
+def told_by(automations: Iterable[str], since: datetime | None = None) -> filters.EventFilter:
     """What these automations on silence have told, or tried to."""
-    return EventFilter(
-        event=EventNameFilter(name=["prefect.automation.triggered"]),
-        resource=EventResourceFilter(id=[f"prefect.automation.{one}" for one in automations]),
-        **({"occurred": EventOccurredFilter(since=since)} if since else {}),
+    return filters.EventFilter(
+        event=filters.EventNameFilter(name=["prefect.automation.triggered"]),
+        resource=filters.EventResourceFilter(id=[f"prefect.automation.{one}" for one in automations]),
+        **({"occurred": filters.EventOccurredFilter(since=since)} if since else {}),
     )
 
 

@@ -43,6 +43,12 @@ def chunks(things: Sequence[_T], size: int = PAGE_SIZE) -> Iterator[Sequence[_T]
     return (things[start : start + size] for start in range(0, len(things), size))
 
 
+async def newest_event(client: PrefectClient, where: EventFilter) -> ReceivedEvent | None:
+    """The newest of the events that match."""
+    found = (await client.read_events(where, limit=1)).events
+    return found[0] if found else None
+
+
 async def read_events(client: PrefectClient, where: EventFilter) -> AsyncIterator[ReceivedEvent]:
     """All events that match, in the order of the filter."""
     page = await client.read_events(where, limit=EVENTS_PAGE_SIZE)

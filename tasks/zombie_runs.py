@@ -12,31 +12,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterId,
-    FlowFilter,
-    FlowFilterId,
-    FlowRunFilter,
-    FlowRunFilterEndTime,
-    FlowRunFilterId,
-    FlowRunFilterName,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
-)
+from prefect.client.schemas import filters
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.states import Cancelled, Crashed
 
+from tasks.pages import newest_event
 from tasks.run_context import as_begun
 
 UNBEGUN_AFTER = timedelta(minutes=5)  # a worker takes a run 10 s before its time, and starts a process within seconds
 _QUIET = timedelta(minutes=15)  # five of the rarest heartbeats
 _NO_HEARTBEAT = timedelta(days=8)  # a run without any heartbeat on record is left alone: max_wait allows a week
-_SECONDS = 5.0  # the verdict is told by then, and the run waits for no more than this
+_SECONDS = 5.0  # the verdict is reported by then, and the run waits for no more than this
 _MAX_RUNS = 20  # runs looked at
 
 _UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
@@ -55,12 +42,16 @@ async def end_zombie_runs(loop: str) -> None:
             await end_unbegun_runs(client, run, run.state.timestamp)
             for dead in await _dead_runs(client, run, loop, run.state.timestamp):
                 # What it had begun first: should this be cut short, the run is found again.
-                await _end_task_runs(client, run, loop, FlowRunFilter(id=FlowRunFilterId(any_=[dead.id])))
+                await _end_task_runs(
+                    client, run, loop, filters.FlowRunFilter(id=filters.FlowRunFilterId(any_=[dead.id]))
+                )
                 await client.set_flow_run_state(dead.id, _ended(dead))
                 log.warning("The earlier run %s was killed: marked as crashed.", dead.name)
             # Prefect learns of task runs by events, some time later: what ended just now may not be on record yet.
-            before = FlowRunFilterEndTime(before_=run.state.timestamp - _QUIET)
-            final = FlowRunFilter(name=FlowRunFilterName(like_=loop), state=_in(_FINAL), end_time=before)
+            before = filters.FlowRunFilterEndTime(before_=run.state.timestamp - _QUIET)
+            final = filters.FlowRunFilter(
+                name=filters.FlowRunFilterName(like_=loop), state=_in(_FINAL), end_time=before
+            )
             await _end_task_runs(client, run, loop, final)
     except Exception as error:
         log.warning("Whether killed runs are still on record as running is not known: %s", type(error).__name__)
@@ -70,7 +61,7 @@ async def _dead_runs(client: PrefectClient, run: FlowRun, loop: str, now: dateti
     """Unfinished runs of the loop that give no sign of life."""
     found = await client.read_flow_runs(
         flow_filter=_flow_of(run),
-        flow_run_filter=FlowRunFilter(name=FlowRunFilterName(like_=loop), state=_in(_UNFINISHED)),
+        flow_run_filter=filters.FlowRunFilter(name=filters.FlowRunFilterName(like_=loop), state=_in(_UNFINISHED)),
         limit=_MAX_RUNS,
     )
     others = (other for other in found if other.id != run.id and _is_of(other, loop))
@@ -86,8 +77,8 @@ async def end_unbegun_runs(client: PrefectClient, run: FlowRun, now: datetime) -
     if run.deployment_id is None:
         return
     taken = await client.read_flow_runs(
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id])),
-        flow_run_filter=FlowRunFilter(state=_in([StateType.PENDING])),
+        deployment_filter=filters.DeploymentFilter(id=filters.DeploymentFilterId(any_=[run.deployment_id])),
+        flow_run_filter=filters.FlowRunFilter(state=_in([StateType.PENDING])),
         limit=_MAX_RUNS,
     )
     for other in taken:
@@ -104,16 +95,18 @@ async def _is_silent(client: PrefectClient, run: FlowRun, now: datetime) -> bool
         resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
         event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
     )
-    newest = (await client.read_events(heartbeats, limit=1)).events
-    return newest[0].received < now - _QUIET if newest else run.state.timestamp < now - _NO_HEARTBEAT
+    newest = await newest_event(client, heartbeats)
+    return newest.received < now - _QUIET if newest else run.state.timestamp < now - _NO_HEARTBEAT
 
 
-async def _end_task_runs(client: PrefectClient, run: FlowRun, loop: str, of: FlowRunFilter) -> None:
+async def _end_task_runs(client: PrefectClient, run: FlowRun, loop: str, of: filters.FlowRunFilter) -> None:
     """Mark the unfinished task runs of these flow runs as crashed."""
     found = await client.read_task_runs(
         flow_filter=_flow_of(run),
         flow_run_filter=of,
-        task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_WAITING))),
+        task_run_filter=filters.TaskRunFilter(
+            state=filters.TaskRunFilterState(type=filters.TaskRunFilterStateType(any_=_WAITING))
+        ),
         limit=_MAX_RUNS,
     )
     ended = {task_run.flow_run_id for task_run in found if task_run.flow_run_id is not None}
@@ -124,12 +117,12 @@ async def _end_task_runs(client: PrefectClient, run: FlowRun, loop: str, of: Flo
             await client.set_task_run_state(task_run.id, state)
 
 
-def _flow_of(run: FlowRun) -> FlowFilter:
-    return FlowFilter(id=FlowFilterId(any_=[run.flow_id]))
+def _flow_of(run: FlowRun) -> filters.FlowFilter:
+    return filters.FlowFilter(id=filters.FlowFilterId(any_=[run.flow_id]))
 
 
-def _in(types: list[StateType]) -> FlowRunFilterState:
-    return FlowRunFilterState(type=FlowRunFilterStateType(any_=types))
+def _in(types: list[StateType]) -> filters.FlowRunFilterState:
+    return filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=types))
 
 
 def _is_of(run: FlowRun, loop: str) -> bool:

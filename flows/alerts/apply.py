@@ -22,10 +22,10 @@ from flows.alerts.loops import deployed, parameters_of, schedules_of
 from flows.alerts.watch import doubts, silences, start_clocks
 from flows.equip import Say, ensure_automation
 from flows.prefect_api.probe import impatient_client
-from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, was_taken, write_variable
+from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, rules_in, was_taken, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.message import Markup
-from tasks.alerts.rules import Alerts, Rule, hosts_of, shared, way_of
+from tasks.alerts.rules import Alerts, hosts_of, shared, way_of
 from tasks.alerts.state import Pending, Standing
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line
@@ -195,11 +195,6 @@ async def in_force(client: PrefectClient) -> dict[str, Any]:
     """What the last apply left on the server: rules, automations and channels; empty where there was none."""
     found = await client.read_variable_by_name(RULES_VARIABLE)
     return found.value if found is not None and isinstance(found.value, dict) else {}
-
-
-def rules_in(value: Mapping[str, Any]) -> dict[str, Rule]:
-    """The rules in it."""
-    return {name: Rule.model_validate(fields) for name, fields in value.get("rules", {}).items()}
 
 
 def _count(things: Any, word: str) -> str:

@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.events import Event
-from prefect.events.filters import (
-    EventFilter,
-    EventNameFilter,
-    EventOccurredFilter,
-    EventResourceFilter,
-)
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 
-from flows.alerts.apply import in_force, rules_in
+from flows.alerts.apply import in_force
 from flows.alerts.automations import automations
 from flows.equip import Say
 from flows.prefect_api.probe import impatient_client
@@ -34,6 +30,7 @@ from tasks.alert_store import (
     RULE,
     RULES_VARIABLE,
     STATE_VARIABLE,
+    rules_in,
     was_taken,
     write_variable,
 )
@@ -41,6 +38,7 @@ from tasks.alerts.message import markup_named
 from tasks.alerts.rules import TRIAL, Rule
 from tasks.mail.config.loop import loop_config
 from tasks.mail.model.errors import ConfigError
+from tasks.pages import newest_event
 
 _SHORTEST_SILENCE = "1m"  # of a silence: what every minute calls for is not worth a rule
 _SILENCE_SECONDS = 120.0  # for a call about silence: Prefect looks for it now and then
@@ -110,7 +108,7 @@ class _Play:
         """So many checks of a mail system that does as the situation says."""
         box = await asyncio.to_thread(start_sandbox, self.home, *situation.options)
         try:
-            relay = {"port": free_port()} if situation.relay_down else {}
+            relay: dict[str, Any] = {"port": free_port()} if situation.relay_down else {}
             loop = sandbox_loop(box, TRIAL, _LIMITS, subject_prefix="[mail-loop alerts test]", retries=0, **relay)
             for _ in range(number):
                 await check_through_prefect(loop_config(loop))
@@ -204,7 +202,7 @@ class _Play:
             resource=EventResourceFilter(id=[f"prefect.automation.{automation}"]),
             occurred=EventOccurredFilter(since=since),
         )
-        return bool((await self.client.read_events(executed, limit=1)).events)
+        return await newest_event(self.client, executed) is not None
 
     async def forget(self) -> None:
         """Begin anew: what earlier checks of this loop called for is over."""
