@@ -18,15 +18,14 @@ from flows.alerts.automations import (
     save_block,
     url_of,
 )
-from flows.alerts.loops import deployed, parameters_of, schedules_of
-from flows.alerts.watch import doubts, silences, start_clocks
+from flows.alerts.loops import deployed, doubts, parameters_of, schedules_of, silences, start_clocks
 from flows.equip import Say, ensure_automation
 from flows.prefect_api.probe import impatient_client
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, rules_in, was_taken, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.message import Markup
 from tasks.alerts.rules import Alerts, hosts_of, shared, way_of
-from tasks.alerts.state import Pending, Standing
+from tasks.alerts.state import Standing
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line
 from tasks.pages import items
@@ -168,7 +167,7 @@ async def show_rules(say: Say) -> None:
 
 async def _outages(client: PrefectClient) -> list[str]:
     """A sentence for each outage, whether somebody has been called for it or the channels have yet to take the call."""
-    found = []
+    found, now = [], datetime.now(UTC)
 
     async def read(*, limit: int, offset: int) -> list[dict[str, Any]]:
         where = {"variables": {"name": {"like_": _STATES}}, "limit": limit, "offset": offset}
@@ -179,16 +178,13 @@ async def _outages(client: PrefectClient) -> list[str]:
         for rule, fields in variable["value"].items():
             standing = Standing.model_validate(fields)
             if standing.called:
-                untaken = [channel for channel, call in standing.pending.items() if await _is_untaken(client, call)]
+                settled = ((channel, call) for channel, call in standing.pending.items() if now - call.at >= SETTLED)
+                untaken = [channel for channel, call in settled if not await was_taken(client, call.event)]
                 since = f"{standing.since:%Y-%m-%d %H:%M} UTC" if standing.since else "some time"
                 loop = variable["name"].removeprefix(_STATES)
                 called = f"not called yet, for {', '.join(untaken)} has not taken it" if untaken else "called"
                 found.append(one_line(f"{called}: {loop} is {standing.outcome} since {since} (rule {rule})"))
     return found
-
-
-async def _is_untaken(client: PrefectClient, call: Pending) -> bool:
-    return datetime.now(UTC) - call.at >= SETTLED and not await was_taken(client, call.event)
 
 
 async def in_force(client: PrefectClient) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Rules as automations of Prefect, and channels as its notification blocks, made from the secrets that are named."""
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -94,13 +95,11 @@ async def remove_blocks(client: PrefectClient, name: str, kept: UUID | None) -> 
     """Remove the blocks that an earlier apply made for a channel, but for the one to be kept."""
     removed = False
     for kind in _BLOCK_TYPES:
-        try:
+        with suppress(ObjectNotFound):
             found = await client.read_block_document_by_name(_BLOCK.format(channel=name), kind, include_secrets=False)
-        except ObjectNotFound:
-            continue
-        if found.id != kept:
-            await client.delete_block_document(found.id)
-            removed = True
+            if found.id != kept:
+                await client.delete_block_document(found.id)
+                removed = True
     return removed
 
 
@@ -129,15 +128,11 @@ def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup
         ),
         actions=[told],
     )
-    if rule.when != "silent":
-        return [calling]
-    return [
-        calling,
-        *(silence_automation(name, rule, channel, block, markup, span) for span in spans(rule.within or "")),
-    ]
+    lengths = spans(rule.within or "") if rule.when == "silent" else ()
+    return [calling, *(_silence_automation(name, rule, channel, block, markup, span) for span in lengths)]
 
 
-def silence_automation(name: str, rule: Rule, channel: str, block: UUID, markup: Markup, span: str) -> AutomationCore:
+def _silence_automation(name: str, rule: Rule, channel: str, block: UUID, markup: Markup, span: str) -> AutomationCore:
     """Calls once when a loop that may be silent for so long, which its last good check has said, has been.
 
     The event that says so counts for the automations of all spans, and starts the clock of one anew.
@@ -173,9 +168,9 @@ def is_ours(automation: AutomationCore) -> bool:
 def content(automation: AutomationCore) -> dict[str, Any]:
     """What makes it up, without what the server adds."""
     shown = automation.model_dump(mode="json", include={"description", "trigger", "actions"})
-    return shown | {"trigger": {name: _ordered(value) for name, value in shown["trigger"].items() if name != "id"}}
-
-
-def _ordered(value: object) -> object:
-    """A set has no order, and comes back in any."""
-    return sorted(value) if isinstance(value, list) else value
+    trigger = {  # a set has no order, and comes back in any
+        name: sorted(value) if isinstance(value, list) else value
+        for name, value in shown["trigger"].items()
+        if name != "id"
+    }
+    return shown | {"trigger": trigger}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 
-from flows.alerts.watch import doubts
+from flows.alerts.loops import doubts
 from tasks.alerts.rules import Rule
 from tasks.schedules import Schedule
 
