@@ -78,10 +78,10 @@ ROOMS = (
     Room(
         3,
         "tasks.mail.mailboxes",
-        "the receiving leg: what a mailbox is, folders; `imap/`, with `fetch/`, and `pool/` for many checks in one",
+        "the receiving leg: what a mailbox is, folders; `imap/`, with `pool/` for many checks in one",
         "auth causes config model net probe",
         "aiohappyeyeballs aioimaplib imapclient pydantic",
-        "imap imap.fetch imap.pool",
+        "imap imap.pool",
     ),
     Room(
         3,

@@ -26,11 +26,10 @@ from markdown_it import MarkdownIt
 from tasks.mail.config.loop import ImapConfig, SmtpConfig
 from tasks.mail.mailboxes.folders import places
 from tasks.mail.mailboxes.imap import responses as imap_rows
-from tasks.mail.mailboxes.imap import search
 from tasks.mail.mailboxes.imap.encoding import internaldate, quoted_string
-from tasks.mail.mailboxes.imap.fetch.told import fetched_messages
 from tasks.mail.mailboxes.imap.framing import NotImapError, ResponseReader
-from tasks.mail.mailboxes.imap.responses import Response
+from tasks.mail.mailboxes.imap.message_data import fetched_messages
+from tasks.mail.mailboxes.imap.responses import MAX_FOUND, Response, found_uids
 from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.errors import enhanced_code
 from tasks.mail.model.header import UNKNOWN_DATE, Header, Ref
@@ -204,9 +203,9 @@ SEARCHED = pieces(
 @stable
 @given(st.lists(SEARCHED.map(lambda text: (text,)), max_size=4))
 def test_a_search_finds_few_uids_in_order(responses: list[Response]) -> None:
-    uids = search.found_uids(responses)
+    uids = found_uids(responses)
     assert uids == sorted(set(uids))
-    assert len(uids) <= search.MAX_FOUND
+    assert len(uids) <= MAX_FOUND
     assert all(0 < uid < 2**32 for uid in uids)
 
 
@@ -218,12 +217,12 @@ def test_a_search_finds_what_the_server_says(uids: set[int], extended: bool) -> 
         response = b'ESEARCH (TAG "a1") UID' + (b" ALL " + b",".join(b"%d" % uid for uid in listed) if listed else b"")
     else:
         response = b"SEARCH" + b"".join(b" %d" % uid for uid in listed)
-    assert search.found_uids([(response,)]) == listed
+    assert found_uids([(response,)]) == listed
 
 
 def test_a_search_that_names_everything_many_times_takes_no_memory() -> None:
     ranges = b",".join(b"%d:%d" % (first, first + 999) for first in range(1, 50_000_000, 1001))
-    assert len(search.found_uids([(b"ESEARCH UID ALL " + ranges,)])) == search.MAX_FOUND
+    assert len(found_uids([(b"ESEARCH UID ALL " + ranges,)])) == MAX_FOUND
 
 
 @stable

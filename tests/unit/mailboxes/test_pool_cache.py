@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.mail.config.loop import SmtpConfig
-from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import Selected
+from tasks.mail.mailboxes.imap.message_data import FetchedRow
 from tasks.mail.mailboxes.imap.pool import cache
 from tasks.mail.mailboxes.imap.pool.cache import FolderView
 from tasks.mail.model.header import Header, Ref

@@ -9,7 +9,6 @@ import pytest
 
 from tasks.mail.mailboxes.imap import responses as imap_rows
 from tasks.mail.mailboxes.imap.encoding import folder_name, internaldate, quoted_string, strings, uid_set
-from tasks.mail.mailboxes.imap.fetch.told import FetchedRow, fetched_messages
 from tasks.mail.mailboxes.imap.framing import (
     MAX_LINE_OCTETS,
     MAX_LITERAL_OCTETS,
@@ -18,6 +17,7 @@ from tasks.mail.mailboxes.imap.framing import (
     NotImapError,
     ResponseReader,
 )
+from tasks.mail.mailboxes.imap.message_data import FetchedRow, fetched_messages
 from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.header import UNKNOWN_DATE

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.mail.mailboxes.imap.responses import Response
-from tasks.mail.mailboxes.imap.search import MAX_FOUND, criteria, found_uids
+from tasks.mail.mailboxes.imap.encoding import criteria
+from tasks.mail.mailboxes.imap.responses import MAX_FOUND, Response, found_uids
 
 
 def test_the_question_is_in_days_and_by_header_and_keyword() -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from tasks.mail.journey.filters.ratings import greylisting
 from tasks.mail.journey.journey import Journey, Known, journey
-from tasks.mail.mailboxes.imap.quota import quotas
-from tasks.mail.mailboxes.imap.responses import Response
+from tasks.mail.mailboxes.imap.responses import Response, quotas
 from tasks.mail.model.facts import Quota
 from tasks.mail.verdict.notes import clock_notes
 from tasks.mail.verdict.phrases import changes, slow_step, ways

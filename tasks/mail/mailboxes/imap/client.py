@@ -1,7 +1,5 @@
 """IMAP, command by command: list folders, open one, wait for news; see reading and writes for the rest."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import re
@@ -11,26 +9,21 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Self
 
+from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import password_of
 from tasks.mail.mailboxes.imap import responses
-from tasks.mail.mailboxes.imap import search as imap_search
-from tasks.mail.mailboxes.imap.encoding import folder_name, quoted_string
+from tasks.mail.mailboxes.imap.asking import Asking
+from tasks.mail.mailboxes.imap.encoding import criteria, folder_name, quoted_string
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected, folder_status, opened
 from tasks.mail.mailboxes.imap.framing import Reply
-from tasks.mail.mailboxes.imap.protocol import Asking
-from tasks.mail.mailboxes.imap.quota import quotas
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.mailboxes.imap.writes import Changes
 from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.facts import Quota
 from tasks.mail.model.journey_record import TlsRecord
-
-if TYPE_CHECKING:
-    from tasks.mail.config.mailbox import ProbeMailbox
-
 
 _UNKNOWN = re.compile(r"un(?:known|supported|recogni[sz]ed)|not (?:supported|implemented|recogni[sz]ed)", re.IGNORECASE)
 _ID = b'("name" "mail-loop-check")'
@@ -58,7 +51,7 @@ class Client(Changes):
         self._introduced = False
 
     @classmethod
-    async def open(cls, config: ProbeMailbox, until: float = math.inf) -> Client:
+    async def open(cls, config: ProbeMailbox, until: float = math.inf) -> Self:
         """Connect and log in. The MailboxFailure of an attempt that ends early has its stage times.
 
         `until`: in monotonic seconds, when every method but `close` fails with a timeout.
@@ -139,9 +132,9 @@ class Client(Changes):
 
     async def search(self, since: datetime | None, field: str, value: str, without: str | None = None) -> list[int]:
         """UIDs of messages by day, header field and keyword; servers differ in what they find: see criteria()."""
-        arguments = imap_search.criteria(since, field, value, without)
+        arguments = criteria(since, field, value, without)
         reply = await self._session.ask("search", "UID SEARCH", *arguments)
-        return imap_search.found_uids(reply.responses)
+        return responses.found_uids(reply.responses)
 
     async def noop(self) -> None:
         """Bring the view of the open folder up to date."""
@@ -158,7 +151,7 @@ class Client(Changes):
         if "QUOTA" not in self._session.capabilities:
             return ()
         reply = await self._session.ask("search", "GETQUOTAROOT", self._name(folder))
-        return quotas(reply.responses)
+        return responses.quotas(reply.responses)
 
     async def idle(self, seconds: float) -> bool:
         """Wait at most `seconds`; True as soon as the server has announced messages since the last fetch.

@@ -15,8 +15,7 @@ from aioimaplib.aioimaplib import IMAP4ClientProtocol
 
 from tasks.mail.causes.lookup import of_mailbox
 from tasks.mail.mailboxes.failures import how_lost, of_tls
-from tasks.mail.mailboxes.imap.command import Command
-from tasks.mail.mailboxes.imap.framing import NotImapError, Reply, ResponseReader, not_a_greeting
+from tasks.mail.mailboxes.imap.framing import Command, NotImapError, Reply, ResponseReader, not_a_greeting
 from tasks.mail.mailboxes.imap.responses import Response, message_count, readable, response_code
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure

@@ -1,11 +1,12 @@
-"""How the arguments of IMAP commands go on the wire, and how folder names and dates come back: pure."""
+"""How the arguments of IMAP commands go on the wire, and how folder names and dates come back."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 
 from imapclient import imap_utf7
 
+from tasks.mail.model.durations import MONTHS
 from tasks.mail.model.header import LATEST_DATE, UNKNOWN_DATE, in_range
 
 
@@ -52,8 +53,18 @@ def strings(*values: bytes) -> list[bytes]:
     return lines
 
 
+def criteria(since: datetime | None, field: str, value: str, without: str | None = None) -> Sequence[bytes]:
+    """Messages that came on the day of `since` or later, with `value` in a header field, and `without` a keyword.
+
+    The server knows days only, by its own clock and zone (RFC 9051, 6.4.4).
+    """
+    dates = [b"SINCE", f"{since.day}-{MONTHS[since.month - 1]}-{since.year:04}".encode()] if since else []
+    keyword = [b"UNKEYWORD", without.encode()] if without else []
+    return [*dates, *keyword, b"HEADER", field.encode(), quoted_string(value.encode())]
+
+
 _DATE = re.compile(rb" ?(\d{1,2})-([A-Z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.IGNORECASE)
-_MONTHS = (b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP", b"OCT", b"NOV", b"DEC")
+_MONTHS = [month.upper().encode() for month in MONTHS]
 
 
 def internaldate(value: bytes) -> datetime:

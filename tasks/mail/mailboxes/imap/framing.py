@@ -1,11 +1,14 @@
-"""Cuts the octets of an IMAP server into responses, and refuses what no honest server sends. Pure."""
+"""Cuts the octets of an IMAP server into responses to commands, and refuses what no honest server sends."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+from aioimaplib.aioimaplib import Command as AioimaplibCommand
 
 from tasks.mail.mailboxes.imap.responses import Response
 from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import MailboxFailure
 
 _OTHERS = ((re.compile(rb"[245]\d\d[ -]"), "an SMTP"), (re.compile(rb"\+OK"), "a POP3"))
 MAX_LINE_OCTETS = MAX_LITERAL_OCTETS = 2**20
@@ -23,6 +26,30 @@ class Reply:
     status: str
     text: bytes
     responses: Sequence[Response] = ()
+
+
+class Command(AioimaplibCommand):  # type: ignore[misc]  # aioimaplib has no type information
+    """Waits for its end; `append_to_resp` takes what comes before that."""
+
+    @property
+    def reply(self) -> Reply:
+        """How it ended. For a command that has."""
+        status, lines = self.response
+        return Reply(status, lines[-1], lines[:-1])
+
+    def end(self, line: bytes, statuses: Collection[bytes]) -> bool:
+        """End with a line of status and text; False, and nothing is changed, where its status is none of these."""
+        status, _, text = line.partition(b" ")
+        if status.upper() not in statuses:
+            return False
+        self.close(text, result=status.decode().upper())
+        return True
+
+    def fail(self, failure: MailboxFailure) -> None:
+        """The connection is over: whoever waits gets the failure."""
+        self._exception = failure
+        self._event.set()
+        self._resp_lines.clear()  # the traceback of the error keeps the command, and with it all that was sent
 
 
 class NotImapError(Exception):

@@ -14,8 +14,8 @@ from typing import Self, cast
 
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.imap.client import IDLE_SLICE_SECONDS, NEARLY, UNTOLD_SECONDS, Client
-from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import Position, Selected
+from tasks.mail.mailboxes.imap.message_data import FetchedRow
 from tasks.mail.mailboxes.imap.pool.pool import opened
 from tasks.mail.mailboxes.imap.reading import BATCH
 from tasks.mail.mailboxes.mailbox import MAX_WALKED, Can, Cursor, Folder, IsOurs, Look

@@ -5,14 +5,19 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
-from tasks.mail.mailboxes.imap.fetch.fetcher import Fetcher, Found
-from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
+from tasks.mail.mailboxes.imap.asking import Asking
+from tasks.mail.mailboxes.imap.fetcher import Fetcher, Found
 from tasks.mail.mailboxes.imap.folder import Selected
-from tasks.mail.mailboxes.imap.headers import OWN_HEADERS, READ_HEADERS, WHOLE, completed, readable_part
-from tasks.mail.mailboxes.imap.protocol import Asking
+from tasks.mail.mailboxes.imap.message_data import (
+    OWN_HEADERS,
+    READ_HEADERS,
+    WHOLE,
+    FetchedRow,
+    completed,
+)
 from tasks.mail.mailboxes.mailbox import MAX_WALKED
 from tasks.mail.model.errors import MailboxFailure
-from tasks.mail.probe.octets import has_end
+from tasks.mail.probe.octets import MOST_HEADER_LINES, bounded, has_end
 
 _FIRST_BATCH, BATCH = 10, 200  # messages a FETCH
 
@@ -129,7 +134,7 @@ class Reading(ABC):
         folder = self.selected or ""
         self._was_read({(folder, number) for row in found.rows.values() for number in (row.uid, -row.seq)})
         self._unreadable |= {(folder, number) for number in found.unread}
-        return [replace(row, headers=readable_part(row.headers)) for _, row in sorted(found.rows.items())]
+        return [replace(row, headers=bounded(row.headers, MOST_HEADER_LINES)) for _, row in sorted(found.rows.items())]
 
     def _was_read(self, messages: Unreadable) -> None:
         self._unreadable -= messages

@@ -1,4 +1,4 @@
-"""What an IMAP server sends, read without trust: FETCH rows, LIST lines, STATUS, response codes. Pure.
+"""What an IMAP server sends, read without trust: FETCH, LIST, STATUS, SEARCH, QUOTA, response codes.
 
 A response is a tuple of its parts: text, literal, text, literal, ..., text; a text before a literal ends in `{size}`.
 Whatever does not read as expected yields None, never an exception.
@@ -11,13 +11,15 @@ from itertools import islice
 
 from tasks.mail.mailboxes.imap.encoding import decode_name
 from tasks.mail.mailboxes.mailbox import Folder
+from tasks.mail.model.facts import Quota
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import as_text
 
 Response = tuple[bytes, ...]
 
 _MAX_TOKENS = 10_000
-_MAX_TOLD = 4096  # octets of a line that may have a million
+_MAX_LINE_OCTETS = 4096  # that are looked at, of a line that may have a million
+MAX_FOUND = 5000  # UIDs taken of one answer, the lowest first
 
 # A quoted string without an end takes the rest for good: to try again from each quote would take quadratic time.
 _TOKEN = re.compile(
@@ -30,6 +32,10 @@ _TOKEN = re.compile(
 _LITERAL = re.compile(rb"~?\{\d+\}$")
 _FETCH = re.compile(rb"(\d{1,10}) FETCH \(", re.IGNORECASE)
 _COUNT = re.compile(rb"(\d{1,10}) ([A-Z]+)\s*$", re.IGNORECASE)
+_SEARCH = re.compile(rb"SEARCH\b([ \d]*)", re.IGNORECASE)
+_ESEARCH = re.compile(rb"ESEARCH\b.*?\bALL ([\d:,]+)", re.IGNORECASE | re.DOTALL)
+_QUOTA = re.compile(rb"QUOTA\b", re.IGNORECASE)
+_LIMIT = re.compile(rb"(?<![\w-])(STORAGE|MESSAGE) (\d{1,19}) (\d{1,19})\b", re.IGNORECASE)
 _CODE = re.compile(rb"\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?(.*)", re.DOTALL)
 
 
@@ -134,7 +140,7 @@ def listed_folder(response: Response, utf8: bool = False) -> Folder | None:
 
 
 def selected(responses: Iterable[Response]) -> tuple[dict[str, int], dict[str, int]]:
-    """What SELECT and EXAMINE tell: counts (EXISTS, RECENT), and the numbers in response codes such as UIDNEXT."""
+    """From SELECT and EXAMINE: counts (EXISTS, RECENT), and the numbers in response codes such as UIDNEXT."""
     counts, codes = {}, {}
     for response in responses:
         if (counted := message_count(response)) is not None:
@@ -161,7 +167,7 @@ def response_code(text: bytes) -> tuple[str | None, bytes, bytes]:
 
 def readable(text: bytes, limit: int = 200, redact: Redactor = NOTHING) -> str:
     """A server's words for people, with passwords hidden."""
-    return redact.line(as_text(text[:_MAX_TOLD]), limit)
+    return redact.line(as_text(text[:_MAX_LINE_OCTETS]), limit)
 
 
 def capabilities(untagged: Sequence[Response], text: bytes) -> frozenset[str]:
@@ -170,3 +176,33 @@ def capabilities(untagged: Sequence[Response], text: bytes) -> frozenset[str]:
     name, arguments, _ = response_code(text)
     listed += [arguments] if name == "CAPABILITY" else []
     return frozenset(b" ".join(listed).decode("ascii", "replace").upper().split())
+
+
+def found_uids(responses: Iterable[Response]) -> list[int]:
+    """The UIDs in a SEARCH response, or in the ESEARCH of IMAP4rev2."""
+    uids: set[int] = set()
+    for response in responses:
+        if match := _SEARCH.match(response[0]):
+            uids.update(uid for text in match[1].split() if (uid := number(text)))
+        elif match := _ESEARCH.match(response[0]):
+            for part in match[1].split(b","):
+                first, _, last = part.partition(b":")
+                ends = sorted(filter(None, (number(first), number(last or first))))
+                if len(ends) == 2:
+                    uids.update(range(ends[0], min(ends[1], ends[0] + MAX_FOUND) + 1))
+                if len(uids) > MAX_FOUND:  # a line of a megabyte holds 50,000 ranges
+                    break
+        if len(uids) > MAX_FOUND:
+            break
+    return sorted(uids)[:MAX_FOUND]
+
+
+def quotas(responses: Iterable[Response]) -> tuple[Quota, ...]:
+    """The limits of these two kinds in the answers to GETQUOTAROOT (RFC 9208, before it RFC 2087)."""
+    found = []
+    for response in responses:
+        if _QUOTA.match(response[0]):
+            # What the limits belong to has a name that may be a literal, so they stand at the end.
+            limits = response[-1][-_MAX_LINE_OCTETS:].rpartition(b"(")[2]
+            found += [Quota(kind.decode().upper(), int(used), int(most)) for kind, used, most in _LIMIT.findall(limits)]
+    return tuple(found)

@@ -1,16 +1,16 @@
 """One login to an IMAP server: connected, encrypted and authenticated as configured, then asked command by command."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING
+
+from aiohappyeyeballs import AddrInfoType
 
 from tasks.mail.auth.sasl import plain
+from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import redactor
 from tasks.mail.mailboxes.failures import Refusal, login_refused, never, no_answer, no_connection, refused
 from tasks.mail.mailboxes.imap import responses
@@ -24,11 +24,6 @@ from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net.connect import connect, resolve
 from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import WaitsForTls, greeted, ssl_context, tls_session
-
-if TYPE_CHECKING:
-    from aiohappyeyeballs import AddrInfoType
-
-    from tasks.mail.config.mailbox import ProbeMailbox
 
 _LOGOUT_SECONDS = 1.0
 
@@ -70,20 +65,12 @@ class Session:
                 error.stages = self.stages
             raise
 
-    async def ask(
-        self,
-        stage: str,
-        verb: str,
-        *arguments: bytes,
-        answers: Sequence[bytes] = (),
-        about: str = "",
-        permanent: bool = False,
-    ) -> Reply:
-        """One command that has to end in OK; for `answers` see Connection.
+    async def ask(self, stage: str, verb: str, *arguments: bytes, about: str = "", permanent: bool = False) -> Reply:
+        """One command that has to end in OK. `about`: what is asked for, in a failure's words.
 
         `permanent`: a refusal that says nothing else about itself would be met again.
         """
-        reply = await self._reply_to(stage, verb, *arguments, answers=answers)
+        reply = await self._reply_to(stage, verb, *arguments)
         if reply.status != "OK":
             raise refused(stage, about or verb, self._refusal(reply), permanent=permanent)
         return reply

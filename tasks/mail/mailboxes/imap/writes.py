@@ -4,10 +4,10 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
+from tasks.mail.mailboxes.imap.asking import Asking
 from tasks.mail.mailboxes.imap.encoding import uid_set
-from tasks.mail.mailboxes.imap.fetch.told import FetchedRow, fetched_messages
 from tasks.mail.mailboxes.imap.folder import Selected
-from tasks.mail.mailboxes.imap.protocol import Asking
+from tasks.mail.mailboxes.imap.message_data import FetchedRow, fetched_messages
 from tasks.mail.mailboxes.imap.reading import Reading
 from tasks.mail.mailboxes.imap.responses import message_count
 from tasks.mail.mailboxes.mailbox import Folder

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import Selected
+from tasks.mail.mailboxes.imap.message_data import FetchedRow
 from tasks.mail.probe.match import loop_ids
 
 MAX_HEADER_OCTETS = 2 * 2**20  # of header fields that are kept; those of the oldest messages are asked for again

@@ -1,14 +1,13 @@
 """One waiter's share of a session that others use as well: what he has open, and the time that he spends waiting."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.failures import no_answer
 from tasks.mail.mailboxes.imap.connection import ImapConnection
 from tasks.mail.mailboxes.imap.framing import Reply
@@ -18,9 +17,6 @@ from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net.stages import report_stage
-
-if TYPE_CHECKING:
-    from tasks.mail.config.mailbox import ProbeMailbox
 
 _CHANGES = frozenset({"UID STORE", "UID EXPUNGE", "UID COPY", "UID MOVE"})  # each is asked for by itself
 _IN_A_FOLDER = frozenset({"FETCH", "UID FETCH", "UID SEARCH"}) | _CHANGES
@@ -80,24 +76,14 @@ class Share:
         if self.shared.jobs.over is not None:
             raise again(self.shared.jobs.over)
 
-    async def ask(
-        self,
-        stage: str,
-        verb: str,
-        *arguments: bytes,
-        answers: Sequence[bytes] = (),
-        about: str = "",
-        permanent: bool = False,
-    ) -> Reply:
+    async def ask(self, stage: str, verb: str, *arguments: bytes, about: str = "", permanent: bool = False) -> Reply:
         """One command, as Session.ask(), in the folder that is open for him."""
         place, writable = self.place, self.writable
 
         async def run() -> Reply:
             if verb in _IN_A_FOLDER and place is not None:
                 await self.shared.ensure(*place, writable)
-            return await self.shared.session.ask(
-                stage, verb, *arguments, answers=answers, about=about, permanent=permanent
-            )
+            return await self.shared.session.ask(stage, verb, *arguments, about=about, permanent=permanent)
 
         return await self.do(stage, verb, None if verb in _CHANGES else (verb, arguments, place, writable), run)
 

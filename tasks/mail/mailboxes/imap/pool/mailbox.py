@@ -3,26 +3,22 @@
 What he has open is his own idea: on the wire it is opened again where another one has left it for another folder.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Self
 
+from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.imap.client import IDLE_SLICE_SECONDS, Client
-from tasks.mail.mailboxes.imap.fetch.told import FetchedRow
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
+from tasks.mail.mailboxes.imap.message_data import FetchedRow
 from tasks.mail.mailboxes.imap.pool.cache import FolderView
 from tasks.mail.mailboxes.imap.pool.lease import Share
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS, Folder
-
-if TYPE_CHECKING:
-    from tasks.mail.config.mailbox import ProbeMailbox
 
 _SOON_SECONDS = 1.0  # seconds after which all slices of IDLE begin anew: see idle()
 
@@ -42,7 +38,7 @@ class SharedMailbox(Client):
         self._examined: set[str] = set()
 
     @classmethod
-    async def join(cls, shared: SharedSession, config: ProbeMailbox, until: float, probe_id: str) -> SharedMailbox:
+    async def join(cls, shared: SharedSession, config: ProbeMailbox, until: float, probe_id: str) -> Self:
         """Take part in a session; fails as Client.open() does."""
         box = cls(Share(shared, config, until), probe_id)
         shared.waiters.add(box)

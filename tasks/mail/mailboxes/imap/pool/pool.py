@@ -3,22 +3,17 @@
 Within `together` each search takes part in a session where there is one already; a check alone has its own.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
+from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.imap.client import Client
 from tasks.mail.mailboxes.imap.pool.mailbox import SharedMailbox
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.net.limits import MailboxLimits, Relays, relays
-
-if TYPE_CHECKING:
-    from tasks.mail.config.mailbox import ProbeMailbox
 
 
 class Sessions:

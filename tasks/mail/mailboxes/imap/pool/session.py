@@ -4,23 +4,18 @@ It never lets a command be given up because somebody who waited for it has left:
 connection for all. When the connection is lost each waiter is told so, and this session is over.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextvars
 import math
 import time
-from typing import TYPE_CHECKING
 
+from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import password_of
 from tasks.mail.mailboxes.imap.pool.folders import SharedFolders, Waiter
 from tasks.mail.mailboxes.imap.pool.queue import Job, Jobs
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.net.limits import LimiterChain
-
-if TYPE_CHECKING:
-    from tasks.mail.config.mailbox import ProbeMailbox
 
 _REMEMBERED_SECONDS = (
     60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out

@@ -1,16 +1,48 @@
-"""FETCH of a range, in halves where it is refused: one message that is not shown hides none of its neighbours."""
+"""What a mailbox asks through, and FETCH in halves where a range is refused: one bad message hides no neighbour."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
+from tasks.mail.config.mailbox import ProbeMailbox
+from tasks.mail.mailboxes.imap.connection import ImapConnection
 from tasks.mail.mailboxes.imap.encoding import uid_set
-from tasks.mail.mailboxes.imap.fetch.told import FetchedMessage, fetched_messages
-from tasks.mail.mailboxes.imap.protocol import Asking
+from tasks.mail.mailboxes.imap.framing import Reply
+from tasks.mail.mailboxes.imap.message_data import FetchedMessage, fetched_messages
 from tasks.mail.model.errors import MailboxFailure
+from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
 
 _MAX_REFUSED = 40  # parts of one range; then the rest counts as refused
 _GONE = "EXPUNGEISSUED"  # RFC 5530: there is no such message any more
 _BUSY = frozenset({"THROTTLED", "LIMIT"})  # who says so wants to be asked less, not more
+
+
+class Asking(Protocol):
+    """What a Mailbox needs of a session, its own or a share of one."""
+
+    @property
+    def config(self) -> ProbeMailbox: ...
+
+    @property
+    def tls(self) -> TlsRecord | None: ...
+
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+
+    @property
+    def connection(self) -> ImapConnection: ...
+
+    @property
+    def stages(self) -> dict[str, float]: ...
+
+    @property
+    def rev2(self) -> bool: ...
+
+    async def ask(self, stage: str, verb: str, *args: bytes, about: str = "", permanent: bool = False) -> Reply: ...
+
+    async def idle(self, seconds: float) -> bool: ...
+
+    async def close(self) -> None: ...
 
 
 class Parts:

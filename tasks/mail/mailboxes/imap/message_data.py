@@ -1,10 +1,17 @@
-"""Which header fields are asked for, and how a header that is too long for one answer is read all the same: pure."""
+"""Message data: which items of a message FETCH asks for, and what its answers hold of each message (RFC 9051, 7.5).
+
+A header too long for one answer is completed by a second one; a server may send one message in several responses.
+"""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
 
+from tasks.mail.mailboxes.imap.encoding import internaldate
+from tasks.mail.mailboxes.imap.responses import Response, fetched, message_count, number
 from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS
-from tasks.mail.probe.octets import HEADER_END, MOST_HEADER_LINES, bounded
+from tasks.mail.probe.octets import HEADER_END
 
 _HEADER_OCTETS = 16 * 2**10  # of the fields below, in one message; what is left out of longer ones is asked for by name
 # What a message is known by, and is never long in honest mail.
@@ -16,7 +23,7 @@ _OWN = (
     b"X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN X-MAIL-LOOP-SIGNATURE MESSAGE-ID SUBJECT FROM DATE "
     b"AUTO-SUBMITTED CONTENT-TYPE"
 )
-# All that anybody reads of a message, for one whose header is longer than what is fetched of it.
+# All that is read of any message, for one whose header is longer than what is fetched of it.
 _READ = b" ".join(
     [
         _KNOWN_BY,
@@ -51,10 +58,7 @@ PROBE_HEADERS = MessagePart(b"HEADER.FIELDS (%b RECEIVED)" % _KNOWN_BY, _HEADER_
 OWN_HEADERS = MessagePart(b"HEADER.FIELDS (%b X-FAILED-RECIPIENTS RETURN-PATH)" % _OWN, _HEADER_OCTETS // 2)
 READ_HEADERS = MessagePart(b"HEADER.FIELDS (%b)" % _READ, 2**16)
 WHOLE = MessagePart(b"", MAX_BODY_OCTETS)
-
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
-
-
 _ASKED = frozenset(name.lower() for name in (_KNOWN_BY + b" RECEIVED").split())
 
 
@@ -88,6 +92,80 @@ def completed(headers: bytes, own: bytes) -> bytes:
     return b"".join(value + b"\r\n" for name, value in values if name not in kept) + headers
 
 
-def readable_part(headers: bytes) -> bytes:
-    """As much of a header as is parsed."""
-    return bounded(headers, MOST_HEADER_LINES)
+@dataclass(frozen=True, slots=True)
+class FetchedRow:
+    """One message: the header fields asked for, and when its server says it arrived. `flags` are upper-case.
+
+    `loop_ids`: the values of X-Mail-Loop-Id in `headers`, where they were read before.
+    """
+
+    seq: int
+    uid: int
+    internaldate: datetime
+    headers: bytes
+    flags: frozenset[str] = frozenset()
+    loop_ids: frozenset[str] | None = None
+
+
+@dataclass(slots=True)
+class FetchedMessage:
+    """One message; its items by name, NIL is None."""
+
+    seq: int
+    uid: int | None = None
+    items: dict[bytes, bytes | None] = field(default_factory=dict)
+
+    def take(self, items: dict[bytes, bytes | None]) -> None:
+        """What came last counts, but for octets that are not there."""
+        for name, value in items.items():
+            if value or not name.startswith(b"BODY["):
+                self.items[name] = value
+            else:
+                self.items.setdefault(name, value)
+        self.uid = number(self.items.get(b"UID")) or None
+
+    @property
+    def octets(self) -> bytes:
+        """Those of BODY[...]; none where it was left out or is empty."""
+        return next((value for name, value in self.items.items() if value and name.startswith(b"BODY[")), b"")
+
+    @property
+    def size(self) -> int | None:
+        return number(self.items.get(b"RFC822.SIZE"))
+
+    @property
+    def is_readable(self) -> bool:
+        return self.uid is not None and has_any(self.octets)
+
+    @property
+    def flags(self) -> frozenset[str]:
+        return frozenset((self.items.get(b"FLAGS") or b"").decode("ascii", "replace").upper().split())
+
+    def row(self, headers: bytes) -> FetchedRow:
+        """Its row, with these fields. A date that the server does not give is unknown."""
+        date = internaldate(self.items.get(b"INTERNALDATE") or b"")
+        return FetchedRow(self.seq, self.uid or 0, date, headers, self.flags)
+
+
+def fetched_messages(responses: Iterable[Response]) -> list[FetchedMessage]:
+    """The messages in these responses, each once."""
+    found: list[FetchedMessage] = []
+    by_seq: dict[int, FetchedMessage] = {}
+    by_uid: dict[int, FetchedMessage] = {}
+    for response in responses:
+        if (counted := message_count(response)) is not None and counted[1] == "EXPUNGE":
+            by_seq.clear()  # from here on the numbers mean others
+        if (part := fetched(response)) is None:
+            continue
+        seq, items = part
+        uid = number(items.get(b"UID")) or None
+        one = by_uid.get(uid) if uid else by_seq.get(seq)
+        if one is None and (one := by_seq.get(seq)) is not None and one.uid is not None:
+            one = None  # of another message
+        if one is None:
+            found.append(one := FetchedMessage(seq))
+        one.take(items)
+        by_seq[seq] = one
+        if one.uid is not None:
+            by_uid[one.uid] = one
+    return found

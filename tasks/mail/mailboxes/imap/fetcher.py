@@ -9,18 +9,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from tasks.mail.mailboxes.imap.fetch.parts import Parts
-from tasks.mail.mailboxes.imap.fetch.told import FetchedMessage, FetchedRow
-from tasks.mail.mailboxes.imap.headers import (
+from tasks.mail.mailboxes.imap.asking import Asking, Parts
+from tasks.mail.mailboxes.imap.message_data import (
     OWN_HEADERS,
     PROBE_HEADERS,
     WHOLE,
+    FetchedMessage,
+    FetchedRow,
     MessagePart,
     completed,
     header_of,
     is_cut,
 )
-from tasks.mail.mailboxes.imap.protocol import Asking
 from tasks.mail.model.errors import MailboxFailure
 
 _ROW = b"(UID FLAGS INTERNALDATE %b)"
