@@ -32,8 +32,7 @@ from tasks.alerts.rules import TRIAL
 from tasks.groups.finish import fleet_name
 from tasks.history.figures import Figures, Window, histories, window
 from tasks.history.record import extracted, extracted_all
-from tasks.history.report import history_html, history_markdown, in_short
-from tasks.history.text import history_lines
+from tasks.history.report import history_html, history_lines, history_markdown, in_short
 from tasks.mail.checks import Check, loop_name, of_results, of_state
 from tasks.mail.config.addresses import SLUG
 from tasks.mail.model.durations import SPAN

@@ -1,28 +1,17 @@
-"""What a history says of each loop, and the two reports of it: an artifact in Prefect, and a page in a file."""
+"""What a history says of each loop: as text for a terminal, as an artifact in Prefect, and as a page in a file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from tasks.history.calendar import draw_calendar
+from tasks.history.calendar import SIGN_MEANINGS, Calendar, Sign, calendar, draw_calendar
 from tasks.history.draw_latency import PERCENTILES, draw_latency
-from tasks.history.figures import Figures, FoundIn, Observed, Window
+from tasks.history.figures import Figures, FoundIn, Observed, Window, percentile
 from tasks.history.formats import NONE, counted, measured, minute, percent
 from tasks.mail.model.durations import in_units
-from tasks.mail.report.document import (
-    Block,
-    Cells,
-    Heading,
-    Link,
-    Listing,
-    Note,
-    Paragraph,
-    Picture,
-    Strong,
-    Table,
-    Tiles,
-    section,
-)
+from tasks.mail.model.safe_text import one_line
+from tasks.mail.report import document as doc
 from tasks.mail.report.formats import as_html, as_markdown
 
 _MAX_IN_SHORT = 10
@@ -51,33 +40,34 @@ _MEANINGS = (
 
 def history_markdown(history: Sequence[Figures], period: Window) -> str:
     """The artifact: all loops in one table, then each with its pictures."""
-    blocks: list[Block] = [Paragraph(Strong(str(period))), *_overview(history)]
-    for figures in history:
-        blocks += [
-            Heading(figures.loop, 2),
-            Table(("", ""), loop_facts(figures)),
-            Picture("Delivery times", draw_latency(figures)),
-            Picture("Calendar of outcomes", draw_calendar(figures, tooltips=False)),
-            *_details(figures),
-        ]
-    return as_markdown([*blocks, Heading("What the figures mean"), Listing(_MEANINGS)])
+    return as_markdown(_blocks(history, period, page=False))
 
 
 def history_html(history: Sequence[Figures], period: Window) -> str:
     """The page: the same with the figures of each loop at a glance, in one file that needs nothing beside it."""
-    blocks: list[Block] = [Note(str(period)), *_overview(history, Heading("All loops", 2))]
+    return as_html("Mail Loop Check: history", _blocks(history, period, page=True))
+
+
+def _blocks(history: Sequence[Figures], period: Window, *, page: bool) -> Iterator[doc.Block]:
+    yield doc.Note(str(period)) if page else doc.Paragraph(doc.Strong(str(period)))
+    if not history:
+        yield doc.Paragraph("No check was found in this period.")
+    if len(history) > 1:
+        if page:
+            yield doc.Heading("All loops", 2)
+        yield _overview(history)
     for number, figures in enumerate(history):
-        known = [row for row in loop_facts(figures) if row[0] in ("outcomes", "no verdict")]
-        blocks += [
-            Heading(figures.loop, 2, f"loop-{number}"),
-            _tiles(figures),
-            Picture("Delivery times", draw_latency(figures)),
-            Picture("Calendar of outcomes", draw_calendar(figures)),
-            *_details(figures),
-            Heading("Checks"),
-            Listing(known),
-        ]
-    return as_html("Mail Loop Check: history", [*blocks, Heading("What the figures mean", 2), Listing(_MEANINGS)])
+        known = loop_facts(figures)
+        yield doc.Heading(figures.loop, 2, f"loop-{number}")
+        yield _tiles(figures) if page else doc.Table(("", ""), known)
+        yield doc.Picture("Delivery times", draw_latency(figures))
+        yield doc.Picture("Calendar of outcomes", draw_calendar(figures, tooltips=page))
+        yield from _details(figures)
+        if page:
+            yield doc.Heading("Checks")
+            yield doc.Listing([row for row in known if row[0] in ("outcomes", "no verdict")])
+    yield doc.Heading("What the figures mean", 2 if page else 3)
+    yield doc.Listing(_MEANINGS)
 
 
 def in_short(history: Sequence[Figures], period: Window) -> str:
@@ -87,18 +77,13 @@ def in_short(history: Sequence[Figures], period: Window) -> str:
     return f"{period}: available {', '.join(known)}{rest}" if known else f"{period}: no checks"
 
 
-def _overview(history: Sequence[Figures], *heading: Block) -> Iterator[Block]:
-    """All loops in one table, where there are several; in a page each name leads to its part."""
-    if not history:
-        yield Paragraph("No check was found in this period.")
-    if len(history) < 2:
-        return
-    yield from heading
+def _overview(history: Sequence[Figures]) -> doc.Table:
+    """All loops in one table; in a page each name leads to its part."""
     percentiles = [f"p{name}" for name in PERCENTILES]
     head = ("loop", "availability", *percentiles, "lost", "outages", "coverage")
-    rows: list[Cells] = [
+    rows: list[doc.Cells] = [
         (
-            Link(figures.loop, f"#loop-{number}"),
+            doc.Link(figures.loop, f"#loop-{number}"),
             percent(figures.availability),
             *(measured(figures.delivery_percentile(name)) for name in PERCENTILES),
             str(figures.lost),
@@ -107,25 +92,25 @@ def _overview(history: Sequence[Figures], *heading: Block) -> Iterator[Block]:
         )
         for number, figures in enumerate(history)
     ]
-    yield Table(head, rows, ("text", *["number"] * (len(head) - 1)))
+    return doc.Table(head, rows, ("text", *["number"] * (len(head) - 1)))
 
 
-def _details(figures: Figures) -> list[Block]:
-    head: Cells = ("from", "to", "lasted at most", "checks", "cause")
-    outages = Table(head, outage_rows(figures), ("when", "when", "number", "number", "wide"))
+def _details(figures: Figures) -> list[doc.Block]:
+    head: doc.Cells = ("from", "to", "lasted at most", "checks", "cause")
+    outages = doc.Table(head, outage_rows(figures), ("when", "when", "number", "number", "wide"))
     head = ("folder", "placement", "messages", "share", "first half", "second half", "first seen", "last seen")
     kinds = ("text", "text", "number", "number", "number", "number", "when", "when")
-    folders = Table(head, [_folder(place) for place in figures.places], kinds)
-    return [*section("Outages", outages), *section("Where messages were found", folders)]
+    folders = doc.Table(head, [_folder(place) for place in figures.places], kinds)
+    return [*doc.section("Outages", outages), *doc.section("Where messages were found", folders)]
 
 
-def _tiles(figures: Figures) -> Tiles:
+def _tiles(figures: Figures) -> doc.Tiles:
     p50, *higher = (measured(figures.delivery_percentile(name)) for name in PERCENTILES)
     rest = [f"p{name} {value}" for name, value in zip(PERCENTILES[1:], higher, strict=True)]
     open_now = bool(figures.outages) and figures.outages[-1].until is None
     down = [f"{lasted(figures.downtime)} at most"] if figures.outages else []
     judged, checks = len(figures.judged), len(figures.checks)
-    return Tiles(
+    return doc.Tiles(
         (
             ("availability", percent(figures.availability), [f"{figures.good:,} of {judged:,} checks"], False),
             ("median delivery time", p50, [*rest, f"{figures.lost:,} lost"], False),
@@ -193,3 +178,51 @@ def lasted(time: timedelta) -> str:
 def _counted(words: Iterable[tuple[str, int]]) -> str:
     """Words with how often each was said."""
     return ", ".join(f"{number:,} {word}" for word, number in words) or NONE
+
+
+_LABEL_WIDTH = 15
+
+
+def history_lines(history: Sequence[Figures], period: Window) -> list[str]:
+    """The whole text; a loop's part begins with its name."""
+    if not history:
+        return [f"no checks, {period}"]
+    return [line for figures in history for line in [*_loop(figures), ""]][:-1]
+
+
+def _loop(figures: Figures) -> list[str]:
+    found = [f"{figures.loop}: {counted(len(figures.checks), 'check')}, {figures.window}"]
+    for name, said in loop_facts(figures):
+        found.append(f"  {name:<{_LABEL_WIDTH}}{one_line(said, None)}")
+        if name == "outages":
+            found += [f"    {one_line(_outage(row), None)}" for row in outage_rows(figures)]
+    return [*found, *_calendar(calendar(figures.checks, figures.window), _days(figures))]
+
+
+def _days(figures: Figures) -> dict[str, str]:
+    """The delivery times of each day."""
+    days: dict[str, list[float]] = defaultdict(list)
+    for check in figures.judged:
+        if check.delivery_seconds is not None:
+            days[f"{check.at:%Y-%m-%d}"].append(check.delivery_seconds)
+    return {
+        day: f"  p50 {measured(percentile(times, 50))}, longest {measured(max(times))}" for day, times in days.items()
+    }
+
+
+def _outage(row: Sequence[str]) -> str:
+    since, until, lasted, checks, cause = row
+    return f"{since} {'' if until == STILL_OPEN else 'to '}{until}, {lasted}, checks: {checks}, {cause}"
+
+
+def _calendar(table: Calendar, days: Mapping[str, str]) -> list[str]:
+    """A sign for each hour or day, what the signs mean, and what is known of a row that is a day."""
+    signs = ["".join(cell.sign if cell else " " for cell in cells) for _, cells in table.rows]
+    if not table.by_day:
+        signs = [" ".join(row[six : six + 6] for six in range(0, len(row), 6)) for row in signs]
+    rows = [
+        f"  {name:<{_LABEL_WIDTH}}|{row}|{days.get(name, '')}" for (name, _), row in zip(table.rows, signs, strict=True)
+    ]
+    unit = "a week is a column" if table.by_day else "an hour is a column"
+    meaning = ", ".join(f"{sign} {text}" for sign, text in SIGN_MEANINGS.items() if sign is not Sign.EMPTY)
+    return [f"  {'calendar':<{_LABEL_WIDTH}}{unit}, UTC: {meaning}", *rows]

@@ -52,16 +52,9 @@ async def _run(arguments: argparse.Namespace, password: str) -> None:
         imap_port=arguments.imap_port,
         ca_dir=arguments.ca_dir,
     ) as box:
-        ready = {
-            "host": box.host,
-            "smtp_port": box.smtp_port,
-            "smtps_port": box.smtps_port,
-            "imap_port": box.imap_port,
-            "imaps_port": box.imaps_port,
-            "ca_file": box.ca_file,
-            "username": arguments.user,
-        }
-        print(json.dumps(ready), flush=True)
+        names = ("host", "smtp_port", "smtps_port", "imap_port", "imaps_port", "ca_file")
+        ready = {name: getattr(box, name) for name in names}
+        print(json.dumps(ready | {"username": arguments.user}), flush=True)
         await stopped.wait()
 
 

@@ -18,6 +18,7 @@ from pymap.user import Passwords, UserMetadata
 from pysasl.hashing import BuiltinHash
 
 FOLDERS = ("Junk", "Sent", "Trash")
+END_SECONDS = 5.0
 
 
 class StoredMessage(NamedTuple):
@@ -35,19 +36,8 @@ class _Config(Config):
 
 
 def _config(tls: ssl.SSLContext | None, *, starttls: bool) -> Config:
-    arguments = Namespace(
-        host=None,
-        port=0,
-        debug=False,
-        cert=None,
-        key=None,
-        tls=starttls,
-        passlib_cfg=None,
-        proxy_protocol="noop",
-        demo_data=False,
-        demo_user="",
-        demo_password="",
-    )
+    unset = dict.fromkeys(("host", "cert", "key", "passlib_cfg", "demo_user", "demo_password"))
+    arguments = Namespace(**unset, port=0, debug=False, tls=starttls, proxy_protocol="noop", demo_data=False)
     return _Config.from_args(
         arguments,
         ssl_context=tls,
@@ -56,6 +46,22 @@ def _config(tls: ssl.SSLContext | None, *, starttls: bool) -> Config:
         hash_context=BuiltinHash(hash_name="sha256", salt_len=8, rounds=1),
         cpu_subsystem=Subsystem.for_asyncio(),
     )
+
+
+async def end(writer: asyncio.StreamWriter) -> None:
+    """Close a connection in good order, and cut it off where the peer takes no part in that.
+
+    A transport that closes politely waits for its peer, with TLS for long, and would outlive the server.
+    """
+    transport = writer.transport
+    writer.close()
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        pass
+    finally:
+        transport.abort()
 
 
 class ImapServer:
@@ -146,22 +152,3 @@ class ImapServer:
             if writer.transport is not None:
                 writer.transport.abort()
         await asyncio.gather(*self._connections, return_exceptions=True)
-
-
-END_SECONDS = 5.0
-
-
-async def end(writer: asyncio.StreamWriter) -> None:
-    """Close a connection in good order, and cut it off where the peer takes no part in that.
-
-    A transport that closes politely waits for its peer, with TLS for long, and would outlive the server.
-    """
-    transport = writer.transport
-    writer.close()
-    try:
-        async with asyncio.timeout(END_SECONDS):
-            await writer.wait_closed()
-    except (OSError, TimeoutError):
-        pass
-    finally:
-        transport.abort()

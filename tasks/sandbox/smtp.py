@@ -1,4 +1,4 @@
-"""The SMTP half of the sandbox: submission with TLS, AUTH and scripted replies, on aiosmtpd."""
+"""The SMTP half of the sandbox: submission with TLS, AUTH and scripted replies, on aiosmtpd; and bounces."""
 
 import asyncio
 import functools
@@ -20,6 +20,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TL
 logger = logging.getLogger(__name__)
 
 HOST_NAME = "sandbox.localhost"
+# Words as servers have them, and what is markup somewhere: `mail-loop alerts test` shows what becomes of it in a chat.
+_REASON = "550 5.1.1 <monitor@sandbox.localhost>: no such mailbox any more <@&>*_`"
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,7 @@ class SmtpHandler:
 
     def play(self, script: Script) -> None:
         """Start over with another script."""
-        phases = {"auth": script.auth, "mail": script.mail, "rcpt": script.rcpt, "data": script.data}
-        self._replies = {phase: deque(replies) for phase, replies in phases.items()}
+        self._replies = {phase: deque(getattr(script, phase)) for phase in ("auth", "mail", "rcpt", "data")}
 
     def _scripted(self, phase: str) -> str | None:
         replies = self._replies[phase]
@@ -88,7 +89,7 @@ class SmtpHandler:
     ) -> str:
         if reply := self._scripted("rcpt"):
             return reply
-        if mailbox_of(address) not in self.users:
+        if _mailbox(address) not in self.users:
             return f"550 5.1.1 <{address}>: Recipient address rejected: no such mailbox in this sandbox"
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
@@ -100,7 +101,7 @@ class SmtpHandler:
         queue_id = secrets.token_hex(5).upper()
         for address in envelope.rcpt_tos:
             trace = _trace(session, str(envelope.mail_from), address, queue_id)
-            await self._deliver(mailbox_of(address), trace + (envelope.original_content or b""))
+            await self._deliver(_mailbox(address), trace + (envelope.original_content or b""))
         return f"250 2.0.0 OK: queued as {queue_id}"
 
     async def handle_exception(self, error: Exception) -> str:
@@ -110,8 +111,7 @@ class SmtpHandler:
         return f"451 4.3.0 The sandbox failed: {type(error).__name__}"
 
 
-def mailbox_of(address: str) -> str:
-    """The mailbox of a recipient: the local part."""
+def _mailbox(address: str) -> str:
     return address.rpartition("@")[0]
 
 
@@ -125,6 +125,33 @@ def _trace(session: Session, sender: str, recipient: str, queue_id: str) -> byte
         f"\tby {HOST_NAME} (sandbox) with {protocol} id {queue_id}\r\n"
         f"\tfor <{recipient}>; {format_datetime(datetime.now(UTC))}\r\n"
     ).encode()
+
+
+def bounce(raw: bytes, recipient: str) -> bytes:
+    """What a server sends to the sender of `raw`: why it was not delivered to `recipient`, and its header."""
+    report = MIMEMultipart("report", report_type="delivery-status")
+    report["From"] = f"Mail Delivery System <MAILER-DAEMON@{HOST_NAME}>"
+    report["To"] = "postmaster"
+    report["Subject"] = "Undelivered Mail Returned to Sender"
+    report["Date"] = formatdate()
+    report["Message-ID"] = make_msgid(domain=HOST_NAME)
+    report["Auto-Submitted"] = "auto-replied"
+    report.attach(MIMEText("Your message could not be delivered.\n"))
+    status = Message()
+    status["Content-Type"] = "message/delivery-status"
+    server, mailbox = Message(), Message()
+    server["Reporting-MTA"] = f"dns; {HOST_NAME}"
+    mailbox["Final-Recipient"] = f"rfc822; {recipient}"
+    mailbox["Action"] = "failed"
+    mailbox["Status"] = "5.1.1"
+    mailbox["Diagnostic-Code"] = f"smtp; {_REASON}"
+    status.set_payload([server, mailbox])
+    report.attach(status)
+    header = EmailMessage()
+    header["Content-Type"] = "text/rfc822-headers"
+    header.set_payload(BytesHeaderParser().parsebytes(raw).as_string().partition("\n\n")[0] + "\n")
+    report.attach(header)
+    return b"Return-Path: <>\r\n" + report.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 class _Connection(SMTP):
@@ -203,34 +230,3 @@ class SmtpServer:
         for server in self._servers:
             server.close()
         await asyncio.gather(*(connection.abort() for connection in self.connections))
-
-
-# Words as servers have them, and what is markup somewhere: `mail-loop alerts test` shows what becomes of it in a chat.
-REASON = "550 5.1.1 <monitor@sandbox.localhost>: no such mailbox any more <@&>*_`"
-
-
-def bounce(raw: bytes, recipient: str, host: str) -> bytes:
-    """What a server sends to the sender of `raw`: why it was not delivered to `recipient`, and its header."""
-    report = MIMEMultipart("report", report_type="delivery-status")
-    report["From"] = f"Mail Delivery System <MAILER-DAEMON@{host}>"
-    report["To"] = "postmaster"
-    report["Subject"] = "Undelivered Mail Returned to Sender"
-    report["Date"] = formatdate()
-    report["Message-ID"] = make_msgid(domain=host)
-    report["Auto-Submitted"] = "auto-replied"
-    report.attach(MIMEText("Your message could not be delivered.\n"))
-    status = Message()
-    status["Content-Type"] = "message/delivery-status"
-    server, mailbox = Message(), Message()
-    server["Reporting-MTA"] = f"dns; {host}"
-    mailbox["Final-Recipient"] = f"rfc822; {recipient}"
-    mailbox["Action"] = "failed"
-    mailbox["Status"] = "5.1.1"
-    mailbox["Diagnostic-Code"] = f"smtp; {REASON}"
-    status.set_payload([server, mailbox])
-    report.attach(status)
-    header = EmailMessage()
-    header["Content-Type"] = "text/rfc822-headers"
-    header.set_payload(BytesHeaderParser().parsebytes(raw).as_string().partition("\n\n")[0] + "\n")
-    report.attach(header)
-    return b"Return-Path: <>\r\n" + report.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -118,7 +118,7 @@ class Sandbox:
     async def _file(self, user: str, raw: bytes, script: Script) -> None:
         await asyncio.sleep(script.delay)
         if script.bounces:
-            raw = bounce(raw, f"{user}@{HOST_NAME}", HOST_NAME)
+            raw = bounce(raw, f"{user}@{HOST_NAME}")
         if script.deliver_to is not None:
             for _ in range(script.copies):
                 await self.deliver(user, raw, script.deliver_to)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig, SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
+from tasks.mail.model.durations import clamp
 from tasks.mail.model.journey_record import HopRecord, TlsRecord
 from tasks.mail.model.outcome import Leg, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
@@ -21,7 +22,6 @@ _FACTS = (
     *("attempts", "token", "probe_id", "queue_id", "send_seconds", "delivery_seconds", "total_seconds"),
     *("folder", "placement", "copies"),
 )
-_MAX_SECONDS = 1e8  # longer than any check may take
 MAX_HOP_SPANS = 50  # a message may claim to have had any number
 MAX_ATTEMPT_SPANS = 100
 _LOOKS = ("detection", "search, nothing found")  # what the picture calls them
@@ -40,24 +40,20 @@ def trace_of(result: LoopResult, config: CheckConfig | None, ended: datetime) ->
     send = _sending(result, loop.sender if loop else None)
     way = _delivery(result, sent)
     happened = max([sent + opened, *(span.end for span in (send, way) if span)])
-    began = result.sent_at or ended - timedelta(seconds=_bounded(result.total_seconds or opened))
-    end = _bounded(happened if result.total_seconds is None else result.total_seconds)
+    began = result.sent_at or ended - timedelta(seconds=clamp(result.total_seconds or opened))
+    end = clamp(happened if result.total_seconds is None else result.total_seconds)
     search = _searching(result, config.mailbox if config else None, sent, end)
+    own = {"error.type": result.error_type, "mail_loop.earlier_probes": len(result.earlier_probes) or None}
     root = Span(
         f"check {result.loop}",
         0.0,
         end,
-        _facts(result),
+        attributes_of({f"mail_loop.{name}": getattr(result, name) for name in _FACTS} | own),
         children=tuple(span for span in (send, way, search) if span),
         events=tuple(_moments(result, sent)),
         failed=result.sentence if result.status is Status.ERROR else None,
     )
     return Trace(began, within(root, 0.0, end))
-
-
-def _facts(result: LoopResult) -> dict[str, AttributeValue]:
-    own = {"error.type": result.error_type, "mail_loop.earlier_probes": len(result.earlier_probes) or None}
-    return attributes_of({f"mail_loop.{name}": getattr(result, name) for name in _FACTS} | own)
 
 
 def _moments(result: LoopResult, sent: float) -> list[Event]:
@@ -76,10 +72,6 @@ def _moments(result: LoopResult, sent: float) -> list[Event]:
         stated = {f"mail_loop.bounce.{name}": getattr(bounce, name) for name in names}
         moments.append(Event("bounced", result.total_seconds, attributes_of(stated)))
     return moments
-
-
-def _bounded(seconds: float) -> float:
-    return min(max(0.0, seconds), _MAX_SECONDS)
 
 
 def _sending(result: LoopResult, server: SenderSection | None) -> Span | None:

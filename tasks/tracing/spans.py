@@ -75,17 +75,15 @@ def within(span: Span, start: float, end: float) -> Span:
 
 def attributes_of(facts: Mapping[str, AttributeValue | None]) -> dict[str, AttributeValue]:
     """The attributes that there are: what is not known is left out, and a text is one line of bounded length."""
-    return {name: _shown(value) for name, value in facts.items() if value is not None and _says_something(value)}
-
-
-def _shown(value: AttributeValue) -> AttributeValue:
-    if isinstance(value, tuple):
-        return tuple(map(one_line, value[:MAX_TEXTS]))
-    return one_line(value) if isinstance(value, str) else value
-
-
-def _says_something(value: AttributeValue) -> bool:
-    return bool(value) if isinstance(value, (str, tuple)) else math.isfinite(value) and abs(value) < _MAX_INTEGER
+    known: dict[str, AttributeValue] = {}
+    for name, value in facts.items():
+        if isinstance(value, tuple) and value:
+            known[name] = tuple(map(one_line, value[:MAX_TEXTS]))
+        elif isinstance(value, str) and value:
+            known[name] = one_line(value)
+        elif isinstance(value, int | float) and math.isfinite(value) and abs(value) < _MAX_INTEGER:
+            known[name] = value
+    return known
 
 
 def _between(moment: float, start: float, end: float) -> float:

@@ -39,8 +39,7 @@ from tasks.finish import final_state
 from tasks.groups.finish import fleet_name, matrix_name
 from tasks.history.figures import Figures, histories, window
 from tasks.history.record import embedded
-from tasks.history.report import history_markdown
-from tasks.history.text import history_lines
+from tasks.history.report import history_lines, history_markdown
 from tasks.mail.checks import of_results
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import Matrix

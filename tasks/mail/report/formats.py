@@ -5,21 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.report.document import (
-    Block,
-    Cells,
-    Code,
-    Heading,
-    Inline,
-    Link,
-    Listing,
-    Note,
-    Own,
-    Paragraph,
-    Picture,
-    Strong,
-    Table,
-)
+from tasks.mail.report import document as doc
 from tasks.mail.report.svg.ground import DARK, FONT, LIGHT, data_uri
 
 _PUNCTUATION = re.compile(r"[\\`*_{}\[\]()<>#+!|~&$^\"'-]")
@@ -27,43 +13,38 @@ _PUNCTUATION = re.compile(r"[\\`*_{}\[\]()<>#+!|~&$^\"'-]")
 _ADDRESS = re.compile(r"[^\s<>()\[\]|\"',;]*(?:://|www\.|@)[^\s<>()\[\]|\"',;]*", re.IGNORECASE)
 
 
-def as_markdown(blocks: Iterable[Block]) -> str:
+def as_markdown(blocks: Iterable[doc.Block]) -> str:
     """The blocks with a blank line between them."""
     return "\n\n".join(map(_block, blocks)) + "\n"
 
 
-def _block(block: Block) -> str:
+def _block(block: doc.Block) -> str:
     match block:
-        case Heading(text, level):
+        case doc.Heading(text, level):
             return f"{'#' * level} {_inline(text)}"
-        case Paragraph(text):
+        case doc.Paragraph(text):
             return _inline(text)
-        case Note(text):
+        case doc.Note(text):
             return f"> {_inline(text)}"
-        case Table(head, rows):
-            return "\n".join("| " + " | ".join(cells) + " |" for cells in _cells(head, rows))
-        case Listing(items):
+        case doc.Table(head, rows):
+            lines = ([*map(_inline, head)], ["---"] * len(head), *([*map(_inline, row)] for row in rows))
+            return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+        case doc.Listing(items):
             return "\n".join(f"- {f'**{escape(name)}**: ' if name else ''}{_inline(text)}" for name, text in items)
-        case Picture(alt, svg):
+        case doc.Picture(alt, svg):
             return f"![{escape(alt)}]({data_uri(svg)})"
     raise TypeError(f"not for Markdown: {type(block).__name__}")
 
 
-def _cells(head: Cells, rows: Iterable[Cells]) -> Iterable[list[str]]:
-    yield [*map(_inline, head)]
-    yield ["---"] * len(head)
-    yield from ([*map(_inline, row)] for row in rows)
-
-
-def _inline(text: Inline) -> str:
+def _inline(text: doc.Inline) -> str:
     match text:
-        case Own():
+        case doc.Own():
             return str(text)
-        case Code(shown):
+        case doc.Code(shown):
             return code_span(shown)
-        case Strong(inner):
+        case doc.Strong(inner):
             return f"**{_inline(inner)}**"
-        case Link(name, address):
+        case doc.Link(name, address):
             return escape(name) if address.startswith("#") else f"[{escape(name)}]({address})"
         case tuple():
             return "".join(map(_inline, text))
@@ -91,7 +72,7 @@ def code_span(text: object) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}" if shown else ""
 
 
-def as_html(title: str, blocks: Iterable[Block]) -> str:
+def as_html(title: str, blocks: Iterable[doc.Block]) -> str:
     """The whole file, which needs nothing beside it: no script, no font, no address."""
     from jinja2 import Environment, FileSystemLoader  # 0.1 s, and hardly any command needs it
 

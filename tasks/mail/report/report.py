@@ -28,19 +28,16 @@ from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.report.text import clock_offset, filter_reasons
 
 _VALID: Mapping[bool | None, Inline] = {True: Strong("yes"), False: Strong("no"), None: "not known"}
+Configuration = Mapping[str, Mapping[str, object]]  # section, field, value
 _SPAM = {True: "yes", False: "no", None: ""}
 
 
-def markdown(
-    result: LoopResult, configuration: Mapping[str, Mapping[str, object]], limits: Limits | None = None
-) -> str:
+def markdown(result: LoopResult, configuration: Configuration, limits: Limits | None = None) -> str:
     """The artifact: verdict and picture first, then a table for each thing that may matter, and the configuration."""
     return as_markdown(_blocks(result, configuration, limits))
 
 
-def _blocks(
-    result: LoopResult, configuration: Mapping[str, Mapping[str, object]], limits: Limits | None
-) -> Iterator[Block]:
+def _blocks(result: LoopResult, configuration: Configuration, limits: Limits | None) -> Iterator[Block]:
     when = f", {result.sent_at:%Y-%m-%d %H:%M:%S} UTC" if result.sent_at else ""
     yield Paragraph((Strong((result.loop, Own(f": {result.status} ({result.outcome})"))), Own(when)))
     yield Paragraph(result.sentence)

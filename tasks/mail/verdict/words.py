@@ -7,27 +7,18 @@ from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType, Outcome
-from tasks.mail.verdict import remedies
+from tasks.mail.verdict import observe as observed
 from tasks.mail.verdict.explain import CauseAndRemedy
-from tasks.mail.verdict.observe import (
-    Accepted,
-    Arrived,
-    Bounced,
-    Checked,
-    InDoubt,
-    Lost,
-    NotSent,
-    Observation,
-    UnreadMailbox,
-)
 from tasks.mail.verdict.phrases import accepted, changes, queued, said, the_relay, took
-from tasks.mail.verdict.remedies import Remedy, cause_of_attempt
+from tasks.mail.verdict.remedies import Remedy, cause_of_attempt, unread
 from tasks.mail.verdict.warnings import Concern
 
 _WRAPPED = "it came wrapped: a filter or a gateway put it, as an attachment, into a message of its own"
 
 
-def phrase(checked: Checked, seen: Observation, why: CauseAndRemedy, concerned: Sequence[Concern]) -> str:
+def phrase(
+    checked: observed.Checked, seen: observed.Observation, why: CauseAndRemedy, concerned: Sequence[Concern]
+) -> str:
     """The whole sentence."""
     text = _main(checked, seen, why)
     if concerned and seen.outcome is Outcome.DELIVERED:
@@ -35,16 +26,17 @@ def phrase(checked: Checked, seen: Observation, why: CauseAndRemedy, concerned: 
         text += f", but {concerned[0].words}{more}"
     elif concerned:
         text += f"; besides, {concerned[0].words}"
-    if isinstance(seen, Arrived) and (changed := gateway_changes(checked, seen)):
+    if isinstance(seen, observed.Arrived) and (changed := gateway_changes(checked, seen)):
         text += changed.words
-    if isinstance(seen, Arrived) and checked.journey is not None and checked.journey.wrapped:
+    if isinstance(seen, observed.Arrived) and checked.journey is not None and checked.journey.wrapped:
         text += f"; {_WRAPPED}"
     return f"{text}."
 
 
-def gateway_changes(checked: Checked, seen: Observation) -> Remedy | None:
+def gateway_changes(checked: observed.Checked, seen: observed.Observation) -> Remedy | None:
     """What a gateway did to the message, where there is nothing worse to say of it."""
-    return changes(checked.journey) if isinstance(seen, Arrived) and seen.outcome is Outcome.DELIVERED else None
+    delivered = isinstance(seen, observed.Arrived) and seen.outcome is Outcome.DELIVERED
+    return changes(checked.journey) if delivered else None
 
 
 def unread_words(mailbox: MailboxConfig, error: MailboxFailure) -> str:
@@ -52,37 +44,37 @@ def unread_words(mailbox: MailboxConfig, error: MailboxFailure) -> str:
     bounces = isinstance(mailbox, BounceMailbox)
     so = "so no bounce would have been seen" if bounces else "so whether the mail arrived is not known"
     where = f"{'bounce ' if bounces else ''}mailbox of {mailbox.username} at {endpoint(mailbox.host, mailbox.port)}"
-    return f"the {where} could not be read ({said(error)}), {so}: {remedies.unread(mailbox, error).words}"
+    return f"the {where} could not be read ({said(error)}), {so}: {unread(mailbox, error).words}"
 
 
-def _main(checked: Checked, seen: Observation, why: CauseAndRemedy) -> str:
+def _main(checked: observed.Checked, seen: observed.Observation, why: CauseAndRemedy) -> str:
     loop, to_do = checked.loop, why.remedy.words if why.remedy else ""
     match seen:
-        case NotSent():
+        case observed.NotSent():
             return f"{_refused(checked, seen, why.cause)} ({said(seen.error)}): {to_do}"
-        case InDoubt():
+        case observed.InDoubt():
             return f"{the_relay(loop)} {_unconfirmed(seen.doubt.text)}, {_still_in_doubt(checked, seen)}: {to_do}"
-        case Accepted():
+        case observed.Accepted():
             within = f", and {_no_bounce(checked)}" if seen.no_bounce else ""
             return f"{accepted(loop, seen.sent)}{within}; whether it arrives was not looked at"
-        case UnreadMailbox():
+        case observed.UnreadMailbox():
             doubt = seen.sent.doubt
             taken = accepted(loop, seen.sent) if doubt is None else f"{the_relay(loop)} {_unconfirmed(doubt.text)}"
             return f"{taken}, but {unread_words(seen.mailbox, seen.error)}"
-        case Bounced():
+        case observed.Bounced():
             reason = seen.bounce.reason or "no reason given"
             return f"The message to {loop.sender.to_addr} bounced at {seen.by} ({reason}): {to_do}"
-        case Lost():
+        case observed.Lost():
             took_it = f"{loop.sender.host} accepted the message{queued(seen.sent)}"
             missing = seen.failure.text if seen.failure else ""
             return f"Mail does not arrive: {took_it}, but it was {missing}{to_do}"
-        case Arrived():
+        case observed.Arrived():
             return _arrived(checked, seen, to_do)
         case _:
             raise AssertionError(seen)
 
 
-def _refused(checked: Checked, seen: NotSent, cause: Cause | None) -> str:
+def _refused(checked: observed.Checked, seen: observed.NotSent, cause: Cause | None) -> str:
     """What the relay did, as the beginning of a sentence."""
     user, here = checked.loop.sender.username, the_relay(checked.loop)
     attempts = max(len(checked.errors), 1)
@@ -118,18 +110,18 @@ def _unconfirmed(doubt: str) -> str:
     return f"took the message but never confirmed it ({doubt})"
 
 
-def _no_bounce(checked: Checked) -> str:
+def _no_bounce(checked: observed.Checked) -> str:
     return f"no bounce came within {checked.loop.limits.max_wait:g} s"
 
 
-def _still_in_doubt(checked: Checked, seen: InDoubt) -> str:
+def _still_in_doubt(checked: observed.Checked, seen: observed.InDoubt) -> str:
     if seen.looked_for:
         return f"and it did not arrive within {checked.loop.limits.max_wait:g} s, so it was not accepted"
     unknown = "and no mailbox is configured that could tell whether it was accepted"
     return unknown + (f" ({_no_bounce(checked)})" if seen.no_bounce else "")
 
 
-def _arrived(checked: Checked, seen: Arrived, to_do: str) -> str:
+def _arrived(checked: observed.Checked, seen: observed.Arrived, to_do: str) -> str:
     found, after = seen.found, _after(checked, seen)
     folder, moved_from = found.first.folder, found.moved_from
     match seen.outcome:
@@ -155,7 +147,7 @@ def _arrived(checked: Checked, seen: Arrived, to_do: str) -> str:
             return f"Mail gets through: the message arrived in {folder} {after}{to_do}"
 
 
-def _after(checked: Checked, seen: Arrived) -> str:
+def _after(checked: observed.Checked, seen: observed.Arrived) -> str:
     """How long it took, on which attempt, and whether that was in doubt; a note says more of the attempts before."""
     doubt, attempt = seen.sent.doubt, ""
     if checked.errors and doubt is None:

@@ -10,15 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.history.calendar import Sign, calendar
-from tasks.history.figures import (
-    Figures,
-    Window,
-    histories,
-    observed_values,
-    percentile,
-    period_length,
-    window,
-)
+from tasks.history.figures import Figures, Window, histories, observed_values, percentile, period_length, window
 from tasks.history.formats import measured, percent
 from tasks.history.report import loop_facts
 from tasks.mail.checks import Check, of_result, of_results, of_state

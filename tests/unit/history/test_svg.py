@@ -16,8 +16,7 @@ from markdown_it import MarkdownIt
 from tasks.history.calendar import draw_calendar
 from tasks.history.draw_latency import MAX_AXIS_TICKS, Axis, draw_latency, time_ticks
 from tasks.history.figures import Figures, Window, histories
-from tasks.history.report import history_html, history_markdown
-from tasks.history.text import history_lines
+from tasks.history.report import history_html, history_lines, history_markdown
 from tasks.mail.checks import Check, of_result
 from tasks.mail.model.durations import MAX_SPAN
 from tasks.mail.model.outcome import Placement, Status
