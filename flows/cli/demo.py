@@ -20,7 +20,7 @@ from flows.server.login import LOGIN_FILE, how_to_log_in
 from flows.server.prefect import SERVER, free_port, start_server
 from flows.server.prefect import server_settings as server_settings
 from flows.server.processes import stop
-from flows.server.sandbox import PASSWORD, SANDBOX, sandbox_loop, start_sandbox
+from flows.server.sandbox import PASSWORD, SANDBOX, ports_of, sandbox_loop, start_sandbox
 from tasks.mail.config.loop import loop_config
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.result import LoopResult
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with console.status("starting a mail system of our own"):
             box = start_sandbox(home, "--greylist-first")
-        console.print(f"mail system: SMTP on port {box['smtp_port']}, IMAP on port {box['imaps_port']}; it greylists")
+        console.print(f"mail system: {ports_of(box)}; it greylists")
         with console.status("starting a Prefect server of our own (the first time it makes its database)"):
             url = start_server(home, free_port())
         console.print(f"Prefect server: {url}")

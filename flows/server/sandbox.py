@@ -33,6 +33,11 @@ def start_sandbox(home: Path, *options: str) -> dict[str, Any]:
     raise ServerError(f"the mail system of our own did not start: see {log}")
 
 
+def ports_of(box: Mapping[str, Any]) -> str:
+    """Where it listens, in words."""
+    return f"SMTP on port {box['smtp_port']}, IMAP on port {box['imaps_port']}"
+
+
 def sandbox_loop(
     box: Mapping[str, Any], name: str, limits: Mapping[str, float], password: str | None = None, **smtp: Any
 ) -> dict[str, object]:

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tasks.mail.config.loading.check_file import read
 from tasks.mail.config.messages import problem
-from tasks.mail.config.secrets import LOGINS
 from tasks.mail.config.section import Slug, Strict, validated
 from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
@@ -167,13 +166,10 @@ def way_of(channel: Channel, url: str) -> frozenset[str] | None:
 
 def hosts_of(parameters: Mapping[str, object]) -> frozenset[str]:
     """The hosts and domains that the mail of a loop goes by, from the parameters of its deployment."""
-    found = set()
-    for section in LOGINS:
-        fields = parameters.get(section)
-        if isinstance(fields, Mapping):
-            found.add(str(fields.get("host", "")))
-            found |= {str(fields.get(name, "")).rpartition("@")[2] for name in ("from_addr", "to_addr", "username")}
-    return frozenset(host.lower() for host in found if "." in host)
+    sections = [section for section in parameters.values() if isinstance(section, Mapping)]
+    texts = [section.get(name) for section in sections for name in ("host", "from_addr", "to_addr", "username")]
+    hosts = [text.rpartition("@")[2].lower() for text in texts if isinstance(text, str)]
+    return frozenset(host for host in hosts if "." in host)
 
 
 def shared(one: Collection[str], other: Collection[str]) -> str | None:

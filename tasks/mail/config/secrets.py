@@ -15,8 +15,6 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 
-LOGINS = ("smtp", "imap", "bounce_mailbox")
-
 LoginSection = TypeVar("LoginSection", bound=SenderSection | ImapConfig | BounceMailbox)
 # That of the check that runs here: any of its servers may know the passwords of the others.
 _mine: ContextVar[Redactor] = ContextVar("redactor", default=NOTHING)
@@ -24,8 +22,7 @@ _mine: ContextVar[Redactor] = ContextVar("redactor", default=NOTHING)
 
 def login_sections(check: CheckConfig) -> dict[str, SenderSection | ImapConfig | BounceMailbox]:
     """The sections that log in somewhere, by name; those that the check does not have are left out."""
-    sections = {name: getattr(check, name, None) for name in LOGINS}
-    return {name: section for name, section in sections.items() if section is not None}
+    return {name: section for name, section in check if hasattr(section, "password_secret")}
 
 
 def password_of(section: SenderSection | MailboxConfig) -> str:

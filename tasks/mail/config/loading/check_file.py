@@ -11,7 +11,7 @@ from tasks.mail.config.fleet import Fleet
 from tasks.mail.config.loading.formats import PARSERS, values
 from tasks.mail.config.loop import CheckConfig, ImapConfig, InboundConfig, LoopConfig, SenderSection
 from tasks.mail.config.matrix import Matrix
-from tasks.mail.config.secrets import LOGINS, login_sections
+from tasks.mail.config.secrets import login_sections
 from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 
@@ -52,7 +52,7 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> CheckCon
         name = {"name": data.pop("name")} if "name" in data else {}
         data = {**name, inside: data}
     data.setdefault("name", slug(Path(path).stem))
-    data |= {section: beside(path, data[section]) for section in LOGINS if section in data}
+    data = {name: beside(path, section) for name, section in data.items()}
 
     config: CheckConfig
     if "smtp" in data:
