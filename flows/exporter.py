@@ -52,7 +52,8 @@ def serve_metrics(
             "set PREFECT_API_URL, such as http://127.0.0.1:4200/api"
         )
     where = without_login(url)
-    board = Board(_now, timedelta(seconds=_STALE_READS * interval + _READ_SECONDS), most_loops, _version(), exclude)
+    stale_after = timedelta(seconds=_STALE_READS * interval + _READ_SECONDS)
+    board = Board(_now, stale_after, most_loops, version("mail-loop-check"), exclude)
     with ExitStack() as stack:
         if textfile is not None:
             os.umask(_UMASK)
@@ -74,14 +75,10 @@ def serve_metrics(
 
 async def _until_a_signal(work: Coroutine[Any, Any, None]) -> None:
     """Do `work`, which does not end by itself, until somebody wants it to end."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    working = asyncio.create_task(work)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, told.set)
-    working, waiting = asyncio.create_task(work), asyncio.create_task(told.wait())
-    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    working.cancel()
+            asyncio.get_running_loop().add_signal_handler(number, working.cancel)
     with suppress(asyncio.CancelledError):
         await working
 
@@ -135,7 +132,3 @@ def _write_first(board: Board, textfile: Path) -> None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _version() -> str:
-    return version("mail-loop-check")

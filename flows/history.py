@@ -11,15 +11,7 @@ from uuid import UUID
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    ArtifactFilterType,
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterExpectedStartTime,
-)
+from prefect.client.schemas import filters
 from prefect.client.schemas.objects import Artifact, FlowRun, State
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from prefect.states import Completed, Failed
@@ -41,8 +33,10 @@ from tasks.mail.model.result import LoopResult
 from tasks.pages import items, pages
 from tasks.publish import artifact_key
 
+OF_CHECKS = filters.FlowFilter(name=filters.FlowFilterName(any_=[entry.name for entry in CHECK_FLOWS]))
 _UNDER_WAY = timedelta(hours=1)  # a run that has not ended is not held against the coverage until it is older
 
+_FLEETS = artifact_key(fleet_name(""))  # what the keys of their reports begin with
 _NO_SERVER = "the history of the checks is on the Prefect server that records them: set PREFECT_API_URL"
 
 
@@ -92,13 +86,12 @@ async def read_figures(period: Window, loop: str | None = None) -> list[Figures]
     async with impatient_client() as client:
         async for runs in _runs(client, period):
             wanted = {run.id: run for run in runs if _counts(run, period) and _may_be_of(run, loop)}
-            if wanted:
-                artifacts = await artifacts_of(client, list(wanted))
-                for run in wanted.values():
-                    if told := results_in(artifacts[run.id]):
-                        results += [(result, _began(run)) for result in told]
-                    else:
-                        checks.append(_by_state(run))
+            recorded = await results_of(client, [*wanted]) if wanted else {}
+            for run in wanted.values():
+                if found := recorded[run.id]:
+                    results += [(result, _began(run)) for result in found]
+                else:
+                    checks.append(_by_state(run))
     checks += of_results(results)
     asked = [check for check in checks if (check.loop != TRIAL if loop is None else check.loop == loop)]
     return histories(asked, period)
@@ -107,34 +100,31 @@ async def read_figures(period: Window, loop: str | None = None) -> list[Figures]
 async def _runs(client: PrefectClient, period: Window) -> AsyncIterator[list[FlowRun]]:
     """The runs of our checks, page by page, in an order that no two runs share; each of them once."""
     seen: set[UUID] = set()
-    within = FlowRunFilterExpectedStartTime(after_=period.start, before_=period.end)
-    read = partial(
-        client.read_flow_runs,
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[entry.name for entry in CHECK_FLOWS])),
-        flow_run_filter=FlowRunFilter(expected_start_time=within),
-        sort=FlowRunSort.ID_DESC,
-    )
+    within = filters.FlowRunFilterExpectedStartTime(after_=period.start, before_=period.end)
+    due = filters.FlowRunFilter(expected_start_time=within)
+    read = partial(client.read_flow_runs, flow_filter=OF_CHECKS, flow_run_filter=due, sort=FlowRunSort.ID_DESC)
     async for runs in pages(read):
         yield [run for run in runs if run.id not in seen]
         seen |= {run.id for run in runs}  # runs that are made meanwhile push others on to the next page
 
 
-async def artifacts_of(client: PrefectClient, runs: list[UUID]) -> dict[UUID, list[Artifact]]:
-    """The reports of these runs, by run: a run that was retried in the UI has several."""
-    found: dict[UUID, dict[UUID, Artifact]] = defaultdict(dict)
-    reports = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=runs), type=ArtifactFilterType(any_=["markdown"]))
-    async for one in items(partial(client.read_artifacts, artifact_filter=reports, sort=ArtifactSort.ID_DESC)):
+async def results_of(client: PrefectClient, runs: list[UUID]) -> defaultdict[UUID, list[LoopResult]]:
+    """What these runs have on record: of one that was retried in the UI several results, of one of a fleet many."""
+    reports: dict[UUID, Artifact] = {}  # by id, for one may come twice
+    wanted = filters.ArtifactFilter(
+        flow_run_id=filters.ArtifactFilterFlowRunId(any_=runs), type=filters.ArtifactFilterType(any_=["markdown"])
+    )
+    async for one in items(partial(client.read_artifacts, artifact_filter=wanted, sort=ArtifactSort.ID_DESC)):
+        reports[one.id] = one
+    found: defaultdict[UUID, list[LoopResult]] = defaultdict(list)
+    for one in reports.values():
         if one.flow_run_id is not None:
-            found[one.flow_run_id][one.id] = one
-    return defaultdict(list, {run: list(ones.values()) for run, ones in found.items()})
-
-
-def results_in(artifacts: list[Artifact]) -> list[LoopResult]:
-    """What a run found: as many results as it has on record."""
-    read = ((one.key, extracted(one.data)) for one in artifacts)
-    found = [result for key, result in read if result is not None and key == artifact_key(result.loop)]
-    fleets = (one for one in artifacts if (one.key or "").startswith(artifact_key(fleet_name(""))))
-    return found + [result for one in fleets for result in extracted_all(one.data)]
+            result = extracted(one.data)
+            if result is not None and one.key == artifact_key(result.loop):
+                found[one.flow_run_id].append(result)
+            if (one.key or "").startswith(_FLEETS):
+                found[one.flow_run_id] += extracted_all(one.data)
+    return found
 
 
 def _by_state(run: FlowRun) -> Check:

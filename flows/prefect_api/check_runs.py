@@ -7,22 +7,14 @@ from functools import partial
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    ArtifactCollectionFilter,
-    ArtifactCollectionFilterKey,
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterEndTime,
-)
+from prefect.client.schemas import filters
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import ArtifactCollectionSort, FlowRunSort
 from prefect.events.filters import EventOrder
 from prefect.events.schemas.events import ReceivedEvent
 
-from flows.history import artifacts_of, loop_named_in, results_in
+from flows.history import OF_CHECKS, loop_named_in, results_of
 from flows.prefect_api.probe import impatient_client
-from flows.registry import CHECK_FLOWS
 from tasks.alert_store import LOOP_RESOURCE, check_events
 from tasks.groups.finish import matrix_name
 from tasks.history.record import extracted, result_from
@@ -80,9 +72,8 @@ class Sightings:
                 self._ended = await _newest_end(client) or _OLDEST
                 await self._begin(client, now)
             since = (self._read_at or now) - _EVENT_LATE
-            for event in [
-                event async for event in read_events(client, check_events(since, now + _CLOCK_AHEAD, EventOrder.ASC))
-            ]:
+            where = check_events(since, now + _CLOCK_AHEAD, EventOrder.ASC)
+            for event in [event async for event in read_events(client, where)]:
                 self._take_event(event, now)
             await self._read_runs(client, now)
         # Not earlier: after hours without Prefect, what was met just before is met again.
@@ -122,7 +113,9 @@ class Sightings:
 
     async def _read_runs(self, client: PrefectClient, now: datetime) -> None:
         """Take note of runs that have ended, and settle those of which no event has come."""
-        async for run in _ended_runs(client, self._ended - _STORED_APART):
+        async for run in items(_read_runs(client, self._ended - _STORED_APART)):
+            if run.state is None or not run.state.is_final():
+                continue
             if self._settled.add(run.id, now) and self._read_at is not None and run.total_run_time < REMEMBERED:
                 self._waiting[run.id] = (run, now)
             self._ended = max(self._ended, _plain(run.end_time or self._ended))
@@ -133,9 +126,9 @@ class Sightings:
             elif now - since >= self._grace:
                 silent[id_] = run
         for id_s in chunks([*silent]):
-            artifacts = await artifacts_of(client, [*id_s])
+            recorded = await results_of(client, [*id_s])
             for id_ in id_s:
-                self._settle(silent[id_], results_in(artifacts[id_]), now)
+                self._settle(silent[id_], recorded[id_], now)
                 del self._waiting[id_]
 
     def _settle(self, run: FlowRun, results: list[LoopResult], now: datetime) -> None:
@@ -147,10 +140,8 @@ class Sightings:
             return
         # The state of a matrix is named after the worst of its loops, and is no verdict on any of them.
         matrix = "senders" in run.parameters
-        loop, name = loop_named_in(run), run.state.name or ""
-        told = of_a_state(
-            matrix_name(loop) if matrix else loop, at, run.state.type.value, "" if matrix else name, deployment
-        )
+        loop, name = loop_named_in(run), "" if matrix else run.state.name or ""
+        told = of_a_state(matrix_name(loop) if matrix else loop, at, run.state.type.value, name, deployment)
         if told.verdict is not None:
             self._by_state.add(str(run.id), now)
         self._found.new.append(told)
@@ -173,7 +164,7 @@ async def _newest_of_each_loop(
 ) -> AsyncIterator[tuple[str, datetime, LoopResult]]:
     """Each loop with its newest report, and when that was written; the newest first."""
     seen = set()
-    ours = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(like_=artifact_key("%")))
+    ours = filters.ArtifactCollectionFilter(key=filters.ArtifactCollectionFilterKey(like_=artifact_key("%")))
     read_latest = partial(client.read_latest_artifacts, artifact_filter=ours, sort=ArtifactCollectionSort.UPDATED_DESC)
     async for one in items(read_latest):
         written = _plain(one.updated or _OLDEST)
@@ -191,17 +182,7 @@ async def _newest_end(client: PrefectClient) -> datetime | None:
     return _plain(runs[0].end_time) if runs and runs[0].end_time else None
 
 
-async def _ended_runs(client: PrefectClient, since: datetime) -> AsyncIterator[FlowRun]:
-    """The runs of our checks that have ended since; one may come twice."""
-    async for run in items(_read_runs(client, since)):
-        if run.state is not None and run.state.is_final():
-            yield run
-
-
 def _read_runs(client: PrefectClient, since: datetime) -> ReadPage[FlowRun]:
-    return partial(
-        client.read_flow_runs,
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[entry.name for entry in CHECK_FLOWS])),
-        flow_run_filter=FlowRunFilter(end_time=FlowRunFilterEndTime(after_=since)),
-        sort=FlowRunSort.END_TIME_DESC,
-    )
+    """Those of our checks that have an end since then; one may come twice."""
+    ended = filters.FlowRunFilter(end_time=filters.FlowRunFilterEndTime(after_=since))
+    return partial(client.read_flow_runs, flow_filter=OF_CHECKS, flow_run_filter=ended, sort=FlowRunSort.END_TIME_DESC)

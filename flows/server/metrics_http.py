@@ -75,8 +75,7 @@ def for_hosts(app: App, hosts: Collection[str]) -> App:
     names = {name.lower().rstrip(".") for name in hosts}
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        host = _host(environ.get("HTTP_HOST", "localhost"))
-        if host in names or _is_address(host):
+        if _is_among(names, environ.get("HTTP_HOST", "localhost")):
             return app(environ, start)
         start("400 Bad Request", [_TEXT])
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [b"this is no host name of the exporter\n"]
@@ -84,20 +83,13 @@ def for_hosts(app: App, hosts: Collection[str]) -> App:
     return answer
 
 
-def _host(header: str) -> str:
-    """The host in a Host header; empty where there is none to be read."""
+def _is_among(names: Collection[str], header: str) -> bool:
+    """Whether a Host header has one of these names, or an IP address."""
     try:
-        return "" if "@" in header else (urlsplit(f"//{header}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
+        host = "" if "@" in header else (urlsplit(f"//{header}").hostname or "").rstrip(".")
+        return host in names or ip_address(host) is not None
+    except ValueError:  # no header of that kind, or a name
         return False
-    return True
 
 
 @contextmanager
