@@ -17,10 +17,8 @@ from tasks.mail.model.safe_text import unlinked
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.inbound import Recent, find_recent
 from tasks.mail.search.pace import Tries
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.watch import watch
-from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.registry import attempt
+from tasks.mail.search.watch import SearchRequest, watch
+from tasks.mail.senders.registry import Attempts, attempt
 from tasks.run_context import begin, this_run
 
 _A = TypeVar("_A")

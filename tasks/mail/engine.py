@@ -19,11 +19,9 @@ from tasks.mail.run_lock import hold_run
 from tasks.mail.search.in_doubt import proved, to_look_for
 from tasks.mail.search.inbound import Recent, find_recent
 from tasks.mail.search.pace import Tries
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.watch import watch
+from tasks.mail.search.watch import SearchRequest, watch
 from tasks.mail.send_budget import Allowance
-from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.registry import attempt
+from tasks.mail.senders.registry import Attempts, attempt
 from tasks.mail.verdict.ends import conclude_inbound, misconfigured, skipped, unforeseen
 from tasks.mail.verdict.result import conclude
 

@@ -24,7 +24,7 @@ from tasks.mail.report.report import markdown
 from tasks.mail.report.svg import text as plain
 from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.report.text import attempts, result_line
-from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.registry import Attempts
 from tasks.parameters import configuration_of
 from tasks.steps import send_probe
 from tests.support.mail.hostile import HOSTILE, PLAIN

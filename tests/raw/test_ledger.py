@@ -17,10 +17,8 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.search.cleanup.ledger import CLAIM_FLAG, REPORTED_FLAG
 from tasks.mail.search.cleanup.stale import MAX_REPORTED
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.watch import watch
-from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.registry import attempt
+from tasks.mail.search.watch import SearchRequest, watch
+from tasks.mail.senders.registry import Attempts, attempt
 from tasks.mail.signing_key import key_in_state
 from tests.support.checks.rounds import SHORT, Relay, Round, notes
 from tests.support.left_behind import nothing_is_left_behind as nothing_is_left_behind

@@ -26,10 +26,8 @@ from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.ownership import is_thorough
 from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.search.cleanup.ledger import REPORTED_FLAG
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.watch import watch
-from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.registry import attempt
+from tasks.mail.search.watch import SearchRequest, watch
+from tasks.mail.senders.registry import Attempts, attempt
 from tasks.mail.verdict.result import conclude
 from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.mail.old_probes import DAY, flags, foreign, old_probe, put, read_by_its_owner

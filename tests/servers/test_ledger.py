@@ -22,10 +22,8 @@ from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.search.cleanup.ledger import CLAIM_FLAG, REPORTED_FLAG
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.watch import watch
-from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.registry import attempt
+from tasks.mail.search.watch import SearchRequest, watch
+from tasks.mail.senders.registry import Attempts, attempt
 from tasks.mail.signing_key import key_in_state
 from tasks.mail.verdict.result import conclude
 from tests.support.checks.bounds import PROGRAM_SECONDS

@@ -21,7 +21,7 @@ from tasks.mail.net.threads import in_own_thread
 from tasks.mail.probe.bounce import concerns, notice_of
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.match import Match
-from tasks.mail.search.bodies import match_body, without_own_lines
+from tasks.mail.search.classify import match_body, without_own_lines
 from tasks.mail.search.cleanup.ledger import sent_at
 
 CLOCK_MARGIN = timedelta(hours=1)  # how far the mail server's clock may be off without a message being missed at first

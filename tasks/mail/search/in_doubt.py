@@ -8,8 +8,8 @@ from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import Probe
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.senders.attempts import Attempts
+from tasks.mail.search.watch import SearchRequest
+from tasks.mail.senders.registry import Attempts
 
 _REFUSED_SECONDS = 5.0  # how long a message is looked for that the relay says it has not taken
 

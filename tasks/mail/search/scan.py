@@ -1,4 +1,9 @@
-"""What a look into a mailbox takes, and how far each folder has been seen."""
+"""What a look into a mailbox takes, and how far each folder has been seen.
+
+The folders that a rule may have chosen, or moved the message to, are all looked at, however many, but in slices: what
+is looked at all the time, the expected folder and Junk, never waits for more than one. A message that was moved while
+it was looked for is no second copy: the folder that it came to has it no more.
+"""
 
 import asyncio
 import time
@@ -9,26 +14,39 @@ from dataclasses import KW_ONLY, dataclass, field
 from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.mailbox import MAX_WALKED, Cursor, Look, Mailbox
 from tasks.mail.model.errors import MailboxFailure
+from tasks.mail.model.facts import Hit
 from tasks.mail.model.header import Header
 from tasks.mail.model.outcome import Placement
 from tasks.mail.probe.match import Match, match_header
+from tasks.mail.search.classify import is_senders_copy
 from tasks.mail.search.findings import Findings
-from tasks.mail.search.senders_copy import is_senders_copy
 
 _LAST_LOOK = 1000  # newest messages looked at before a probe is called lost, whatever their dates say
 _LOOK_SECONDS = 1.0  # in which a look catches up on the headers of a folder
 _HEADERS_AT_ONCE = 20  # that are parsed before other checks have their turn
 _READ_AGAIN = 10  # messages, the newest, of those that could not be read
+_SLICE_SECONDS = 1.0  # of a sweep
+_LAST_SWEEP_SECONDS = 10.0  # for the last one, or half of `timeout` where that is less: the verdict waits for it
+_MAX_NAMED = 3  # in a note, of the folders that there was no time for
 _ARRIVALS = {Match.OWN, Match.COPY}
 UNDECIDED = {Match.PERHAPS, Match.ENCLOSED, Match.UNLESS_REPORT}
 
 
 @dataclass
 class Looks(Findings):
-    """What is known of the mailbox so far; it outlives the connections it was learned on."""
+    """What is known of the mailbox so far; it outlives the connections it was learned on.
+
+    `due`: the folders that this sweep has still to look at. `swept`: those that one has looked at. `moved_from`: the
+    folder that the message came to first, where it lies in another one now.
+    """
 
     _: KW_ONLY
     seen: dict[str, Cursor] = field(default_factory=dict)  # by folder
+    due: list[Place] = field(default_factory=list)
+    swept: set[str] = field(default_factory=set)
+    all_mail: Place | None = None  # the folder that shows all that lies in the others
+    not_looked_at: tuple[str, ...] = ()  # when the time was over
+    moved_from: str = ""
 
     async def look(self, box: Mailbox, place: Place, *, to_change: bool = False) -> None:
         """Look at what is not known of a folder yet: what is new, then what the looks before had no time for."""
@@ -73,6 +91,60 @@ class Looks(Findings):
                 await self.read_some(box, place, final=True)
         if (left := self.unread.count()) and not self.detected:
             self.note(f"{left} messages that come as bounces do were not read: there was no time for so many.")
+
+    def begin_sweep(self, others: Sequence[Place]) -> None:
+        """Look at all of them, at those first that were never looked at."""
+        self.due = sorted(others, key=lambda place: place.folder in self.swept)
+
+    async def sweep(self, box: Mailbox, last: bool) -> None:
+        """Go on with the sweep for so long; what the last one has no time for is noted."""
+        until = time.monotonic() + (min(_LAST_SWEEP_SECONDS, self.mailbox.timeout / 2) if last else _SLICE_SECONDS)
+        while self.due and time.monotonic() < until:
+            place = self.due.pop(0)
+            await self.look_aside(box, place)
+            self.swept.add(place.folder)
+        if last and not self.detected and self.all_mail and time.monotonic() < until:
+            await self.look_aside(box, self.all_mail)
+        if last and not self.detected:
+            self.not_looked_at = tuple(place.folder for place in self.due)
+            if count := len(self.due):
+                named = ", ".join(self.not_looked_at[:_MAX_NAMED]) + (" and others" if count > _MAX_NAMED else "")
+                what = "One folder was" if count == 1 else f"{count} folders were"
+                self.note(f"{what} not looked at ({named}): there was no time for so many.")
+
+    async def compare_places(self, box: Mailbox, expected: Place, elsewhere: Sequence[Place]) -> None:
+        """See whether what was found in two folders is in both of them."""
+        if self.all_mail and self.all_mail.folder in {hit.folder for hit in self.hits.values()}:
+            await self.look(box, expected)
+            # What is found in a folder that it lies in is not there a second time because another shows it.
+            view = self.all_mail.folder
+            self.hits = {ref: hit for ref, hit in self.hits.items() if hit.folder != view} or self.hits
+        if len({hit.folder for hit in self.hits.values()}) > 1:
+            await self.follow_moves(box, elsewhere)
+
+    async def follow_moves(self, box: Mailbox, elsewhere: Sequence[Place]) -> bool:
+        """Take away what is no longer where it was found, if it is found elsewhere; returns whether that is so."""
+        gone = await self._gone(box)
+        if not gone:
+            return False
+        if len(gone) == len(self.hits):
+            self.begin_sweep([place for place in elsewhere if place.folder not in {hit.folder for hit in gone}])
+            await self.sweep(box, last=True)
+        if len(gone) == len(self.hits):  # deleted, or moved to where nobody looks: it arrived all the same
+            return False
+        self.moved_from = min(gone, key=lambda hit: hit.arrived_at).folder
+        self.hits = {ref: hit for ref, hit in self.hits.items() if hit not in gone}
+        return True
+
+    async def _gone(self, box: Mailbox) -> list[Hit]:
+        """What was found and is not there any more, as far as the server shows it for certain."""
+        gone = list[Hit]()
+        for folder, generation, placement in {(h.folder, h.ref.generation, h.placement) for h in self.hits.values()}:
+            with self.tolerating_unreadable(box, Place(folder, placement)):
+                here = [hit for ref, hit in self.hits.items() if (ref.folder, ref.generation) == (folder, generation)]
+                there = await box.still_there([hit.ref for hit in here])
+                gone += [hit for hit in here if there is not None and hit.ref not in there]
+        return gone
 
     async def _catch_up(self, box: Mailbox, place: Place) -> None:
         """Go on with what was there before, the newest first."""

@@ -24,7 +24,7 @@ from tasks.mail.search.cleanup.stale import Earlier
 from tasks.mail.search.copies import read_copies, room, verified
 from tasks.mail.search.findings import describe_unreadable
 from tasks.mail.search.pace import Pace, Tries
-from tasks.mail.search.sweep import Moves
+from tasks.mail.search.scan import Looks
 
 _GRACE_SECONDS = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 _SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
@@ -34,7 +34,7 @@ _MIN_PAUSE_SECONDS = 0.2  # between two connections, whatever retry_delay says
 
 
 @dataclass
-class Search(Moves):
+class Search(Looks):
     """Looks again and again, on as many connections as it takes; then it accounts for what is ours."""
 
     lost_after: timedelta

@@ -7,25 +7,40 @@ failure is handed on with what was found. A bounce there ends the wait.
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig, ProbeMailbox
 from tasks.mail.config.secrets import redactor
 from tasks.mail.model.errors import MailboxFailure, as_mailbox_failure
-from tasks.mail.model.facts import Arrival
+from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.result import BounceRecord
 from tasks.mail.net.stages import listener
+from tasks.mail.probe.compose import Probe
 from tasks.mail.search.pace import SECOND_LOOK, Tries
-from tasks.mail.search.request import SearchRequest
 from tasks.mail.search.search import Search
 
 _FIRST_LOOK = 1.0  # seconds that a verdict waits, if it must, for the first look into the bounce mailbox
 _LAST_LOOK = 5.0  # seconds that it waits for the last one, where the probe was not found
 _ONCE_MORE = 5.0  # seconds for another look for the probe, once its bounce has come
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """Find the probe of `receipt` in `mailbox`, and its bounce there or in `bounce_mailbox`; one of them may be None.
+
+    `max_wait` is in seconds after the acceptance. Probes of earlier runs count as lost after `lost_after` seconds.
+    """
+
+    probe: Probe
+    receipt: Receipt
+    mailbox: ProbeMailbox | None
+    bounce_mailbox: BounceMailbox | None
+    max_wait: float
+    lost_after: float
 
 
 async def watch(request: SearchRequest, second_look: float = SECOND_LOOK) -> Arrival:

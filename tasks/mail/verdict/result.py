@@ -16,7 +16,7 @@ from tasks.mail.model.result import LoopResult, of_copies, of_leg
 from tasks.mail.probe.compose import Probe
 from tasks.mail.search.cleanup.ledger import earlier_lines
 from tasks.mail.search.clocks import delivery_seconds
-from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.registry import Attempts
 from tasks.mail.verdict.judge import judge
 from tasks.mail.verdict.notes import arrival_notes, configuration_notes, refusal_notes
 from tasks.mail.verdict.remedies import YOU, whoever_runs

@@ -22,7 +22,7 @@ from tasks.mail.model.outcome import ErrorType, Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.report.formats import escape
-from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.registry import Attempts
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tasks.steps import PrefectSteps

@@ -16,10 +16,8 @@ from tasks.finish import record_result
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.probe.compose import compose
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.watch import watch
-from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.registry import attempt
+from tasks.mail.search.watch import SearchRequest, watch
+from tasks.mail.senders.registry import Attempts, attempt
 from tasks.mail.verdict.result import conclude
 from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script

@@ -18,8 +18,8 @@ from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.probe.compose import Probe, compose
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.senders.attempts import Attempts
+from tasks.mail.search.watch import SearchRequest
+from tasks.mail.senders.registry import Attempts
 from tasks.steps import find_probe, send_probe
 from tests.support import certificates
 from tests.support.canaries import ALL, IMAP, PASSWORD, SMTP, USER, seen_in

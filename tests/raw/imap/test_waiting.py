@@ -21,10 +21,8 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.net.stages import Progress, listener
 from tasks.mail.probe.compose import compose
 from tasks.mail.report.svg.timeline import timeline_of
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.watch import watch
-from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.registry import attempt
+from tasks.mail.search.watch import SearchRequest, watch
+from tasks.mail.senders.registry import Attempts, attempt
 from tests.faults.names import FAILING, UNKNOWN, resolving
 from tests.support import certificates
 from tests.support.checks.rounds import LONG, SOON, Round, around

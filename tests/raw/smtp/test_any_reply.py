@@ -16,10 +16,8 @@ from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import compose
-from tasks.mail.search.request import SearchRequest
-from tasks.mail.search.watch import watch
-from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.registry import attempt
+from tasks.mail.search.watch import SearchRequest, watch
+from tasks.mail.senders.registry import Attempts, attempt
 from tests.support.raw.imap import RawImap
 from tests.support.raw.smtp import RawSmtp
 

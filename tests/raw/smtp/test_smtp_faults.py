@@ -26,8 +26,7 @@ from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.connect import connect, resolve
 from tasks.mail.probe.compose import compose
-from tasks.mail.senders.attempts import Attempts
-from tasks.mail.senders.registry import attempt
+from tasks.mail.senders.registry import Attempts, attempt
 from tasks.mail.senders.smtp.connection import OutOfStep, SmtpConnection
 from tests.support import certificates
 from tests.support.certificates import ServerTls

@@ -14,7 +14,7 @@ from tasks.mail.model.moment import Moment, Tried
 from tasks.mail.model.outcome import ErrorType, Placement
 from tasks.mail.model.result import AttemptRecord, BounceRecord, LoopResult
 from tasks.mail.probe.compose import Probe, compose
-from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.registry import Attempts
 from tasks.mail.verdict.result import conclude
 from tests.support.mail.notices import bounced
 

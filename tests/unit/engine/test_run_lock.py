@@ -17,7 +17,7 @@ from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.run_lock import hold_run, key
-from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.registry import Attempts
 from tests.support.checks.budgets import loop, spend
 from tests.support.raw.smtp import RawSmtp
 

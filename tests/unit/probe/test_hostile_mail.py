@@ -10,7 +10,7 @@ from tasks.mail.model.result import BounceRecord
 from tasks.mail.probe.bounce import notice_of
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.match import HEADERS, Match, match
-from tasks.mail.search.bodies import match_body, without_own_lines
+from tasks.mail.search.classify import match_body, without_own_lines
 from tasks.mail.search.scan import UNDECIDED
 from tests.support.mail import verp
 from tests.support.mail.lookalikes import DISFIGURED, LOOK_ALIKES

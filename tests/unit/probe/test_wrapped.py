@@ -10,7 +10,7 @@ from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.probe.bounce import notice_of
 from tasks.mail.probe.compose import compose
 from tasks.mail.probe.match import Match, match
-from tasks.mail.search.bodies import is_own, match_body, without_own_lines
+from tasks.mail.search.classify import is_own, match_body, without_own_lines
 from tests.support.mail.wrapping import WRAPPERS, around, header_of
 
 SMTP = SmtpConfig(

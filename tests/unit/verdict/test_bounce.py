@@ -15,7 +15,7 @@ from tasks.mail.model.outcome import DELAYED, FAILED, Outcome, Placement, Status
 from tasks.mail.model.result import BounceRecord, LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.report.report import markdown
-from tasks.mail.senders.attempts import Attempts
+from tasks.mail.senders.registry import Attempts
 from tasks.mail.verdict.result import conclude
 from tests.support.mail.notices import bounced
 

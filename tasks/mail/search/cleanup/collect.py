@@ -12,7 +12,7 @@ from tasks.mail.model.header import Header, by_folder
 from tasks.mail.model.moment import Moment
 from tasks.mail.probe.compose import Probe
 from tasks.mail.probe.ownership import Owner, is_thorough
-from tasks.mail.search.bodies import is_own
+from tasks.mail.search.classify import is_own
 from tasks.mail.search.cleanup.ledger import REPORTED_FLAG, Terms
 from tasks.mail.search.cleanup.stale import Earlier, find_earlier
 from tasks.mail.search.clocks import clock_skew
