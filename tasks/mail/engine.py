@@ -15,12 +15,11 @@ from tasks.mail.model.errors import CheckSkipped, ConfigError, MailboxFailure, O
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
-from tasks.mail.run_lock import hold_run
+from tasks.mail.run_lock import Allowance, hold_run
 from tasks.mail.search.in_doubt import proved, to_look_for
 from tasks.mail.search.inbound import Recent, find_recent
 from tasks.mail.search.pace import Tries
 from tasks.mail.search.watch import SearchRequest, watch
-from tasks.mail.send_budget import Allowance
 from tasks.mail.senders.registry import Attempts, attempt
 from tasks.mail.verdict.ends import conclude_inbound, misconfigured, skipped, unforeseen
 from tasks.mail.verdict.result import conclude

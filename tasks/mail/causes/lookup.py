@@ -10,17 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.mail.causes.codes import (
-    CODES,
-    CODES_LOGIN,
-    ENHANCED,
-    ENHANCED_LOGIN,
-    FINAL_RESPONSES,
-    PUT_OFF,
-    PUT_OFF_RESPONSES,
-    RESPONSES,
-    RESPONSES_LOGIN,
-)
+from tasks.mail.causes import codes
 from tasks.mail.model.cause import Cause
 
 RETURNED = "returned"  # the stage of what is said in a bounce
@@ -93,7 +83,9 @@ def of_reply(stage: str, text: str) -> Cause | None:
     code = match[1] if match else ""
     found = _ENHANCED_CODE.search(text[match.end() :] if match else text)
     enhanced = (found[1] or found[2]) if found else ""
-    by_enhanced, by_code = (ENHANCED_LOGIN, CODES_LOGIN) if stage in _LOGINS else (ENHANCED, CODES)
+    is_login = stage in _LOGINS
+    by_enhanced = codes.ENHANCED_LOGIN if is_login else codes.ENHANCED
+    by_code = codes.CODES_LOGIN if is_login else codes.CODES
     said = f"{code} {enhanced} {_words(text)}"  # some are known by both
     return (
         _by_words(SPECIAL, stage, said)
@@ -106,8 +98,8 @@ def of_reply(stage: str, text: str) -> Cause | None:
 def of_mailbox(stage: str, response: str | None, text: str) -> Cause | None:
     """Why a mailbox server refused at this stage: by the words, unless its response code (RFC 5530) is the last one."""
     said = _words(text)
-    by_response = RESPONSES_LOGIN if stage in _LOGINS else RESPONSES
-    final = by_response.get(response or "") if response in FINAL_RESPONSES else None
+    by_response = codes.RESPONSES_LOGIN if stage in _LOGINS else codes.RESPONSES
+    final = by_response.get(response or "") if response in codes.FINAL_RESPONSES else None
     return (
         (final if final is not Cause.WRONG_PASSWORD else None)
         or _by_words(SPECIAL, stage, said)
@@ -118,9 +110,9 @@ def of_mailbox(stage: str, response: str | None, text: str) -> Cause | None:
 
 def is_put_off(response: str | None, text: str) -> bool:
     """Whether a login at a mailbox server was put off, not refused."""
-    if response in FINAL_RESPONSES:
+    if response in codes.FINAL_RESPONSES:
         return False
-    return response in PUT_OFF_RESPONSES or of_mailbox("login", response, text) in PUT_OFF
+    return response in codes.PUT_OFF_RESPONSES or of_mailbox("login", response, text) in codes.PUT_OFF
 
 
 def _words(text: str) -> str:

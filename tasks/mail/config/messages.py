@@ -5,8 +5,8 @@ Pydantic's own text is not used: it may carry the input, and with it a password.
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, get_args, get_origin
+from collections.abc import Callable, Sequence
+from typing import get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -130,18 +130,13 @@ def shown_key(key: object) -> str:
     return key if isinstance(key, str) and re.fullmatch(r"[\w-]{1,40}", key) else quoted(key)
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            yield candidate
-
-
 def _owner(model: type[BaseModel], path: list[int | str]) -> type[BaseModel]:
     """The model that has, or should have, the last field of `path`."""
     parts = iter(path[:-1])
     for part in parts:
         annotation = model.model_fields[str(part)].annotation
-        model = next(_models(annotation))
+        inside = (annotation, *get_args(annotation))
+        model = next(one for one in inside if isinstance(one, type) and issubclass(one, BaseModel))
         if get_origin(annotation) is dict:
             next(parts, None)  # the name that it stands under
     return model

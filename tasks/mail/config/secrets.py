@@ -111,8 +111,9 @@ class EnvironmentPasswords:
 
 def with_known_passwords(check: CheckConfig) -> CheckConfig:
     """The check with those of its passwords that the environment has; what it lacks is no error here."""
-    named = {name: one for name, one in login_sections(check).items() if one.password_secret is not None}
-    known = {name: (one, from_environment(one.password_secret or "")) for name, one in named.items()}
-    return check.model_copy(
-        update={name: with_password(one, name, password) for name, (one, password) in known.items() if password}
-    )
+    known = {
+        name: with_password(section, name, password)
+        for name, section in login_sections(check).items()
+        if section.password_secret is not None and (password := from_environment(section.password_secret))
+    }
+    return check.model_copy(update=known)

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -22,9 +22,7 @@ MAX_SESSIONS_A_HOST = 100
 # Connections to one relay. Postfix's smtpd_client_connection_count_limit is 50; Exim's smtp_accept_max is 20 in all.
 MAX_CONNECTIONS_A_RELAY = 20
 SPREAD = 0.01  # seconds between the beginnings of two of them
-RELAY_PATIENCE_SECONDS = (
-    10.0  # seconds after which one that does not end keeps no other one waiting: the relay may be dead
-)
+RELAY_PATIENCE_SECONDS = 10.0  # after them one that does not end keeps no other one waiting: the relay may be dead
 
 # Connections of one sender at the relays of a provider, where that says so; by what its hosts end in.
 # Exchange Online: learn.microsoft.com/exchange/troubleshoot/send-emails/smtp-submission-improvements
@@ -125,14 +123,9 @@ class Relays:
 relays: ContextVar[Relays | None] = ContextVar("relays", default=None)
 
 
-@asynccontextmanager
-async def relay_slot(host: str, port: int, username: str | None) -> AsyncIterator[None]:
+def relay_slot(host: str, port: int, username: str | None) -> AbstractAsyncContextManager[None]:
     """Connect to a relay when it is this check's turn: at once, where it runs alone."""
-    if (paced := relays.get()) is None:
-        yield
-        return
-    async with paced.connection(host, port, username):
-        yield
+    return nullcontext() if (paced := relays.get()) is None else paced.connection(host, port, username)
 
 
 def provider(host: str) -> str:

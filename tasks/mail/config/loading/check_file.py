@@ -32,7 +32,13 @@ def read(path: str | Path, sections: str = "smtp or imap (or both)") -> tuple[st
     source = str(path) or "."
     if not source.isprintable():  # it could move a cursor, or forge a line of a log
         source = quoted(source)
-    return source, _mapping(Path(path), source, sections)
+    data = values(_text(Path(path), source), Path(path).suffix.lower(), source)
+    if data is None or data == {}:
+        raise ConfigError(f"{source}: is empty: give a section {sections}")
+    if not isinstance(data, dict):
+        named = sections.replace(" or ", " and ").partition(" (")[0]
+        raise ConfigError(f"{source}: must hold fields at the top level, such as {named}, not a list or one value")
+    return source, data
 
 
 def check_of(path: str | Path, source: str, data: dict[str, object]) -> CheckConfig:
@@ -54,11 +60,8 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> CheckCon
     data.setdefault("name", slug(Path(path).stem))
     data = {name: beside(path, section) for name, section in data.items()}
 
-    config: CheckConfig
-    if "smtp" in data:
-        config = validated(LoopConfig, data, source, inside)
-    else:
-        config = validated(InboundConfig, data, source, inside)
+    model: type[CheckConfig] = LoopConfig if "smtp" in data else InboundConfig
+    config = validated(model, data, source, inside)
     check_ca_files(config, source, inside)
     return config
 
@@ -109,17 +112,6 @@ def _ca_problem(ca_file: str) -> str:
     except OSError as error:
         return f"cannot read {quoted(ca_file)} ({error.strerror}): check the path"
     return ""
-
-
-def _mapping(path: Path, source: str, sections: str) -> dict[str, object]:
-    """The file's top level."""
-    data = values(_text(path, source), path.suffix.lower(), source)
-    if data is None or data == {}:
-        raise ConfigError(f"{source}: is empty: give a section {sections}")
-    if not isinstance(data, dict):
-        named = sections.replace(" or ", " and ").partition(" (")[0]
-        raise ConfigError(f"{source}: must hold fields at the top level, such as {named}, not a list or one value")
-    return data
 
 
 def _text(path: Path, source: str) -> str:

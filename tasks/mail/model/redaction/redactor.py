@@ -18,15 +18,8 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from tasks.mail.model.outcome import Leg
-from tasks.mail.model.redaction.encodings import (
-    TextView,
-    in_base64,
-    in_base64_alone,
-    in_hex,
-    login_in_base64,
-    unescaped,
-    written,
-)
+from tasks.mail.model.redaction import encodings
+from tasks.mail.model.redaction.encodings import TextView
 from tasks.mail.model.redaction.own_words import own_words
 from tasks.mail.model.safe_text import MAX_LINE_CHARS, one_line, printable, unlinked
 
@@ -54,6 +47,7 @@ class Redactor:
 
     def __init__(self, logins: Iterable[tuple[str, str]] = (), shown: Iterable[str] = ()) -> None:
         self._logins = tuple(dict.fromkeys(login for login in logins if login[1]))
+        self._long_ones = tuple(password for _, password in self._logins if len(password) >= LEAST)
         self._shown = tuple(dict.fromkeys(_folded(value) for value in shown if len(value) >= _SHORTEST_VALUE))
 
     def and_also(self, logins: Iterable[tuple[str, str]], shown: Iterable[str]) -> "Redactor":
@@ -114,29 +108,29 @@ class Redactor:
     @cached_property
     def _long(self) -> Mapping[str, int]:
         """The passwords of which a part is hidden, in each of their spellings, and how long a part."""
-        spellings = (one for _, password in self._logins if len(password) >= LEAST for one in written(password))
+        spellings = (one for password in self._long_ones for one in encodings.written(password))
         return {_folded(one): enough(len(one)) for one in spellings if len(one) >= LEAST}  # one case may be longer
 
     @cached_property
     def _alone(self) -> re.Pattern[str] | None:
         """The short ones, where they stand alone; with their encodings, whatever letters these have."""
         short = [(user, password) for user, password in self._logins if len(password) < LEAST]
-        spellings = {_folded(one) for _, password in short for one in written(password)}
-        spellings |= {_folded(one) for user, password in short for one in in_base64_alone(user, password)}
+        spellings = {_folded(one) for _, password in short for one in encodings.written(password)}
+        spellings |= {_folded(one) for user, password in short for one in encodings.in_base64_alone(user, password)}
         words = "|".join(map(re.escape, sorted(spellings, key=len, reverse=True)))
         return re.compile(_ALONE.format(f"(?:{words})")) if words else None
 
     @cached_property
     def _runs(self) -> dict[int, frozenset[str]]:
         """All runs that are to be hidden, in their shortest form, by length."""
-        hexes = (one for _, password in self._logins if len(password) >= LEAST for one in in_hex(password))
+        hexes = (one for password in self._long_ones for one in encodings.in_hex(password))
         return _by_length([*self._long.items(), *((one, 2 * enough(len(one) // 2)) for one in hexes)])
 
     @cached_property
     def _base64(self) -> dict[int, frozenset[str]]:
         """The same of their base64. What is before the password in AUTH PLAIN is known to all, and goes with it."""
-        secrets = [one for _, password in self._logins if len(password) >= LEAST for one in in_base64(password)]
-        logins = [one for user, _ in self._logins for one in login_in_base64(user)]
+        secrets = [one for password in self._long_ones for one in encodings.in_base64(password)]
+        logins = [one for user, _ in self._logins for one in encodings.login_in_base64(user)]
         found = [(_folded(one), enough(len(one))) for one in secrets] + [(_folded(one), len(one)) for one in logins]
         return _by_length([(one, length) for one, length in found if len(one) >= length >= LEAST])
 
@@ -151,7 +145,7 @@ class Redactor:
         """The parts of the text to be hidden, in their order."""
         parts: list[_Span] = []
         wholes: list[_Span] = []
-        for view in unescaped(TextView(text, range(len(text)), range(1, len(text) + 1))):
+        for view in encodings.unescaped(TextView(text, range(len(text)), range(1, len(text) + 1))):
             found, complete = self._found(view.text)
             parts += [view.span(*span) for span in found]
             # A mark of an escape before what needs none is no part of it.

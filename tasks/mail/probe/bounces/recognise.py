@@ -10,17 +10,8 @@ from email.utils import parseaddr
 from tasks.mail.model.outcome import DELAYED, FAILED
 from tasks.mail.model.result import BounceRecord
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.probe.bounces.parts import (
-    PER_RECIPIENT,
-    STATUS,
-    Group,
-    Notice,
-    comment_of,
-    first_value,
-    server_name,
-    without_comment,
-    without_type,
-)
+from tasks.mail.probe.bounces import parts
+from tasks.mail.probe.bounces.parts import Group, Notice
 from tasks.mail.probe.bounces.reason import LETTERS, code_in, is_permanent, is_vague, reason_in, refuses, replies
 from tasks.mail.probe.bounces.words import REJECTS, SAYS_TRYING, TITLE_GIVEN_UP, TITLE_TRYING, UNREAD
 from tasks.mail.probe.match import LONGEST_VALUE, decoded, is_autoreply
@@ -55,32 +46,32 @@ def recognise(notice: Notice) -> BounceRecord | None:
     if action is None:
         return None
     message, in_text = notice.message, reason_in(notice.text, notice.subject, action == FAILED)
-    said = without_type(told.get("diagnostic-code", ""))
+    said = parts.without_type(told.get("diagnostic-code", ""))
     if len(said) < 4 or not LETTERS.search(said):
-        comments = (comment_of(told.get(name, "")) for name in ("status", "action"))
+        comments = (parts.comment_of(told.get(name, "")) for name in ("status", "action"))
         said = in_text.words or next(filter(None, comments), "") or said
-    status = without_comment(told.get("status", ""))
+    status = parts.without_comment(told.get("status", ""))
     if is_vague(status):
-        status = code_in(said) or in_text.code or (status if STATUS.fullmatch(status) else "")
+        status = code_in(said) or in_text.code or (status if parts.STATUS.fullmatch(status) else "")
     return BounceRecord(
         action=action,
         status=one_line(status),
         diagnostic=said,
-        recipient=without_type(told.get("final-recipient", ""))
+        recipient=parts.without_type(told.get("final-recipient", ""))
         or one_line(decoded(message.get("X-Failed-Recipients"))),
         reporting_mta=_reporting(notice),
-        remote_mta=server_name(told.get("remote-mta", "")) or _first(_REMOTES, f"{said}\n{notice.text}"),
+        remote_mta=parts.server_name(told.get("remote-mta", "")) or _first(_REMOTES, f"{said}\n{notice.text}"),
     )
 
 
 def _reporting(notice: Notice) -> str:
     """The server that it names as its own, or else the domain that it comes from."""
     named = (
-        first_value(notice.groups, "reporting-mta")
-        or first_value(notice.dispositions, "reporting-ua").partition(";")[0]
+        parts.first_value(notice.groups, "reporting-mta")
+        or parts.first_value(notice.dispositions, "reporting-ua").partition(";")[0]
     )
     sender = parseaddr(decoded(notice.message.get("From"))[:LONGEST_VALUE])[1]
-    return server_name(named) or _first(_REPORTINGS, notice.text) or one_line(sender.partition("@")[2])
+    return parts.server_name(named) or _first(_REPORTINGS, notice.text) or one_line(sender.partition("@")[2])
 
 
 def _action(notice: Notice) -> tuple[str | None, Group]:
@@ -89,7 +80,7 @@ def _action(notice: Notice) -> tuple[str | None, Group]:
         return None, {}
     if notice.dispositions:
         return (FAILED if _rejects(notice) else None), {**notice.dispositions[0], "status": ""}
-    about = [group for group in notice.groups if not group.keys().isdisjoint(PER_RECIPIENT)]
+    about = [group for group in notice.groups if not group.keys().isdisjoint(parts.PER_RECIPIENT)]
     for action in (FAILED, DELAYED):
         if told := next((group for group in about if _ACTIONS.get(_done(group)) == action), None):
             return action, told
@@ -106,7 +97,7 @@ def _action(notice: Notice) -> tuple[str | None, Group]:
 
 
 def _done(group: Group) -> str:
-    return without_comment(group.get("action", "")).lower()
+    return parts.without_comment(group.get("action", "")).lower()
 
 
 def _rejects(notice: Notice) -> bool:
