@@ -112,7 +112,7 @@ FAULTS = (
     fault(
         "smtp",
         "in clear the password is not shown where it need not be",
-        r'"cram-md5", "plain", "login" \] if \w+\.smtp\.tls (==) "none"',
+        r'"(?i:cram-md5)", "(?i:plain)", "(?i:login)" [\])] if \w+\.smtp\.tls (==) "none"',
         new="!=",
     ),
     fault(
