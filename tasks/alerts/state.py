@@ -59,16 +59,9 @@ def after(rule: Rule, standing: Standing, result: LoopResult, at: datetime) -> t
     """
     match seen(rule, result):
         case "bad":
-            since = standing.since or at
-            now = standing.model_copy(
-                update={
-                    "bad": standing.bad + 1,
-                    "good": 0,
-                    "checks": standing.checks + 1,
-                    "since": since,
-                    "outcome": str(result.outcome),
-                }
-            )
+            counted = {"bad": standing.bad + 1, "good": 0, "checks": standing.checks + 1}
+            outage = {"since": standing.since or at, "outcome": str(result.outcome)}
+            now = standing.model_copy(update=counted | outage)
             if now.called or now.bad < rule.checks:
                 return now, None
             return now.model_copy(update={"called": True}), "degraded" if rule.when == "degraded" else "failing"

@@ -30,18 +30,11 @@ class Culprit:
     controls: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Culprits:
-    """The explanation. `alone` are bad cells whose two ends have no other path: nothing distinguishes those."""
-
-    causes: tuple[Culprit, ...]
-    alone: tuple[Cell, ...]
-
-
-def explain_failures(bad: Iterable[Cell], good: Iterable[Cell]) -> Culprits | None:
+def explain_failures(bad: Iterable[Cell], good: Iterable[Cell]) -> tuple[list[Culprit], list[Cell]] | None:
     """The smallest explanation of all that is bad by nothing that is good; None where there is none, or another one.
 
-    All is in the order in which the cells were given.
+    With it come the bad cells whose two ends have no other path: nothing distinguishes those. All is in the order in
+    which the cells were given.
     """
     bad, good = tuple(dict.fromkeys(bad)), tuple(dict.fromkeys(good))
     if {*bad} & {*good}:
@@ -69,8 +62,11 @@ def explain_failures(bad: Iterable[Cell], good: Iterable[Cell]) -> Culprits | No
     ]
     if (not pairs and not ends) or len(pairs) + len(ends) + len(alone) > _MAX_EXPLANATIONS:
         return None
-    found = [_of_end(end, {*ends} - {end}, bad, good) for end in ends] + [_of_pair(cell, good) for cell in pairs]
-    return Culprits(tuple(found), tuple(alone))
+    found = [_of_end(end, {*ends} - {end}, bad, good) for end in ends]
+    for pair in pairs:
+        controls = tuple(cell for cell in good if cell[SENDER] == pair[SENDER] or cell[RECEIVER] == pair[RECEIVER])
+        found.append(Culprit(*pair, (pair,), controls))
+    return found, alone
 
 
 def _ends(cell: Cell) -> tuple[End, End]:
@@ -96,8 +92,3 @@ def _of_end(end: End, others: set[End], bad: tuple[Cell, ...], good: tuple[Cell,
     across = {cell[1 - side] for cell in own}
     controls = tuple(cell for cell in good if cell[1 - side] in across)
     return Culprit(name if side == SENDER else None, name if side == RECEIVER else None, own, controls)
-
-
-def _of_pair(pair: Cell, good: tuple[Cell, ...]) -> Culprit:
-    controls = tuple(cell for cell in good if cell[SENDER] == pair[SENDER] or cell[RECEIVER] == pair[RECEIVER])
-    return Culprit(*pair, (pair,), controls)

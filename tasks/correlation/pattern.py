@@ -25,6 +25,17 @@ _NOT_RUN = (Outcome.MISCONFIGURED, Outcome.SKIPPED)
 NOT_SENT = (Outcome.UNSENT, Outcome.REJECTED, Outcome.DEFERRED)
 _NOT_ARRIVED = (*NOT_SENT, Outcome.LOST, Outcome.BOUNCED)
 
+_MAX_ENDPOINTS = 3  # with more of them than this, the loops are read one by one
+_UNREACHED = ("dns", "connect")
+# Causes that the kind of error says as well.
+_PLAIN = frozenset({None, Cause.WRONG_PASSWORD, Cause.CERTIFICATE, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED})
+_REMEDIES = {
+    ErrorType.AUTH: "check its user name and password",
+    ErrorType.TLS: "check its certificate and the field tls",
+    ErrorType.CONNECTION: "whoever runs it or the network to it must act",
+    ErrorType.TIMEOUT: "whoever runs it or the network to it must act",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Path:
@@ -64,6 +75,10 @@ class Path:
         return self.ran and self.result.copies > 0
 
     @property
+    def was_seen_once(self) -> bool:
+        return self.seen and self.result.copies == 1
+
+    @property
     def in_place(self) -> bool:
         return self.seen and self.result.placement is Placement.EXPECTED
 
@@ -73,50 +88,18 @@ class Path:
         return self.ran and self.result.outcome in _NOT_ARRIVED and not self.at_the_door
 
 
-_MAX_ENDPOINTS = 3  # with more of them than this, the loops are read one by one
-_UNREACHED = ("dns", "connect")
-# Causes that the kind of error says as well.
-_PLAIN = frozenset({None, Cause.WRONG_PASSWORD, Cause.CERTIFICATE, Cause.UNREACHABLE, Cause.NO_ANSWER, Cause.DROPPED})
-_NO_MAIL = ", so whether mail arrived is not known"
-_REMEDIES = {
-    ErrorType.AUTH: "check its user name and password",
-    ErrorType.TLS: "check its certificate and the field tls",
-    ErrorType.CONNECTION: "whoever runs it or the network to it must act",
-    ErrorType.TIMEOUT: "whoever runs it or the network to it must act",
-}
-
-
-def failing_relays(paths: Sequence[Path]) -> str | None:
-    """The relays that fail by themselves, all of their loops or some."""
-    tried = [(path.sender, path) for path in paths if path.ran]
-    bad = [(name, path) for name, path in tried if path.at_the_door]
-    return _unreached("relay", bad, tried) or _each("{name} itself fails in {count} ({why}): {remedy}", bad, tried)
-
-
-def unread_mailboxes(paths: Sequence[Path]) -> str | None:
-    """The mailboxes that could not be read, by all of their loops or some."""
-    tried = [(path.receiver, path) for path in paths if path.was_read or path.unreadable]
-    bad = [(name, path) for name, path in tried if path.unreadable]
-    text = f"{{name}} could not be read in {{count}} ({{why}}){_NO_MAIL}: {{remedy}}"
-    return _unreached("mailbox", bad, tried, _NO_MAIL) or _each(text, bad, tried)
-
-
-_Named = Sequence[tuple[str, Path]]
-
-
-def _unreached(kind: str, bad: _Named, tried: _Named, end: str = "") -> str | None:
-    """Several ends, and none of them can even be connected to: what they share is on this side."""
-    ends = dict.fromkeys(name for name, _ in bad)
-    if len(bad) < len(tried) or len(ends) < 2 or any(path.result.stage not in _UNREACHED for _, path in bad):
-        return None
-    why = _why([path for _, path in bad])
-    return f"no {kind} can be reached ({names(ends)}, {why}){end}: look at this machine's network and DNS first"
-
-
-def _each(text: str, bad: _Named, tried: _Named) -> str | None:
+def _failing_ends(
+    kind: str, does: str, tried: Sequence[tuple[str, Path]], is_bad: Callable[[Path], bool], so: str = ""
+) -> str | None:
+    """The relays, or the mailboxes, that fail by themselves: by all of their loops, or some."""
+    bad = [(name, path) for name, path in tried if is_bad(path)]
     by_end: defaultdict[str, list[Path]] = defaultdict(list)
     for name, path in bad:
         by_end[name].append(path)
+    if len(bad) == len(tried) and len(by_end) > 1 and all(path.result.stage in _UNREACHED for _, path in bad):
+        # None of them can even be connected to: what they share is on this side.
+        why = _why([path for _, path in bad])
+        return f"no {kind} can be reached ({names(by_end)}, {why}){so}: look at this machine's network and DNS first"
     if not 0 < len(by_end) <= _MAX_ENDPOINTS:
         return None
     found = []
@@ -124,7 +107,7 @@ def _each(text: str, bad: _Named, tried: _Named) -> str | None:
         count = _count(len(failed), sum(name == other for other, _ in tried))
         actions = {_action(path.result) for path in failed}
         remedy = (actions.pop() if len(actions) == 1 else None) or "whoever runs it must act"
-        found.append(text.format(name=name, count=count, why=_why(failed), remedy=remedy))
+        found.append(f"{name} {does} in {count} ({_why(failed)}){so}: {remedy}")
     return "; ".join(found)
 
 
@@ -160,7 +143,11 @@ def pattern(paths: Sequence[Path]) -> str | None:
     """What the paths show, the gravest trouble only; None where all is well, or nothing can be said."""
     if sum(path.ran for path in paths) < 2:
         return None
-    at_doors, unread = failing_relays(paths), unread_mailboxes(paths)
+    relays = [(path.sender, path) for path in paths if path.ran]
+    at_doors = _failing_ends("relay", "itself fails", relays, lambda path: path.at_the_door)
+    mailboxes = [(path.receiver, path) for path in paths if path.was_read or path.unreadable]
+    so = ", so whether mail arrived is not known"
+    unread = _failing_ends("mailbox", "could not be read", mailboxes, lambda path: path.unreadable, so)
     failures = _answer(_FAILING, paths)
     if at_doors and failures:
         failures = f"apart from that, {failures}"
@@ -172,52 +159,44 @@ def pattern(paths: Sequence[Path]) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """Which paths are bad, and which are proved not to be; of the others it is not known."""
-
-    bad: Callable[[Path], bool]
-    good: Callable[[Path], bool]
-    words: Wording
+# Which paths are bad, and which are proved not to be; of the others it is not known. And the words for it.
+_Question = tuple[Callable[[Path], bool], Callable[[Path], bool], Wording]
 
 
 def _is(outcome: Outcome) -> Callable[[Path], bool]:
     return lambda path: path.result.outcome is outcome
 
 
-_FAILING = _Question(lambda path: path.failed, lambda path: path.seen, words.FAILS)
-_JUNKED = _Question(_is(Outcome.JUNKED), lambda path: path.seen, words.ENDS_AS_JUNK)
-_MISPLACED = _Question(_is(Outcome.MISPLACED), lambda path: path.in_place, words.IS_MISPLACED)
-_DUPLICATED = _Question(
-    _is(Outcome.DUPLICATED), lambda path: path.seen and path.result.copies == 1, words.ARRIVES_TWICE
-)
+_FAILING: _Question = (lambda path: path.failed, lambda path: path.seen, words.FAILS)
+_JUNKED: _Question = (_is(Outcome.JUNKED), lambda path: path.seen, words.ENDS_AS_JUNK)
+_MISPLACED: _Question = (_is(Outcome.MISPLACED), lambda path: path.in_place, words.IS_MISPLACED)
+_DUPLICATED: _Question = (_is(Outcome.DUPLICATED), lambda path: path.was_seen_once, words.ARRIVES_TWICE)
 
 
 def _late(paths: Sequence[Path]) -> _Question:
     """A loop that knows no lateness proves nothing by not being late; being faster than each that was does."""
     late = [path.result.delivery_seconds or 0.0 for path in paths if path.result.outcome is Outcome.LATE]
     bound = min(late, default=0.0)
-    return _Question(
-        _is(Outcome.LATE),
-        lambda path: (
-            path.in_place and path.result.delivery_seconds is not None and path.result.delivery_seconds < bound
-        ),
-        words.IS_LATE,
-    )
+
+    def is_faster(path: Path) -> bool:
+        return path.in_place and path.result.delivery_seconds is not None and path.result.delivery_seconds < bound
+
+    return _is(Outcome.LATE), is_faster, words.IS_LATE
 
 
 def _answer(question: _Question, paths: Sequence[Path]) -> str | None:
-    bad = [path for path in paths if question.bad(path)]
-    good = [path for path in paths if not question.bad(path) and question.good(path)]
+    is_bad, is_good, wording = question
+    bad = [path for path in paths if is_bad(path)]
+    good = [path for path in paths if not is_bad(path) and is_good(path)]
     if not bad or len(bad) + len(good) < 2:
         return None
-    unknown = [path for path in paths if not question.bad(path) and not question.good(path)]
+    unknown = [path for path in paths if not is_bad(path) and not is_good(path)]
     cells: list[Cell] = [path.cell for path in bad]
     if not good:
-        return words.all_bad(cells, question.words, _how(bad), " that could be judged" if unknown else "")
+        return words.all_bad(cells, wording, _how(bad), " that could be judged" if unknown else "")
     if (found := explain_failures(cells, [path.cell for path in good])) is None:
         return None
-    return words.explained(found, question.words, _how(bad), [path.cell for path in unknown])
+    return words.explained(*found, wording, _how(bad), [path.cell for path in unknown])
 
 
 def _how(bad: Sequence[Path]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tasks.correlation.causes import RECEIVER, SENDER, Culprit, Culprits
+from tasks.correlation.causes import RECEIVER, SENDER, Culprit
 from tasks.mail.config.matrix import Cell
 
 _MAX_NAMES = 3
@@ -96,12 +96,14 @@ def all_bad(bad: Sequence[Cell], words: Wording, how: str, judged: str) -> str:
     )
 
 
-def explained(found: Culprits, words: Wording, how: str, unjudged: Sequence[Cell]) -> str:
+def explained(
+    causes: Iterable[Culprit], alone: Sequence[Cell], words: Wording, how: str, unjudged: Sequence[Cell]
+) -> str:
     """The causes one after the other. `unjudged` are the paths of which nothing is known."""
-    parts = [_cause(cause, words, how, unjudged) for cause in found.causes]
-    if found.alone:
-        pairs = names(f"{sender} to {receiver}" for sender, receiver in found.alone)
-        does, them = (words.does, "it") if len(found.alone) == 1 else (words.do, "them")
+    parts = [_cause(cause, words, how, unjudged) for cause in causes]
+    if alone:
+        pairs = names(f"{sender} to {receiver}" for sender, receiver in alone)
+        does, them = (words.does, "it") if len(alone) == 1 else (words.do, "them")
         parts.append(f"{pairs} {does} too, with no other loop to compare {them} with")
     return "; ".join(parts)
 

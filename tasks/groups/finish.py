@@ -1,4 +1,8 @@
-"""How a run of many loops ends: one report of all its checks, then the final state, named after the worst outcome."""
+"""How a run of many loops is recorded: one report of all its checks, then the final state, named after the worst.
+
+A loop that is ok may be an event and a line in that report alone: a task run and a report for each are most of what a
+check costs Prefect. Whatever is not ok is recorded as ever.
+"""
 
 import asyncio
 import logging
@@ -30,6 +34,7 @@ from tasks.tracing.export import export_trace
 from tasks.zombie_runs import end_zombie_runs
 
 _ASK_SECONDS = 20.0
+_Publish = Callable[[str], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
@@ -72,20 +77,13 @@ class Brief:
             return
         if self._asking is not None:
             await self._asking
-        skip = self._changes_nothing(result.loop)
+        # A good check changes nothing where no outage of the loop is remembered, and no silence of it can end.
+        matters = self._rules is None or STATE_VARIABLE.format(loop=result.loop) in self._remembered
+        skip = not matters and not any(rule.misses(result.loop) for rule in self._rules or ())
         labels, spans = (labels_of(result), {}) if skip else await evaluate_alerts(result)
         announce(result, labels, spans)
         self.plain.append(result)
         await export_trace(result, config, reported_at)
-
-    def _changes_nothing(self, loop: str) -> bool:
-        """Whether a good check of the loop changes nothing: no outage is remembered, and no silence can end."""
-        if self._rules is None or STATE_VARIABLE.format(loop=loop) in self._remembered:
-            return False
-        return not any(rule.misses(loop) for rule in self._rules)
-
-
-log = logging.getLogger(__name__)
 
 
 def fleet_name(name: object) -> str:
@@ -129,11 +127,7 @@ async def finish_matrix(name: str, results: Mapping[Cell, LoopResult]) -> State[
 
 
 async def _finish(
-    name: str,
-    artifact: str,
-    results: Sequence[LoopResult],
-    publish: Callable[[str], Awaitable[None]],
-    shown: str | None,
+    name: str, artifact: str, results: Sequence[LoopResult], publish: _Publish, shown: str | None
 ) -> State[object]:
     """`artifact` names in the log what `publish` makes; `shown` is what the results show together."""
     status, outcome, text = summary(results)

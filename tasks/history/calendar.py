@@ -128,7 +128,7 @@ def draw_calendar(figures: Figures, tooltips: bool = True) -> str:
             for row, (name, _) in enumerate(table.rows)
         ),
         *_marks(cells, pitch - _GAP, high - _GAP),
-        *(_tooltips(cells, pitch - _GAP, high - _GAP) if tooltips else ()),
+        *(_tooltip(x, y, cell, pitch - _GAP, high - _GAP) for x, y, cell in cells if tooltips and cell.outcomes),
         *_legend(bottom + 26),
     ]
     window = figures.window
@@ -159,14 +159,11 @@ def _marks(cells: Iterable[tuple[float, float, CalendarCell]], width: float, hei
     yield ground.strokes(signs[Sign.EMPTY], "silent", 2)
 
 
-def _tooltips(cells: Iterable[tuple[float, float, CalendarCell]], width: float, height: float) -> Iterable[str]:
-    for x, y, cell in cells:
-        if cell.sign is not Sign.EMPTY:
-            yield (
-                f'<rect x="{ground.pixels(x)}" y="{ground.pixels(y)}" width="{ground.pixels(width)}" '
-                f'height="{ground.pixels(height)}" fill-opacity="0">'
-                f"<title>{escape(f'{minute(cell.start)} UTC: {cell.text}')}</title></rect>"
-            )
+def _tooltip(x: float, y: float, cell: CalendarCell, width: float, height: float) -> str:
+    place = f'x="{ground.pixels(x)}" y="{ground.pixels(y)}"'
+    size = f'width="{ground.pixels(width)}" height="{ground.pixels(height)}"'
+    title = escape(f"{minute(cell.start)} UTC: {cell.text}")
+    return f'<rect {place} {size} fill-opacity="0"><title>{title}</title></rect>'
 
 
 def _legend(y: float) -> Iterable[str]:

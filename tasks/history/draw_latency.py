@@ -69,7 +69,12 @@ def draw_latency(figures: Figures) -> str:
     def along(moment: datetime) -> float:
         return LEFT + (RIGHT - LEFT) * min(1.0, max(0.0, (moment - window.start) / window.length))
 
-    parts = [_outages(figures, along), *_time_axis(figures, along)]
+    ticks = [(along(moment), name) for moment, name in time_ticks(window)]
+    parts = [
+        _outages(figures, along),
+        ground.strokes((f"M{ground.pixels(x)} {TOP}V{SILENT + 10}" for x, _ in ticks), "grid", 1),
+        *(ground.label(x, AXIS, name, anchor="middle") for x, name in ticks),
+    ]
     about = str(window)
     if figures.delivery:
         upward = Axis.of(figures.delivery)
@@ -91,13 +96,6 @@ def _outages(figures: Figures, along: Callable[[datetime], float]) -> str:
         start, end = along(outage.since), along(outage.until or figures.window.end)
         bands.append(ground.box(start - 1, TOP, max(3.0, end - start + 2), FAILED + 10 - TOP))
     return ground.fills(bands, "outage")
-
-
-def _time_axis(figures: Figures, along: Callable[[datetime], float]) -> Iterable[str]:
-    ticks = [(along(moment), name) for moment, name in time_ticks(figures.window)]
-    yield ground.strokes((f"M{ground.pixels(x)} {TOP}V{SILENT + 10}" for x, _ in ticks), "grid", 1)
-    for x, name in ticks:
-        yield ground.label(x, AXIS, name, anchor="middle")
 
 
 def time_ticks(window: Window) -> list[tuple[datetime, str]]:

@@ -6,6 +6,7 @@ could end it: whatever a server said stays inside.
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 
 from tasks.mail.model.result import LoopResult
 
@@ -36,18 +37,13 @@ def extracted(artifact: object) -> LoopResult | None:
 
     Only the last line counts: nothing that a report shows is there.
     """
-    if not isinstance(artifact, str):
-        return None
-    return _of_line(artifact.rstrip().rpartition("\n")[2])
+    return _of_line(artifact.rstrip().rpartition("\n")[2]) if isinstance(artifact, str) else None
 
 
 def extracted_all(artifact: object) -> list[LoopResult]:
     """The results at the end of the artifact of a fleet: its last lines, as long as they are records."""
-    found: list[LoopResult | None] = []
-    for line in reversed(artifact.rstrip().split("\n")) if isinstance(artifact, str) else ():
-        if not line.startswith(OPEN):
-            break
-        found.append(_of_line(line))
+    lines = reversed(artifact.rstrip().split("\n")) if isinstance(artifact, str) else ()
+    found = [_of_line(line) for line in takewhile(lambda line: line.startswith(OPEN), lines)]
     return [result for result in reversed(found) if result is not None]
 
 

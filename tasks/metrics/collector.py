@@ -1,5 +1,6 @@
 """The metrics of the exporter, and when it leaves one out: no Prefect, no clock of its own."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -9,8 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Info, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tasks.mail.config.addresses import SLUG, SLUG_LENGTH
 from tasks.metrics.counters import Counters
-from tasks.metrics.loop import Intervals, Loop, Sighting, is_loop_name
+from tasks.metrics.loop import Intervals, Loop, Sighting
 
 READS_AT_ZERO = 4  # reads for which a new loop is shown with 0: a scrape should fall between
 MAX_FAILED_READS = 3  # reads in a row that fail before it is no longer said whether mail gets through
@@ -46,20 +48,20 @@ class Board(Collector):
         self._read_at: datetime | None = None
         self._resumed: datetime | None = None  # when Prefect could be read again
         self._failures = 0
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
-        self._counters = Counters(self.registry)
-        self._reads = Counter("mail_loop_exporter_reads", "Reads of Prefect.", ["result"], registry=self.registry)
+        self.registry = registry = CollectorRegistry()
+        registry.register(self)
+        self._counters = Counters(registry)
+        self._reads = Counter("mail_loop_exporter_reads", "Reads of Prefect.", ["result"], registry=registry)
         self._ignored = Counter(
-            "mail_loop_exporter_ignored", "Records that are left out.", ["reason"], registry=self.registry
+            "mail_loop_exporter_ignored", "Records that are left out.", ["reason"], registry=registry
         )
-        self._took = Summary("mail_loop_exporter_read_seconds", "Time that a read took.", registry=self.registry)
+        self._took = Summary("mail_loop_exporter_read_seconds", "Time that a read took.", registry=registry)
         for result in ("success", "failure"):
             self._reads.labels(result)
         for reason in IGNORED:
             self._ignored.labels(reason)
-        Info("mail_loop_build", "The version of the exporter.", registry=self.registry).info({"version": version})
-        ProcessCollector(registry=self.registry)
+        Info("mail_loop_build", "The version of the exporter.", registry=registry).info({"version": version})
+        ProcessCollector(registry=registry)
 
     def read(self, new: Iterable[Sighting], known: Iterable[Sighting], unreadable: int, seconds: float) -> None:
         """Take what a read found. `known` was there before the exporter: it says how things stand and is not counted.
@@ -119,7 +121,7 @@ class Board(Collector):
     def _see(self, sighting: Sighting) -> bool:
         """Learn from a run; False where its loop has no place here."""
         loop = sighting.loop
-        if not is_loop_name(loop):
+        if len(loop) > SLUG_LENGTH or not re.fullmatch(SLUG, loop):  # a record may hold what others put there
             self._ignored.labels("name").inc()
             return False
         if any(fnmatchcase(loop, pattern) for pattern in self._exclude):
@@ -150,17 +152,12 @@ class Board(Collector):
 
     def _own(self) -> list[Metric]:
         read_at = self._read_at.timestamp() if self._read_at else 0.0
-        return [
-            GaugeMetricFamily(
-                "mail_loop_exporter_up", "Whether the last read of Prefect succeeded.", value=float(self.reads)
-            ),
-            GaugeMetricFamily(
-                "mail_loop_exporter_last_read_timestamp_seconds",
-                "When Prefect was last read with success; 0: never yet.",
-                value=read_at,
-            ),
-            GaugeMetricFamily("mail_loop_exporter_loops", "Loops that are shown.", value=len(self._loops)),
-        ]
+        gauges = (
+            ("up", "Whether the last read of Prefect succeeded.", float(self.reads)),
+            ("last_read_timestamp_seconds", "When Prefect was last read with success; 0: never yet.", read_at),
+            ("loops", "Loops that are shown.", len(self._loops)),
+        )
+        return [GaugeMetricFamily(f"mail_loop_exporter_{name}", text, value=value) for name, text, value in gauges]
 
     def _of_loops(self, now: datetime) -> list[Metric]:
         gauges = (GaugeMetricFamily(f"mail_loop_{name}", text, labels=["loop"]) for name, text in _GAUGES.items())

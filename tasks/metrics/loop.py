@@ -1,15 +1,13 @@
-"""What is known of one loop, and for how long it may be said."""
+"""A loop as the metrics know it: its runs, which of them were taken, and for how long what is known may be said."""
 
 import hashlib
 import math
-import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from tasks.mail.checks import WITHOUT_RECORD, Check, of_result, of_state
-from tasks.mail.config.addresses import SLUG, SLUG_LENGTH
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import LEG_STAGES, Outcome, Status
 from tasks.mail.model.result import LoopResult
@@ -21,16 +19,18 @@ _Key = TypeVar("_Key", bound=Hashable)
 _NO_CAUSE = "none"
 CAUSES = (*Cause, _NO_CAUSE)
 
+_FRESH_INTERVALS = 3  # intervals for which a verdict is taken for the present
+_KEPT_INTERVALS = 10  # intervals without any run after which a loop is gone, but
+_KEPT_AT_LEAST = timedelta(days=1)
+ASSUMED_INTERVAL = timedelta(minutes=15)  # in place of the interval of a loop that has no schedule
+NEVER = datetime.min.replace(tzinfo=UTC)
+
 # Every outcome with every status that a check can give it.
-_EITHER = (Status.WARNING, Status.ERROR)
-STATUSES_BY_OUTCOME: dict[Outcome, tuple[Status, ...]] = dict.fromkeys(Outcome, (Status.ERROR,)) | {
+STATUSES_BY_OUTCOME: dict[Outcome, tuple[Status, ...]] = {
+    **dict.fromkeys(Outcome, (Status.ERROR,)),
+    **dict.fromkeys((Outcome.JUNKED, Outcome.MISPLACED, Outcome.LOST), (Status.WARNING, Status.ERROR)),
+    **dict.fromkeys((Outcome.LATE, Outcome.DUPLICATED, Outcome.SKIPPED), (Status.WARNING,)),
     Outcome.DELIVERED: tuple(Status),
-    Outcome.LATE: (Status.WARNING,),
-    Outcome.JUNKED: _EITHER,
-    Outcome.MISPLACED: _EITHER,
-    Outcome.DUPLICATED: (Status.WARNING,),
-    Outcome.LOST: _EITHER,
-    Outcome.SKIPPED: (Status.WARNING,),
 }
 
 
@@ -95,11 +95,6 @@ def of_a_state(loop: str, at: datetime, kind: str, name: str, deployment: str | 
     return Sighting(at, of_state(loop, at, kind, name, None), None, deployment)
 
 
-def is_loop_name(name: str) -> bool:
-    """Whether this can name a loop: a record may hold what others put there."""
-    return len(name) <= SLUG_LENGTH and re.fullmatch(SLUG, name) is not None
-
-
 def is_time(seconds: float) -> bool:
     """Whether it is a length of time: one that is not would spoil a sum for good."""
     return 0 <= seconds < math.inf
@@ -110,35 +105,19 @@ def identity(result: LoopResult) -> bytes:
     return hashlib.blake2b(result.model_dump_json().encode(), digest_size=16).digest()
 
 
-class Remembered(Generic[_Key]):
-    """What has been taken, for as long as it may be met again: a set whose members know when they last were."""
-
-    def __init__(self) -> None:
-        self._met: dict[_Key, datetime] = {}
+class Remembered(dict[_Key, datetime]):
+    """What has been taken, for as long as it may be met again: with each, when it last was."""
 
     def add(self, key: _Key, now: datetime) -> bool:
         """Remember `key`; returns whether it is new."""
-        new = self._met.pop(key, None) is None
-        self._met[key] = now
+        new = self.pop(key, None) is None
+        self[key] = now
         return new
 
     def forget(self, before: datetime) -> None:
         """Forget what has not been met since."""
-        for key in [key for key, met in self._met.items() if met < before]:
-            del self._met[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._met
-
-    def __len__(self) -> int:
-        return len(self._met)
-
-
-_FRESH_INTERVALS = 3  # intervals for which a verdict is taken for the present
-_KEPT_INTERVALS = 10  # intervals without any run after which a loop is gone, but
-_KEPT_AT_LEAST = timedelta(days=1)
-ASSUMED_INTERVAL = timedelta(minutes=15)  # in place of the interval of a loop that has no schedule
-NEVER = datetime.min.replace(tzinfo=UTC)
+        for key in [key for key, met in self.items() if met < before]:
+            del self[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +150,8 @@ class Loop:
             self.scheduled = max(self.scheduled, (sighting.at, sighting.deployment))
         for leg, tls in (sighting.result.tls if sighting.result else {}).items():
             if leg in LEG_STAGES and tls.not_after is not None:
-                self._certificate(leg, sighting.at, tls.not_after)
-
-    def _certificate(self, leg: str, seen: datetime, not_after: datetime) -> None:
-        """A later check that came as far as TLS has the say; one that did not leaves what is known."""
-        if leg not in self.certificates or seen >= self.certificates[leg][0]:
-            self.certificates[leg] = seen, not_after
+                # A later check that came as far as TLS has the say; one that did not leaves what is known.
+                self.certificates[leg] = max(self.certificates.get(leg, (NEVER, NEVER)), (sighting.at, tls.not_after))
 
     def interval(self, name: str, intervals: Intervals) -> timedelta | None:
         """How often it is due; None where it has no schedule, so that it cannot be silent."""

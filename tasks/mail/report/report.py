@@ -62,7 +62,7 @@ def _blocks(result: LoopResult, configuration: Configuration, limits: Limits | N
         yield Heading("The bounce" if bounce.action == FAILED else "The notice of a delay")
         yield facts(_bounce(bounce))
     yield Heading("The message")
-    yield facts(_message(result))
+    yield facts((name, Code(value)) for name, value in _message(result).items() if value)
     stages = [
         (leg, stage, Own(f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"))
         for leg, times in result.stages.items()
@@ -194,8 +194,8 @@ def _bounce(bounce: BounceRecord) -> Iterator[tuple[str, Inline]]:
     yield "arrived, by that server's clock", _moment(bounce.arrived_at)
 
 
-def _message(result: LoopResult) -> Iterator[tuple[str, Inline]]:
-    known = {
+def _message(result: LoopResult) -> dict[str, str | None]:
+    return {
         "loop": result.loop,
         "subject": result.subject,
         "token": result.token,
@@ -206,7 +206,6 @@ def _message(result: LoopResult) -> Iterator[tuple[str, Inline]]:
         "to": result.to,
         "queue id at the relay": result.queue_id,
     }
-    yield from ((name, Code(value)) for name, value in known.items() if value)
 
 
 def _moment(value: datetime | None) -> Own:

@@ -23,44 +23,35 @@ log = logging.getLogger(__name__)
 
 def misconfigured(name: str, reason: str, flow_run_id: str | None = None, cause: Cause | None = None) -> LoopResult:
     """The result of a check whose configuration is wrong: nothing was sent."""
-    return LoopResult(
-        loop=name,
-        status=Status.ERROR,
-        outcome=Outcome.MISCONFIGURED,
-        sentence=f"The configuration is wrong, so nothing was sent: {reason}" + ("" if reason.endswith("?") else "."),
-        who_acts=YOU,
-        error_type=ErrorType.CONFIGURATION,
-        error_msg=reason,
-        cause=cause,
-        flow_run_id=flow_run_id,
-    )
+    sentence = f"The configuration is wrong, so nothing was sent: {reason}" + ("" if reason.endswith("?") else ".")
+    known = {"who_acts": YOU, "error_type": ErrorType.CONFIGURATION, "cause": cause}
+    return _without_verdict(name, Outcome.MISCONFIGURED, sentence, reason, flow_run_id, **known)
 
 
 def skipped(name: str, reason: str, flow_run_id: str | None = None, cause: Cause | None = None) -> LoopResult:
     """The result of a check that did not begin. A warning: it is no failure of mail, and no proof of the contrary."""
-    return LoopResult(
-        loop=name,
-        status=Status.WARNING,
-        outcome=Outcome.SKIPPED,
-        sentence=f"Nothing was sent: {reason}.",
-        error_msg=reason,
-        cause=cause,
-        flow_run_id=flow_run_id,
-    )
+    return _without_verdict(name, Outcome.SKIPPED, f"Nothing was sent: {reason}.", reason, flow_run_id, cause=cause)
 
 
 def broken(name: str, error: BaseException, redact: Redactor = NOTHING, flow_run_id: str | None = None) -> LoopResult:
     """The result of a check that broke: the tool has failed, and nothing is known of the mail."""
     reason = redact.line(f"{type(error).__name__}: {error}")
+    sentence = f"The check itself failed ({reason}), so whether the mail arrived is not known: see its log."
+    known = {"who_acts": YOU, "error_type": ErrorType.UNEXPECTED}
+    return _without_verdict(name, Outcome.UNVERIFIED, sentence, reason, flow_run_id, **known)
+
+
+def _without_verdict(
+    name: str, outcome: Outcome, sentence: str, reason: str, flow_run_id: str | None, **known: object
+) -> LoopResult:
     return LoopResult(
         loop=name,
-        status=Status.ERROR,
-        outcome=Outcome.UNVERIFIED,
-        sentence=f"The check itself failed ({reason}), so whether the mail arrived is not known: see its log.",
-        who_acts=YOU,
-        error_type=ErrorType.UNEXPECTED,
+        status=Status.WARNING if outcome is Outcome.SKIPPED else Status.ERROR,
+        outcome=outcome,
+        sentence=sentence,
         error_msg=reason,
         flow_run_id=flow_run_id,
+        **known,
     )
 
 

@@ -1,7 +1,5 @@
 """Why a probe became what it did, what to do about it, and who must."""
 
-from typing import NamedTuple
-
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.model.cause import Cause
@@ -21,12 +19,8 @@ from tasks.mail.verdict.remedies import (
     whoever_runs,
 )
 
-
-class CauseAndRemedy(NamedTuple):
-    """The cause, None where the outcome says all that is known; and the remedy, None where nobody need act."""
-
-    cause: Cause | None
-    remedy: Remedy | None
+# The cause is None where the outcome says all that is known, the remedy where nobody need act.
+CauseAndRemedy = tuple[Cause | None, Remedy | None]
 
 
 def find_cause_and_remedy(checked: Checked, seen: Observation) -> CauseAndRemedy:
@@ -35,22 +29,22 @@ def find_cause_and_remedy(checked: Checked, seen: Observation) -> CauseAndRemedy
     match seen:
         case NotSent():
             cause = cause_of_refusal(loop.sender, seen.error)
-            return CauseAndRemedy(cause, not_sent(loop, seen.error, cause))
+            return cause, not_sent(loop, seen.error, cause)
         case InDoubt():
             log = Remedy("see its log around the time of sending", whoever_runs(loop.sender.host))
-            return CauseAndRemedy(seen.doubt.cause, log)
+            return seen.doubt.cause, log
         case UnreadMailbox():
-            return CauseAndRemedy(cause_of_unread(seen.mailbox, seen.error), unread(seen.mailbox, seen.error))
+            return cause_of_unread(seen.mailbox, seen.error), unread(seen.mailbox, seen.error)
         case Bounced():
             cause, by = cause_of_notice(seen.bounce), seen.by
             ask = Remedy("ask the postmaster there", whoever_runs(by))
-            return CauseAndRemedy(cause, relay_remedy(cause, loop, by) or ask)
+            return cause, relay_remedy(cause, loop, by) or ask
         case Lost() if loop.mailbox is not None:
             return _lost(loop, loop.mailbox, seen)
         case Arrived() if loop.mailbox is not None:
             return _arrived(checked, loop.mailbox, seen)
         case _:
-            return CauseAndRemedy(None, None)
+            return None, None
 
 
 def _lost(loop: LoopConfig, mailbox: ProbeMailbox, seen: Lost) -> CauseAndRemedy:
@@ -59,18 +53,16 @@ def _lost(loop: LoopConfig, mailbox: ProbeMailbox, seen: Lost) -> CauseAndRemedy
     if full is not None:
         bounce = "and no bounce came" if loop.bounce_mailbox else "and a bounce would not fit in either"
         why = f", for that mailbox is full ({full.words}), {bounce}: make room in it, or raise its quota"
-        return CauseAndRemedy(Cause.MAILBOX_FULL, Remedy(why, owner_of(mailbox)))
+        return Cause.MAILBOX_FULL, Remedy(why, owner_of(mailbox))
     if delay is not None:
         why = f"; {still_trying(delay)}; {follow_in_log(loop, seen.sent)}"
-        return CauseAndRemedy(cause_of_notice(delay), Remedy(why, whoever_runs(who_tries(delay))))
+        return cause_of_notice(delay), Remedy(why, whoever_runs(who_tries(delay)))
     may = "it waits in a queue, was dropped on the way, or a filter rule of the mailbox discarded it"
     if left := len(found.not_looked_at):
         one = "the folder that was" if left == 1 else f"one of {left} folders that were"
         may = f"it lies in {one} not looked at (see the notes), {may}"
     why = f", and no bounce came; {may}: {follow_in_log(loop, seen.sent)}"
-    return CauseAndRemedy(
-        None, Remedy(why, f"{whoever_runs(loop.sender.host)}, then the next server that its log names")
-    )
+    return None, Remedy(why, f"{whoever_runs(loop.sender.host)}, then the next server that its log names")
 
 
 def _arrived(checked: Checked, mailbox: ProbeMailbox, seen: Arrived) -> CauseAndRemedy:
@@ -79,33 +71,28 @@ def _arrived(checked: Checked, mailbox: ProbeMailbox, seen: Arrived) -> CauseAnd
     mover = Remedy(f"by a rule or a client: see which one of {account(mailbox)} moves it", owner_of(mailbox))
     match seen.outcome:
         case Outcome.JUNKED if seen.spam_filter is None and moved:
-            return CauseAndRemedy(moved, mover)
+            return moved, mover
         case Outcome.JUNKED:
-            return CauseAndRemedy(Cause.MARKED_AS_SPAM if seen.spam_filter else None, _why_junk(checked))
+            return Cause.MARKED_AS_SPAM if seen.spam_filter else None, _why_junk(checked)
         case Outcome.MISPLACED:
-            junk = _named_junk(mailbox, seen)
+            is_named = mailbox.junk_folder is not None or (seen.spam_filter is None and found.junk_folder)
+            name_it = f"; if {found.first.folder} is where junk goes, name it in {section_of(mailbox)}.junk_folder"
+            junk = "" if is_named else name_it
             if moved:
-                return CauseAndRemedy(moved, Remedy(f"{mover.words}{junk}", mover.who))
+                return moved, Remedy(f"{mover.words}{junk}", mover.who)
             rule = f"look for a filter rule of {account(mailbox)}{junk}"
-            return CauseAndRemedy(None, Remedy(rule, f"{owner_of(mailbox)}, or {whoever_runs(mailbox.host)}"))
+            return None, Remedy(rule, f"{owner_of(mailbox)}, or {whoever_runs(mailbox.host)}")
         case Outcome.DUPLICATED:
-            return CauseAndRemedy(None, ways(journey.parting if journey else None, loop.sender.host))
+            return None, ways(journey.parting if journey else None, loop.sender.host)
         case outcome:
             slow = slow_step(journey, retried=bool(checked.errors))
             if slow is None and outcome is Outcome.LATE:
                 slow = Remedy(f"; {follow_in_log(loop, seen.sent)}", whoever_runs(loop.sender.host))
-            return CauseAndRemedy(None, slow)
-
-
-def _named_junk(mailbox: ProbeMailbox, seen: Arrived) -> str:
-    """What to do besides, where the folder may be the one for junk."""
-    if mailbox.junk_folder is not None or (seen.spam_filter is None and seen.found.junk_folder):
-        return ""
-    return f"; if {seen.found.first.folder} is where junk goes, name it in {section_of(mailbox)}.junk_folder"
+            return None, slow
 
 
 def _why_junk(checked: Checked) -> Remedy:
-    """The filter that says it is spam, else the one with the highest share of its threshold."""
+    """The filter that says it is spam, else one that has a score."""
     filters = checked.journey.record.filters if checked.journey else ()
     ratings = [rating for rating in filters if rating.score is not None or rating.spam]
     if not ratings:

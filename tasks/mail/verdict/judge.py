@@ -11,9 +11,10 @@ from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import AttemptRecord
-from tasks.mail.verdict.explain import CauseAndRemedy, find_cause_and_remedy
+from tasks.mail.verdict.explain import find_cause_and_remedy
 from tasks.mail.verdict.observe import Checked, Failure, Observation, observe
 from tasks.mail.verdict.phrases import as_sentence
+from tasks.mail.verdict.remedies import Remedy
 from tasks.mail.verdict.warnings import Concern, find_concerns
 from tasks.mail.verdict.words import gateway_changes, phrase
 
@@ -54,15 +55,15 @@ def judge(
     checked = Checked(loop, sent, found, errors, journey)
     seen = observe(checked)
     concerned = find_concerns(checked, seen)
-    why = find_cause_and_remedy(checked, seen)
+    cause, remedy = why = find_cause_and_remedy(checked, seen)
     return Verdict(
         status=_with(concerned, grade(seen.outcome, loop.mailbox)),
         outcome=seen.outcome,
         sentence=phrase(checked, seen, why, concerned),
         failure=seen.failure,
         notes=tuple(as_sentence(other.words) for other in concerned[1:]),
-        who_acts=_who_acts(checked, seen, why, concerned),
-        cause=concerned[0].cause if concerned else why.cause,
+        who_acts=_who_acts(checked, seen, remedy, concerned),
+        cause=concerned[0].cause if concerned else cause,
     )
 
 
@@ -82,12 +83,11 @@ def _with(concerned: Sequence[Concern], status: Status) -> Status:
     return Status.WARNING if concerned and status is Status.OK else status
 
 
-def _who_acts(checked: Checked, seen: Observation, why: CauseAndRemedy, concerned: Sequence[Concern]) -> str | None:
+def _who_acts(checked: Checked, seen: Observation, remedy: Remedy | None, concerned: Sequence[Concern]) -> str | None:
     """What mail that gets through is warned of comes before what made it slow, and that before what was changed."""
-    first = why.remedy.who if why.remedy else None
     people = [concern.who for concern in concerned]
-    if first and not (people and seen.outcome is Outcome.DELIVERED):
-        people.insert(0, first)
+    if remedy and not (people and seen.outcome is Outcome.DELIVERED):
+        people.insert(0, remedy.who)
     if people:
         return "; ".join(dict.fromkeys(people))
     return changed.who if (changed := gateway_changes(checked, seen)) else None

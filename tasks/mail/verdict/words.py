@@ -26,7 +26,7 @@ def phrase(
         text += f", but {concerned[0].words}{more}"
     elif concerned:
         text += f"; besides, {concerned[0].words}"
-    if isinstance(seen, observed.Arrived) and (changed := gateway_changes(checked, seen)):
+    if changed := gateway_changes(checked, seen):
         text += changed.words
     if isinstance(seen, observed.Arrived) and checked.journey is not None and checked.journey.wrapped:
         text += f"; {_WRAPPED}"
@@ -48,15 +48,21 @@ def unread_words(mailbox: MailboxConfig, error: MailboxFailure) -> str:
 
 
 def _main(checked: observed.Checked, seen: observed.Observation, why: CauseAndRemedy) -> str:
-    loop, to_do = checked.loop, why.remedy.words if why.remedy else ""
+    loop, (cause, remedy) = checked.loop, why
+    to_do = remedy.words if remedy else ""
     match seen:
         case observed.NotSent():
-            return f"{_refused(checked, seen, why.cause)} ({said(seen.error)}): {to_do}"
+            return f"{_refused(checked, seen, cause)} ({said(seen.error)}): {to_do}"
         case observed.InDoubt():
-            return f"{the_relay(loop)} {_unconfirmed(seen.doubt.text)}, {_still_in_doubt(checked, seen)}: {to_do}"
+            within = f"within {loop.limits.max_wait:g} s"
+            unknown = "and no mailbox is configured that could tell whether it was accepted"
+            unknown += f" (no bounce came {within})" if seen.no_bounce else ""
+            missing = f"and it did not arrive {within}, so it was not accepted"
+            left = missing if seen.looked_for else unknown
+            return f"{the_relay(loop)} {_unconfirmed(seen.doubt.text)}, {left}: {to_do}"
         case observed.Accepted():
-            within = f", and {_no_bounce(checked)}" if seen.no_bounce else ""
-            return f"{accepted(loop, seen.sent)}{within}; whether it arrives was not looked at"
+            bounce = f", and no bounce came within {loop.limits.max_wait:g} s" if seen.no_bounce else ""
+            return f"{accepted(loop, seen.sent)}{bounce}; whether it arrives was not looked at"
         case observed.UnreadMailbox():
             doubt = seen.sent.doubt
             taken = accepted(loop, seen.sent) if doubt is None else f"{the_relay(loop)} {_unconfirmed(doubt.text)}"
@@ -108,17 +114,6 @@ def _refused(checked: observed.Checked, seen: observed.NotSent, cause: Cause | N
 
 def _unconfirmed(doubt: str) -> str:
     return f"took the message but never confirmed it ({doubt})"
-
-
-def _no_bounce(checked: observed.Checked) -> str:
-    return f"no bounce came within {checked.loop.limits.max_wait:g} s"
-
-
-def _still_in_doubt(checked: observed.Checked, seen: observed.InDoubt) -> str:
-    if seen.looked_for:
-        return f"and it did not arrive within {checked.loop.limits.max_wait:g} s, so it was not accepted"
-    unknown = "and no mailbox is configured that could tell whether it was accepted"
-    return unknown + (f" ({_no_bounce(checked)})" if seen.no_bounce else "")
 
 
 def _arrived(checked: observed.Checked, seen: observed.Arrived, to_do: str) -> str:

@@ -186,7 +186,11 @@ def captions(
     """What the bars of a row are: below the first if there is room, and on as many lines as it takes."""
     lines: list[list[Caption]] = [[]]
     for bar in bars:
-        words = _caption(bar, right - left, strong=bar is foremost)
+        strong, room = bar is foremost, right - left
+        value = fit(as_label(bar.text), room / SMALL / 2, bold=strong)
+        words = Caption(0.0, 0, "", value, bar.kind, strong)
+        space = (room - words.width) / SMALL - ems(" ", bold=strong)
+        words = replace(words, label=fit(as_label(bar.label), space, bold=strong))
         x = lines[-1][-1].right + BETWEEN if lines[-1] else left
         if lines[-1] and x + words.width > right:
             lines.append([])
@@ -197,12 +201,6 @@ def captions(
         return [replace(first, x=max(left, end - first.width), ends=end - first.width >= left)]
     shift = max(0.0, min(start - left, *(right - line[-1].right for line in lines)))
     return [replace(words, x=words.x + shift) for line in lines for words in line]
-
-
-def _caption(bar: Bar, room: float, *, strong: bool) -> Caption:
-    bare = Caption(0.0, 0, "", fit(as_label(bar.text), room / SMALL / 2, bold=strong), bar.kind, strong)
-    left = (room - bare.width) / SMALL - ems(" ", bold=strong)
-    return replace(bare, label=fit(as_label(bar.label), left, bold=strong))
 
 
 def marks(timeline: Timeline, scale: Scale, right: float) -> list[Caption]:
