@@ -112,7 +112,8 @@ FAULTS = (
     fault(
         "smtp",
         "in clear the password is not shown where it need not be",
-        r'"(?i:cram-md5)", "(?i:plain)", "(?i:login)" [\])] if \w+\.smtp\.tls (==) "none"',
+        r'"cram-md5", "plain", "login" \] if \w+\.smtp\.tls (==) "none"',
+        r'"CRAM-MD5", "PLAIN", "LOGIN" \) if \w+\.smtp\.tls (==) "none"',
         new="!=",
     ),
     fault(

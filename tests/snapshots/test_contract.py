@@ -7,6 +7,7 @@ environment, and shows in the diff of the commit: a user may have to be told of 
 from __future__ import annotations
 
 import io
+import pickle
 import re
 from collections import defaultdict
 from dataclasses import fields
@@ -43,6 +44,7 @@ from tasks.history.report import history_lines, history_markdown
 from tasks.mail.checks import of_results
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import Matrix
+from tasks.mail.model.errors import CheckFailed
 from tasks.mail.model.journey_record import JourneyRecord
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
@@ -197,6 +199,16 @@ def test_events_states_and_artifacts_have_the_same_names_and_labels() -> None:
         "file": UNPUBLISHED,
     }
     same_as_stored("events", shown)
+
+
+def test_what_a_version_before_has_pickled_is_still_read() -> None:
+    """A failed run's error carries its result; where results are kept it is named by the module that it was in."""
+    error = CheckFailed(RESULTS["deferred"])
+    old = pickle.dumps(error, protocol=0).replace(b"ctasks.mail.model.errors\n", b"ctasks.mail.model.failed\n")
+    assert b"tasks.mail.model.failed" in old
+    read = pickle.loads(old)  # made just now
+    assert type(read) is CheckFailed
+    assert read.result == error.result
 
 
 def test_somebody_is_called_in_the_same_words() -> None:

@@ -186,8 +186,11 @@ class CheckFailed(MailLoopError):
     """A check whose status is error. `result` is its LoopResult, the text its verdict's sentence."""
 
     def __init__(self, result: LoopResult) -> None:
-        super().__init__(result.sentence)
+        super().__init__(result)  # all that it takes to be made anew from a pickle
         self.result = result
+
+    def __str__(self) -> str:
+        return self.result.sentence
 
 
 class MatrixFailed(MailLoopError):
