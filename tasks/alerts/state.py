@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from tasks.alerts.rules import Rule
 from tasks.mail.model.outcome import Outcome, Status
@@ -17,10 +17,8 @@ MAX_VARIABLE_CHARS = 5000  # characters of JSON that a Prefect Variable holds
 _CUTS = (None, 500, 200, 50, 20)
 
 
-class Pending(BaseModel):
+class Pending(BaseModel, frozen=True):
     """A call of which it is not known yet that the channel has taken it."""
-
-    model_config = ConfigDict(frozen=True)
 
     event: str
     kind: Kind
@@ -30,13 +28,11 @@ class Pending(BaseModel):
     tries: int = 1
 
 
-class Standing(BaseModel):
+class Standing(BaseModel, frozen=True):
     """One rule and one loop. `called`: a call was made, and the recovery is still to come.
 
     `bad` and `good` are checks in a row, `since` is when the first of the bad ones sent, `checks` how many there were.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     called: bool = False
     bad: int = 0

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from tasks.mail.config.matrix import Cell
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.report.document import Block, Cells, Code, Heading, Inline, Link, Own, Paragraph, Strong, Table, section
+from tasks.mail.report.document import Block, Cells, Code, Heading, Link, Own, Paragraph, Strong, Table, section
 from tasks.mail.report.formats import as_markdown
 from tasks.mail.report.report import hundredths
 
@@ -88,10 +89,8 @@ def matrix_markdown(results: Mapping[Cell, LoopResult], shown: str | None, repor
     head = ("loop", "outcome", "what to do")
     bad = [(Code(one.loop), one.outcome, one.sentence) for one in results.values() if one.status is not Status.OK]
     blocks += [Table(("from / to", *receivers), rows), *section("Not ok", Table(head, bad))]
-    links: list[Inline] = []
-    for cell, one in results.items():
-        links += [Own(", ")] * bool(links) + [Link(one.loop, f"/v2/artifacts/key/{report[cell]}")]
-    return as_markdown([*blocks, Heading("Reports of the loops"), Paragraph(tuple(links))])
+    links = [(Own(", "), Link(one.loop, f"/v2/artifacts/key/{report[cell]}")) for cell, one in results.items()]
+    return as_markdown([*blocks, Heading("Reports of the loops"), Paragraph(tuple(chain(*links))[1:])])
 
 
 def _cell(result: LoopResult | None) -> str:

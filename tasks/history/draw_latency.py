@@ -91,11 +91,9 @@ def _y(share: float) -> float:
 
 
 def _outages(figures: Figures, along: Callable[[datetime], float]) -> str:
-    bands = []
-    for outage in figures.outages:
-        start, end = along(outage.since), along(outage.until or figures.window.end)
-        bands.append(ground.box(start - 1, TOP, max(3.0, end - start + 2), FAILED + 10 - TOP))
-    return ground.fills(bands, "outage")
+    bands = [(along(outage.since), along(outage.until or figures.window.end)) for outage in figures.outages]
+    high = FAILED + 10 - TOP
+    return ground.fills((ground.box(start - 1, TOP, max(3.0, end - start + 2), high) for start, end in bands), "outage")
 
 
 def time_ticks(window: Window) -> list[tuple[datetime, str]]:

@@ -176,7 +176,6 @@ def lasted(time: timedelta) -> str:
 
 
 def _counted(words: Iterable[tuple[str, int]]) -> str:
-    """Words with how often each was said."""
     return ", ".join(f"{number:,} {word}" for word, number in words) or NONE
 
 
@@ -200,7 +199,6 @@ def _loop(figures: Figures) -> list[str]:
 
 
 def _days(figures: Figures) -> dict[str, str]:
-    """The delivery times of each day."""
     days: dict[str, list[float]] = defaultdict(list)
     for check in figures.judged:
         if check.delivery_seconds is not None:

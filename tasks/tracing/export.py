@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 
 EXPORT_SECONDS = 3.0  # that a check waits for a collector, when its verdict is recorded
+_SERVICE = "mail-loop"
+_PROJECT = "mail-loop-check"
+SDK = "opentelemetry"  # the logger above all of its own
+_EXPORTERS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}  # by protocol: names of entry points
+_CODES = {status.phrase: status.value for status in HTTPStatus}  # of all that a collector may say, what is harmless
+_DEFAULT_ENDPOINT = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
 
 log = logging.getLogger(__name__)
 
@@ -51,49 +57,31 @@ async def export_trace(result: LoopResult, config: CheckConfig | None, ended: da
     """
     if not is_wanted(os.environ):
         return
-    try:
-        await _export(result, config, ended)
-    except Exception as error:  # whatever a library does when it is fed with such variables
-        log.warning(
-            "The trace of %s was not exported (%s): see the OTEL_ variables.", result.loop, type(error).__name__
-        )
-
-
-async def _export(result: LoopResult, config: CheckConfig | None, ended: datetime) -> None:
-    from tasks.tracing.build import trace_of
-    from tasks.tracing.export import Unexported, export, where_to
-
-    trace = trace_of(result, config, ended)
     reasons: list[str] = []
     try:
+        from tasks.tracing.build import trace_of
+
+        trace = trace_of(result, config, ended)
         work = partial(copy_context().run, export, trace, reasons)  # the current span is in the context
         async with asyncio.timeout(EXPORT_SECONDS):
             trace_id = await in_own_thread(work, "traces")
     except ImportError:
         _say_once("OTEL_ variables ask for traces, but OpenTelemetry is missing: install mail-loop-check[otel].")
-        return
-    except TimeoutError:
-        why = reasons[-1] if reasons else f"no answer within {EXPORT_SECONDS:g} s"
-    except Unexported as error:
-        why = str(error)
+    except (TimeoutError, Unexported) as error:
+        late = reasons[-1] if reasons else f"no answer within {EXPORT_SECONDS:g} s"
+        why = error if isinstance(error, Unexported) else late
+        log.warning("The trace of %s was not exported to %s: %s.", result.loop, where_to(), why)
+    except Exception as error:  # whatever a library does when it is fed with such variables
+        kind = type(error).__name__
+        log.warning("The trace of %s was not exported (%s): see the OTEL_ variables.", result.loop, kind)
     else:
         if trace_id:
             log.info("The trace of %s is %s.", result.loop, trace_id)
-        return
-    log.warning("The trace of %s was not exported to %s: %s.", result.loop, where_to(), why)
 
 
 @cache
 def _say_once(text: str) -> None:
     log.warning(text)
-
-
-_SERVICE = "mail-loop"
-_PROJECT = "mail-loop-check"
-SDK = "opentelemetry"  # the logger above all of its own
-_EXPORTERS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}  # by protocol: names of entry points
-_CODES = {status.phrase: status.value for status in HTTPStatus}  # of all that a collector may say, what is harmless
-_DEFAULT_ENDPOINT = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
 
 
 class Unexported(Exception):

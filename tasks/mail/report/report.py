@@ -87,15 +87,10 @@ def _picture(result: LoopResult, limits: Limits | None) -> Iterator[Picture]:
 
 
 def _attempts(result: LoopResult) -> list[Cells]:
-    failed = {error.attempt: error for error in result.attempt_errors}
-    rows: list[Cells] = []
-    for number in range(1, result.attempts + 1):
-        if error := failed.get(number):
-            rows.append((str(number), error.stage, error.error_type, Code(error.error_msg)))
-        else:
-            reply = f"{result.response_code or ''} {result.response_message or ''}".strip()
-            rows.append((str(number), "data", "accepted", Code(reply)))
-    return rows
+    reply = f"{result.response_code or ''} {result.response_message or ''}".strip()
+    failed = {one.attempt: (one.stage, one.error_type, Code(one.error_msg)) for one in result.attempt_errors}
+    numbers = range(1, result.attempts + 1)
+    return [(str(number), *failed.get(number, ("data", "accepted", Code(reply)))) for number in numbers]
 
 
 def _journey(journey: JourneyRecord) -> Iterator[Block]:

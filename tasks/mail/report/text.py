@@ -21,14 +21,10 @@ def who_acts(result: LoopResult) -> list[str]:
 
 def attempts(result: LoopResult) -> list[str]:
     """One line for each attempt to send."""
-    failed = {error.attempt: error for error in result.attempt_errors}
-    lines = []
-    for number in range(1, result.attempts + 1):
-        reply = f"accepted: {result.response_code} {result.response_message}"
-        if error := failed.get(number):
-            reply = f"{error.error_type} at {error.stage}: {error.error_msg}"
-        lines.append(one_line(f"attempt {number}: {reply}", None))
-    return lines
+    accepted = f"accepted: {result.response_code} {result.response_message}"
+    failed = {one.attempt: f"{one.error_type} at {one.stage}: {one.error_msg}" for one in result.attempt_errors}
+    numbers = range(1, result.attempts + 1)
+    return [one_line(f"attempt {number}: {failed.get(number, accepted)}", None) for number in numbers]
 
 
 def journey_lines(journey: JourneyRecord) -> Iterator[str]:

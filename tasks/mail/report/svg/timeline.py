@@ -132,12 +132,11 @@ def _marks(result: LoopResult, limits: Limits | None, sent: float, *, looked: bo
         seen = "bounced" if result.outcome is Outcome.BOUNCED else "detected"
         arrived = None if result.delivery_seconds is None else min(sent + result.delivery_seconds, max(sent, total))
         if arrived is not None and total - arrived >= 0.001:
-            marks.append(Mark(arrived, "arrived"))
-            marks.append(Mark(total, seen))
+            marks += [Mark(arrived, "arrived"), Mark(total, seen)]
         else:
             marks.append(Mark(total, seen if arrived is None else f"arrived, {seen}"))
     if looked and limits is not None:
-        for word, limit in (("late", limits.warn_after), ("lost", limits.max_wait)):
-            if limit is not None:
-                marks.append(Mark(sent + limit, f"{word} after {duration(limit)}", "limit"))
+        known = {"late": limits.warn_after, "lost": limits.max_wait}
+        found = [(word, limit) for word, limit in known.items() if limit is not None]
+        marks += [Mark(sent + limit, f"{word} after {duration(limit)}", "limit") for word, limit in found]
     return marks
