@@ -11,8 +11,8 @@ from pydantic.json_schema import SkipJsonSchema
 from tasks.credentials import SecretBlocks
 from tasks.mail.config.addresses import SLUG
 from tasks.mail.config.fleet import fleet_config
-from tasks.mail.config.loading.check_file import check_ca_files
-from tasks.mail.config.loading.files import all_planned
+from tasks.mail.config.loading.check_file import check_ca_files, logins_in
+from tasks.mail.config.loading.files import Config, all_planned
 from tasks.mail.config.loop import (
     CheckConfig,
     ImapConfig,
@@ -26,7 +26,6 @@ from tasks.mail.config.loop import (
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.config.plan import Planned
-from tasks.mail.config.secrets import login_sections
 from tasks.mail.config.section import Strict
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import HIDDEN
@@ -34,6 +33,7 @@ from tasks.run_context import elsewhere, of_a_deployment
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_Config = TypeVar("_Config", bound=Config)
 
 # Prefect's server tells an error inside a union by repeating the input. Beside the union, the rule that refuses a
 # password tells it by the name of the field.
@@ -105,27 +105,19 @@ def loop_of(name: object, smtp: object, imap: object, limits: object, bounce_mai
     """The loop that the parameters describe. Raises ConfigError."""
     _refuse_elsewhere()
     given = {"name": name, "smtp": smtp, "imap": imap, "limits": limits, "bounce_mailbox": bounce_mailbox}
-    loop = loop_config({field: value for field, value in given.items() if value is not None})
-    check_ca_files(loop)
-    _refuse_clear_passwords(passwords_of(loop))
-    return loop
+    return _checked(loop_config({field: value for field, value in given.items() if value is not None}))
 
 
 def inbound_of(name: object, imap: object) -> InboundConfig:
     """The same for an inbound check."""
     _refuse_elsewhere()
-    inbound = inbound_config({"name": name, "imap": imap})
-    check_ca_files(inbound)
-    _refuse_clear_passwords(passwords_of(inbound))
-    return inbound
+    return _checked(inbound_config({"name": name, "imap": imap}))
 
 
 async def matrix_of(name: object, senders: object, receivers: object, limits: object, without: object) -> Matrix:
     """The same for a matrix, with all its passwords in place, for many of its loops share one."""
     given = {"name": name, "senders": senders, "receivers": receivers, "limits": limits, "without": without}
-    matrix = matrix_config({field: value for field, value in given.items() if value is not None})
-    check_ca_files(matrix)
-    _refuse_clear_passwords({where: section.password for where, section in matrix.sections().items()})
+    matrix = _checked(matrix_config({field: value for field, value in given.items() if value is not None}))
     resolve = SecretBlocks().resolve
     senders = {key: await resolve(sender, f"senders.{key}") for key, sender in matrix.senders.items()}
     receivers = {key: await resolve(mailbox, f"receivers.{key}") for key, mailbox in matrix.receivers.items()}
@@ -144,25 +136,22 @@ def fleet_of(name: object, files: object, loops: object) -> Sequence[Planned]:
         raise ConfigError("loops: must be a mapping of your names to loops")
     fleet = None
     if isinstance(loops, Mapping) and loops:
-        fleet = fleet_config({"loops": {key: _given(loop) for key, loop in loops.items()}})
-        check_ca_files(fleet)
-        for member in fleet.members:
-            _refuse_clear_passwords(passwords_of(member.config, f"loops.{member.config.name}."))
+        fleet = _checked(fleet_config({"loops": {key: _given(loop) for key, loop in loops.items()}}))
     if not (checks := all_planned(files, fleet)):
         raise ConfigError("files and loops are empty: give one of them")
     return checks
 
 
-def passwords_of(config: CheckConfig, where: str = "") -> dict[str, object]:
-    """The clear password of each section, None where it has none, under the path that an error gives."""
-    return {f"{where}{name}": section.password for name, section in login_sections(config).items()}
+def _checked(config: _Config) -> _Config:
+    check_ca_files(config)
+    if of_a_deployment() and (clear := clear_passwords(config)):
+        raise ConfigError(clear[0])
+    return config
 
 
-def refuse_clear_passwords(passwords: Mapping[str, object]) -> None:
-    """A deployment's parameters are stored and shown in clear. Raises ConfigError; for `passwords` see passwords_of."""
-    for section, password in passwords.items():
-        if password is not None:
-            raise ConfigError(f"{section}.password: {CLEAR}")
+def clear_passwords(config: Config) -> list[str]:
+    """A sentence for each password in clear: a deployment's parameters are stored and shown as they are."""
+    return [f"{where}.password: {CLEAR}" for where, section in logins_in(config) if section.password is not None]
 
 
 def _given(loop: object) -> object:
@@ -181,8 +170,3 @@ def configuration_of(config: CheckConfig | None) -> dict[str, Mapping[str, objec
 def _refuse_elsewhere() -> None:
     if wrong := elsewhere():
         raise ConfigError(wrong)
-
-
-def _refuse_clear_passwords(passwords: Mapping[str, object]) -> None:
-    if of_a_deployment():
-        refuse_clear_passwords(passwords)

@@ -8,12 +8,12 @@ from pathlib import Path
 from flows.cli.output import BROKEN, say
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.fleet import Fleet
+from tasks.mail.config.loading.check_file import logins_in
 from tasks.mail.config.loading.files import Config, loaded, planned
 from tasks.mail.config.loading.secret_list import uses_of
-from tasks.mail.config.loop import CheckConfig, InboundConfig, SenderSection
-from tasks.mail.config.mailbox import MailboxConfig
+from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.config.matrix import Matrix
-from tasks.mail.config.secrets import from_environment, login_sections
+from tasks.mail.config.secrets import from_environment
 from tasks.mail.config.section import without_line_end
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import LEAST
@@ -61,7 +61,7 @@ def _notes(config: Config) -> list[str]:
     ends = [name for name, password in given if password != without_line_end(password)]
     blank = [name for name, password in sent if password != password.strip(_BLANKS)]
     short = [name for name, password in sent if len(password) < LEAST]
-    fits = [fit for where, section in _logins(config) if (fit := misfit(where, section)) is not None]
+    fits = [fit for where, section in logins_in(config) if (fit := misfit(where, section)) is not None]
     more = [f"and {len(fits) - _MAX_NAMED} more ports that do not fit"] if len(fits) > _MAX_NAMED else []
     told = (
         (ends, "ends with a line end, which is taken off: store it without"),
@@ -81,23 +81,11 @@ def _some(names: list[str]) -> str:
 
 def _passwords(config: Config) -> Iterator[tuple[str, str, str]]:
     """Each section, the field that its password comes from, and the password, unless only a worker has it."""
-    for where, section in _logins(config):
+    for where, section in logins_in(config):
         if section.password is not None:
             yield where, "password", section.password.get_secret_value()
         elif section.password_secret is not None and (value := from_environment(section.password_secret)):
             yield where, "password_secret", value
-
-
-def _logins(config: Config) -> Iterator[tuple[str, SenderSection | MailboxConfig]]:
-    if isinstance(config, Matrix):
-        yield from config.sections().items()
-        return
-    if isinstance(config, Fleet):
-        checks = [(f"loops.{one.config.name}.", one.config) for one in config.members]
-    else:
-        checks = [("", config)]
-    for where, check in checks:
-        yield from ((f"{where}{name}", section) for name, section in login_sections(check).items())
 
 
 def route(config: Config) -> str:

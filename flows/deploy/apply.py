@@ -26,7 +26,7 @@ from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
 from tasks.mail.model.errors import ConfigError
 from tasks.pages import chunks, items
-from tasks.parameters import CLEAR, passwords_of
+from tasks.parameters import clear_passwords
 from tasks.run_context import FROM
 
 # Fields that a deployment on the server has as they were given.
@@ -54,8 +54,8 @@ async def deploy_checks(
 
     Returns the ids of those that are new, or have another schedule than before.
     """
-    given = [(check.config.name, *one) for check in checks for one in passwords_of(check.config).items()]
-    if clear := [f"{name}: {section}.password: {CLEAR}" for name, section, password in given if password]:
+    configs = [check.config for check in checks]
+    if clear := [f"{config.name}: {sentence}" for config in configs for sentence in clear_passwords(config)]:
         raise ConfigError(listed(clear))
     new = {  # by `flow/name`, as Prefect calls them
         f"{plan.flow.name}/{plan.name}": desired_fields(plan, fleet, template)

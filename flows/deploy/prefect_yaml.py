@@ -14,7 +14,7 @@ from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import CheckConfig, inbound_config, loop_config
 from tasks.mail.config.matrix import matrix_config
 from tasks.mail.model.errors import ConfigError
-from tasks.parameters import passwords_of, refuse_clear_passwords
+from tasks.parameters import clear_passwords
 
 DeploymentFields = dict[str, Any]
 
@@ -117,8 +117,8 @@ def _checks(source: str, deployment: Mapping[str, Any]) -> Sequence[CheckConfig]
         return []
     try:
         checks = _CHECKS_IN[deployment["entrypoint"]](parameters)
-        for check in checks:
-            refuse_clear_passwords(passwords_of(check))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
+    if clear := [sentence for check in checks for sentence in clear_passwords(check)]:
+        raise ConfigError(f"{where}: {clear[0]}")
     return checks

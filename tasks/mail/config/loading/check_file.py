@@ -2,7 +2,7 @@
 
 import ssl
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from tasks.mail.config.addresses import quoted, slug
 from tasks.mail.config.fleet import Fleet
 from tasks.mail.config.loading.formats import PARSERS, values
 from tasks.mail.config.loop import CheckConfig, ImapConfig, InboundConfig, LoopConfig, SenderSection
+from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.matrix import Matrix
 from tasks.mail.config.secrets import login_sections
 from tasks.mail.config.section import validated
@@ -81,21 +82,28 @@ def beside(path: str | Path, section: object) -> object:
     return section
 
 
+def logins_in(config: CheckConfig | Matrix | Fleet) -> Iterator[tuple[str, SenderSection | MailboxConfig]]:
+    """The sections that log in somewhere, each with the path that an error gives."""
+    if isinstance(config, Matrix):
+        yield from config.sections().items()
+    elif isinstance(config, Fleet):
+        for check in (member.config for member in config.members):
+            yield from ((f"loops.{check.name}.{name}", section) for name, section in login_sections(check).items())
+    else:
+        yield from login_sections(config).items()
+
+
 def check_ca_files(config: CheckConfig | Matrix | Fleet, source: str = "", inside: str = "") -> None:
     """Raise ConfigError unless every `ca_file` can be read and holds certificates. `inside`: see explain()."""
-    if isinstance(config, Fleet):
-        first: dict[str, str] = {}  # one file is the authority of many loops
-        for member in config.members:
-            for name, section in login_sections(member.config).items():
-                first.setdefault(section.ca_file or "", f"loops.{member.config.name}.{name}")
-        files = {where: ca_file for ca_file, where in first.items()}
-    else:
-        sections = config.sections() if isinstance(config, Matrix) else login_sections(config)
-        files = {where: section.ca_file or "" for where, section in sections.items()}
+    files: dict[str, str] = {}
+    for where, section in logins_in(config):
+        # One file is the authority of many loops of a fleet.
+        if section.ca_file and not (isinstance(config, Fleet) and section.ca_file in files.values()):
+            files[where] = section.ca_file
     problems = [
         f"{where}.ca_file: {text}".removeprefix(f"{inside}.")
         for where, ca_file in files.items()
-        if ca_file and (text := _ca_problem(ca_file))
+        if (text := _ca_problem(ca_file))
     ]
     if problems:
         raise ConfigError(f"{source}: {'; '.join(problems)}" if source else "; ".join(problems))
