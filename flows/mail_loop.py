@@ -3,14 +3,10 @@
 from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
-from tasks.finish import end_misconfigured, end_run, record_result
+from tasks.finish import run_single
 from tasks.mail.config.loop import Limits, SenderSection
-from tasks.mail.engine import run_check
-from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.parameters import OptionalBounceMailbox, OptionalImap, check_flow, loop_of
-from tasks.run_context import to_its_end
-from tasks.steps import PrefectSteps, context_of_run
 
 
 @check_flow
@@ -34,9 +30,4 @@ async def mail_loop_check(
         limits: How long the message may take, in seconds.
         bounce_mailbox: The mailbox of the sender, where bounces go, if it is another one.
     """
-    with to_its_end():
-        try:
-            loop = loop_of(name, smtp, imap, limits, bounce_mailbox)
-        except ConfigError as error:
-            return await end_misconfigured(name, error)
-        return await end_run(await run_check(loop, await context_of_run(PrefectSteps()), record_result))
+    return await run_single(name, lambda: loop_of(name, smtp, imap, limits, bounce_mailbox))

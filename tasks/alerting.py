@@ -50,13 +50,9 @@ def labels_of(result: LoopResult, *, known: bool = False) -> dict[str, str]:
     Where there is no cause there is no label of it.
     """
     alive = known or (result.status is not Status.ERROR and result.outcome is not Outcome.SKIPPED)
-    labels = {STATUS: str(result.status), OUTCOME: str(result.outcome), ALIVE: sign(result.loop) if alive else "no"}
+    sign = "trial" if result.loop == TRIAL else "yes"  # another one for automations of the operator's own
+    labels = {STATUS: str(result.status), OUTCOME: str(result.outcome), ALIVE: sign if alive else "no"}
     return labels | ({CAUSE: str(result.cause)} if result.cause else {})
-
-
-def sign(loop: str) -> str:
-    """The sign of life of a loop; that of the trial is another, for automations of the operator's own."""
-    return "trial" if loop == TRIAL else "yes"
 
 
 async def evaluate_alerts(result: LoopResult) -> tuple[dict[str, str], dict[str, str]]:
@@ -112,11 +108,8 @@ class _Calls:
         for (name, channel), call in new.items():
             await post_notification(self.client, self.result.loop, name, channel, call)
         await self._settle(new)
-        failing = (name for name, rule in self.rules.items() if rule.when == "failing")
-        return self.result.status is Status.ERROR and any(self._called(name) for name in failing)
-
-    def _called(self, name: str) -> bool:
-        return name in self.now and self.now[name].called
+        called = (self.now[name].called for name, rule in self.rules.items() if rule.when == "failing")
+        return self.result.status is Status.ERROR and any(called)
 
     async def _compose(self, name: str, rule: Rule, kind: Kind, standing: Standing) -> dict[str, Pending]:
         """The call for each channel of the rule."""
@@ -144,7 +137,7 @@ class _Calls:
         where = f"{call.kind} of {self.result.loop} by rule {rule}"
         if call.tries >= _MAX_TRIES:
             log.error("The channel %s has not taken the call about %s in %d tries.", channel, where, call.tries)
-            return {channel: call} if self._called(rule) else {}  # mail-loop alerts show says that nobody was told
+            return {channel: call} if self.now[rule].called else {}  # mail-loop alerts show says that nobody was told
         log.warning("The channel %s has not taken the call about %s: it is made again.", channel, where)
         tries = call.tries + 1
         event = _id(self.result.loop, rule, channel, call.kind, call.at, tries)

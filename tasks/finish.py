@@ -5,12 +5,14 @@ is cleared.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig
+from tasks.mail.engine import run_check
 from tasks.mail.model.errors import CheckFailed, ConfigError
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
@@ -19,14 +21,25 @@ from tasks.mail.search.cleanup.acknowledge import settle
 from tasks.mail.verdict.ends import misconfigured
 from tasks.parameters import configuration_of
 from tasks.publish import publish
-from tasks.run_context import caller, name_this_run, this_run
+from tasks.run_context import caller, name_this_run, this_run, to_its_end
+from tasks.steps import PrefectSteps, context_of_run
 from tasks.tracing.export import export_trace
 from tasks.zombie_runs import end_zombie_runs
 
 log = logging.getLogger(__name__)
 
 
-async def end_run(result: LoopResult) -> State[object]:
+async def run_single(name: object, configured: Callable[[], CheckConfig]) -> State[object]:
+    """Run the one check of this flow run to its end. `configured` makes it of the parameters, or raises ConfigError."""
+    with to_its_end():
+        try:
+            check = configured()
+        except ConfigError as error:
+            return await end_misconfigured(name, error)
+        return await _end_run(await run_check(check, await context_of_run(PrefectSteps()), record_result))
+
+
+async def _end_run(result: LoopResult) -> State[object]:
     """Name the run, clear what killed runs left, and turn its result, which is on record, into the final state."""
     if result.token is not None:
         await name_this_run(f"{result.loop} {result.token}")
@@ -56,7 +69,7 @@ async def end_misconfigured(name: object, error: ConfigError) -> State[object]:
     """Record that the parameters are wrong, and turn that into the final state."""
     result = misconfigured(str(name), str(error), this_run(), error.cause)
     await record_result(result)
-    return await end_run(result)
+    return await _end_run(result)
 
 
 async def record_result(result: LoopResult, check: CheckConfig | None = None) -> None:

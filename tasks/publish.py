@@ -17,7 +17,7 @@ from tasks.history.record import embedded
 from tasks.mail.config.loop import Limits
 from tasks.mail.config.state_dir import make_private, open_state_file, state_home
 from tasks.mail.model.errors import describe_os_error
-from tasks.mail.model.result import EarlierProbe, LoopResult
+from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
 from tasks.mail.report.text import result_line
 
@@ -81,20 +81,15 @@ def announce(result: LoopResult, labels: Mapping[str, str], spans: Mapping[str, 
                 payload={"loop": result.loop, "sentence": result.sentence},
             )
         for probe in result.counted_probes:
+            # The run that sent it, so that the event is found among those of that run.
+            sender = {"prefect.resource.id": f"prefect.flow-run.{probe.flow_run_id}", "prefect.resource.role": "sender"}
             emit_event(
                 PROBE_ARRIVED,
                 resource=loop,
-                related=_sender(probe),
+                related=[sender] if probe.flow_run_id is not None else [],
                 payload=probe.model_dump(mode="json"),
                 # The same if it is told again, after a kill: Prefect then keeps the one that it has.
                 id=uuid5(NAMESPACE_URL, f"mail-loop:{result.loop}:{probe.probe_id}"),
             )
     except Exception as error:
         log.error("The event of %s could not be sent: %s", result.loop, type(error).__name__)
-
-
-def _sender(probe: EarlierProbe) -> list[dict[str, str]]:
-    """The run that sent it, so that the event is found among those of that run."""
-    if probe.flow_run_id is None:
-        return []
-    return [{"prefect.resource.id": f"prefect.flow-run.{probe.flow_run_id}", "prefect.resource.role": "sender"}]
