@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import shlex
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 from flows.server import processes
 from flows.server.processes import Background
-from tasks.mail.config.state_dir import state_home
+from tasks.mail.config.state_dir import state_home, write_whole
 from tasks.mail.model.errors import ConfigError
 
 LOGIN_FILE = "api-login"
@@ -46,7 +45,7 @@ def ensure_login(home: Path) -> str:
     with processes.locked(home / f"{LOGIN_FILE}.lock"):
         login = required_login(home) or f"admin:{secrets.token_hex(16)}"
         if login != known_login(home):
-            _write(home / LOGIN_FILE, login)
+            write_whole(home / LOGIN_FILE, login)
     return login
 
 
@@ -56,7 +55,7 @@ def remember_server(server: Background, home: Path) -> None:
     with suppress(OSError), processes.locked(where.with_suffix(".lock")):  # without it the login is to be exported
         others = {port: entry for port, entry in _servers(where).items() if _runs(entry, port)}
         entry = {"home": str(home), "name": server.name}
-        _write(where, json.dumps(others | {str(urlsplit(server.url).port): entry}))
+        write_whole(where, json.dumps(others | {str(urlsplit(server.url).port): entry}))
 
 
 def login_for(url: str) -> str | None:
@@ -103,15 +102,3 @@ def _servers(where: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _write(path: Path, text: str) -> None:
-    """All of it or nothing, for this user alone, and through no link that lies there."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

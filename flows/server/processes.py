@@ -91,7 +91,8 @@ def _end(background: Background, grace: float) -> None:
         until = time.monotonic() + seconds
         while _group_lives(background.pid) and time.monotonic() < until:
             time.sleep(0.05)
-    _reap(background.pid)
+    with suppress(ChildProcessError):  # a child of ours would stay as a zombie; another's is not ours to collect
+        os.waitpid(background.pid, os.WNOHANG)
 
 
 @contextmanager
@@ -119,22 +120,16 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock on `path` (fcntl.flock): processes take turns, and one that dies lets go of it."""
     make_private(path.parent)
     with open(path, "ab", opener=open_state_file) as file:
-        fcntl.flock(file, how)
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _record(home: Path, name: str) -> Path:
     return home / f"{name}.json"
-
-
-def _reap(pid: int) -> None:
-    """Collect a child of ours, so that it does not stay as a zombie; another's child is not ours to collect."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
 
 
 def _group_lives(group: int) -> bool:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 VARIABLE = "XDG_STATE_HOME"
@@ -37,6 +38,20 @@ def open_state_file(path: str | Path, flags: int) -> int:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(0, "it is a symbolic link, which is not followed: remove it", str(path)) from None
+        raise
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write all of it or nothing, for this user alone, and through no link that lies there."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
         raise
 
 

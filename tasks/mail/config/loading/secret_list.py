@@ -9,7 +9,6 @@ import ipaddress
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from tasks.mail.config.addresses import host_name
 from tasks.mail.config.loop import CheckConfig, SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.secrets import login_sections
-from tasks.mail.config.state_dir import make_private, state_home
+from tasks.mail.config.state_dir import make_private, state_home, write_whole
 from tasks.mail.model.errors import ConfigError
 
 LIST_VARIABLE = "MAIL_LOOP_SECRETS_ALLOW"
@@ -155,16 +154,7 @@ def add_to(path: Path, uses: Iterable[Use]) -> list[str]:
             raise ConfigError(f"{path}: is a link, and is left alone: add there {', '.join(lines)}")
         text = _text(path)
         begun = f"{text}\n" if text and not text.endswith("\n") else text
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # with mode 0600
-        try:
-            with open(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.write(begun + "".join(f"{line}\n" for line in lines))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        write_whole(path, begun + "".join(f"{line}\n" for line in lines))
     return lines
 
 
