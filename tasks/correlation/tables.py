@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
 
 from tasks.mail.config.matrix import Cell
 from tasks.mail.model.outcome import Outcome, Status
@@ -25,22 +24,14 @@ _STATUSES = [Status.ERROR, Status.WARNING, Status.OK]
 FleetRow = dict[str, str | float | None]
 
 
-class Summary(NamedTuple):
-    """Many checks as if they were one."""
-
-    status: Status
-    outcome: Outcome
-    text: str
-
-
-def summary(results: Sequence[LoopResult]) -> Summary:
-    """The worst of the results. One that was skipped counts only where all were: it is no finding."""
+def summary(results: Sequence[LoopResult]) -> tuple[Status, Outcome, str]:
+    """Many checks as if they were one: the worst of them. A skipped one, no finding, counts only where all were."""
     ran = [result for result in results if result.outcome is not Outcome.SKIPPED]
     worst = min(ran or results, key=_gravity)
     count = Counter(one.outcome for one in results if one.status is not Status.OK)
     parts = [f"{sum(one.status is Status.OK for one in results)} of {len(results)} loops ok"]
     parts += [f"{count[outcome]} {outcome}" for outcome in _GRAVITY if count[outcome]]
-    return Summary(worst.status, worst.outcome, ", ".join(parts))
+    return worst.status, worst.outcome, ", ".join(parts)
 
 
 def _gravity(result: LoopResult) -> tuple[int, int]:
@@ -77,8 +68,8 @@ def fleet_markdown(rows: Sequence[FleetRow]) -> str:
 
 def matrix_markdown(results: Mapping[Cell, LoopResult], shown: str | None, report: Mapping[Cell, str]) -> str:
     """The artifact. `shown` is the pattern; `report` has for each loop the key of its own artifacts."""
-    whole = summary([*results.values()])
-    blocks: list[Block] = [Paragraph(Strong((Own(f"{whole.status}: "), whole.text)))]
+    status, _, text = summary([*results.values()])
+    blocks: list[Block] = [Paragraph(Strong((Own(f"{status}: "), text)))]
     if shown is not None:
         blocks.append(Paragraph(f"{shown[0].upper()}{shown[1:]}."))
     receivers = list(dict.fromkeys(receiver for _, receiver in results))

@@ -162,11 +162,8 @@ class Board(Collector):
     def _of_loops(self, now: datetime) -> list[Metric]:
         gauges = (GaugeMetricFamily(f"mail_loop_{name}", text, labels=["loop"]) for name, text in _GAUGES.items())
         up, success, last, interval = gauges
-        expiry = GaugeMetricFamily(
-            "mail_loop_certificate_expiry_timestamp_seconds",
-            "When the certificate of the server of a leg expires.",
-            labels=["loop", "leg"],
-        )
+        text = "When the certificate of the server of a leg expires."
+        expiry = GaugeMetricFamily("mail_loop_certificate_expiry_timestamp_seconds", text, labels=["loop", "leg"])
         blind = self._failures >= MAX_FAILED_READS or not self._is_recent()
         for name, loop in self._loops.items():
             due = loop.interval(name, self._intervals)

@@ -15,37 +15,16 @@ class Counters:
     """The series of each loop, all of them from the first moment on: increase() does not see a series begin."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._checks = Counter(
-            "mail_loop_checks",
-            "Checks that ended, by what became of the message and how bad that is.",
-            ["loop", "outcome", "status"],
-            registry=registry,
-        )
-        self._failures = Counter(
-            "mail_loop_failures",
-            "Checks that ended with a warning or an error, by why; those that were skipped are left out.",
-            ["loop", "cause"],
-            registry=registry,
-        )
-        self._without = Counter(
-            "mail_loop_runs_without_verdict",
-            "Runs of a check that ended without a verdict, by how they ended.",
-            ["loop", "end"],
-            registry=registry,
-        )
-        self._delivery = Histogram(
-            "mail_loop_delivery_seconds",
-            "From the acceptance by the relay to the mailbox, of each message that arrived.",
-            ["loop"],
-            buckets=BUCKETS,
-            registry=registry,
-        )
-        self._stage = Summary(
-            "mail_loop_stage_seconds",
-            "Time that a check spent in a stage of a leg.",
-            ["loop", "leg", "stage"],
-            registry=registry,
-        )
+        text = "Checks that ended, by what became of the message and how bad that is."
+        self._checks = Counter("mail_loop_checks", text, ["loop", "outcome", "status"], registry=registry)
+        text = "Checks that ended with a warning or an error, by why; those that were skipped are left out."
+        self._failures = Counter("mail_loop_failures", text, ["loop", "cause"], registry=registry)
+        text = "Runs of a check that ended without a verdict, by how they ended."
+        self._without = Counter("mail_loop_runs_without_verdict", text, ["loop", "end"], registry=registry)
+        text = "From the acceptance by the relay to the mailbox, of each message that arrived."
+        self._delivery = Histogram("mail_loop_delivery_seconds", text, ["loop"], buckets=BUCKETS, registry=registry)
+        text = "Time that a check spent in a stage of a leg."
+        self._stage = Summary("mail_loop_stage_seconds", text, ["loop", "leg", "stage"], registry=registry)
         self._reported: dict[str, None] = {}
 
     def begin(self, sighting: Sighting) -> None:

@@ -99,8 +99,7 @@ class ImapServer:
 
         server = await asyncio.start_server(serve, host, port)
         self._servers.append(server)
-        bound: int = server.sockets[0].getsockname()[1]
-        return bound
+        return int(server.sockets[0].getsockname()[1])
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, implicit: bool) -> None:
         plain = writer.transport

@@ -222,8 +222,7 @@ class SmtpServer:
             lambda: _Connection(self, self._tls, implicit), host, port, ssl=self._tls if implicit else None
         )
         self._servers.append(server)
-        bound: int = server.sockets[0].getsockname()[1]
-        return bound
+        return int(server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         self.is_closed = True

@@ -14,7 +14,7 @@ from tasks.mail.model.journey_record import HopRecord, TlsRecord
 from tasks.mail.model.outcome import Leg, Outcome, Status
 from tasks.mail.model.result import AttemptRecord, LoopResult
 from tasks.mail.report.svg.bars import Bar, earlier_tries, hop_bars, last_try, sending_stages
-from tasks.tracing.spans import AttributeValue, Event, Span, Trace, attributes_of, within
+from tasks.tracing.spans import Attributes, Event, Span, Trace, attributes_of, within
 
 # Fields of a result that are attributes of the root, as mail_loop.<name>.
 _FACTS = (
@@ -198,37 +198,33 @@ def _reason(error: AttemptRecord | None) -> str | None:
     return f"{error.error_type} at {error.stage}: {error.error_msg}" if error else None
 
 
-def _refusal(error: AttemptRecord | None) -> dict[str, AttributeValue]:
+def _refusal(error: AttemptRecord | None) -> Attributes:
     if error is None:
         return {}
-    return attributes_of(
-        {
-            "error.type": error.error_type,
-            "mail_loop.stage": error.stage,
-            f"mail_loop.{Leg.SENDING}.reply_code": error.code,
-            "mail_loop.error_msg": error.error_msg,
-        }
-    )
+    facts = {
+        "error.type": error.error_type,
+        "mail_loop.stage": error.stage,
+        f"mail_loop.{Leg.SENDING}.reply_code": error.code,
+        "mail_loop.error_msg": error.error_msg,
+    }
+    return attributes_of(facts)
 
 
-def _dialogue(
-    leg: str, server: SenderSection | MailboxConfig | None, tls: Mapping[str, TlsRecord]
-) -> dict[str, AttributeValue]:
+def _dialogue(leg: str, server: SenderSection | MailboxConfig | None, tls: Mapping[str, TlsRecord]) -> Attributes:
     agreed = tls.get(leg)
-    return attributes_of(
-        {
-            "network.protocol.name": leg,
-            "network.transport": "tcp",
-            "server.address": server.host if server else None,
-            "server.port": server.port if server else None,
-            "tls.protocol.name": "tls" if agreed else None,
-            "tls.protocol.version": agreed.protocol.removeprefix("TLSv") if agreed else None,
-            "tls.cipher": agreed.cipher if agreed else None,
-        }
-    )
+    facts = {
+        "network.protocol.name": leg,
+        "network.transport": "tcp",
+        "server.address": server.host if server else None,
+        "server.port": server.port if server else None,
+        "tls.protocol.name": "tls" if agreed else None,
+        "tls.protocol.version": agreed.protocol.removeprefix("TLSv") if agreed else None,
+        "tls.cipher": agreed.cipher if agreed else None,
+    }
+    return attributes_of(facts)
 
 
-def _hop(hop: HopRecord) -> dict[str, AttributeValue]:
+def _hop(hop: HopRecord) -> Attributes:
     """Whatever a Received field says is a stranger's word."""
     facts = {
         "from": hop.from_,

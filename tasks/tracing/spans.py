@@ -8,6 +8,7 @@ from datetime import datetime
 from tasks.mail.model.safe_text import one_line
 
 AttributeValue = str | int | float | bool | tuple[str, ...]
+Attributes = dict[str, AttributeValue]
 
 MAX_NAME_CHARS = 80  # characters
 MAX_TEXTS = 10
@@ -73,9 +74,9 @@ def within(span: Span, start: float, end: float) -> Span:
     )
 
 
-def attributes_of(facts: Mapping[str, AttributeValue | None]) -> dict[str, AttributeValue]:
+def attributes_of(facts: Mapping[str, AttributeValue | None]) -> Attributes:
     """The attributes that there are: what is not known is left out, and a text is one line of bounded length."""
-    known: dict[str, AttributeValue] = {}
+    known: Attributes = {}
     for name, value in facts.items():
         if isinstance(value, tuple) and value:
             known[name] = tuple(map(one_line, value[:MAX_TEXTS]))

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.durations import duration
-from tasks.mail.model.journey_record import AuthenticationRecord, FilterRecord, HopRecord, JourneyRecord, TlsRecord
+from tasks.mail.model.journey_record import FilterRecord, HopRecord, JourneyRecord, TlsRecord
 from tasks.mail.model.outcome import FAILED
 from tasks.mail.model.result import BounceRecord, LoopResult
 from tasks.mail.report.document import (
@@ -45,7 +45,11 @@ def _blocks(result: LoopResult, configuration: Configuration, limits: Limits | N
         yield Paragraph((Strong("Who acts:"), Own(" "), result.who_acts, "."))
     if result.cause:
         yield Paragraph((Strong("Cause:"), Own(" "), Code(result.cause)))
-    yield from _picture(result, limits)
+    if (drawn := timeline_of(result, limits)).bars:
+        from tasks.mail.report.svg.draw import svg  # a command line starts without it
+        from tasks.mail.report.svg.text import alternative
+
+        yield Picture(alternative(drawn), svg(drawn))
     yield from map(Note, result.notes)
     yield from section("Attempts", Table(("attempt", "stage", "outcome", "reply"), _attempts(result)))
     if (journey := result.journey) is not None:
@@ -77,15 +81,6 @@ def _blocks(result: LoopResult, configuration: Configuration, limits: Limits | N
     yield from section("Configuration", Table(("field", "value"), fields))
 
 
-def _picture(result: LoopResult, limits: Limits | None) -> Iterator[Picture]:
-    drawn = timeline_of(result, limits)
-    if drawn.bars:
-        from tasks.mail.report.svg.draw import svg  # a command line starts without it
-        from tasks.mail.report.svg.text import alternative
-
-        yield Picture(alternative(drawn), svg(drawn))
-
-
 def _attempts(result: LoopResult) -> list[Cells]:
     reply = f"{result.response_code or ''} {result.response_message or ''}".strip()
     failed = {one.attempt: (one.stage, one.error_type, Code(one.error_msg)) for one in result.attempt_errors}
@@ -101,7 +96,17 @@ def _journey(journey: JourneyRecord) -> Iterator[Block]:
         listed = [part for command in commands for part in (Own(", "), *command)][1:]
         yield Paragraph((Own("In the logs: "), *listed, "."))
     if (found := journey.authentication) is not None:
-        yield from _authentication(found)
+        rows = [
+            (m.method, Strong(m.result), Code(", ".join(f"{k}={v}" for k, v in m.properties.items())), Code(m.reason))
+            for m in found.methods
+        ]
+        yield Heading("Authentication")
+        whose = Code(found.authserv_id) or "a server without a name"
+        guess = ", the top-most, as none is configured" if found.assumed else ""
+        ignored = f"; {found.ignored} of others ignored" if found.ignored else ""
+        yield Paragraph((Own("As stated by "), whose, Own(f"{guess}{ignored}.")))
+        if rows:
+            yield Table(("method", "result", "of", "reason"), rows)
     signed = [(Code(one.domain), Code(one.selector), _VALID[one.valid], Code(one.reason)) for one in journey.signatures]
     yield from section("DKIM signatures, verified here", Table(("domain", "selector", "valid", "reason"), signed))
     head = ("filter", "server", "score", "threshold", "spam", "reasons")
@@ -129,20 +134,6 @@ def _hop(number: int, hop: HopRecord) -> Cells:
         f"{hop.at:%H:%M:%S}" if hop.at else "",
         (Strong(took) if hop.slow else took, Own(" " if took and offset else ""), offset),
     )
-
-
-def _authentication(found: AuthenticationRecord) -> Iterator[Block]:
-    rows = [
-        (m.method, Strong(m.result), Code(", ".join(f"{k}={v}" for k, v in m.properties.items())), Code(m.reason))
-        for m in found.methods
-    ]
-    yield Heading("Authentication")
-    whose = Code(found.authserv_id) or "a server without a name"
-    guess = ", the top-most, as none is configured" if found.assumed else ""
-    ignored = f"; {found.ignored} of others ignored" if found.ignored else ""
-    yield Paragraph((Own("As stated by "), whose, Own(f"{guess}{ignored}.")))
-    if rows:
-        yield Table(("method", "result", "of", "reason"), rows)
 
 
 def _filter(rating: FilterRecord) -> Cells:

@@ -21,13 +21,17 @@ from tasks.mail.verdict.judge import judge
 from tasks.mail.verdict.notes import arrival_notes, configuration_notes, refusal_notes
 from tasks.mail.verdict.remedies import YOU, whoever_runs
 
+_Sent = Receipt | SendFailure
+_Found = Arrival | MailboxFailure | None
+_Fields = dict[str, object]
+
 
 def conclude(
     loop: LoopConfig,
     probe: Probe,
     attempts: Attempts,
-    sent: Receipt | SendFailure,
-    found: Arrival | MailboxFailure | None,
+    sent: _Sent,
+    found: _Found,
     flow_run_id: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> LoopResult:
@@ -74,7 +78,7 @@ def conclude(
     return redact.whole(result)
 
 
-def _who_acts(loop: LoopConfig, sent: Receipt | SendFailure, attempts: Attempts, way: Journey | None) -> str | None:
+def _who_acts(loop: LoopConfig, sent: _Sent, attempts: Attempts, way: Journey | None) -> str | None:
     """Who must act on what stands in the notes alone."""
     if isinstance(sent, Receipt) and sent.certain and attempts.errors:
         return f"{whoever_runs(loop.sender.host)}, if that took too long"
@@ -84,13 +88,7 @@ def _who_acts(loop: LoopConfig, sent: Receipt | SendFailure, attempts: Attempts,
     return whoever_runs(" and ".join(off)) if off else None
 
 
-def _journey(
-    loop: LoopConfig,
-    probe: Probe,
-    sent: Receipt | SendFailure,
-    found: Arrival | MailboxFailure | None,
-    redact: Redactor,
-) -> Journey | None:
+def _journey(loop: LoopConfig, probe: Probe, sent: _Sent, found: _Found, redact: Redactor) -> Journey | None:
     """How the message came, by the copy that decides, where that could be read."""
     mailbox = loop.mailbox
     if mailbox is None or not (isinstance(sent, Receipt) and isinstance(found, Arrival) and found.message):
@@ -106,10 +104,7 @@ def _journey(
     return journey(found.message, known, mailbox.authserv_id, found.copy, found.signatures, redact)
 
 
-_Fields = dict[str, object]
-
-
-def _fields(attempts: Attempts, sent: Receipt | SendFailure, found: Arrival | MailboxFailure | None) -> _Fields:
+def _fields(attempts: Attempts, sent: _Sent, found: _Found) -> _Fields:
     fields = _times(attempts, sent, found) | {"response_code": sent.code, "enhanced_code": sent.enhanced_code}
     if isinstance(sent, Receipt):
         fields |= of_leg(Leg.SENDING, stages=dict(sent.stages)) | {
@@ -128,7 +123,7 @@ def _fields(attempts: Attempts, sent: Receipt | SendFailure, found: Arrival | Ma
     return fields
 
 
-def _times(attempts: Attempts, sent: Receipt | SendFailure, found: Arrival | MailboxFailure | None) -> _Fields:
+def _times(attempts: Attempts, sent: _Sent, found: _Found) -> _Fields:
     """How long the check took, by the monotonic clock, pauses included.
 
     It ends with the detection, or else with the last thing that it did.

@@ -28,9 +28,14 @@ _BESIDE = 5.0  # between the line of a mark and its label
 _MAX_CHARS = 120  # characters of a label, before it is cut to the room that it has
 ELLIPSIS = "…"
 
-# Widths in em, none below those of DejaVu Sans, the widest of the common fonts.
-_SLIM, _NARROW, _BROAD = frozenset(" ',-./:;ijl|\\I"), frozenset("!()[]frt"), frozenset("%@MWmw")
 _WIDE = frozenset("#&+<=>^~×→ABCDEFGHJKLNOPQRSTUVXYZ")  # noqa: RUF001  # the signs that the picture itself uses
+# Widths in em, none below those of DejaVu Sans, the widest of the common fonts.
+_WIDTHS = {
+    **dict.fromkeys(" ',-./:;ijl|\\I", 0.38),
+    **dict.fromkeys("!()[]frt", 0.45),
+    **dict.fromkeys(_WIDE, 0.85),
+    **dict.fromkeys("%@MWmw", 1.0),
+}
 _BOLD = 1.12
 
 
@@ -103,17 +108,8 @@ def is_plain(text: str) -> bool:
 
 def ems(text: str, *, bold: bool = False) -> float:
     """Width of a text in a proportional font, in em: an upper bound if it is plain."""
-    return sum(map(_em, text)) * (_BOLD if bold else 1.0)
-
-
-def _em(character: str) -> float:
-    if character in _SLIM:
-        return 0.38
-    if character in _NARROW:
-        return 0.45
-    if character in _WIDE:
-        return 0.85
-    return 1.0 if character in _BROAD or not character.isascii() else 0.64
+    widths = (_WIDTHS.get(c, 0.64 if c.isascii() else 1.0) for c in text)
+    return sum(widths) * (_BOLD if bold else 1.0)
 
 
 def columns(text: str) -> int:
