@@ -18,8 +18,9 @@ from flows.prefect_api.probe import impatient_client
 from tasks.alert_store import LOOP_RESOURCE, check_events
 from tasks.groups.finish import matrix_name
 from tasks.history.record import extracted, result_from
+from tasks.mail.checks import of_result, of_state
 from tasks.mail.model.result import LoopResult
-from tasks.metrics.loop import Remembered, Sighting, identity, of_a_result, of_a_state
+from tasks.metrics.loop import Remembered, Sighting, identity
 from tasks.pages import ReadPage, chunks, items, read_events
 from tasks.publish import artifact_key
 
@@ -109,7 +110,8 @@ class Sightings:
             return
         if run:
             self._told.add(run, now)
-        (self._found.known if self._read_at is None else self._found.new).append(of_a_result(result, at, deployment))
+        sighting = Sighting(at, of_result(result, at), result, deployment)
+        (self._found.known if self._read_at is None else self._found.new).append(sighting)
 
     async def _read_runs(self, client: PrefectClient, now: datetime) -> None:
         """Take note of runs that have ended, and settle those of which no event has come."""
@@ -141,7 +143,8 @@ class Sightings:
         # The state of a matrix is named after the worst of its loops, and is no verdict on any of them.
         matrix = "senders" in run.parameters
         loop, name = loop_named_in(run), "" if matrix else run.state.name or ""
-        told = of_a_state(matrix_name(loop) if matrix else loop, at, run.state.type.value, name, deployment)
+        check = of_state(matrix_name(loop) if matrix else loop, at, run.state.type.value, name, None)
+        told = Sighting(at, check, deployment=deployment)
         if told.verdict is not None:
             self._by_state.add(str(run.id), now)
         self._found.new.append(told)

@@ -62,9 +62,8 @@ class Brief:
                     where = {"variables": {"name": {"any_": some}}, "limit": PAGE_SIZE}
                     response = await client.request("POST", "/variables/filter", json=where)
                     found |= {one["name"]: one["value"] for one in response.json()}
-                self._rules = [
-                    Rule.model_validate(one) for one in found.pop(RULES_VARIABLE, {"rules": {}})["rules"].values()
-                ]
+                rules = found.pop(RULES_VARIABLE, {"rules": {}})["rules"]
+                self._rules = [Rule.model_validate(one) for one in rules.values()]
                 self._remembered = {*found}
         except Exception as error:
             log.warning("Whether somebody must be called is asked for each loop: %s", type(error).__name__)

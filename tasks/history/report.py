@@ -203,9 +203,7 @@ def _days(figures: Figures) -> dict[str, str]:
     for check in figures.judged:
         if check.delivery_seconds is not None:
             days[f"{check.at:%Y-%m-%d}"].append(check.delivery_seconds)
-    return {
-        day: f"  p50 {measured(percentile(times, 50))}, longest {measured(max(times))}" for day, times in days.items()
-    }
+    return {day: f"  p50 {measured(percentile(of, 50))}, longest {measured(max(of))}" for day, of in days.items()}
 
 
 def _outage(row: Sequence[str]) -> str:

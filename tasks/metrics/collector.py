@@ -52,9 +52,8 @@ class Board(Collector):
         registry.register(self)
         self._counters = Counters(registry)
         self._reads = Counter("mail_loop_exporter_reads", "Reads of Prefect.", ["result"], registry=registry)
-        self._ignored = Counter(
-            "mail_loop_exporter_ignored", "Records that are left out.", ["reason"], registry=registry
-        )
+        text = "Records that are left out."
+        self._ignored = Counter("mail_loop_exporter_ignored", text, ["reason"], registry=registry)
         self._took = Summary("mail_loop_exporter_read_seconds", "Time that a read took.", registry=registry)
         for result in ("success", "failure"):
             self._reads.labels(result)

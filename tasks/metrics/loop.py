@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from tasks.mail.checks import WITHOUT_RECORD, Check, of_result, of_state
+from tasks.mail.checks import WITHOUT_RECORD, Check
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import LEG_STAGES, Outcome, Status
 from tasks.mail.model.result import LoopResult
@@ -36,7 +36,7 @@ STATUSES_BY_OUTCOME: dict[Outcome, tuple[Status, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A run of a loop that ended, and when: with its result, or with what its state alone says.
+    """A run of a loop that ended, and when: the check by its result, or by what its state alone says.
 
     `deployment`: the id of that whose schedule has started it.
     """
@@ -83,16 +83,6 @@ class Sighting:
         known = self.result.stages
         times = ((leg, name, known[leg].get(name)) for leg, names in LEG_STAGES.items() for name in names)
         return [(leg, name, seconds) for leg, name, seconds in times if seconds is not None and is_time(seconds)]
-
-
-def of_a_result(result: LoopResult, at: datetime, deployment: str | None = None) -> Sighting:
-    """`at` is when the check ended."""
-    return Sighting(at, of_result(result, at), result, deployment)
-
-
-def of_a_state(loop: str, at: datetime, kind: str, name: str, deployment: str | None = None) -> Sighting:
-    """A run that has ended without a record, from its state: type and name."""
-    return Sighting(at, of_state(loop, at, kind, name, None), None, deployment)
 
 
 def is_time(seconds: float) -> bool:
@@ -165,6 +155,5 @@ class Loop:
 
     def gone(self, now: datetime, interval: timedelta | None, since: datetime | None = None) -> bool:
         """Whether it is no longer run; `since` when that could be seen, if it could not be before."""
-        return now - max(self.last, since or self.last) > max(
-            _KEPT_INTERVALS * (interval or ASSUMED_INTERVAL), _KEPT_AT_LEAST
-        )
+        kept = max(_KEPT_INTERVALS * (interval or ASSUMED_INTERVAL), _KEPT_AT_LEAST)
+        return now - max(self.last, since or self.last) > kept

@@ -41,7 +41,7 @@ from tasks.groups.finish import fleet_name, matrix_name
 from tasks.history.figures import Figures, histories, window
 from tasks.history.record import embedded
 from tasks.history.report import history_lines, history_markdown
-from tasks.mail.checks import of_results
+from tasks.mail.checks import of_result, of_results, of_state
 from tasks.mail.config.loop import InboundConfig, LoopConfig
 from tasks.mail.config.matrix import Matrix
 from tasks.mail.model.errors import CheckFailed
@@ -52,7 +52,7 @@ from tasks.mail.report.svg.draw import svg
 from tasks.mail.report.svg.timeline import timeline_of
 from tasks.mail.report.text import attempts, journey_lines, result_line, who_acts
 from tasks.metrics.collector import Board
-from tasks.metrics.loop import Intervals, Sighting, of_a_result, of_a_state
+from tasks.metrics.loop import Intervals, Sighting
 from tasks.parameters import configuration_of
 from tasks.publish import PROBE_ARRIVED, UNPUBLISHED, artifact_key
 from tasks.run_context import place_tag
@@ -169,8 +169,8 @@ def test_metrics_have_the_same_names_types_labels_and_help() -> None:
     now = START + len(MANY) * QUARTER
     board = Board(lambda: now, timedelta(days=1), 100, "1.2.3")
     board.scheduled(Intervals({"office": QUARTER}))
-    known: list[Sighting] = [of_a_result(result, at) for result, at in MANY]
-    board.read([*known[1:], of_a_state("office", now, "CRASHED", "Crashed")], known[:1], 0, 0.5)
+    known: list[Sighting] = [Sighting(at, of_result(result, at), result) for result, at in MANY]
+    board.read([*known[1:], Sighting(now, of_state("office", now, "CRASHED", "Crashed", None))], known[:1], 0, 0.5)
     shown = {}
     for family in board.registry.collect():
         if family.name.startswith("mail_loop_"):

@@ -56,8 +56,13 @@ def judge(
     seen = observe(checked)
     concerned = find_concerns(checked, seen)
     cause, remedy = why = find_cause_and_remedy(checked, seen)
+    status = grade(seen.outcome, loop.mailbox)
+    if any(concern.critical for concern in concerned):
+        status = Status.ERROR
+    elif concerned and status is Status.OK:
+        status = Status.WARNING
     return Verdict(
-        status=_with(concerned, grade(seen.outcome, loop.mailbox)),
+        status=status,
         outcome=seen.outcome,
         sentence=phrase(checked, seen, why, concerned),
         failure=seen.failure,
@@ -74,13 +79,6 @@ def grade(outcome: Outcome, mailbox: ProbeMailbox | None) -> Status:
         return found
     severity: Severity = getattr(mailbox, found, "critical")
     return Status.WARNING if severity == "warning" else Status.ERROR
-
-
-def _with(concerned: Sequence[Concern], status: Status) -> Status:
-    """Concerns make an ok a warning, and what is critical an error."""
-    if any(concern.critical for concern in concerned):
-        return Status.ERROR
-    return Status.WARNING if concerned and status is Status.OK else status
 
 
 def _who_acts(checked: Checked, seen: Observation, remedy: Remedy | None, concerned: Sequence[Concern]) -> str | None:

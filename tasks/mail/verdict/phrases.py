@@ -128,9 +128,8 @@ def changes(journey: Journey | None) -> Remedy | None:
         parts.append(Remedy(f"{words}: {look}", named or suspects))
     if not parts:
         return None
-    return Remedy(
-        "".join(f"; {part.words}" for part in parts), f"{whoever_runs(parts[0].who)}, unless that is intended"
-    )
+    words = "".join(f"; {part.words}" for part in parts)
+    return Remedy(words, f"{whoever_runs(parts[0].who)}, unless that is intended")
 
 
 def named_by(foreign: str, servers: Sequence[str]) -> str:

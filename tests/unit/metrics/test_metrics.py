@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tasks.mail.checks import of_result, of_state
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import LEG_STAGES, ErrorType, Leg, Outcome, Reported
@@ -30,8 +32,6 @@ from tasks.metrics.loop import (
     Loop,
     Sighting,
     identity,
-    of_a_result,
-    of_a_state,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -84,7 +84,8 @@ def result(outcome: Outcome = Outcome.DELIVERED, loop: str = "office", **fields:
 
 
 def seen(outcome: Outcome = Outcome.DELIVERED, at: datetime = START, loop: str = "office", **fields: Any) -> Sighting:
-    return of_a_result(result(outcome, loop, **fields), at)
+    found = result(outcome, loop, **fields)
+    return Sighting(at, of_result(found, at), found)
 
 
 def every_quarter(outcome: Outcome = Outcome.DELIVERED, loop: str = "office") -> list[Sighting]:
@@ -148,10 +149,10 @@ def test_what_is_no_failure_is_in_no_series_of_a_cause() -> None:
         MINUTE,
         seen(at=START + MINUTE),
         seen(Outcome.SKIPPED, START + MINUTE, cause=Cause.BUDGET_SPENT),
-        of_a_state("office", START + MINUTE, "CRASHED", "Crashed"),
+        Sighting(START + MINUTE, of_state("office", START + MINUTE, "CRASHED", "Crashed", None)),
     )
     assert sum(scene.samples("mail_loop_failures_total").values()) == 0
-    scene.later(MINUTE, of_a_state("office", START + 2 * MINUTE, "FAILED", "Lost"))
+    scene.later(MINUTE, Sighting(START + 2 * MINUTE, of_state("office", START + 2 * MINUTE, "FAILED", "Lost", None)))
     assert scene.value("mail_loop_failures_total", loop="office", cause="none") == 1
 
 
@@ -181,7 +182,7 @@ def test_a_check_that_broke_says_nothing_about_the_mail() -> None:
 def test_a_run_without_a_verdict_is_counted_by_itself_and_is_no_success() -> None:
     scene = Scene()
     scene.read(known=every_quarter())
-    crash = of_a_state("office", START + MINUTE, "CRASHED", "Crashed")
+    crash = Sighting(START + MINUTE, of_state("office", START + MINUTE, "CRASHED", "Crashed", None))
     scene.later(MINUTE, crash)
     assert scene.value("mail_loop_runs_without_verdict_total", loop="office", end="crashed") == 1
     assert sum(scene.samples("mail_loop_checks_total").values()) == 0
@@ -207,7 +208,7 @@ def test_a_run_without_a_verdict_is_counted_by_itself_and_is_no_success() -> Non
 def test_a_run_without_a_record_is_counted_by_the_name_of_its_state(kind: str, name: str, labels: Labels) -> None:
     scene = Scene()
     scene.read(known=[seen()])
-    scene.later(MINUTE, of_a_state("office", START + MINUTE, kind, name))
+    scene.later(MINUTE, Sighting(START + MINUTE, of_state("office", START + MINUTE, kind, name, None)))
     metric = "mail_loop_runs_without_verdict_total" if "end" in labels else "mail_loop_checks_total"
     assert scene.value(metric, loop="office", **labels) == 1
 
@@ -409,7 +410,7 @@ def test_a_loop_without_a_schedule_has_no_interval_so_that_no_rule_finds_it_sile
 def test_a_loop_in_a_file_that_is_not_here_has_the_interval_of_the_deployment_whose_schedule_checked_it() -> None:
     scene = Scene()
     scene.due(groups={"fleet": QUARTER})
-    by_schedule = of_a_result(result(), START, "fleet")
+    by_schedule = replace(seen(), deployment="fleet")
     scene.read(known=[by_schedule, seen(at=START + MINUTE), seen(loop="garage")])
     assert scene.samples("mail_loop_check_interval_seconds") == {(("loop", "office"),): QUARTER.total_seconds()}
 

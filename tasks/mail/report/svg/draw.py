@@ -82,9 +82,8 @@ def _head(timeline: Timeline) -> Iterator[str]:
         note_width = ems(note) * SMALL
         yield _words(Caption(RIGHT - note_width, 0, note, ends=True), PAD + _TITLE, MUTED)
         room -= note_width + BETWEEN
-    yield _text(
-        PAD, PAD + _TITLE, fit(as_label(timeline.title), room / _TITLE, bold=True), size=_TITLE, ink=INK, bold=True
-    )
+    title = fit(as_label(timeline.title), room / _TITLE, bold=True)
+    yield _text(PAD, PAD + _TITLE, title, size=_TITLE, ink=INK, bold=True)
     headline = fit(as_label(timeline.headline, MAX_HEADLINE_CHARS), (RIGHT - PAD) / _HEADLINE)
     yield _text(PAD, PAD + _TITLE + _LINE + 3, headline, size=_HEADLINE, ink=INK)
 
