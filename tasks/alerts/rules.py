@@ -1,4 +1,7 @@
-"""What alerts.yaml says: channels, when a call is made through them, and how long a loop may be silent."""
+"""What alerts.yaml says: channels, when a call is made through them, and how long a loop may be silent.
+
+A channel that is mail is refused where the call would travel by the mail that it is about.
+"""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -23,6 +26,9 @@ LONGER = ("3h", "26h", "8d", "33d")  # of loops that are due more rarely than th
 ALLOWED = timedelta(minutes=5)  # from the moment a check is due to its verdict, or its interval, if that is less
 UNWATCHED = "longer"  # in place of a span where no span is long enough
 _NAME = r"^[A-Za-z0-9_-]{1,255}$"
+_MAIL_BLOCKS = {"sendgrid-email"}
+_MAIL_SCHEMES = {"mailto", "mailtos"}
+_MAIL_SERVICES = {"brevo", "mailgun", "resend", "sendgrid", "sendpulse", "ses", "smtp2go", "sparkpost"}
 Count = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -146,18 +152,12 @@ def tolerated_silence(until_due: timedelta, interval: timedelta) -> timedelta:
     return until_due + min(interval, ALLOWED)
 
 
-_MAIL_BLOCKS = {"sendgrid-email"}
-_MAIL_SCHEMES = {"mailto", "mailtos"}
-_MAIL_SERVICES = {"brevo", "mailgun", "resend", "sendgrid", "sendpulse", "ses", "smtp2go", "sparkpost"}
-
-
 def way_of(channel: Channel, url: str) -> frozenset[str] | None:
     """The hosts and domains that a channel's mail goes by, as far as its URL says; None if the channel is no mail."""
     if channel.block is not None:
         return frozenset() if channel.block.partition("/")[0] in _MAIL_BLOCKS else None
-    if urlsplit(url).scheme.lower() not in _MAIL_SCHEMES | _MAIL_SERVICES:
+    if (parts := urlsplit(url)).scheme.lower() not in _MAIL_SCHEMES | _MAIL_SERVICES:
         return None
-    parts = urlsplit(url)
     query = [(name.lower(), value) for name, value in parse_qsl(parts.query)]
     texts = [parts.hostname or "", *unquote(parts.path).strip("/").replace(",", "/").split("/")]
     texts += [one for name, value in query if name in ("smtp", "to", "from", "cc", "bcc") for one in value.split(",")]
@@ -174,12 +174,8 @@ def hosts_of(parameters: Mapping[str, object]) -> frozenset[str]:
 
 def shared(one: Collection[str], other: Collection[str]) -> str | None:
     """A domain that both go by; None where they have none in common. A host counts with those below its domain."""
-    for host in sorted(one):
-        for another in sorted(other):
-            domain, longer = sorted((_site(host), _site(another)), key=len)
-            if longer == domain or longer.endswith(f".{domain}"):
-                return domain
-    return None
+    pairs = (sorted((_site(host), _site(another)), key=len) for host in sorted(one) for another in sorted(other))
+    return next((domain for domain, longer in pairs if f".{longer}".endswith(f".{domain}")), None)
 
 
 def _site(host: str) -> str:

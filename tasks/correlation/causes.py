@@ -57,9 +57,8 @@ def explain_failures(bad: Iterable[Cell], good: Iterable[Cell]) -> tuple[list[Cu
     if len(smallest) != 1:
         return None
     known = certain | smallest[0]
-    ends = [
-        end for side in (SENDER, RECEIVER) for end in dict.fromkeys(_ends(cell)[side] for cell in bad) if end in known
-    ]
+    both = dict.fromkeys(_ends(cell)[side] for side in (SENDER, RECEIVER) for cell in bad)
+    ends = [end for end in both if end in known]
     if (not pairs and not ends) or len(pairs) + len(ends) + len(alone) > _MAX_EXPLANATIONS:
         return None
     found = [_of_end(end, {*ends} - {end}, bad, good) for end in ends]

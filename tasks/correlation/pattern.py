@@ -32,8 +32,7 @@ _PLAIN = frozenset({None, Cause.WRONG_PASSWORD, Cause.CERTIFICATE, Cause.UNREACH
 _REMEDIES = {
     ErrorType.AUTH: "check its user name and password",
     ErrorType.TLS: "check its certificate and the field tls",
-    ErrorType.CONNECTION: "whoever runs it or the network to it must act",
-    ErrorType.TIMEOUT: "whoever runs it or the network to it must act",
+    **dict.fromkeys((ErrorType.CONNECTION, ErrorType.TIMEOUT), "whoever runs it or the network to it must act"),
 }
 
 

@@ -88,9 +88,8 @@ def compare_places(watched: Watched, seen: Mapping[str, Sequence[PlaceResult]], 
         last[place] = judged[-1] if judged else young[-1] if young else None
         says[place] = judged[-1].says if judged else Says.NOTHING if young else Says.SILENT
     by = {kind: [place for place in watched.places if says[place] is kind] for kind in Says}
-    differs = bool(by[Says.BAD] and by[Says.GOOD]) and all(
-        _proved(recent[bad], recent[good]) for bad in by[Says.BAD] for good in by[Says.GOOD]
-    )
+    pairs = [(bad, good) for bad in by[Says.BAD] for good in by[Says.GOOD]]
+    differs = bool(pairs) and all(_proved(recent[bad], recent[good]) for bad, good in pairs)
     return Together(watched, last, says, differs, _text(watched.loop, by, last, differs))
 
 

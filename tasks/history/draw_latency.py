@@ -138,9 +138,8 @@ def _points(figures: Figures, along: Callable[[datetime], float], upward: Axis) 
 def _percentiles(figures: Figures, upward: Axis) -> Iterable[str]:
     named = [(name, value) for name in PERCENTILES if (value := figures.delivery_percentile(name)) is not None]
     heights = [_y(upward(value)) for _, value in named]
-    yield ground.strokes(
-        (f"M{LEFT} {ground.pixels(y)}H{RIGHT + 4}" for y in heights), "ink", 1, 'stroke-dasharray="1 4"'
-    )
+    lines = [f"M{LEFT} {ground.pixels(y)}H{RIGHT + 4}" for y in heights]
+    yield ground.strokes(lines, "ink", 1, 'stroke-dasharray="1 4"')
     free = float(BOTTOM + 4)
     for (name, value), y in zip(named, heights, strict=True):  # upward: a higher percentile is never lower
         free = min(free, y + 4)

@@ -165,9 +165,8 @@ def _exporter() -> SpanExporter:
         raise Unexported("it is exported by OTLP alone, which OTEL_TRACES_EXPORTER leaves out: set it to otlp")
     protocol = _protocol()
     if protocol not in _EXPORTERS:
-        raise Unexported(
-            f"of the protocols of OTLP it knows {' and '.join(_EXPORTERS)}: see OTEL_EXPORTER_OTLP_PROTOCOL"
-        )
+        known = " and ".join(_EXPORTERS)
+        raise Unexported(f"of the protocols of OTLP it knows {known}: see OTEL_EXPORTER_OTLP_PROTOCOL")
     name = _EXPORTERS[protocol]
     found = entry_points(group="opentelemetry_traces_exporter", name=name)
     if not found:

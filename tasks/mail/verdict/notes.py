@@ -81,10 +81,8 @@ def clock_notes(journey: Journey) -> Iterator[str]:
         if hop.skew_seconds:
             yield f"The clock of {name} is at least {_off(hop.skew_seconds)}: have it set, for instance by NTP."
         else:
-            yield (
-                f"The clocks of {hop.against} and {name} are at least {took(hop.apart_seconds)} apart: "
-                "have both set, for instance by NTP."
-            )
+            apart = f"at least {took(hop.apart_seconds)} apart"
+            yield f"The clocks of {hop.against} and {name} are {apart}: have both set, for instance by NTP."
 
 
 def _off(skew: float) -> str:

@@ -121,11 +121,8 @@ def observe(checked: Checked) -> Observation:
     """What became of the probe."""
     loop, sent, found = checked.loop, checked.sent, checked.found
     if isinstance(sent, SendFailure):
-        return NotSent(
-            outcome=_refusal(checked.loop, sent),
-            failure=Failure(Leg.SENDING, sent.stage, sent.error_type, sent.text),
-            error=sent,
-        )
+        failure = Failure(Leg.SENDING, sent.stage, sent.error_type, sent.text)
+        return NotSent(outcome=_refusal(loop, sent), failure=failure, error=sent)
     mailbox = loop.mailbox or loop.bounce_mailbox
     if found is None or mailbox is None:
         return _not_looked_for(sent, None)

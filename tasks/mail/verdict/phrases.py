@@ -164,7 +164,7 @@ def _servers(journey: Journey) -> list[str]:
 
 
 def changers(journey: Journey) -> list[str]:
-    """The servers that may have changed the body: who verified the DKIM signature tells before from after."""
+    """The servers that may have changed the body: the one that verified the DKIM signature divides them."""
     servers, found = _servers(journey), journey.record.authentication
     if found is None:
         return servers

@@ -169,9 +169,8 @@ def _reachable(section: str, host: str, error: SendFailure | MailboxFailure) -> 
         return Remedy(look, f"{whoever_runs(host)}, or else {YOU}")
     if error.stage == "dns":
         return Remedy(f"check {section}.host, and the DNS of {host}", f"{YOU}, or else whoever keeps the DNS of {host}")
-    return Remedy(
-        f"see whether {host} is up and its port open", f"{whoever_runs(host)}, or the network on the way to it"
-    )
+    network = f"{whoever_runs(host)}, or the network on the way to it"
+    return Remedy(f"see whether {host} is up and its port open", network)
 
 
 def _filled(

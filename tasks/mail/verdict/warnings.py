@@ -71,13 +71,9 @@ def find_concerns(checked: Checked, seen: Observation) -> tuple[Concern, ...]:
 
 def _marked(mailbox: ProbeMailbox, spam_filter: FilterRecord) -> Concern:
     """The spam filter that calls the message spam. We send nothing of the kind."""
-    words = f"{rated(spam_filter)}{'' if spam_filter.score is None else ', and so marked it as spam'}"
-    return Concern(
-        f"{words}: take that up with whoever runs the filter",
-        filter_of(spam_filter),
-        mailbox.junked_severity == "critical",
-        Cause.MARKED_AS_SPAM,
-    )
+    so = "" if spam_filter.score is None else ", and so marked it as spam"
+    words = f"{rated(spam_filter)}{so}: take that up with whoever runs the filter"
+    return Concern(words, filter_of(spam_filter), mailbox.junked_severity == "critical", Cause.MARKED_AS_SPAM)
 
 
 def _certificates(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Iterator[Concern]:

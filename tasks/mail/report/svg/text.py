@@ -63,13 +63,8 @@ class _Page:
                 name, lane = "" if bar.lane == lane else LANES[bar.lane], bar.lane
                 strong = _BOLD if bar is foremost else ""
                 label = self.fit(self.clean(bar.label), self.labels - 1)
-                padding = " " * (self.labels - columns(label))
-                yield [
-                    (name.ljust(_LANE), _FAINT),
-                    (label + padding, strong),
-                    *self.bar(bar),
-                    (self.value(bar), strong),
-                ]
+                label += " " * (self.labels - columns(label))
+                yield [(name.ljust(_LANE), _FAINT), (label, strong), *self.bar(bar), (self.value(bar), strong)]
         if self.plot:
             yield [(" " * (_LANE + self.labels), ""), (self.axis(), _FAINT)]
         yield from self.notes()
