@@ -18,10 +18,11 @@ import prefect
 from prefect.automations import AutomationCore, ChangeFlowRunState, EventTrigger, Posture, ResourceSpecification
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
+from prefect.events.schemas.automations import Automation
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_AUTH_STRING
 
-from flows.alerts.automations import content
+from flows.alerts.automations import put_automation
 from flows.prefect_api.connection import at
 from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS, LOOP_VANTAGE
@@ -114,15 +115,10 @@ def crash_silent_runs(silence: timedelta = HEARTBEAT_SILENCE) -> AutomationCore:
 
 async def ensure_automation() -> None:
     """Make sure that the server has the automation, once. One that was switched off stays so."""
-    wanted = crash_silent_runs()
     async with impatient_client() as client:
-        found = await client.read_automations_by_name(AUTOMATION_NAME)
-        if not found:
-            await client.create_automation(wanted)
-        for automation in found:
-            if content(automation) != content(wanted):
-                enabled = wanted.model_copy(update={"enabled": automation.enabled})
-                await client.update_automation(automation.id, enabled)
+        found: list[Automation | None] = [*await client.read_automations_by_name(AUTOMATION_NAME)]
+        for there in found or [None]:
+            await put_automation(client, crash_silent_runs(), there)
 
 
 def equip(url: str, environment: Mapping[str, str], *, ours: bool = False) -> None:

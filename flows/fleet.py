@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import PATIENCE, check_together
 from tasks.finish import end_misconfigured, final_state, record_reported, report_verdict
-from tasks.groups.finish import Brief, finish_fleet, fleet_name
+from tasks.groups import Brief, finish_fleet, fleet_name
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.engine import Context, PlainSteps, run_check
 from tasks.mail.model.errors import ConfigError

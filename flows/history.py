@@ -21,7 +21,7 @@ from flows.prefect_api.connection import api, in_a_thread
 from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS, LOOP_HISTORY
 from tasks.alerts.rules import TRIAL
-from tasks.groups.finish import fleet_name
+from tasks.groups import fleet_name
 from tasks.history.figures import Figures, Window, histories, window
 from tasks.history.record import extracted, extracted_all
 from tasks.history.report import history_html, history_lines, history_markdown, in_short

@@ -5,7 +5,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import check_together
 from tasks.finish import end_misconfigured, record_result
-from tasks.groups.finish import finish_matrix, matrix_name
+from tasks.groups import finish_matrix, matrix_name
 from tasks.mail.config.loop import CheckConfig, Limits
 from tasks.mail.config.matrix import Receiver, Sender
 from tasks.mail.engine import run_check

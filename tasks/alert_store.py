@@ -1,7 +1,6 @@
 """What the Prefect server holds of checks and alerts: events, rules, where loops stand with them, and calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,12 +23,7 @@ ALIVE, STATUS, OUTCOME, CAUSE, RULE, CHANNEL = (
 LOOP_RESOURCE = "mail-loop.loop."  # before the name of a loop
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """The rules on the server. `automations`: the ids of those on silence, by rule and channel."""
-
-    rules: Mapping[str, Rule]
-    automations: Mapping[str, Mapping[str, Sequence[str]]]
+Automations = Mapping[str, Mapping[str, Sequence[str]]]  # ids of those on silence, by rule and channel
 
 
 def resource(loop: str) -> dict[str, str]:
@@ -83,18 +77,18 @@ def rules_in(value: Mapping[str, Any]) -> dict[str, Rule]:
     return {name: Rule.model_validate(fields) for name, fields in (value["rules"] if value else {}).items()}
 
 
-async def read_alerts(client: PrefectClient, loop: str) -> tuple[InForce | None, dict[str, Standing]]:
-    """The rules on the server, if there are any, and where the loop stands with them."""
+async def read_alerts(client: PrefectClient, loop: str) -> tuple[dict[str, Rule], Automations, dict[str, Standing]]:
+    """The rules on the server, those of their automations that are on silence, and where the loop stands with them."""
     state = STATE_VARIABLE.format(loop=loop)
     found = await read_variables(client, [RULES_VARIABLE, state])
-    if RULES_VARIABLE not in found:
-        return None, {}
+    if not (value := found.get(RULES_VARIABLE)):
+        return {}, {}, {}
     states = {name: Standing.model_validate(one) for name, one in found.get(state, {}).items()}
     automations = {
         rule: {channel: ids_of(ids) for channel, ids in channels.items()}
-        for rule, channels in found[RULES_VARIABLE].get("automations", {}).items()
+        for rule, channels in value.get("automations", {}).items()
     }
-    return InForce(rules_in(found[RULES_VARIABLE]), automations), states
+    return rules_in(value), automations, states
 
 
 async def post_notification(client: PrefectClient, loop: str, rule: str, channel: str, call: Pending) -> None:

@@ -21,7 +21,7 @@ from tasks.alert_store import (
     OUTCOME,
     STATE_VARIABLE,
     STATUS,
-    InForce,
+    Automations,
     last_check,
     last_watched,
     post_notification,
@@ -65,13 +65,12 @@ async def evaluate_alerts(result: LoopResult) -> tuple[dict[str, str], dict[str,
     spans: dict[str, str] = {}
     try:
         async with asyncio.timeout(_EVALUATION_SECONDS), get_client() as client:
-            rules, states = await read_alerts(client, result.loop)
-            if rules is not None:
-                known = await _Calls(client, result, rules, states).make()
-                silent = {name: rule for name, rule in rules.rules.items() if rule.misses(result.loop)}
-                if silent and labels_of(result, known=known)[ALIVE] != "no":
-                    spans = await _spans(client, result.loop, silent)
-                    await _end_silence(client, result, {name: silent[name] for name in spans}, rules)
+            rules, automations, states = await read_alerts(client, result.loop)
+            known = await _Calls(client, result, rules, states).make()
+            silent = {name: rule for name, rule in rules.items() if rule.misses(result.loop)}
+            if silent and labels_of(result, known=known)[ALIVE] != "no":
+                spans = await _spans(client, result.loop, silent)
+                await _end_silence(client, result, {name: silent[name] for name in spans}, automations)
     except Exception as error:
         log.error("Whether somebody must be called for %s is not known: %s", result.loop, type(error).__name__)
     return labels_of(result, known=known), spans
@@ -81,11 +80,11 @@ class _Calls:
     """Where one loop stands, and the calls of one check."""
 
     def __init__(
-        self, client: PrefectClient, result: LoopResult, rules: InForce, states: Mapping[str, Standing]
+        self, client: PrefectClient, result: LoopResult, rules: Mapping[str, Rule], states: Mapping[str, Standing]
     ) -> None:
         self.client = client
         self.result = result
-        self.rules = {name: rule for name, rule in rules.rules.items() if rule.holds_for(result.loop)}
+        self.rules = {name: rule for name, rule in rules.items() if rule.holds_for(result.loop)}
         self.before = states
         self.now = dict(states)
         self.at = result.sent_at or datetime.now(UTC)
@@ -168,7 +167,9 @@ async def _spans(client: PrefectClient, loop: str, silent: Mapping[str, Rule]) -
     return {name: span_for(rule.within or "", at_least) or UNWATCHED for name, rule in silent.items()}
 
 
-async def _end_silence(client: PrefectClient, result: LoopResult, silent: Mapping[str, Rule], rules: InForce) -> None:
+async def _end_silence(
+    client: PrefectClient, result: LoopResult, silent: Mapping[str, Rule], automations: Automations
+) -> None:
     """Tell of a recovery where a silence was told: the server knows whether it was."""
     now = datetime.now(UTC)
     for name, rule in silent.items():
@@ -176,13 +177,11 @@ async def _end_silence(client: PrefectClient, result: LoopResult, silent: Mappin
         if last is None or now - last < rule.silence:
             continue
         standing = Standing(since=last)
-        for channel, automations in rules.automations.get(name, {}).items():
-            if (told := await told_silent(client, result.loop, automations, last)) is None:
-                continue
-            call = _notification("recovered", result, standing, now).model_copy(
-                update={"event": _id("recovered", told)}
-            )
-            await post_notification(client, result.loop, name, channel, call)
+        for channel, ids in automations.get(name, {}).items():
+            if (told := await told_silent(client, result.loop, ids, last)) is not None:
+                call = _notification("recovered", result, standing, now)
+                call = call.model_copy(update={"event": _id("recovered", told)})
+                await post_notification(client, result.loop, name, channel, call)
 
 
 def _notification(

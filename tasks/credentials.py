@@ -5,11 +5,12 @@ Where there is no block for a password, an environment variable may hold it.
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 from prefect.blocks.system import Secret
 
-from tasks.mail.config.loading.secret_list import Use, allowed_at, allows, list_path, use_of
+from tasks.mail.config.loading.secret_list import allowed_at, allows, list_path, use_of
 from tasks.mail.config.secrets import LoginSection, from_environment, missing, variable, with_password
 from tasks.mail.config.section import KEY_BLOCK, without_line_end
 from tasks.mail.model.cause import Cause
@@ -40,8 +41,12 @@ class SecretBlocks:
         """
         if (secret := section.password_secret) is None:
             return section
-        if (use := use_of(section)) is not None and caller.get() is None:
-            _need_allowed(use, field)
+        if (use := use_of(section)) is not None and caller.get() is None and not allows(allowed_at(list_path()), use):
+            raise ConfigError(
+                f"{field}.password_secret: this worker may not hand {use.told}: "
+                f"add the line {use.line} to {list_path()} on its machine, if it should",
+                Cause.SECRET_NOT_ALLOWED,
+            )
         block, why = await self.value(secret)
         password = block or from_environment(secret)
         if password is None:
@@ -81,16 +86,6 @@ async def secret_value(secret: str, field: str) -> str:
     return value
 
 
-def _need_allowed(use: Use, field: str) -> None:
-    path = list_path()
-    if not allows(allowed_at(path), use):
-        raise ConfigError(
-            f"{field}.password_secret: this worker may not hand {use.told}: "
-            f"add the line {use.line} to {path} on its machine, if it should",
-            Cause.SECRET_NOT_ALLOWED,
-        )
-
-
 async def signing_key() -> bytes:
     """The key of this server, which the first run that needs one has made.
 
@@ -101,7 +96,9 @@ async def signing_key() -> bytes:
             try:
                 key = await _read_key()
             except ValueError:  # there is none
-                key = await _make_key()
+                with suppress(ValueError):  # but by now: of two runs that make it at once, the first one's stays
+                    await Secret(value=new_key()).asave(KEY_BLOCK, overwrite=False)
+                key = await _read_key()
     except Exception as error:
         log.warning("Probes are not signed: no answer about the Secret block %s: %s", KEY_BLOCK, type(error).__name__)
         return b""
@@ -113,12 +110,3 @@ async def signing_key() -> bytes:
 async def _read_key() -> bytes:
     block: Secret[Any] = await Secret.aload(KEY_BLOCK)
     return as_key(block.get())
-
-
-async def _make_key() -> bytes:
-    """Of two runs that make it at once, the first one's stays."""
-    try:
-        await Secret(value=new_key()).asave(KEY_BLOCK, overwrite=False)
-    except ValueError:
-        log.debug("Another run has just made the Secret block %s", KEY_BLOCK)
-    return await _read_key()

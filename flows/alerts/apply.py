@@ -12,8 +12,8 @@ from flows.alerts.automations import (
     SILENCE_SUFFIX,
     as_plain_text,
     automations,
-    content,
     is_ours,
+    put_automation,
     remove_blocks,
     save_block,
     url_of,
@@ -123,18 +123,12 @@ async def _automations(
         twins = [other for other in found if other.name == one.name]
         for twin in twins[1:]:
             await client.delete_automation(twin.id)
-        if not twins:
-            ids[one.name] = await client.create_automation(one)
-            say(f"created: {one.name.removeprefix(PREFIX)}")
-        else:
-            ids[one.name] = twins[0].id
-            if not twins[0].enabled:
-                say(f"switched off in Prefect, and left so: {one.name.removeprefix(PREFIX)}")
-            if content(twins[0]) == content(one):
-                continue
-            await client.update_automation(twins[0].id, one.model_copy(update={"enabled": twins[0].enabled}))
-            say(f"changed: {one.name.removeprefix(PREFIX)}")
-        fresh = fresh or SILENCE_SUFFIX in one.name
+        if twins and not twins[0].enabled:
+            say(f"switched off in Prefect, and left so: {one.name.removeprefix(PREFIX)}")
+        ids[one.name], done = await put_automation(client, one, twins[0] if twins else None)
+        if done:
+            say(f"{done}: {one.name.removeprefix(PREFIX)}")
+            fresh = fresh or SILENCE_SUFFIX in one.name
     names = {one.name for one in wanted}
     for other in found:
         if other.name not in names:

@@ -8,6 +8,7 @@ from uuid import UUID
 from prefect.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification, SendNotification
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.client.orchestration import PrefectClient
+from prefect.events.schemas.automations import Automation
 from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr
 
@@ -158,6 +159,16 @@ def _silence_automation(name: str, rule: Rule, channel: str, block: UUID, markup
         ),
         actions=[SendNotification(block_document_id=block, subject=subject, body=body)],
     )
+
+
+async def put_automation(client: PrefectClient, wanted: AutomationCore, there: Automation | None) -> tuple[UUID, str]:
+    """Create or change an automation; one that was switched off stays so. Returns its id, and what was done."""
+    if there is None:
+        return await client.create_automation(wanted), "created"
+    if content(there) == content(wanted):
+        return there.id, ""
+    await client.update_automation(there.id, wanted.model_copy(update={"enabled": there.enabled}))
+    return there.id, "changed"
 
 
 def is_ours(automation: AutomationCore) -> bool:

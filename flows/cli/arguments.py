@@ -19,15 +19,13 @@ def positive(text: str) -> float:
 
 def port(text: str) -> int:
     """A TCP port."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
-    return int(text)
+    return how_many(text, 65535, "port")
 
 
-def how_many(text: str) -> int:
+def how_many(text: str, most: int = 1_000_000, what: str = "number") -> int:
     """How many of something."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000000")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {what} from 1 to {most}")
     return int(text)
 
 

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def _check(home: Path, url: str, box: dict[str, Any], console: Console) -> LoopR
     async def check_and_wait() -> LoopResult:
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            listener.set(_Live(console, bar))
+            listener.set(_shown_live(console, bar))
             result = await check_through_prefect(loop)
         await records_written([result])
         return result
@@ -107,25 +108,21 @@ def _write(path: Path, box: dict[str, Any]) -> None:
     path.write_text(json.dumps(_loop(box, os.environ[PASSWORD]), indent=2), encoding="utf-8")
 
 
-class _Live:
-    """Shows what the check is doing: a moving line with a clock on a terminal, one line a step elsewhere."""
+def _shown_live(console: Console, bar: Bar) -> Callable[[Progress], None]:
+    """Show what the check is doing: by a moving line with a clock on a terminal, by one line a step elsewhere."""
+    line, begun = bar.add_task("checking", total=None), time.monotonic()
+    last: Progress | None = None
 
-    def __init__(self, console: Console, bar: Bar) -> None:
-        self.console = console
-        self.bar = bar
-        self.line = bar.add_task("checking", total=None)
-        self.begun = time.monotonic()
-        self.last: Progress | None = None
+    def show(step: Progress) -> None:
+        nonlocal last
+        if step != last:
+            last = step
+            text = f"{LEGS_IN_WORDS.get(step.leg, step.leg)}: {step.stage} {step.text}".rstrip()
+            bar.update(line, description=escape(text))
+            if step.text or not console.is_terminal:
+                console.print(f"{time.monotonic() - begun:6.2f} s  {text}", markup=False, soft_wrap=True)
 
-    def __call__(self, step: Progress) -> None:
-        if step == self.last:
-            return
-        self.last = step
-        text = f"{LEGS_IN_WORDS.get(step.leg, step.leg)}: {step.stage} {step.text}".rstrip()
-        self.bar.update(self.line, description=escape(text))
-        if step.text or not self.console.is_terminal:
-            elapsed = time.monotonic() - self.begun
-            self.console.print(f"{elapsed:6.2f} s  {text}", markup=False, soft_wrap=True)
+    return show
 
 
 def _how_to_see(home: Path, url: str, result: LoopResult, keep: bool) -> str:

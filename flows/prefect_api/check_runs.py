@@ -16,7 +16,7 @@ from prefect.events.schemas.events import ReceivedEvent
 from flows.history import OF_CHECKS, loop_named_in, results_of
 from flows.prefect_api.probe import impatient_client
 from tasks.alert_store import LOOP_RESOURCE, check_events
-from tasks.groups.finish import matrix_name
+from tasks.groups import matrix_name
 from tasks.history.record import extracted, result_from
 from tasks.mail.checks import of_result, of_state
 from tasks.mail.model.result import LoopResult

@@ -37,7 +37,7 @@ from tasks.correlation.tables import fleet_markdown, fleet_rows, matrix_markdown
 from tasks.correlation.vantage import PlaceResult, Together, Watched, compare_places, places_in_short
 from tasks.correlation.vantage import places_markdown as vantage_markdown
 from tasks.finish import final_state
-from tasks.groups.finish import fleet_name, matrix_name
+from tasks.groups import fleet_name, matrix_name
 from tasks.history.figures import Figures, histories, window
 from tasks.history.record import embedded
 from tasks.history.report import history_lines, history_markdown

@@ -21,7 +21,6 @@ BEGIN, END = "<!-- rooms: python -m tests.support.drawing --write -->\n", "<!-- 
 PLACES = {
     "flows.cli": 0.0,
     "flows": 0.0,
-    "groups": 1.0,
     "tasks": 2.0,
     "correlation": 1.0,
     "tracing": 2.0,

@@ -124,16 +124,15 @@ ROOMS = (
     Room(8, "tasks.tracing", "a result as a trace of OpenTelemetry", "config model net report", "opentelemetry"),
     Room(8, "tasks.alerts", "rules, where a loop stands with them, what is said", "config model", "pydantic"),
     Room(9, "tasks", "the rim: Prefect's tasks, credentials, parameters, artifacts", BELOW, "anyio prefect pydantic"),
-    Room(10, "tasks.groups", "how a run of many loops ends", BELOW, "anyio prefect"),
     Room(
-        11,
+        10,
         "flows",
         "the flows; `server/`, `prefect_api/`, `deploy/`, `alerts/`: what commands do with Prefect",
         BELOW,
         "anyio apprise httpx prefect prometheus_client pydantic sqlalchemy starlette uvicorn yaml",
         "alerts deploy prefect_api server",
     ),
-    Room(12, "flows.cli", "the command `mail-loop`, a file for a verb", BELOW, "prefect rich"),
+    Room(11, "flows.cli", "the command `mail-loop`, a file for a verb", BELOW, "prefect rich"),
     Room(
         0,
         "tasks.sandbox",

@@ -8,14 +8,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import anyio
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 
-from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE
+from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, read_variables, rules_in
 from tasks.alerting import evaluate_alerts, labels_of
 from tasks.alerts.rules import Rule
 from tasks.correlation.pattern import Path, blame, pattern
@@ -28,7 +27,6 @@ from tasks.mail.config.plan import Planned
 from tasks.mail.model.errors import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.pages import PAGE_SIZE, chunks
 from tasks.publish import PUBLISH_SECONDS, announce, artifact_key
 from tasks.tracing.export import export_trace
 from tasks.zombie_runs import end_zombie_runs
@@ -57,13 +55,8 @@ class Brief:
         try:
             async with asyncio.timeout(_ASK_SECONDS), get_client() as client:
                 names = [RULES_VARIABLE, *(STATE_VARIABLE.format(loop=loop) for loop in loops)]
-                found: dict[str, Any] = {}
-                for some in chunks(names):
-                    where = {"variables": {"name": {"any_": some}}, "limit": PAGE_SIZE}
-                    response = await client.request("POST", "/variables/filter", json=where)
-                    found |= {one["name"]: one["value"] for one in response.json()}
-                rules = found.pop(RULES_VARIABLE, {"rules": {}})["rules"]
-                self._rules = [Rule.model_validate(one) for one in rules.values()]
+                found = await read_variables(client, names)
+                self._rules = [*rules_in(found.pop(RULES_VARIABLE, {})).values()]
                 self._remembered = {*found}
         except Exception as error:
             log.warning("Whether somebody must be called is asked for each loop: %s", type(error).__name__)
