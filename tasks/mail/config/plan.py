@@ -1,4 +1,4 @@
-"""The two ends of a loop, and what to call them: pure.
+"""The two ends of a loop, and what to call them.
 
 A sender is an account at a relay: host, port and user name. A receiver is a mailbox: host and user name; of a loop
 without one it is the recipient's address. A matrix has names for both, and what it tells apart is told apart.
@@ -37,8 +37,8 @@ def ends(planned: Sequence[Planned]) -> list[tuple[str, str] | None]:
     None for an inbound check: nobody knows who sent what it finds.
     """
     loops = [(one, one.config) for one in planned if isinstance(one.config, LoopConfig)]
-    senders = _names([(_given(one, one.sender), _account(loop), _account_names(loop)) for one, loop in loops])
-    receivers = _names([(_given(one, one.receiver), _mailbox(loop), _mailbox_names(loop)) for one, loop in loops])
+    senders = _names([(_given(one, one.sender), *_account(loop)) for one, loop in loops])
+    receivers = _names([(_given(one, one.receiver), *_mailbox(loop)) for one, loop in loops])
     named = iter(zip(senders, receivers, strict=True))
     return [next(named) if isinstance(one.config, LoopConfig) else None for one in planned]
 
@@ -47,30 +47,20 @@ def _given(one: Planned, name: str | None) -> tuple[str, str] | None:
     return (name, one.matrix or "") if name is not None else None
 
 
-def _account(loop: LoopConfig) -> Identity:
-    return loop.sender.host, loop.sender.port, loop.sender.username
-
-
-def _account_names(loop: LoopConfig) -> list[str]:
+def _account(loop: LoopConfig) -> tuple[Identity, list[str]]:
+    """What the account is told apart by, and what it may be called."""
     relay = loop.sender
-    account = f"{relay.username} at " if relay.username else ""
-    return [
-        relay.host,
-        relay.from_addr,
-        f"{account}{relay.host}",
-        endpoint(relay.host, relay.port),
-        f"{account}{endpoint(relay.host, relay.port)}",
-    ]
+    at, user = endpoint(relay.host, relay.port), f"{relay.username} at " if relay.username else ""
+    names = [relay.host, relay.from_addr, f"{user}{relay.host}", at, f"{user}{at}"]
+    return (relay.host, relay.port, relay.username), names
 
 
-def _mailbox(loop: LoopConfig) -> Identity:
-    return (loop.mailbox.host, loop.mailbox.username) if loop.mailbox else (loop.sender.to_addr,)
-
-
-def _mailbox_names(loop: LoopConfig) -> list[str]:
-    if loop.mailbox is None:
-        return [loop.sender.to_addr, f"{loop.sender.to_addr} (no mailbox)"]
-    return [loop.mailbox.host, loop.sender.to_addr, f"{loop.mailbox.username} at {loop.mailbox.host}"]
+def _mailbox(loop: LoopConfig) -> tuple[Identity, list[str]]:
+    """The same of the mailbox."""
+    address, mailbox = loop.sender.to_addr, loop.mailbox
+    if mailbox is None:
+        return (address,), [address, f"{address} (no mailbox)"]
+    return (mailbox.host, mailbox.username), [mailbox.host, address, f"{mailbox.username} at {mailbox.host}"]
 
 
 def _names(found: Sequence[tuple[tuple[str, str] | None, Identity, list[str]]]) -> list[str]:

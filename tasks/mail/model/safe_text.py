@@ -16,16 +16,12 @@ def as_text(octets: bytes) -> str:
     return _OCTETS.sub(lambda run: run[0].encode("ascii", "surrogateescape").decode("latin-1"), text)
 
 
-def _legible(text: str) -> str:
-    """The same of octets that stand in a text already, as lone surrogates."""
-    return _OCTETS.sub(lambda run: as_text(run[0].encode("ascii", "surrogateescape")), text)
-
-
 def printable(text: str) -> str:
     """The text with what is not printable (control characters, direction marks, halves of characters) as escapes."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in _legible(text))
+    legible = _OCTETS.sub(lambda run: as_text(run[0].encode("ascii", "surrogateescape")), text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in legible)
 
 
 def one_line(text: str, limit: int | None = MAX_LINE_CHARS) -> str:
@@ -39,6 +35,5 @@ def unlinked(text: str) -> str:
     return _LINK.sub(r"\1: ", text)
 
 
-SafeText = Annotated[
-    str, AfterValidator(printable)
-]  # what strangers wrote may be what no JSON, terminal or log can carry
+# What strangers wrote may be what no JSON, terminal or log can carry.
+SafeText = Annotated[str, AfterValidator(printable)]

@@ -6,7 +6,7 @@ Only for checks that run together in one process: see together() in mailboxes.im
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TypeVar
@@ -68,20 +68,6 @@ class Limiter:
                 impatient.cancel()
 
 
-class LimiterChain:
-    """A place of several kinds together, each waited for in turn."""
-
-    def __init__(self, places: Sequence[Limiter]) -> None:
-        self._places = places
-
-    @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
-        async with AsyncExitStack() as held:
-            for places in self._places:
-                await held.enter_async_context(places.one())
-            yield
-
-
 class MailboxLimits:
     """The sessions that there may be at once: in a mailbox, and at all servers of one provider or at one host."""
 
@@ -89,9 +75,11 @@ class MailboxLimits:
         self._mailboxes: defaultdict[tuple[str, str], Limiter] = defaultdict(lambda: Limiter(_IN_ONE_MAILBOX))
         self._hosts: defaultdict[str, Limiter] = defaultdict(lambda: Limiter(MAX_SESSIONS_A_HOST))
 
-    def of(self, host: str, username: str) -> LimiterChain:
-        # The mailbox first: who waits for it keeps nobody else waiting.
-        return LimiterChain([self._mailboxes[host.casefold(), username], self._hosts[provider(host)]])
+    @asynccontextmanager
+    async def session(self, host: str, username: str) -> AsyncIterator[None]:
+        """Wait until there may be another one: first for the mailbox, so that nobody else waits meanwhile."""
+        async with self._mailboxes[host.casefold(), username].one(), self._hosts[provider(host)].one():
+            yield
 
 
 class Relays:

@@ -65,7 +65,8 @@ def authentication(fields: Sequence[Field], authserv_id: str | None = None) -> A
     """
     ids = None if authserv_id is None else set(map(_plain, authserv_id.split())) or {""}
     total = sum(name.lower() == _FIELD for name, _ in fields)
-    added = fields[: _message(fields)]
+    begun = next((place for place, (name, _) in enumerate(fields) if name.lower() == "from"), len(fields))
+    added = fields[:begun]  # where the message itself begins
     if ids is None:
         top = next((value for name, value in added if name.lower() == _FIELD), None)
         ids = set() if top is None else {_plain(stated(top).authserv_id)}
@@ -101,11 +102,6 @@ def _believed(fields: Sequence[Field], ids: Collection[str]) -> list[Stated]:
                 break
             passed = passed or own
     return believed
-
-
-def _message(fields: Sequence[Field]) -> int:
-    """Where the message itself begins."""
-    return next((place for place, (name, _) in enumerate(fields) if name.lower() == "from"), len(fields))
 
 
 def _is_one_of(stated_id: str, ids: Collection[str]) -> bool:

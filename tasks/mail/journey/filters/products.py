@@ -52,11 +52,6 @@ def gmx(text: str) -> Said:
     return Said(spam=spam, reasons=(_reason(words[1]),) if spam and words else ())
 
 
-def ui_results(text: str) -> Said:
-    """X-UI-Filterresults of GMX, WEB.DE and IONOS: `notjunk:1;...`, `junk:10;...`."""
-    return Said(spam=called_spam(text))
-
-
 def sophos(text: str) -> Said:
     """X-PMX-Spam and X-SEA-Spam: `Gauge=XXXXXXXXX, Probability=99%, Report='RULE 0.1, ...'`."""
     probability, report = number_in(_PROBABILITY, text), _REPORTED.search(text)

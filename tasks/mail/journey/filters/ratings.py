@@ -53,7 +53,7 @@ READERS: Mapping[str, tuple[str, FieldReader]] = {
     "x-ovh-spam-status": (_OVH, read.flag),
     "x-ovh-spam-reason": (_OVH, products.ovh_reason),
     "x-gmx-antispam": (_GMX, products.gmx),
-    "x-ui-filterresults": (_GMX, products.ui_results),
+    "x-ui-filterresults": (_GMX, read.flag),  # of GMX, WEB.DE and IONOS: `notjunk:1;...`, `junk:10;...`
     "x-pmx-spam": (_SOPHOS, products.sophos),
     "x-perlmx-spam": (_SOPHOS, products.sophos),
     "x-sea-spam": (_SOPHOS, products.sophos),
@@ -143,7 +143,7 @@ def raises(rule: str, score: float | None) -> bool:
 def _ratings(fields: Sequence[Written]) -> Iterator[FilterRecord]:
     values: dict[str, Written] = {}
     for field in fields:
-        values.setdefault(_plain_name(field.name), field)
+        values.setdefault(field.name.strip().lower().replace("_", "-"), field)  # Exim's have underscores
     common = _owner({name: field.value for name, field in values.items()})
     said: dict[str, list[tuple[Said, str]]] = {}
     for name in sorted(values, key=lambda name: _ORDER.get(name, len(_ORDER))):
@@ -199,7 +199,7 @@ def greylisting(fields: Sequence[Field]) -> frozenset[str]:
 
 @lru_cache(1024)
 def _reader_of(name: str) -> tuple[str, FieldReader] | None:
-    """Whose a field is and how it is read; None where it is none of a spam filter's. `name`: plain, see plain()."""
+    """Whose a field is and how it is read; None where it is none of a spam filter's. `name`: lower-case."""
     if (known := READERS.get(name)) is not None:
         return known
     for pattern, product, reader in _PATTERNS:
@@ -210,11 +210,6 @@ def _reader_of(name: str) -> tuple[str, FieldReader] | None:
     product = found["product"] or ""
     reader = read.score if found["score"] else read.flag
     return (_COMMON if not product or product in _NO_PRODUCTS else product, reader)
-
-
-def _plain_name(name: str) -> str:
-    """A field's name as it is looked up: Exim's have underscores."""
-    return name.strip().lower().replace("_", "-")
 
 
 def _owner(values: Mapping[str, str]) -> str:

@@ -184,11 +184,7 @@ def _originals(part: Message) -> Iterator[Message]:
         for inner in payload if isinstance(payload, list) else []:
             if isinstance(inner, Message):
                 # Behind an empty line, or encoded, the header is where the parser looks for a body.
-                yield inner if inner.keys() else HEADERS.parsebytes(_headed(part, inner))
-
-
-def _headed(part: Message, inner: Message) -> bytes:
-    return _BEFORE.sub(b"", _octets(part), count=1)
+                yield inner if inner.keys() else HEADERS.parsebytes(_BEFORE.sub(b"", _octets(part), count=1))
 
 
 def field_groups(text: str) -> Iterator[Group]:

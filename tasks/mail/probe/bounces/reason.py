@@ -213,12 +213,8 @@ def _because(lines: Lines) -> Iterator[str]:
     """The half of a sentence that says why."""
     for number, line in enumerate(lines):
         if found := BECAUSE.search(line):
-            yield " ".join([found[1], *_rest_of_paragraph(lines, number)])
-
-
-def _rest_of_paragraph(lines: Lines, number: int) -> Iterator[str]:
-    rest = (line.strip() for line in lines[number + 1 : number + 3])
-    yield from takewhile(bool, rest)
+            rest = takewhile(bool, (line.strip() for line in lines[number + 1 : number + 3]))
+            yield " ".join([found[1], *rest])
 
 
 def _titled(subject: str) -> Callable[[Lines], Iterator[str]]:

@@ -29,7 +29,7 @@ class Sessions:
         key = _key(config)
         shared = self._open.get(key)
         if shared is None or not (shared.alive or shared.refused(time.monotonic())):
-            shared = self._open[key] = SharedSession(config, self._places.of(config.host, config.username))
+            shared = self._open[key] = SharedSession(config, self._places.session(config.host, config.username))
             self._tasks.add(shared.task)
             shared.task.add_done_callback(self._tasks.discard)
         return await SharedMailbox.join(shared, config, until, probe_id)

@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import math
 import time
+from contextlib import AbstractAsyncContextManager
 
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import password_of
@@ -15,7 +16,6 @@ from tasks.mail.mailboxes.imap.pool.folders import SharedFolders, Waiter
 from tasks.mail.mailboxes.imap.pool.queue import Job, Jobs
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import MailboxFailure
-from tasks.mail.net.limits import LimiterChain
 
 _REMEMBERED_SECONDS = (
     60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out
@@ -31,7 +31,7 @@ _IDLE_SECONDS = 300.0  # of one IDLE, where nobody asks for anything: each waite
 class SharedSession(SharedFolders):
     """The session of one mailbox, for as long as anybody waits on it."""
 
-    def __init__(self, config: ProbeMailbox, place: LimiterChain) -> None:
+    def __init__(self, config: ProbeMailbox, place: AbstractAsyncContextManager[None]) -> None:
         super().__init__(Session(config))
         self.config = config
         self.admitted = asyncio.Event()  # it has the place that it may need at the server
@@ -83,7 +83,7 @@ class SharedSession(SharedFolders):
 
     async def _run(self) -> None:
         try:
-            async with self._place.taken():
+            async with self._place:
                 self.admitted.set()
                 try:
                     await self.session.open(password_of(self.config))
