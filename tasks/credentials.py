@@ -43,7 +43,7 @@ class SecretBlocks:
             return section
         if (use := use_of(section)) is not None and caller.get() is None and not allows(allowed_at(list_path()), use):
             raise ConfigError(
-                f"{field}.password_secret: this worker may not hand {use.told}: "
+                f"{field}.password_secret: this worker may not hand {use.words}: "
                 f"add the line {use.line} to {list_path()} on its machine, if it should",
                 Cause.SECRET_NOT_ALLOWED,
             )

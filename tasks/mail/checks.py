@@ -139,7 +139,7 @@ def _authentication(result: LoopResult) -> str | None:
 def of_state(loop: object, at: datetime, kind: str, name: str, message: str | None) -> Check:
     """The check of a run without a readable record, from its state: type, name and message.
 
-    A state that is named after an outcome tells the verdict all the same, though neither times nor folder.
+    A state that is named after an outcome has the verdict all the same, though neither times nor folder.
     """
     status, outcome = None, WITHOUT_RECORD.get(kind, "never started" if kind == "SCHEDULED" else "never ended")
     known = next((word for word in Outcome if word.title() == name), None)

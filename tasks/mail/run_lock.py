@@ -136,7 +136,7 @@ def _used_within_hour(path: Path) -> int:
 
 
 def _since_boot() -> str:
-    """Which start of this machine it is, and the seconds since then, sleep included. Only Linux tells."""
+    """Which start of this machine it is, and the seconds since then, sleep included. Only Linux has them."""
     try:
         return f"{_BOOT_ID.read_text(encoding='ascii').strip()} {time.clock_gettime(time.CLOCK_BOOTTIME):.6f}"
     except (AttributeError, OSError):

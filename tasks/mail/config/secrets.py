@@ -58,7 +58,7 @@ def hiding(check: CheckConfig) -> Iterator[None]:
 
 
 def _shown(value: object) -> Iterator[str]:
-    """The values of a section; of an address its parts as well, for what the parts are in is told, too."""
+    """The values of a section; of an address its parts as well, for they stand in texts, too."""
     if isinstance(value, BaseModel):
         for field in type(value).model_fields:
             yield from _shown(getattr(value, field))

@@ -16,7 +16,7 @@ def state_home() -> Path:
 
 
 def _home() -> Path:
-    """Of this user; where neither HOME nor the system knows any, a folder that will be told to be the wrong one."""
+    """Of this user; where neither HOME nor the system knows any, a folder that will be reported as the wrong one."""
     try:
         return Path.home()
     except RuntimeError:

@@ -71,7 +71,7 @@ def probe_id(header: Header) -> str:
 def is_signed(header: Header, key: bytes) -> bool:
     """Whether the message carries the signature that this key makes of it. Without a key none does.
 
-    Whoever saw one of our probes can write all that another one says of itself but this.
+    Anybody who saw one of our probes can write all that another one says of itself but this.
     """
     message = HEADERS.parsebytes(header.raw)
     fields = [message.get_all(name, []) for name in (SIGNATURE_FIELD, "X-Mail-Loop-Id", "Date", "X-Mail-Loop-Name")]

@@ -72,7 +72,7 @@ def wrapped(raw: bytes, probe: Probe, marked: bool = False) -> Match:
 def _is_a_filters(message: Message, inner: Message, probe: Probe, marked: bool) -> bool:
     """Whether nobody has written it: it says that this is spam, or is by whom and of when the probe is.
 
-    Who forwards a message does so at a time of his own, and his program gives it another Message-ID.
+    A person forwards a message at another time, and by a program that gives it another Message-ID.
     """
     if quotes_subject(message, probe):
         return False

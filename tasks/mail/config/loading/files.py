@@ -37,7 +37,7 @@ def loaded(paths: Iterable[str | Path]) -> Iterator[tuple[str | Path, Config | C
 def files_of(path: str | Path) -> Sequence[str | Path]:
     """The file, or the configuration files in the folder at `path`, by their names; not those in folders of its own.
 
-    What is no folder, or one without any, is left to be told what it is by who opens it.
+    What is no folder, or one without any, is returned: the one who opens it has the words for it.
     """
     if not os.path.isdir(path):  # unlike a Path it has no trouble with what is no path
         return [path]

@@ -1,4 +1,4 @@
-"""The text of a configuration file as values, from YAML, JSON or TOML: pure.
+"""The text of a configuration file as values, from YAML, JSON or TOML.
 
 A failure is a ConfigError in words of our own. Those of a parser may quote a piece of the file, such as a password
 that begins with * or !.
@@ -42,8 +42,8 @@ def _toml(text: str, source: str) -> object:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        told = _TOML_REASON.fullmatch(str(error))
-        reason, place = (told[1], told[2] or "its end") if told else (str(error), "some line")
+        parts = _TOML_REASON.fullmatch(str(error))
+        reason, place = (parts[1], parts[2] or "its end") if parts else (str(error), "some line")
         if reason.startswith(("Cannot", "Duplicate")):
             raise ConfigError(f"{source}: has a field or section twice, again at {place}: keep one of them") from None
         reason = f"{reason[:1].lower()}{reason[1:]}"

@@ -51,8 +51,7 @@ class Use:
         return ",".join([f"{self.secret}@{_host(self.host)}", *sorted(self.weak)])
 
     @property
-    def told(self) -> str:
-        """It in words."""
+    def words(self) -> str:
         return " ".join([self.secret, "to", self.host, " and ".join(WEAK[one] for one in sorted(self.weak))]).rstrip()
 
 

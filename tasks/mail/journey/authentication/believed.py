@@ -10,9 +10,9 @@ Anybody can write such a field, so it is believed only where the receiver writes
   with milters, Exchange, Fastmail) or right below it (Gmail), so all it writes is within.
 - A method has the results of the top-most field that states it, and nothing counts below a field that states `none`.
 
-So a sender can never change what the receiver states, wherever he writes. Where the receiver writes above its Received
-field he can add nothing at all. Where it writes below he can add a method on which the receiver is silent, unless his
-fields are removed as section 5 demands: nothing in the header would tell the two apart.
+So a sender can never change what the receiver states, wherever they write. Where the receiver writes above its Received
+field they can add nothing at all. Where it writes below they can add a method on which the receiver is silent, unless
+such fields are removed as section 5 demands: nothing in the header would tell the two apart.
 
 ARC is what the receiver says of it (`arc=pass`): ARC-Authentication-Results (RFC 8617) are the words of those before.
 The library authres is not used: it refuses Exchange's fields, which have no authserv-id, and it has not changed since
@@ -50,7 +50,7 @@ class Drift:
 
 
 def is_stated(fields: Sequence[Field]) -> bool:
-    """Whether any field of the header states results, whoever wrote it."""
+    """Whether any field of the header states results, by whatever writer."""
     return any(name.lower() == _FIELD for name, _ in fields)
 
 

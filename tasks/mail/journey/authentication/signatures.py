@@ -61,16 +61,12 @@ def _text(value: object) -> str:
 def disagreement(found: tuple[SignatureRecord, ...], stated: AuthenticationRecord) -> str | None:
     """Half a sentence where the receiver says otherwise; None where both agree, or one of them says nothing."""
     results = {method.result for method in stated.methods if method.method == "dkim"}
-    told = [signature for signature in found if signature.valid is not None]
-    if not (results and told):
+    known = [signature for signature in found if signature.valid is not None]
+    if not (results and known):
         return None
-    ours = any(signature.valid for signature in told)
+    ours = any(signature.valid for signature in known)
     if ours == ("pass" in results):
         return None
-    stated_so = f"the receiver states that DKIM is {', '.join(sorted(results))}, but the signature of"
-    one = next(signature for signature in told if signature.valid is ours)
-    return (
-        f"{stated_so} {one.domain} is valid here"
-        if ours
-        else f"{stated_so} {one.domain} is not valid here ({one.reason})"
-    )
+    one = next(signature for signature in known if signature.valid is ours)
+    here = "is valid here" if ours else f"is not valid here ({one.reason})"
+    return f"the receiver states that DKIM is {', '.join(sorted(results))}, but the signature of {one.domain} {here}"

@@ -2,30 +2,18 @@
 
 import re
 
-from tasks.mail.journey.filters.fields import (
-    FIRST_NUMBER,
-    NAME,
-    NUMBER,
-    RULE_AND_SCORE,
-    SCORE,
-    MatchedRule,
-    Said,
-    called_spam,
-    level,
-    named_rules,
-    number_in,
-    score,
-)
+from tasks.mail.journey.filters import fields
+from tasks.mail.journey.filters.fields import MatchedRule, Said, called_spam, named_rules, number_in
 from tasks.mail.model.safe_text import one_line
 
 _MAX_REASON_CHARS = 60
 _IN_PARENTHESES = re.compile(r"\(([^()]{1,200})\)")
-_REQUIRED = re.compile(rf"\brequired[ =]{NUMBER}", re.IGNORECASE)
-_PROBABILITY = re.compile(rf"\bProbability={NUMBER}%", re.IGNORECASE)
+_REQUIRED = re.compile(rf"\brequired[ =]{fields.NUMBER}", re.IGNORECASE)
+_PROBABILITY = re.compile(rf"\bProbability={fields.NUMBER}%", re.IGNORECASE)
 _REPORTED = re.compile(r"\bReport='([^']*)", re.IGNORECASE)
 _PROBABLE = 50.0  # per cent, from which Sophos calls a message spam unless configured otherwise
-_SPACED_RULE = re.compile(rf"\b{NAME} ?\({NUMBER}\)")
-_POINTS = re.compile(rf"^(.*?)(?: - )?\(Score: {NUMBER}\)")
+_SPACED_RULE = re.compile(rf"\b{fields.NAME} ?\({fields.NUMBER}\)")
+_POINTS = re.compile(rf"^(.*?)(?: - )?\(Score: {fields.NUMBER}\)")
 _FINE = {"ok", "disabled", "none", "pass", "neutral", "not_checked"}
 _YANDEX = {"1": False, "4": True}
 
@@ -33,19 +21,22 @@ _YANDEX = {"1": False, "4": True}
 def mailscanner(text: str) -> Said:
     """X-MailScanner-SpamCheck: `spam, SpamAssassin (not cached, score=7.1, required 6, BAYES_99 3.50)`."""
     return Said(
-        number_in(SCORE, text), number_in(_REQUIRED, text), called_spam(text), named_rules(RULE_AND_SCORE, text)
+        number_in(fields.SCORE, text),
+        number_in(_REQUIRED, text),
+        called_spam(text),
+        named_rules(fields.RULE_AND_SCORE, text),
     )
 
 
 def bar_or_score(text: str) -> Said:
     """X-MailScanner-SpamScore: `sssssss`, or a number."""
-    found = level(text)
-    return found if found != Said() else score(text)
+    found = fields.level(text)
+    return found if found != Said() else fields.score(text)
 
 
 def gmx(text: str) -> Said:
     """X-GMX-Antispam: `0 (Mail was not recognized as spam)`; more than 0 names what has recognized it."""
-    found, words = number_in(FIRST_NUMBER, text), _IN_PARENTHESES.search(text)
+    found, words = number_in(fields.FIRST_NUMBER, text), _IN_PARENTHESES.search(text)
     if found is None:
         return Said()
     spam = found > 0
@@ -59,21 +50,21 @@ def sophos(text: str) -> Said:
         probability,
         None if probability is None else _PROBABLE,
         None,
-        named_rules(RULE_AND_SCORE, report[1] if report else ""),
+        named_rules(fields.RULE_AND_SCORE, report[1] if report else ""),
     )
 
 
 def probability(text: str) -> Said:
     """X-SASI-SpamProbability: `8%`."""
-    found = number_in(FIRST_NUMBER, text)
+    found = number_in(fields.FIRST_NUMBER, text)
     return Said(found, None if found is None else _PROBABLE)
 
 
 def ovh_reason(text: str) -> Said:
     """X-Ovh-Spam-Reason: `vr: SPAM; dkim: disabled; spf: disabled`."""
     pairs = [part.partition(":") for part in text.split(";") if ":" in part]
-    told = [f"{what.strip()}: {said.strip()}" for what, _, said in pairs if said.strip().lower() not in _FINE]
-    return Said(reasons=tuple(map(_reason, told)))
+    named = [f"{what.strip()}: {said.strip()}" for what, _, said in pairs if said.strip().lower() not in _FINE]
+    return Said(reasons=tuple(map(_reason, named)))
 
 
 def hmailserver_reason(text: str) -> Said:

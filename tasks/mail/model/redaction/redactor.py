@@ -1,10 +1,10 @@
 """Passwords kept out of every text: a server may repeat what it was sent, and so may an exception.
 
-The rule, which SECURITY.md tells to users: hidden is the password and each of its encodings, in any case; and, since
-texts get cut, each run of at least 8 characters that is more than half of it, and each run of at least 24. Who writes
-shorter pieces into his texts must not learn from what is hidden whether they are parts of the password: nothing shorter
-is hidden. Nor is what stands in every report: the values of the configuration, and, in sentences of ours, our words.
-A hole in what everybody knows would tell the password without an attack.
+The rule, which SECURITY.md has for users: hidden is the password and each of its encodings, in any case; and, since
+texts get cut, each run of at least 8 characters that is more than half of it, and each run of at least 24. A server
+that writes shorter pieces into its texts must not learn from what is hidden whether they are parts of the password:
+nothing shorter is hidden. Nor is what stands in every report: the values of the configuration, and, in sentences of
+ours, our words. A hole in what everybody knows would show the password without an attack.
 """
 
 import dataclasses

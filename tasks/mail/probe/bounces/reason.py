@@ -1,7 +1,7 @@
 """What a notice says in plain text: what reads like an SMTP reply, whether it refuses, and why a server gave up."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -129,11 +129,9 @@ def _trimmed(reason: str) -> str:
     return text.removesuffix(closing[1]) if closing else text
 
 
-def _reply(permanent: bool) -> Callable[[Lines], Iterator[str]]:
+def _reply(permanent: bool) -> Callable[[Lines], Iterable[str]]:
     """A reply of the server; where a message was given up a permanent one before another."""
-    return lambda lines: iter(
-        sorted(replies(lines), key=lambda reply: (is_permanent(reply) is not permanent, reply[1] == "."))
-    )
+    return lambda lines: sorted(replies(lines), key=lambda one: (is_permanent(one) is not permanent, one[1] == "."))
 
 
 def _marked(lines: Lines) -> Iterator[str]:
@@ -145,12 +143,8 @@ def _marked(lines: Lines) -> Iterator[str]:
 
 
 def _paragraph_before(lines: Lines, number: int) -> list[str]:
-    words: list[str] = []
-    for line in reversed(lines[max(number - 4, 0) : number]):
-        if not line.strip() or ADDRESS.search(line):
-            break
-        words.insert(0, line.strip())
-    return words
+    before = reversed(lines[max(number - 4, 0) : number])
+    return [line.strip() for line in takewhile(lambda line: line.strip() and not ADDRESS.search(line), before)][::-1]
 
 
 def _labelled(lines: Lines) -> Iterator[str]:
@@ -159,21 +153,15 @@ def _labelled(lines: Lines) -> Iterator[str]:
         if found := LABEL.match(line):
             yield _continued(lines, number, found[1])
         elif COMES.search(line.rstrip()):
-            yield from (text for text in _next(lines, number) if not ADDRESS.match(text))
+            yield from _next(lines, number)
 
 
-def _next(lines: Lines, number: int) -> list[str]:
-    """The next line that says something, with those that it goes on in."""
+def _next(lines: Lines, number: int) -> Iterator[str]:
+    """The next line that says something, with those that it goes on in; nothing where that begins with an address."""
     rest = [line.strip() for line in lines[number + 1 : number + 8]]
     begun = next((place for place, line in enumerate(rest) if LETTERS.search(line) and not FRAME.search(line)), None)
-    if begun is None:
-        return []
-    words = []
-    for line in rest[begun : begun + 3]:
-        if not line:
-            break
-        words.append(line)
-    return [" ".join(words)]
+    if begun is not None and not ADDRESS.match(text := " ".join(takewhile(bool, rest[begun : begun + 3]))):
+        yield text
 
 
 def _behind_address(lines: Lines) -> Iterator[str]:
@@ -187,16 +175,14 @@ def _behind_address(lines: Lines) -> Iterator[str]:
             if len(text.split()) > 1 and LETTERS.search(text) and not _is_frame(text):
                 yield text.partition("because ")[2] or text
         if lines[number + 1 : number + 2] and lines[number + 1].strip():
-            yield from (text for text in _next(lines, number) if not ADDRESS.match(text))
+            yield from _next(lines, number)
 
 
 def _below(lines: Lines) -> Iterator[str]:
     """What comes next after the sentence with the address."""
     for number, line in enumerate(lines):
         if ADDRESS.search(line) and (SAYS_GIVEN_UP.search(line) or not FRAME.search(line)):
-            yield from (
-                text for text in _next(lines, number) if not ADDRESS.match(text) and not SAYS_TRYING.search(text)
-            )
+            yield from (text for text in _next(lines, number) if not SAYS_TRYING.search(text))
 
 
 def _is_frame(text: str) -> bool:
@@ -217,19 +203,15 @@ def _because(lines: Lines) -> Iterator[str]:
             yield " ".join([found[1], *rest])
 
 
-def _titled(subject: str) -> Callable[[Lines], Iterator[str]]:
-    def find(lines: Lines) -> Iterator[str]:
-        _, colon, rest = subject.partition(":")
-        if colon and KNOWN.search(rest):
-            yield rest
-
-    return find
+def _titled(subject: str) -> Callable[[Lines], Iterable[str]]:
+    rest = subject.partition(":")[2]
+    return lambda lines: [rest] if KNOWN.search(rest) else []
 
 
 def _sentence(lines: Lines) -> Iterator[str]:
     """The first sentences that say more than a greeting and the failure: in whatever language the notice is."""
     for paragraph in "\n".join(line.strip() for line in lines).split("\n\n"):
         sentences = SENTENCE_END.split(" ".join(paragraph.split()))
-        telling = [text for text in sentences if not _is_frame(text) and (len(text.split()) > 3 or not text.isascii())]
-        if telling and not GREETING.search(telling[0]):
-            yield " ".join(telling[:2])
+        more = [text for text in sentences if not _is_frame(text) and (len(text.split()) > 3 or not text.isascii())]
+        if more and not GREETING.search(more[0]):
+            yield " ".join(more[:2])

@@ -42,25 +42,25 @@ def is_autoresponse(message: Message) -> bool:
 
 def recognise(notice: Notice) -> BounceRecord | None:
     """The bounce or the delay that a notice reports, whatever message it is about; None where it reports neither."""
-    action, told = _action(notice)
+    action, about = _action(notice)
     if action is None:
         return None
     message, in_text = notice.message, reason_in(notice.text, notice.subject, action == FAILED)
-    said = parts.without_type(told.get("diagnostic-code", ""))
+    said = parts.without_type(about.get("diagnostic-code", ""))
     if len(said) < 4 or not LETTERS.search(said):
-        comments = (parts.comment_of(told.get(name, "")) for name in ("status", "action"))
+        comments = (parts.comment_of(about.get(name, "")) for name in ("status", "action"))
         said = in_text.words or next(filter(None, comments), "") or said
-    status = parts.without_comment(told.get("status", ""))
+    status = parts.without_comment(about.get("status", ""))
     if is_vague(status):
         status = code_in(said) or in_text.code or (status if parts.STATUS.fullmatch(status) else "")
     return BounceRecord(
         action=action,
         status=one_line(status),
         diagnostic=said,
-        recipient=parts.without_type(told.get("final-recipient", ""))
+        recipient=parts.without_type(about.get("final-recipient", ""))
         or one_line(decoded(message.get("X-Failed-Recipients"))),
         reporting_mta=_reporting(notice),
-        remote_mta=parts.server_name(told.get("remote-mta", "")) or _first(_REMOTES, f"{said}\n{notice.text}"),
+        remote_mta=parts.server_name(about.get("remote-mta", "")) or _first(_REMOTES, f"{said}\n{notice.text}"),
     )
 
 
@@ -82,18 +82,18 @@ def _action(notice: Notice) -> tuple[str | None, Group]:
         return (FAILED if _rejects(notice) else None), {**notice.dispositions[0], "status": ""}
     about = [group for group in notice.groups if not group.keys().isdisjoint(parts.PER_RECIPIENT)]
     for action in (FAILED, DELAYED):
-        if told := next((group for group in about if _ACTIONS.get(_done(group)) == action), None):
-            return action, told
+        if found := next((group for group in about if _ACTIONS.get(_done(group)) == action), None):
+            return action, found
     unclear = [group for group in about if _done(group) not in _NEITHER]
     if about and not unclear:
         return None, {}
-    told = unclear[0] if unclear else {}
-    match told.get("status", "")[:1]:
+    found = unclear[0] if unclear else {}
+    match found.get("status", "")[:1]:
         case "5":
-            return FAILED, told
+            return FAILED, found
         case "2":
-            return None, told
-    return _in_words(notice), told
+            return None, found
+    return _in_words(notice), found
 
 
 def _done(group: Group) -> str:
