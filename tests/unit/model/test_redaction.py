@@ -175,6 +175,7 @@ def test_words_of_ours_in_our_sentences_stay(password: str) -> None:
     assert HIDDEN in redact.text(f"550 no: {password}")
     assert HIDDEN not in Redactor([("x", "xx password xx")]).text(sentence, mixed=True)
     assert "its password" in own_words()
+    assert "see its login service" in own_words(), "a table of sentences is as much ours as the code"
     assert HIDDEN in Redactor([("x", "password 2026")]).text("its password 2026 is wrong", mixed=True)
 
 

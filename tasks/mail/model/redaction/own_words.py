@@ -1,4 +1,4 @@
-"""What our code has to say: its texts, taken from the code itself, so that no list of them can be out of date."""
+"""What our code has to say: its texts, taken from the code and its tables, so that no list of them can be outdated."""
 
 import pkgutil
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ _PACKAGE = "tasks.mail"
 @cache
 def own_words() -> str:
     """All of it in lower case. It takes a while, once; it is asked for only where a password is found in a sentence."""
-    return "\n".join(text for code in _modules() for text in _texts(code)).casefold()
+    tables = (path.read_text(encoding="utf-8") for path in _ROOT.rglob("*.toml"))
+    return "\n".join([*tables, *(text for code in _modules() for text in _texts(code))]).casefold()
 
 
 def _modules() -> Iterator[CodeType]:
