@@ -11,12 +11,12 @@ from tasks.mail.model.safe_text import one_line
 
 # The mail was not tried, or nobody could see what became of it.
 SILENT = frozenset({Outcome.UNVERIFIED, Outcome.MISCONFIGURED, Outcome.SKIPPED})
-ARRIVED = frozenset({Outcome.DELIVERED, Outcome.LATE, Outcome.JUNKED, Outcome.MISPLACED, Outcome.DUPLICATED})
+_ARRIVED = frozenset({Outcome.DELIVERED, Outcome.LATE, Outcome.JUNKED, Outcome.MISPLACED, Outcome.DUPLICATED})
 # What a check says of a message that it did not find: it may arrive all the same.
 OPEN = frozenset({Outcome.LOST, Outcome.UNVERIFIED, Outcome.UNSENT, Outcome.DEFERRED, Outcome.REJECTED})
 WITHOUT_RECORD = {"CRASHED": "crashed", "CANCELLED": "cancelled", "FAILED": "failed", "COMPLETED": "no record"}
-LONGEST_NAME = 80
-METHODS = ("spf", "dkim", "dmarc", "arc")
+_LONGEST_NAME = 80
+_METHODS = ("spf", "dkim", "dmarc", "arc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Check:
     @property
     def missing(self) -> bool:
         """Whether the message did not get where it should be looked for: lost, bounced, or never accepted."""
-        return self.status is not None and self.outcome not in ARRIVED
+        return self.status is not None and self.outcome not in _ARRIVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def accounts(results: Sequence[LoopResult]) -> tuple[Account, ...]:
 
 def loop_name(name: object) -> str:
     """The name of a loop, as a run was given it: anything, in a deployment that does not enforce its schema."""
-    return one_line(str(name), LONGEST_NAME)
+    return one_line(str(name), _LONGEST_NAME)
 
 
 def of_results(found: Iterable[tuple[LoopResult, datetime]]) -> list[Check]:
@@ -133,7 +133,7 @@ def _authentication(result: LoopResult) -> str | None:
     """What the receiver stated, method by method; None where it stated nothing."""
     stated = result.journey.authentication if result.journey else None
     methods = {one.method: one.result for one in reversed(stated.methods)} if stated else {}
-    return ", ".join(f"{name} {methods[name]}" for name in METHODS if name in methods) or None
+    return ", ".join(f"{name} {methods[name]}" for name in _METHODS if name in methods) or None
 
 
 def of_state(loop: object, at: datetime, kind: str, name: str, message: str | None) -> Check:

@@ -11,7 +11,7 @@ from tasks.mail.config.state_dir import make_private, state_home
 from tasks.mail.model.errors import describe_os_error
 
 FILE = "signing-key"
-HEX = re.compile(r"[0-9a-f]{64}")
+_HEX = re.compile(r"[0-9a-f]{64}")
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def new_key() -> str:
 
 def as_key(text: object) -> bytes:
     """The octets behind the text of a key; empty where it is none."""
-    return bytes.fromhex(text) if isinstance(text, str) and HEX.fullmatch(text) else b""
+    return bytes.fromhex(text) if isinstance(text, str) and _HEX.fullmatch(text) else b""
 
 
 def key_in_state() -> bytes:

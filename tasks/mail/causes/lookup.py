@@ -17,7 +17,7 @@ RETURNED = "returned"  # the stage of what is said in a bounce
 _GAP = r"(?:\W+\w+){0,4}?"
 
 
-class Meaning(NamedTuple):
+class _Meaning(NamedTuple):
     """Any of these phrases, said at any of these stages, means this."""
 
     cause: Cause
@@ -47,10 +47,10 @@ def _word(word: str) -> str:
     return r"\d+" if word == "#" else re.escape(word).replace(r"\*", r"\w*")
 
 
-def _meanings(rows: Iterable[dict[str, Any]], stages: Mapping[str, list[str]]) -> tuple[Meaning, ...]:
+def _meanings(rows: Iterable[dict[str, Any]], stages: Mapping[str, list[str]]) -> tuple[_Meaning, ...]:
     """The rows of the table. Raises ValueError or KeyError for a cause or a stage that there is not."""
     return tuple(
-        Meaning(
+        _Meaning(
             Cause(row["cause"]),
             frozenset(stages[row["at"]] if isinstance(row["at"], str) else row["at"]),
             row["phrases"],
@@ -122,7 +122,7 @@ def _words(text: str) -> str:
     return " ".join(_NOISE.sub(" ", _APOSTROPHE.sub("", rest)).split())
 
 
-def _by_words(rows: Iterable[Meaning], stage: str, said: str) -> Cause | None:
+def _by_words(rows: Iterable[_Meaning], stage: str, said: str) -> Cause | None:
     return next((row.cause for row in rows if stage in row.at and row.pattern.search(said)), None)
 
 

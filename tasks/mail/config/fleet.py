@@ -16,7 +16,7 @@ from tasks.mail.model.errors import ConfigError
 
 SHORTEST = timedelta(minutes=1)
 SINCE = datetime(2024, 1, 1, tzinfo=UTC)
-MOST_PLACE = 20  # characters, for they end the names of loops
+_MOST_PLACE = 20  # characters, for they end the names of loops
 MOST_LOOPS = 1000
 SECTIONS = ("smtp", "imap", "limits", "bounce_mailbox")
 FIELDS = (*SECTIONS, "every", "tags", "vantage")
@@ -104,7 +104,7 @@ def _are_places(value: object) -> bool:
         return True
     if not isinstance(value, list) or len(value) != len({*map(str, value)}):
         return False
-    return all(is_slug(place) and len(place) <= MOST_PLACE for place in value)
+    return all(is_slug(place) and len(place) <= _MOST_PLACE for place in value)
 
 
 def _unknown(fields: Fields, known: tuple[str, ...], where: str) -> Iterator[str]:

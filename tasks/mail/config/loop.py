@@ -33,7 +33,7 @@ from tasks.mail.config.section import (
 )
 
 TOKEN_LENGTH = 6  # hex digits of a probe's id: enough to tell runs apart by eye; a match always takes the whole id
-LONGEST_RETRY_DELAY = 3600.0
+_LONGEST_RETRY_DELAY = 3600.0
 MOST_RETRY_DELAYS = 50  # as many different ones as Prefect takes; the last one is repeated for the retries beyond
 
 SMTP_PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "implicit": 465}
@@ -107,8 +107,8 @@ class SmtpConfig(Section):
         delays, delay = [], self.retry_delay
         for _ in range(min(self.retries, MOST_RETRY_DELAYS)):
             spread = 1 + random.uniform(0, self.retry_jitter)  # noqa: S311  # spreads load, guards no secret
-            delays.append(min(delay * spread, LONGEST_RETRY_DELAY))
-            delay = min(delay * self.retry_backoff, LONGEST_RETRY_DELAY)
+            delays.append(min(delay * spread, _LONGEST_RETRY_DELAY))
+            delay = min(delay * self.retry_backoff, _LONGEST_RETRY_DELAY)
         return delays + delays[-1:] * (self.retries - len(delays))
 
 

@@ -112,10 +112,10 @@ class Section(Strict):
         return values
 
 
-Model = TypeVar("Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-def validated(model: type[Model], data: Mapping[str, object], source: str = "", inside: str = "") -> Model:
+def validated(model: type[_Model], data: Mapping[str, object], source: str = "", inside: str = "") -> _Model:
     """`data` as a `model`, or a ConfigError that lists every problem. `inside`: see explain()."""
     try:
         return model.model_validate(dict(data))

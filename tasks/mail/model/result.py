@@ -73,7 +73,7 @@ class BounceRecord:
         return one_line(" ".join(part for part in parts if part))
 
 
-class PlaceFields(TypedDict):
+class _PlaceFields(TypedDict):
     """Where an earlier probe lies."""
 
     folder: str
@@ -109,7 +109,7 @@ class EarlierProbe(BaseModel):
         return Ref(self.folder, self.uidvalidity, self.uid)
 
 
-def place_of(ref: Ref) -> PlaceFields:
+def place_of(ref: Ref) -> _PlaceFields:
     """The fields of an EarlierProbe that say where it lies."""
     return {"folder": ref.folder, "uidvalidity": ref.generation, "uid": ref.number}
 

@@ -2,10 +2,10 @@
 
 import re
 import string
-from base64 import b64encode
 from binascii import a2b_qp
-from collections.abc import Iterator
 from itertools import islice
+
+from tasks.mail.model.redaction.encodings import pieces_in_base64
 
 # The parser of the standard library takes the time of all lines times all multiparts that are open: so many are a
 # tenth of a second. A notice of a probe comes to a few hundred lines and two or three multiparts.
@@ -45,12 +45,4 @@ def mentions(raw: bytes, number: str) -> bool:
     if b"base64" not in encodings:
         return False
     stream = raw.translate(None, _NOT_BASE64)
-    return any(piece in stream for piece in _in_base64(text))
-
-
-def _in_base64(text: bytes) -> Iterator[bytes]:
-    """How a text looks within a longer one in base64, by where it begins; without what its neighbours share."""
-    for before in range(3):
-        encoded = b64encode(bytes(before) + text).rstrip(b"=")
-        shared = len(encoded) - 1 if (before + len(text)) % 3 else len(encoded)
-        yield encoded[(before * 8 + 5) // 6 : shared]
+    return any(piece.encode() in stream for piece in pieces_in_base64(text))

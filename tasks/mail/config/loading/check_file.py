@@ -19,8 +19,8 @@ from tasks.mail.model.errors import ConfigError
 _MAX_OCTETS = 64 * 1024
 
 # The fields that only one half of a loop has. tls_mode is NyxMon's name for tls, of mailboxes alone.
-OF_SMTP = SenderSection.model_fields.keys() - ImapConfig.model_fields.keys()
-OF_IMAP = ImapConfig.model_fields.keys() - SenderSection.model_fields.keys() | {"tls_mode"}
+_OF_SMTP = SenderSection.model_fields.keys() - ImapConfig.model_fields.keys()
+_OF_IMAP = ImapConfig.model_fields.keys() - SenderSection.model_fields.keys() | {"tls_mode"}
 
 
 def load(path: str | Path) -> CheckConfig:
@@ -50,7 +50,7 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> CheckCon
         if not inside and {"channels", "rules"} <= data.keys():
             raise ConfigError(f"{source}: describes no check but alerts: keep it elsewhere, for mail-loop alerts apply")
         if not inside:
-            names = ("smtp", "imap", *sorted(OF_SMTP | OF_IMAP))
+            names = ("smtp", "imap", *sorted(_OF_SMTP | _OF_IMAP))
             near = [name for key in data for name in get_close_matches(str(key), names, 1)]
             raise ConfigError(
                 f"{source}: describes no check: give a section smtp or imap (or both), or the fields of one of them "
@@ -69,7 +69,7 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> CheckCon
 
 def _half(data: Mapping[str, object]) -> str:
     """The half of a loop whose fields these are; empty where both could have them."""
-    of_smtp, of_imap = len(OF_SMTP & data.keys()), len(OF_IMAP & data.keys())
+    of_smtp, of_imap = len(_OF_SMTP & data.keys()), len(_OF_IMAP & data.keys())
     if not of_smtp and not of_imap:
         return ""
     return "smtp" if "from_addr" in data or of_smtp >= of_imap else "imap"

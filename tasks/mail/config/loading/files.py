@@ -14,7 +14,7 @@ from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
 from tasks.mail.model.errors import ConfigError
 
-SIDES = ("senders", "receivers")
+_SIDES = ("senders", "receivers")
 
 Config = CheckConfig | Matrix | Fleet
 
@@ -62,10 +62,10 @@ def load_any(path: str | Path) -> Config:
 def _described(path: str | Path, source: str, data: dict[str, object]) -> Config:
     if data.keys() & {"loops", "defaults"}:
         return _fleet(path, source, data)
-    if not data.keys() & {*SIDES}:
+    if not data.keys() & {*_SIDES}:
         return check_of(path, source, data)
     data.setdefault("name", slug(Path(path).stem))
-    for side in SIDES:
+    for side in _SIDES:
         if isinstance(sections := data.get(side), dict):
             data[side] = {name: beside(path, section) for name, section in sections.items()}
     matrix = matrix_config(data, source)

@@ -14,7 +14,7 @@ import yaml
 from tasks.mail.config.addresses import quoted
 from tasks.mail.model.errors import ConfigError
 
-MOST_NODES = 10_000
+_MOST_NODES = 10_000
 
 _NAME = re.compile(r"[a-z_]{1,30}")
 _TOML_REASON = re.compile(r"(.*) \(at (?:(line \d+, column \d+)|end of document)\)", re.DOTALL)
@@ -117,9 +117,9 @@ def _yaml(text: str, source: str) -> object:
         node = loader.get_single_node()
         if node is None:
             return None
-        if _nodes(node, source, {}) > MOST_NODES:
+        if _nodes(node, source, {}) > _MOST_NODES:
             raise ConfigError(
-                f"{source}: holds more than {MOST_NODES} values once its aliases are followed: write few values out"
+                f"{source}: holds more than {_MOST_NODES} values once its aliases are followed: write few values out"
             )
         return loader.construct_document(node)
     except (ConfigError, RecursionError):

@@ -27,7 +27,7 @@ LIST_FILE = "secrets.allow"
 _MAX_OCTETS = 4 * 2**20
 
 CLEAR, UNVERIFIED = "clear", "unverified"
-WEAK = {CLEAR: "over an unencrypted connection", UNVERIFIED: "without verifying its certificate"}
+_WEAK = {CLEAR: "over an unencrypted connection", UNVERIFIED: "without verifying its certificate"}
 
 Key = tuple[str, str]  # secret and host, as they are compared
 Allowed = Mapping[Key, frozenset[str]]
@@ -52,7 +52,7 @@ class Use:
 
     @property
     def words(self) -> str:
-        return " ".join([self.secret, "to", self.host, " and ".join(WEAK[one] for one in sorted(self.weak))]).rstrip()
+        return " ".join([self.secret, "to", self.host, " and ".join(_WEAK[one] for one in sorted(self.weak))]).rstrip()
 
 
 def use_of(section: SenderSection | MailboxConfig) -> Use | None:
@@ -102,7 +102,7 @@ def allowed_by(text: str, source: str) -> Allowed:
                 "wildcards and without a port: correct it, or put a # before it"
             ) from None
         weak = frozenset(option.lower() for option in options)
-        if not weak <= WEAK.keys():
+        if not weak <= _WEAK.keys():
             raise ConfigError(
                 f"{source}, line {number}: after the host may stand ,{CLEAR} and ,{UNVERIFIED}, and nothing else: "
                 "correct it, or put a # before it"

@@ -69,10 +69,8 @@ def is_written_by(received: str, hosts: Collection[str]) -> bool:
 
 def border_of(fields: Sequence[Field]) -> int:
     """How many fields stand above the first Received field by which the message may have come in from elsewhere."""
-    for index, (name, value) in enumerate(fields):
-        if name.lower() == "received" and not is_step(value):
-            return index
-    return len(fields)
+    entries = (i for i, (name, value) in enumerate(fields) if name.lower() == "received" and not is_step(value))
+    return next(entries, len(fields))
 
 
 def _is_loopback(text: str) -> bool | None:

@@ -159,13 +159,13 @@ def in_hex(password: str) -> Iterator[str]:
 
 
 def in_base64(password: str) -> Iterator[str]:
-    """Its base64, without what depends on what stands around it, at each of the three places that it may begin at."""
-    return (one for octets in _octets(password) for one in _inside(octets))
+    """Its base64 within that of a longer text."""
+    return (one for octets in _octets(password) for one in pieces_in_base64(octets))
 
 
 def login_in_base64(username: str) -> Iterator[str]:
     """The same of what is before the password in AUTH PLAIN."""
-    return _inside(b"\0" + username.encode("utf-8", "replace") + b"\0") if username else iter(())
+    return pieces_in_base64(b"\0" + username.encode("utf-8", "replace") + b"\0") if username else iter(())
 
 
 def in_base64_alone(username: str, password: str) -> Iterator[str]:
@@ -187,7 +187,8 @@ def _octets(password: str) -> Iterator[bytes]:
     return iter(dict.fromkeys(found))
 
 
-def _inside(octets: bytes) -> Iterator[str]:
+def pieces_in_base64(octets: bytes) -> Iterator[str]:
+    """How octets look in the base64 of a longer text, by where they begin; without what their neighbours share."""
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + octets).decode()
         inside = encoded[math.ceil(8 * shift / 6) : 8 * (shift + len(octets)) // 6]

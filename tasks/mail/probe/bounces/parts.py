@@ -78,13 +78,13 @@ def read_notice(message: Message) -> Notice:
     parts = list(own_parts(message))
     text, quoted = _quoting(_text(parts))
     status = [
-        group for part in parts if part.get_content_type() in _STATUS_TYPES for group in field_groups(_inner(part))
+        group for part in parts if part.get_content_type() in _STATUS_TYPES for group in _field_groups(_inner(part))
     ]
-    inline = list(field_groups(text))
+    inline = list(_field_groups(text))
     if not any(map(_is_about_recipient, status)) and any(map(_is_about_recipient, inline)):
         status = [*status, *inline]
     receipts = [part for part in parts if part.get_content_type() in _DISPOSITION_TYPES]
-    dispositions = [group for part in receipts for group in field_groups(_inner(part))]
+    dispositions = [group for part in receipts for group in _field_groups(_inner(part))]
     originals = [original for part in parts for original in _originals(part)] or quoted
     return Notice(
         message,
@@ -187,7 +187,7 @@ def _originals(part: Message) -> Iterator[Message]:
                 yield inner if inner.keys() else HEADERS.parsebytes(_BEFORE.sub(b"", _octets(part), count=1))
 
 
-def field_groups(text: str) -> Iterator[Group]:
+def _field_groups(text: str) -> Iterator[Group]:
     """The groups of fields in a text, each with those that are known here; between two stands an empty line."""
     group, last = dict[str, str](), ""
     for line in [*text.splitlines(), ""]:
