@@ -4,7 +4,7 @@ import asyncio
 import resource
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.mailboxes.registry import together
@@ -65,13 +65,10 @@ def room_for(checks: int) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(checks, MOST)
     needed = wanted * FILES + OTHERS
-    limit = soft
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-        except (OSError, ValueError):
-            limit = soft
-    if limit == resource.RLIM_INFINITY:
-        return max(1, wanted)
+    limit = needed if soft == resource.RLIM_INFINITY else soft
+    if limit < needed:
+        more = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+            limit = more
     return max(1, min(wanted, (limit - OTHERS) // FILES))

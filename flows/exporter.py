@@ -100,8 +100,7 @@ async def _read_on(board: Board, url: str, textfile: Path | None, interval: floa
                     found = await sightings.read()
         except Exception as error:
             board.failed()
-            wants = isinstance(error, httpx.HTTPStatusError) and (refused := api_error(error)).final
-            trouble = str(refused) if wants else f"the Prefect server at {url} cannot be read ({_why(error)})"
+            trouble = _trouble(error, url)
         else:
             board.read(found.new, found.known, found.unreadable, time.monotonic() - begun)
             limit = _READ_SECONDS
@@ -115,10 +114,13 @@ async def _read_on(board: Board, url: str, textfile: Path | None, interval: floa
         await asyncio.sleep(max(0.0, begun + interval - time.monotonic()))
 
 
-def _why(error: Exception) -> str:
+def _trouble(error: Exception, url: str) -> str:
+    why = type(error).__name__
     if isinstance(error, httpx.HTTPStatusError):
-        return f"HTTP {error.response.status_code}"
-    return type(error).__name__
+        if (refused := api_error(error)).final:
+            return str(refused)
+        why = f"HTTP {error.response.status_code}"
+    return f"the Prefect server at {url} cannot be read ({why})"
 
 
 def _write_first(board: Board, textfile: Path) -> None:

@@ -76,12 +76,7 @@ def may_change(task: Task[..., object], task_run: TaskRun, state: State[object])
     return isinstance(state.data, MailboxFailure) and not state.data.permanent
 
 
-@task(
-    task_run_name="look {inbound.name}",
-    retry_condition_fn=may_change,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(task_run_name="look {inbound.name}", retry_condition_fn=may_change, cache_policy=NO_CACHE, persist_result=False)
 async def look_for_recent(inbound: InboundConfig, tries: Tries) -> Recent | State[object]:
     """Look once for a fresh message; each run of the task is one look."""
     try:
@@ -99,8 +94,7 @@ class PrefectSteps:
 
     async def send(self, probe: Probe, section: SenderSection, attempts: Attempts) -> Receipt | SendFailure:
         configured = send_probe.with_options(
-            retries=section.retries,
-            retry_delay_seconds=section.retry_delays()[:MOST_RETRY_DELAYS] or 0,
+            retries=section.retries, retry_delay_seconds=section.retry_delays()[:MOST_RETRY_DELAYS] or 0
         )
         state = await configured(probe, section, attempts, return_state=True)  # type: ignore[misc]  # typed as if it were not async
         return await _finding(state, Receipt, SendFailure)

@@ -29,14 +29,7 @@ from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.safe_text import one_line
 from tasks.metrics.loop import Intervals
 from tasks.pages import items, read_events
-from tasks.schedules import (
-    Schedule,
-    active_schedules,
-    current_interval,
-    expected_silence,
-    in_words,
-    longest_interval,
-)
+from tasks.schedules import Schedule, active_schedules, current_interval, expected_silence, in_words, longest_interval
 
 Loops = dict[str, Mapping[str, Any]]  # what parameters say of each
 Starts = Mapping[str, Sequence[tuple[str, Schedule]]]  # by loop what starts its checks, with the id of the deployment

@@ -48,15 +48,21 @@ def plan_deployments(
     checks: Sequence[Planned], every: str, fleet: str, shards: int | None = None, *, brief: bool = False
 ) -> list[Plan]:
     """The deployments of a fleet. Raises ConfigError where two would have one name, or a shard too many loops."""
-    seen = [one for check in checks for one in _from_each_place(check)]
     found: list[Plan] = []
-    groups: defaultdict[timedelta, list[tuple[Planned, str | None]]] = defaultdict(list)
-    for check, place in seen:
+    groups: defaultdict[timedelta, list[tuple[Planned, str]]] = defaultdict(list)
+    for check in checks:
         length = span(check.every or every) or timedelta(minutes=15)
-        if shards and isinstance(check.config, LoopConfig):
-            groups[length].append((check, place))
-        else:
-            found.append(_single(check, place, length))
+        for place in check.vantage or ("",):
+            config = check.config
+            if place:
+                config = config.model_copy(update={"name": seen_from(config.name, place)})
+            if shards and isinstance(config, LoopConfig):
+                groups[length].append((replace(check, config=config), place))
+                continue
+            flow = INBOUND_CHECK if isinstance(config, InboundConfig) else LOOP_CHECK
+            parameters = config.model_dump(mode="json", exclude_unset=True)
+            begin = anchor(config.name, length)
+            found.append(Plan(flow, config.name, parameters, length, begin, check.tags, place or None))
     for length, group in sorted(groups.items()):
         found += _shards(group, length, fleet, shards or 1, {"brief": True} if brief else {})
     if compared := _compared(checks, every):
@@ -69,29 +75,14 @@ def plan_deployments(
     return found
 
 
-def _from_each_place(check: Planned) -> Iterator[tuple[Planned, str | None]]:
-    if not check.vantage:
-        yield check, None
-    for place in check.vantage:
-        config = check.config.model_copy(update={"name": seen_from(check.config.name, place)})
-        yield replace(check, config=config), place
-
-
-def _single(check: Planned, place: str | None, length: timedelta) -> Plan:
-    name = check.config.name
-    flow = INBOUND_CHECK if isinstance(check.config, InboundConfig) else LOOP_CHECK
-    parameters = check.config.model_dump(mode="json", exclude_unset=True)
-    return Plan(flow, name, parameters, length, anchor(name, length), check.tags, place)
-
-
 def _shards(
-    group: Sequence[tuple[Planned, str | None]], length: timedelta, fleet: str, shards: int, how: Mapping[str, Any]
+    group: Sequence[tuple[Planned, str]], length: timedelta, fleet: str, shards: int, how: Mapping[str, Any]
 ) -> Iterator[Plan]:
     """The loops of one interval, from each place in so many shards; one that would be empty is left out."""
-    places = sorted({place or "" for _, place in group})
+    places = sorted({place for _, place in group})
     parts: defaultdict[tuple[int, str], list[Planned]] = defaultdict(list)
-    for one, at in group:
-        parts[shard(one.config.name, shards), at or ""].append(one)
+    for one, place in group:
+        parts[shard(one.config.name, shards), place].append(one)
     for number in range(shards):
         for rank, place in enumerate(places):
             if not (mine := parts[number, place]):

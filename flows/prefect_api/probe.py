@@ -4,7 +4,6 @@ import asyncio
 import http
 import re
 import ssl
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -23,7 +22,7 @@ from flows.server.prefect import ServerError
 
 _REQUEST_SECONDS = 10.0
 _VERSION = re.compile(r"(\d+)\.(\d+)(\.|$)")
-_LOGIN = (401, 403)
+_LOGIN, _WRONG_PATH = (401, 403), (404, 405)
 _BUSY = (429, 502, 503, 504)
 START_IT = "start it, or correct PREFECT_API_URL"
 _EXAMPLE_URL = "http://127.0.0.1:4200/api"
@@ -42,25 +41,22 @@ class ApiError(ServerError):
 
 
 async def probe_api() -> ApiError | None:
-    """Ask the configured API once, within REQUEST_SECONDS: does it answer, let us in, and is it new enough?"""
+    """Ask the configured API once, within _REQUEST_SECONDS: does it answer, let us in, and is it new enough?"""
     url = PREFECT_API_URL.value() or ""
     try:
         version = await _version()
     except Exception as error:
-        if _may_lack_api(error) and await _is_prefect(f"{url.rstrip('/')}/api"):
+        status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
+        if (status in _WRONG_PATH or isinstance(error, _NoVersion)) and await _is_prefect(f"{url.rstrip('/')}/api"):
             with_api = f"{without_login(url).rstrip('/')}/api"
             return ApiError(f"{_the(url)} is reached with /api: set PREFECT_API_URL={with_api}", final=True)
         return api_error(error)
     needed, there = _VERSION.match(prefect.__version__), _VERSION.match(version)
-    if there and needed and _minor(there) < _minor(needed):
-        wanted = ".".join(needed.groups()[:2])
+    if there and needed and (int(there[1]), int(there[2])) < (int(needed[1]), int(needed[2])):
+        wanted = f"{needed[1]}.{needed[2]}"
         text = f"{_the(url)} is Prefect {version}, and {wanted} or newer is needed: upgrade the server"
         return ApiError(text, final=True)
     return None
-
-
-def _minor(version: re.Match[str]) -> tuple[int, int]:
-    return int(version[1]), int(version[2])
 
 
 def without_login(url: str) -> str:
@@ -74,28 +70,28 @@ def without_login(url: str) -> str:
 def api_error(error: Exception) -> ApiError:
     """What one request has failed of, in one sentence."""
     url = PREFECT_API_URL.value() or ""
-    the = _the(url)
-    if isinstance(error, ApiError):
-        return error
-    if isinstance(error, httpx.HTTPStatusError):
-        status = error.response.status_code
-        return ApiError(_status(the, status), final=status in _LOGIN)
-    if isinstance(error, _NoVersion):
-        text = (
-            f"what answers at {without_login(url)} is no Prefect API: correct PREFECT_API_URL, such as {_EXAMPLE_URL}"
-        )
-        return ApiError(text, final=True)
-    if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
-        return ApiError(f"PREFECT_API_URL must be a URL such as {_EXAMPLE_URL}, not {without_login(url)}", final=True)
-    if isinstance(error, (TimeoutError, httpx.TimeoutException)):
-        return ApiError(f"{the} has not answered for {_REQUEST_SECONDS:.0f} s: see its log, or correct PREFECT_API_URL")
-    if (tls := next((one for one in _causes(error) if isinstance(one, ssl.SSLError)), None)) is not None:
-        return ApiError(_tls(the, tls), final=True)
-    if isinstance(error, OSError) and error.filename:  # made before anything is asked
-        text = f"PREFECT_API_SSL_CERT_FILE: cannot read {error.filename} ({error.strerror}): check the path"
-        return ApiError(text, final=True)
-    refused = any(isinstance(one, ConnectionRefusedError) for one in _causes(error))
-    return ApiError(f"{the} does not answer ({type(error).__name__}): {START_IT}", starting=refused)
+    at, the, causes = without_login(url), _the(url), _causes(error)
+    match error:
+        case ApiError():
+            return error
+        case httpx.HTTPStatusError():
+            status = error.response.status_code
+            return ApiError(_status(the, status), final=status in _LOGIN)
+        case _NoVersion():
+            text = f"what answers at {at} is no Prefect API: correct PREFECT_API_URL, such as {_EXAMPLE_URL}"
+        case httpx.UnsupportedProtocol() | httpx.InvalidURL():
+            text = f"PREFECT_API_URL must be a URL such as {_EXAMPLE_URL}, not {at}"
+        case TimeoutError() | httpx.TimeoutException():
+            silence = f"has not answered for {_REQUEST_SECONDS:.0f} s"
+            return ApiError(f"{the} {silence}: see its log, or correct PREFECT_API_URL")
+        case _ if (tls := next((one for one in causes if isinstance(one, ssl.SSLError)), None)) is not None:
+            text = _tls(the, tls)
+        case OSError() if error.filename:  # made before anything is asked
+            text = f"PREFECT_API_SSL_CERT_FILE: cannot read {error.filename} ({error.strerror}): check the path"
+        case _:
+            refused = any(isinstance(one, ConnectionRefusedError) for one in causes)
+            return ApiError(f"{the} does not answer ({type(error).__name__}): {START_IT}", starting=refused)
+    return ApiError(text, final=True)
 
 
 class _NoVersion(Exception):
@@ -135,12 +131,6 @@ async def _refuse_at_once(response: httpx.Response) -> None:
     """Prefect's client would wait for as long as the header Retry-After says, and only then tell."""
     if response.status_code >= http.HTTPStatus.BAD_REQUEST:
         raise httpx.HTTPStatusError("", request=response.request, response=response)
-
-
-def _may_lack_api(error: Exception) -> bool:
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code in (404, 405)
-    return isinstance(error, _NoVersion)
 
 
 async def _is_prefect(url: str) -> bool:
@@ -188,11 +178,11 @@ def _tls(the: str, error: ssl.SSLError) -> str:
     return f"{the} has a certificate that is not valid ({why}): renew it, or correct PREFECT_API_URL"
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> list[BaseException]:
     """The error and what led to it."""
+    found: list[BaseException] = []
     cause: BaseException | None = error
-    seen: list[BaseException] = []
-    while cause is not None and cause not in seen:
-        seen.append(cause)
-        yield cause
+    while cause is not None and cause not in found:
+        found.append(cause)
         cause = cause.__cause__ or cause.__context__
+    return found
