@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +14,7 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient
 from prefect.events import Event
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
+from prefect.exceptions import ObjectNotFound
 
 from flows.alerts.apply import in_force
 from flows.alerts.automations import automations
@@ -128,8 +129,13 @@ class _Play:
             heard = True
             for key, channels in silent.items():
                 for channel, automation in channels.items():
-                    answered = partial(self._fired, automation, begun)
-                    heard &= await self._rang(name, "silent", key, channel, answered)
+                    executed = EventFilter(
+                        event=EventNameFilter(name=["prefect.automation.action.executed"]),
+                        resource=EventResourceFilter(id=[f"prefect.automation.{automation}"]),
+                        occurred=EventOccurredFilter(since=begun),
+                    )
+                    fired = partial(newest_event, self.client, executed)
+                    heard &= await self._rang(name, "silent", key, channel, fired)
             begun = datetime.now(UTC)
             await self._checks(1)
             return await self._heard(name, "recovered", copies, begun) and heard
@@ -171,7 +177,7 @@ class _Play:
                 heard &= await self._rang(name, kind, key, channel, taken)
         return heard
 
-    async def _rang(self, name: str, kind: str, rule: str, channel: str, done: Callable[[], Awaitable[bool]]) -> bool:
+    async def _rang(self, name: str, kind: str, rule: str, channel: str, done: Callable[[], Awaitable[object]]) -> bool:
         begun = time.monotonic()
         while time.monotonic() - begun < (_SILENCE_SECONDS if kind == "silent" else _CALL_SECONDS):
             if await done():
@@ -196,16 +202,7 @@ class _Play:
             found = [one for one in page if one.resource.get(RULE) == rule and one.resource.get(CHANNEL) == channel]
         return found
 
-    async def _fired(self, automation: str, since: datetime) -> bool:
-        executed = EventFilter(
-            event=EventNameFilter(name=["prefect.automation.action.executed"]),
-            resource=EventResourceFilter(id=[f"prefect.automation.{automation}"]),
-            occurred=EventOccurredFilter(since=since),
-        )
-        return await newest_event(self.client, executed) is not None
-
     async def forget(self) -> None:
         """Begin anew: what earlier checks of this loop called for is over."""
-        name = STATE_VARIABLE.format(loop=TRIAL)
-        if await self.client.read_variable_by_name(name) is not None:
-            await self.client.delete_variable_by_name(name)
+        with suppress(ObjectNotFound):
+            await self.client.delete_variable_by_name(STATE_VARIABLE.format(loop=TRIAL))

@@ -83,7 +83,8 @@ def make_lenient() -> None:
 
 def _lenient(stream: TextIO | None, original: TextIO | None, number: int) -> TextIO:
     """The stream, unless somebody has put another in its place."""
-    if stream is not original or not isinstance(stream, io.TextIOWrapper | None) or _is_lenient(stream):
+    is_lenient = isinstance(getattr(getattr(stream, "buffer", None), "raw", None), _Lenient)
+    if stream is not original or not isinstance(stream, io.TextIOWrapper | None) or is_lenient:
         return stream or io.StringIO()
     encoding, errors, by_line = ("utf-8", "backslashreplace", True)
     if stream is not None:
@@ -92,7 +93,3 @@ def _lenient(stream: TextIO | None, original: TextIO | None, number: int) -> Tex
         by_line = by_line or stream.write_through
     raw = _Lenient(number, "wb", closefd=False)
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding=encoding, errors=errors, line_buffering=by_line)
-
-
-def _is_lenient(stream: io.TextIOWrapper | None) -> bool:
-    return stream is not None and isinstance(getattr(stream.buffer, "raw", None), _Lenient)

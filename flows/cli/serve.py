@@ -57,7 +57,9 @@ def serve(home: Path, port: int) -> int:
     allow(home, uses, print)
     if inherited.get(logins.OF_CLIENT) != env[logins.OF_CLIENT]:
         processes.stop(home, WORKER)  # the server lets it in no more
-    _end_former_worker(home)
+    former = processes.running(home, WORKER)
+    if former is not None and not former.url and processes.stop(home, WORKER):  # its environment names no list
+        print("The worker was one of a former version, without a list of secrets and hosts: it is started anew.")
     if processes.running(home, WORKER) is None:
         # One that had to be ended keeps the passwords that it was started with, but not where its program lay.
         env = {name: value for name, value in inherited.items() if not name.startswith("PYTHON")} | env
@@ -75,13 +77,6 @@ def serve(home: Path, port: int) -> int:
     print(*how_to_log_in(home, env["PREFECT_API_URL"], tell=logins.known_login(home) != before), sep="\n")
     print(f"End both with: {program()} stop --home {shlex.quote(str(home))} (make stop ends a kept demo, too)")
     return 0
-
-
-def _end_former_worker(home: Path) -> None:
-    """End one that was started by a former version: its environment does not say where its list is."""
-    former = processes.running(home, WORKER)
-    if former is not None and not former.url and processes.stop(home, WORKER):
-        print("The worker was one of a former version, without a list of secrets and hosts: it is started anew.")
 
 
 def _server(home: Path, port: int) -> None:

@@ -86,8 +86,8 @@ class Sightings:
 
     async def _begin(self, client: PrefectClient, now: datetime) -> None:
         """How each loop stands that was not given up long ago: its newest checks."""
-        async for loop, at, result in _newest_of_each_loop(client, now - _KNOWN_SINCE):
-            where = check_events(_OLDEST, now + _CLOCK_AHEAD, EventOrder.DESC, [loop])
+        async for result, at in _newest_of_each_loop(client, now - _KNOWN_SINCE):
+            where = check_events(_OLDEST, now + _CLOCK_AHEAD, EventOrder.DESC, [result.loop])
             page = await client.read_events(where, limit=_NEWEST_CHECKS)
             for event in page.events:
                 self._take_event(event, now)
@@ -162,10 +162,8 @@ def _plain(moment: datetime) -> datetime:
     return datetime.fromtimestamp(moment.timestamp(), UTC)
 
 
-async def _newest_of_each_loop(
-    client: PrefectClient, since: datetime
-) -> AsyncIterator[tuple[str, datetime, LoopResult]]:
-    """Each loop with its newest report, and when that was written; the newest first."""
+async def _newest_of_each_loop(client: PrefectClient, since: datetime) -> AsyncIterator[tuple[LoopResult, datetime]]:
+    """The newest result of each loop, and when that was written; the newest first."""
     seen = set()
     ours = filters.ArtifactCollectionFilter(key=filters.ArtifactCollectionFilterKey(like_=artifact_key("%")))
     read_latest = partial(client.read_latest_artifacts, artifact_filter=ours, sort=ArtifactCollectionSort.UPDATED_DESC)
@@ -176,7 +174,7 @@ async def _newest_of_each_loop(
         result = extracted(one.data)
         if result is not None and one.key == artifact_key(result.loop) and one.key not in seen:
             seen.add(one.key)
-            yield result.loop, written, result
+            yield result, written
 
 
 async def _newest_end(client: PrefectClient) -> datetime | None:
