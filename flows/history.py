@@ -21,6 +21,7 @@ from flows.prefect_api.connection import api, in_a_thread
 from flows.prefect_api.probe import impatient_client
 from flows.registry import CHECK_FLOWS, LOOP_HISTORY
 from tasks.alerts.rules import TRIAL
+from tasks.finish import artifact_key
 from tasks.groups import fleet_name
 from tasks.history.figures import Figures, Window, histories, window
 from tasks.history.record import extracted, extracted_all
@@ -31,13 +32,11 @@ from tasks.mail.model.durations import SPAN
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.result import LoopResult
 from tasks.pages import items, pages
-from tasks.publish import artifact_key
 
 OF_CHECKS = filters.FlowFilter(name=filters.FlowFilterName(any_=[entry.name for entry in CHECK_FLOWS]))
 _UNDER_WAY = timedelta(hours=1)  # a run that has not ended is not held against the coverage until it is older
 
 _FLEETS = artifact_key(fleet_name(""))  # what the keys of their reports begin with
-_NO_SERVER = "the history of the checks is on the Prefect server that records them: set PREFECT_API_URL"
 
 
 @flow(name="loop-history", flow_run_name="history {since}", validate_parameters=False, persist_result=False, retries=0)
@@ -67,7 +66,7 @@ async def loop_history(
 def show_history(loop: str | None, since: str, html: Path | None, say: Callable[[str], None]) -> int:
     """`mail-loop history`: as text through `say`, and as a page in the file `html`. Raises ServerError, ConfigError."""
     period = window(since, datetime.now(UTC))
-    with api(_NO_SERVER):
+    with api("the history of the checks is on the Prefect server that records them: set PREFECT_API_URL"):
         found = in_a_thread(lambda: read_figures(period, loop))
     for line in history_lines(found, period):
         say(line)

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.registry import LOOP_VANTAGE
 from tasks.alert_store import LOOP_RESOURCE, check_events
 from tasks.correlation.vantage import PlaceResult, Together, Watched, compare_places, places_in_short, places_markdown
+from tasks.finish import artifact_key
 from tasks.history.record import result_from
 from tasks.mail.config.fleet import seen_from
 from tasks.mail.config.section import Slug
 from tasks.pages import chunks, read_events
-from tasks.publish import artifact_key
 from tasks.run_context import as_begun
 
 _CLOCK_AHEAD = timedelta(days=1)  # the clock of a worker may be, by which events are dated

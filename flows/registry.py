@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from prefect import Flow
 
 
-class FlowKind(Enum):
-    """What a run of a flow does."""
-
-    CHECK = auto()  # checks one loop, or the receiving half of one
-    GROUP = auto()  # checks many loops
-    REPORT = auto()  # checks nothing: says what others have found
+# What a run does: it checks one loop or the receiving half of one, or many loops, or says what other runs have found.
+FlowKind = Literal["check", "group", "report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +34,14 @@ class FlowEntry:
         return flow
 
 
-LOOP_CHECK = FlowEntry("mail-loop-check", "flows/mail_loop.py:mail_loop_check", FlowKind.CHECK)
-INBOUND_CHECK = FlowEntry("inbound-check", "flows/inbound.py:inbound_check", FlowKind.CHECK)
-FLEET_CHECK = FlowEntry("fleet-check", "flows/fleet.py:fleet_check", FlowKind.GROUP, "fleet")
-LOOP_MATRIX = FlowEntry("loop-matrix", "flows/loop_matrix.py:loop_matrix", FlowKind.GROUP, "matrix")
-LOOP_VANTAGE = FlowEntry("loop-vantage", "flows/loop_vantage.py:loop_vantage", FlowKind.REPORT, "vantage")
-LOOP_HISTORY = FlowEntry("loop-history", "flows/history.py:loop_history", FlowKind.REPORT, "history")
+LOOP_CHECK = FlowEntry("mail-loop-check", "flows/mail_loop.py:mail_loop_check", "check")
+INBOUND_CHECK = FlowEntry("inbound-check", "flows/inbound.py:inbound_check", "check")
+FLEET_CHECK = FlowEntry("fleet-check", "flows/fleet.py:fleet_check", "group", "fleet")
+LOOP_MATRIX = FlowEntry("loop-matrix", "flows/loop_matrix.py:loop_matrix", "group", "matrix")
+LOOP_VANTAGE = FlowEntry("loop-vantage", "flows/loop_vantage.py:loop_vantage", "report", "vantage")
+LOOP_HISTORY = FlowEntry("loop-history", "flows/history.py:loop_history", "report", "history")
 
 FLOWS = {
     entry.name: entry for entry in (LOOP_CHECK, INBOUND_CHECK, FLEET_CHECK, LOOP_MATRIX, LOOP_VANTAGE, LOOP_HISTORY)
 }
-CHECK_FLOWS = [entry for entry in FLOWS.values() if entry.kind is not FlowKind.REPORT]
+CHECK_FLOWS = [entry for entry in FLOWS.values() if entry.kind != "report"]

@@ -19,7 +19,7 @@ from tasks.alerting import evaluate_alerts, labels_of
 from tasks.alerts.rules import Rule
 from tasks.correlation.pattern import Path, blame, pattern
 from tasks.correlation.tables import fleet_markdown, fleet_rows, matrix_markdown, summary
-from tasks.finish import record_reported, state_after
+from tasks.finish import PUBLISH_SECONDS, announce, artifact_key, record_reported, state_after
 from tasks.history.record import embedded_all
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.matrix import Cell
@@ -27,7 +27,6 @@ from tasks.mail.config.plan import Planned
 from tasks.mail.model.errors import MatrixFailed
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
-from tasks.publish import PUBLISH_SECONDS, announce, artifact_key
 from tasks.tracing.export import export_trace
 from tasks.zombie_runs import end_zombie_runs
 

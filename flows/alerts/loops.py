@@ -16,7 +16,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events import Event, RelatedResource
 from prefect.events.schemas.events import ReceivedEvent
 
-from flows.registry import CHECK_FLOWS, FLEET_CHECK, INBOUND_CHECK, FlowEntry, FlowKind
+from flows.registry import CHECK_FLOWS, FLEET_CHECK, INBOUND_CHECK, FlowEntry
 from tasks.alert_store import RULE, ids_of, last_watched, refusal, resource, silent_in, told_by, was_taken, watched
 from tasks.alerts.message import UNSCHEDULED
 from tasks.alerts.rules import UNWATCHED, Rule, span_for, tolerated_silence
@@ -102,12 +102,12 @@ def deployed_as(entry: FlowEntry, deployment: DeploymentResponse) -> Deployed:
         started, all_known = _loops(entry, one.parameters) if own else (loops, True)
         starts.append((one.schedule, started))
         complete = complete and all_known
-    return Deployed(str(deployment.id), loops, tuple(starts), complete, entry.kind is FlowKind.CHECK)
+    return Deployed(str(deployment.id), loops, tuple(starts), complete, entry.kind == "check")
 
 
 def _loops(entry: FlowEntry, given: Mapping[str, Any]) -> tuple[Loops, bool]:
     """The loops of these parameters, and whether they are all; where they are wrong none, for nothing is checked."""
-    if entry.kind is FlowKind.CHECK:
+    if entry.kind == "check":
         # An inbound check may leave its name out.
         name = given.get("name", "inbound" if entry is INBOUND_CHECK else None)
         return ({} if name is None else {str(name): given}), True

@@ -40,11 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     with api("alerts live on a Prefect server that stays: set PREFECT_API_URL"):
         if alerts is not None:
             in_a_thread(lambda: apply_rules(alerts, say))
-            return 0
-        if arguments.verb == "show":
+        elif arguments.verb == "show":
             in_a_thread(lambda: show_rules(lambda text: say(one_line(text, None))))
-            return 0
-        from flows.alerts.drill import play_situations
+        else:
+            from flows.alerts.drill import play_situations
 
-        played = arguments.situations or PLAYED
-        return 0 if in_a_thread(lambda: play_situations(played, state_home() / "alerts-test", say)) else 2
+            played = arguments.situations or PLAYED
+            return 0 if in_a_thread(lambda: play_situations(played, state_home() / "alerts-test", say)) else 2
+    return 0

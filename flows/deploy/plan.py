@@ -14,6 +14,7 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.deploy.prefect_yaml import DeploymentFields, Template
 from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_VANTAGE, FlowEntry
+from tasks.finish import artifact_key
 from tasks.mail.config.addresses import SLUG_LENGTH
 from tasks.mail.config.fleet import MOST_LOOPS, OURS, anchor, nth, seen_from, shard
 from tasks.mail.config.loop import InboundConfig, LoopConfig
@@ -21,7 +22,6 @@ from tasks.mail.config.messages import listed
 from tasks.mail.config.plan import Planned
 from tasks.mail.model.durations import span
 from tasks.mail.model.errors import ConfigError
-from tasks.publish import artifact_key
 from tasks.run_context import place_tag
 
 # A shard is not one check: while one of its loops waits for a message the others are due again. And the place of a run

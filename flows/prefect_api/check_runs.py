@@ -16,13 +16,13 @@ from prefect.events.schemas.events import ReceivedEvent
 from flows.history import OF_CHECKS, loop_named_in, results_of
 from flows.prefect_api.probe import impatient_client
 from tasks.alert_store import LOOP_RESOURCE, check_events
+from tasks.finish import artifact_key
 from tasks.groups import matrix_name
 from tasks.history.record import extracted, result_from
 from tasks.mail.checks import of_result, of_state
 from tasks.mail.model.result import LoopResult
 from tasks.metrics.loop import Remembered, Sighting, identity
 from tasks.pages import ReadPage, chunks, items, read_events
-from tasks.publish import artifact_key
 
 _EVENT_LATE = timedelta(minutes=2)  # an event that comes later than this is made up for by the artifact of its run
 _STORED_APART = timedelta(seconds=30)  # between the order in which runs end and that in which they are stored

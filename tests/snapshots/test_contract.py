@@ -36,7 +36,7 @@ from tasks.correlation.pattern import Path, pattern
 from tasks.correlation.tables import fleet_markdown, fleet_rows, matrix_markdown, summary
 from tasks.correlation.vantage import PlaceResult, Together, Watched, compare_places, places_in_short
 from tasks.correlation.vantage import places_markdown as vantage_markdown
-from tasks.finish import final_state
+from tasks.finish import PROBE_ARRIVED, UNPUBLISHED, artifact_key, final_state
 from tasks.groups import fleet_name, matrix_name
 from tasks.history.figures import Figures, histories, window
 from tasks.history.record import embedded
@@ -54,7 +54,6 @@ from tasks.mail.report.text import attempts, journey_lines, result_line, who_act
 from tasks.metrics.collector import Board
 from tasks.metrics.loop import Intervals, Sighting
 from tasks.parameters import configuration_of
-from tasks.publish import PROBE_ARRIVED, UNPUBLISHED, artifact_key
 from tasks.run_context import place_tag
 from tasks.steps import find_probe, look_for_recent, send_probe
 from tasks.tracing.build import trace_of

@@ -14,8 +14,8 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.schedules import IntervalSchedule
 
+from tasks.finish import UNPUBLISHED
 from tasks.mail.config.state_dir import state_home
-from tasks.publish import UNPUBLISHED
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import Scene, deployment_on, until, worker
 from tests.prefect.records import SOCKETS_LEFT_OPEN

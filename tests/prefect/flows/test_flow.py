@@ -16,6 +16,7 @@ from flows.inbound import inbound_check
 from flows.mail_loop import mail_loop_check
 from flows.server.prefect import free_port
 from flows.through_prefect import result_of
+from tasks.finish import publish
 from tasks.mail.config.loop import Limits
 from tasks.mail.model.errors import CheckFailed
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
@@ -23,7 +24,6 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import compose
 from tasks.mail.report.formats import escape
 from tasks.mail.senders.registry import Attempts
-from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tasks.steps import PrefectSteps
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, Records, count, imap, places_of, smtp
@@ -297,7 +297,7 @@ async def test_publishing_that_fails_is_logged_and_changes_no_verdict(
     _, result = await check(name, smtp(box))
     caplog.clear()
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
-        await publish(result, {})
+        await publish(result, None)
     assert f"The artifact of {name} could not be written" in caplog.text
 
 

@@ -12,14 +12,13 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.server.prefect import free_port
 from tasks.credentials import signing_key
-from tasks.finish import record_result
+from tasks.finish import publish, record_result
 from tasks.mail.config.loop import Limits, LoopConfig
 from tasks.mail.model.outcome import Outcome, Reported
 from tasks.mail.probe.compose import compose
 from tasks.mail.search.watch import SearchRequest, watch
 from tasks.mail.senders.registry import Attempts, attempt
 from tasks.mail.verdict.result import conclude
-from tasks.publish import publish
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.records import SOCKETS_LEFT_OPEN, USER, Records, imap, smtp
 from tests.support.checks.flow_checks import check
@@ -62,7 +61,7 @@ async def test_a_late_probe_is_an_event_of_the_run_that_sent_it_and_a_line_of_th
 
     @flow
     async def again() -> bool:
-        return await publish(second, {})
+        return await publish(second, None)
 
     assert await again()
     await records.events(name, 3)

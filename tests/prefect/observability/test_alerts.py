@@ -33,12 +33,12 @@ from flows.server.prefect import SERVER, free_port, start_server
 from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, last_watched, silent_in, told_by, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.rules import LONGER, Alerts, hosts_of
+from tasks.finish import publish
 from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.pages import read_events
-from tasks.publish import publish
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import Scene, deployment_on, until, worker
 from tests.prefect.observability.pager import Pager
@@ -115,7 +115,7 @@ async def checked(loop: str, *verdicts: tuple[Status, Outcome]) -> None:
         for status, outcome in verdicts:
             now = datetime.now(UTC)
             result = LoopResult(loop=loop, status=status, outcome=outcome, sentence="It was so.", sent_at=now)
-            assert await publish(result, {})
+            assert await publish(result, None)
 
     await told()
 

@@ -36,7 +36,7 @@ FORGED = LoopResult(loop="office", status=Status.OK, outcome=Outcome.DELIVERED, 
 
 
 def artifact(result: LoopResult) -> str:
-    """As tasks/publish.py writes it."""
+    """As tasks/finish.py writes it."""
     return f"{markdown(result, {})}\n{embedded(result)}\n"
 
 
