@@ -1,4 +1,4 @@
-"""The history of the loops, from the runs that Prefect holds: read, reckoned, and told as text, artifact or page."""
+"""The history of the loops, from the runs that Prefect holds: read, reckoned, and shown as text, artifact or page."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable

@@ -57,7 +57,7 @@ class _Turn:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.begun: asyncio.Future[None] = loop.create_future()
-        self.told: asyncio.Future[LoopResult] = loop.create_future()
+        self.reported: asyncio.Future[LoopResult] = loop.create_future()
         self._ours = False
 
     def begin(self) -> bool:
@@ -68,7 +68,7 @@ class _Turn:
 
     def is_over(self) -> bool:
         """Whether the turn is ours; from then on the flow run may not begin."""
-        self._ours = not self.begun.done() and not self.told.done()
+        self._ours = not self.begun.done() and not self.reported.done()
         return self._ours
 
 
@@ -119,17 +119,17 @@ async def check_through_prefect(
 ) -> LoopResult:
     """Run one check as a flow run. Raises NotBegun where Prefect does not let it begin within `seconds`.
 
-    Its verdict counts, and goes to `show`, from the moment it is told, whatever becomes of Prefect then.
+    Its verdict counts, and goes to `show`, from the moment it is reported, whatever becomes of Prefect then.
     """
     turn = _Turn()
-    caller.set(Caller(turn.told.set_result, turn.begin))
+    caller.set(Caller(turn.reported.set_result, turn.begin))
     run = asyncio.create_task(_flow_run(config))
     try:
-        await asyncio.wait((run, turn.begun, turn.told), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((run, turn.begun, turn.reported), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if turn.is_over():
             raise _not_begun(run, seconds)
-        await asyncio.wait((run, turn.told), return_when=asyncio.FIRST_COMPLETED)
-        result = turn.told.result() if turn.told.done() else await result_of(await run)
+        await asyncio.wait((run, turn.reported), return_when=asyncio.FIRST_COMPLETED)
+        result = turn.reported.result() if turn.reported.done() else await result_of(await run)
         show(result)
         await asyncio.wait({run}, timeout=RECORD_SECONDS)
         if not _is_recorded(run, result):
@@ -184,7 +184,7 @@ async def records_written(results: Sequence[LoopResult]) -> None:
         async with asyncio.timeout(RECORD_SECONDS), get_client() as client:
             await APILogHandler.aflush()
             for result in results:
-                while not await _written(client, result):  # noqa: ASYNC110  # the server tells nobody
+                while not await _written(client, result):  # noqa: ASYNC110  # the server notifies nobody
                     await asyncio.sleep(0.2)
     except Exception as error:
         log.warning("The records in Prefect may not be complete: %s", type(error).__name__)

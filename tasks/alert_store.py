@@ -121,7 +121,7 @@ def _answer(event: str, how: str) -> filters.EventFilter:
 
 
 async def last_check(client: PrefectClient, loop: str, labels: Mapping[str, Any]) -> datetime | None:
-    """When the last check with these labels was told."""
+    """When the last check with these labels was reported."""
     return await _last(client, loop, filters.EventNameFilter(name=[CHECKED]), labels)
 
 
@@ -138,8 +138,8 @@ async def _last(
     return datetime.fromtimestamp(last.occurred.timestamp(), UTC) if last else None
 
 
-def told_by(automations: Iterable[str], since: datetime | None = None) -> filters.EventFilter:
-    """What these automations on silence have told, or tried to."""
+def triggered_by(automations: Iterable[str], since: datetime | None = None) -> filters.EventFilter:
+    """What these automations on silence have called about, or tried to."""
     return filters.EventFilter(
         event=filters.EventNameFilter(name=["prefect.automation.triggered"]),
         resource=filters.EventResourceFilter(id=[f"prefect.automation.{one}" for one in automations]),
@@ -148,14 +148,14 @@ def told_by(automations: Iterable[str], since: datetime | None = None) -> filter
 
 
 def silent_in(event: Event) -> str:
-    """The loop that was silent, in what an automation has told."""
+    """The loop that was silent, in what an automation has called about."""
     found = event.payload.get("triggering_labels", {}).get("prefect.resource.id", "")
     return str(found).removeprefix(LOOP_RESOURCE)
 
 
-async def told_silent(client: PrefectClient, loop: str, automations: Iterable[str], since: datetime) -> str | None:
-    """The id of the event with which an automation told that the loop is silent; None where nobody was told."""
-    for event in (await client.read_events(told_by(automations, since), limit=EVENTS_PAGE_SIZE)).events:
+async def silence_call(client: PrefectClient, loop: str, automations: Iterable[str], since: datetime) -> str | None:
+    """The id of the event by which an automation called about a silence of the loop; None where nobody was called."""
+    for event in (await client.read_events(triggered_by(automations, since), limit=EVENTS_PAGE_SIZE)).events:
         if silent_in(event) == loop and await was_taken(client, str(event.id)):
             return str(event.id)
     return None

@@ -26,7 +26,7 @@ from tasks.alert_store import (
     last_watched,
     post_notification,
     read_alerts,
-    told_silent,
+    silence_call,
     was_taken,
     write_variable,
 )
@@ -136,7 +136,7 @@ class _Calls:
         where = f"{call.kind} of {self.result.loop} by rule {rule}"
         if call.tries >= _MAX_TRIES:
             log.error("The channel %s has not taken the call about %s in %d tries.", channel, where, call.tries)
-            return {channel: call} if self.now[rule].called else {}  # mail-loop alerts show says that nobody was told
+            return {channel: call} if self.now[rule].called else {}  # mail-loop alerts show says that nobody was called
         log.warning("The channel %s has not taken the call about %s: it is made again.", channel, where)
         tries = call.tries + 1
         event = _id(self.result.loop, rule, channel, call.kind, call.at, tries)
@@ -170,7 +170,7 @@ async def _spans(client: PrefectClient, loop: str, silent: Mapping[str, Rule]) -
 async def _end_silence(
     client: PrefectClient, result: LoopResult, silent: Mapping[str, Rule], automations: Automations
 ) -> None:
-    """Tell of a recovery where a silence was told: the server knows whether it was."""
+    """Report a recovery where a silence was called about: the server knows whether it was."""
     now = datetime.now(UTC)
     for name, rule in silent.items():
         last = await last_watched(client, result.loop, name)
@@ -178,9 +178,9 @@ async def _end_silence(
             continue
         standing = Standing(since=last)
         for channel, ids in automations.get(name, {}).items():
-            if (told := await told_silent(client, result.loop, ids, last)) is not None:
+            if (call_id := await silence_call(client, result.loop, ids, last)) is not None:
                 call = _notification("recovered", result, standing, now)
-                call = call.model_copy(update={"event": _id("recovered", told)})
+                call = call.model_copy(update={"event": _id("recovered", call_id)})
                 await post_notification(client, result.loop, name, channel, call)
 
 

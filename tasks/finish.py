@@ -146,7 +146,7 @@ async def publish(result: LoopResult, check: CheckConfig | None) -> bool:
 
 
 def announce(result: LoopResult, labels: Mapping[str, str], spans: Mapping[str, str]) -> None:
-    """Send the events of a check: itself, for how long its loop may be silent, and the earlier probes that it tells."""
+    """Send the events of a check: itself, for how long its loop may be silent, and the earlier probes in it."""
     loop = resource(result.loop)
     try:
         emit_event(CHECKED, resource={**loop, **labels}, payload=result.model_dump(mode="json"))
@@ -164,7 +164,7 @@ def announce(result: LoopResult, labels: Mapping[str, str], spans: Mapping[str, 
                 resource=loop,
                 related=[sender] if probe.flow_run_id is not None else [],
                 payload=probe.model_dump(mode="json"),
-                # The same if it is told again, after a kill: Prefect then keeps the one that it has.
+                # The same if it is reported again, after a kill: Prefect then keeps the one that it has.
                 id=uuid5(NAMESPACE_URL, f"mail-loop:{result.loop}:{probe.probe_id}"),
             )
     except Exception as error:

@@ -35,8 +35,8 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _Config = TypeVar("_Config", bound=Config)
 
-# Prefect's server tells an error inside a union by repeating the input. Beside the union, the rule that refuses a
-# password tells it by the name of the field.
+# Prefect's server reports an error inside a union by repeating the input. Beside the union, the rule that refuses a
+# password reports it by the name of the field.
 _BESIDE_THE_UNION = Field(json_schema_extra={"propertyNames": ImapConfig.model_json_schema()["propertyNames"]})
 OptionalImap = Annotated[ImapConfig | None, _BESIDE_THE_UNION]
 OptionalBounceMailbox = Annotated[BounceMailbox | None, _BESIDE_THE_UNION]

@@ -67,7 +67,7 @@ def place_tag(place: str) -> str:
 
 
 def elsewhere() -> str | None:
-    """Why this run is in the wrong place; None where it may be here. What it found would be told of another place."""
+    """Why this run is in the wrong place; None where it may be here. What it found would count for another place."""
     run = as_begun()
     place = next((tag.removeprefix(FROM) for tag in (run.tags if run else ()) if tag.startswith(FROM)), None)
     here = os.environ.get(VANTAGE)

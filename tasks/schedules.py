@@ -19,7 +19,7 @@ from tasks.run_context import as_begun
 
 Schedule: TypeAlias = IntervalSchedule | CronSchedule | RRuleSchedule
 
-# Those of a client do not tell when they are due.
+# Those of a client do not say when they are due.
 _SERVER_KIND: Mapping[type, type[Schedule]] = {
     given.IntervalSchedule: IntervalSchedule,
     given.CronSchedule: CronSchedule,

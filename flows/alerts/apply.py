@@ -56,8 +56,8 @@ async def apply_rules(alerts: Alerts, say: Say) -> None:
                 silent.setdefault(name, {})[target] = found
         rules = {name: rule.model_dump(mode="json", exclude_unset=True) for name, rule in alerts.rules.items()}
         channels = {name: str(block) for name, block in made.items()}
-        told = {name: one for name, one in markup.items() if one != "any"}
-        value = {"rules": rules, "automations": silent, "channels": channels, "markup": told}
+        known = {name: one for name, one in markup.items() if one != "any"}
+        value = {"rules": rules, "automations": silent, "channels": channels, "markup": known}
         if value != before:
             await write_variable(client, RULES_VARIABLE, value)
         for gone in before.get("channels", {}):

@@ -52,21 +52,21 @@ async def url_of(name: str, channel: Channel) -> str:
 
 
 def as_plain_text(channel: Channel, url: str) -> tuple[str, Markup]:
-    """The URL with which a channel is told to take text for text, where it can be told, and what is markup there."""
+    """The URL with which a channel takes text for text, where it can be made to, and what is markup there."""
     if channel.apprise is None:
         plain = channel.block is not None and channel.block.partition("/")[0] in _PLAIN_BLOCKS
         return url, "plain" if plain else "any"
     from apprise import Apprise
 
-    told = f"{url}{'&' if '?' in url else '?'}format=text"  # the last one counts
-    services = Apprise(told)
+    plain_url = f"{url}{'&' if '?' in url else '?'}format=text"  # the last one counts
+    services = Apprise(plain_url)
     if len(services) != 1:
         return url, "any"
     understood: str = services[0].url()  # type: ignore[no-untyped-call]  # Apprise gives it no types
     if parse_qs(urlsplit(understood).query).get("format") != ["text"]:
         return url, "any"
     markup = _MARKUP_OF_SERVICE.get(type(services[0]).__name__)
-    return (told, markup) if markup else (url, "any")
+    return (plain_url, markup) if markup else (url, "any")
 
 
 async def save_block(client: PrefectClient, name: str, channel: Channel, url: str) -> UUID:
@@ -111,8 +111,8 @@ _EVERY_LOOP = f"{LOOP_RESOURCE}*"
 
 
 def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup) -> list[AutomationCore]:
-    """What a rule is for one channel: one that calls and tells of the recovery, and for silence one for each span."""
-    told = SendNotification(
+    """What a rule is for one channel: one that calls and reports the recovery, and for silence one for each span."""
+    call = SendNotification(
         block_document_id=block,
         subject=in_markup("{{ event.payload.subject }}", markup),
         body=in_markup("{{ event.payload.body }}", markup),
@@ -127,7 +127,7 @@ def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup
             expect={CALL.format(kind=kind) for kind in kinds},
             threshold=1,
         ),
-        actions=[told],
+        actions=[call],
     )
     lengths = spans(rule.within or "") if rule.when == "silent" else ()
     return [calling, *(_silence_automation(name, rule, channel, block, markup, span) for span in lengths)]

@@ -17,7 +17,7 @@ from prefect.events import Event, RelatedResource
 from prefect.events.schemas.events import ReceivedEvent
 
 from flows.registry import CHECK_FLOWS, FLEET_CHECK, INBOUND_CHECK, FlowEntry
-from tasks.alert_store import RULE, ids_of, last_watched, refusal, resource, silent_in, told_by, was_taken, watched
+from tasks.alert_store import RULE, ids_of, last_watched, refusal, resource, silent_in, triggered_by, was_taken, watched
 from tasks.alerts.message import UNSCHEDULED
 from tasks.alerts.rules import UNWATCHED, Rule, span_for, tolerated_silence
 from tasks.mail.config.fleet import fleet_config
@@ -150,7 +150,7 @@ async def start_clocks(client: PrefectClient, name: str, rule: Rule, schedules: 
 
 
 async def doubts(name: str, rule: Rule, schedules: Starts, *, all_known: bool) -> list[str]:
-    """A sentence for what the rule tells late or never. `all_known`: whether there is no loop but those known here."""
+    """A sentence for what the rule reports late or never. `all_known`: there is no loop but those known here."""
     now, found = datetime.now(UTC), []
     lengths: dict[str, timedelta | None] = {}
     alike: defaultdict[tuple[str, timedelta], list[str]] = defaultdict(list)
@@ -205,15 +205,15 @@ async def silences(client: PrefectClient, rules: Mapping[str, Rule], automations
     for name, rule in rules.items():
         for channel, ids in automations.get(name, {}).items():
             newest: dict[str, ReceivedEvent] = {}
-            async for event in read_events(client, told_by(ids_of(ids))):
+            async for event in read_events(client, triggered_by(ids_of(ids))):
                 newest.setdefault(silent_in(event), event)  # the newest come first
             for loop, event in newest.items():
-                if rule.misses(loop) and (line := await _told(client, name, channel, loop, event)):
+                if rule.misses(loop) and (line := await _call_on(client, name, channel, loop, event)):
                     found[line] = None
     return [one_line(line, None) for line in found]
 
 
-async def _told(client: PrefectClient, rule: str, channel: str, loop: str, event: Event) -> str | None:
+async def _call_on(client: PrefectClient, rule: str, channel: str, loop: str, event: Event) -> str | None:
     """What became of a call; None where the loop has been heard of since, or nobody was to be called."""
     last = await last_watched(client, loop, rule)
     if last is not None and last >= event.occurred:

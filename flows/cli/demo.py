@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     home, keep = arguments.home.absolute(), arguments.keep
     console = Console(highlight=False, emoji=False)
     end_demo(home)
-    (home / LOGIN_FILE).unlink(missing_ok=True)  # of a demo that is over: this one tells its own
+    (home / LOGIN_FILE).unlink(missing_ok=True)  # of a demo that is over: this one has its own
     try:
         with console.status("starting a mail system of our own"):
             box = start_sandbox(home, "--greylist-first")
@@ -130,6 +130,6 @@ def _how_to_see(home: Path, url: str, result: LoopResult, keep: bool) -> str:
     if keep:
         again = f"export PREFECT_API_URL={url}; {program()} check {shlex.quote(str(home / _LOOP))}"
         end = f"make stop (or {program()} stop --home {shlex.quote(str(home))})"
-        login = "\n".join(how_to_log_in(home, url, tell=True))
+        login = "\n".join(how_to_log_in(home, url, show=True))
         return f"See the run in the Prefect UI: {ui}\n{login}\nCheck it again: {again}\nEnd both with: {end}"
     return f"To see the run in the Prefect UI: make demo KEEP=1 (or {program()} demo --keep) leaves the servers up."

@@ -31,7 +31,7 @@ def since(text: str) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 if the history could be read, whatever it tells."""
+    """0 if the history could be read, whatever it shows."""
     quieten_prefect()
     from flows.history import show_history
 

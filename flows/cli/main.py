@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     code = _run(parser(given).parse_args(given))
     if "prefect" in sys.modules:
-        # What it still has to tell a server that is gone or locked would keep the process for minutes.
+        # What it still has to report to a server that is gone or locked would keep the process for minutes.
         end = threading.Timer(_EXIT_SECONDS, os._exit, [code])
         end.daemon = True
         end.start()

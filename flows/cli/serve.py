@@ -47,7 +47,7 @@ def serve(home: Path, port: int) -> int:
     home = home.absolute()
     checks = deployed_checks(DEPLOYMENTS)
     uses = uses_of(all_checks(DEPLOYMENTS))
-    missing_at(home / LIST_FILE, uses)  # a list that is wrong is told before anything is started
+    missing_at(home / LIST_FILE, uses)  # a list that is wrong is reported before anything is started
     print("starting a Prefect server and the deployments, which takes a moment ...", flush=True)
     worker, before = processes.running(home, WORKER), logins.known_login(home)
     inherited = processes.environment(worker) if worker else {}
@@ -74,7 +74,7 @@ def serve(home: Path, port: int) -> int:
     else:
         print("The worker was running already, with the environment of its start: for new passwords, make stop first.")
     print(f"Prefect UI: {env['PREFECT_UI_URL']}/deployments")
-    print(*how_to_log_in(home, env["PREFECT_API_URL"], tell=logins.known_login(home) != before), sep="\n")
+    print(*how_to_log_in(home, env["PREFECT_API_URL"], show=logins.known_login(home) != before), sep="\n")
     print(f"End both with: {program()} stop --home {shlex.quote(str(home))} (make stop ends a kept demo, too)")
     return 0
 

@@ -52,13 +52,13 @@ def _wait_for(url: str, seconds: float) -> None:
     """Wait while nothing listens, as before a server has started. What else is the matter is raised at once."""
     from flows.prefect_api.probe import START_IT, probe_api
 
-    until, told = time.monotonic() + seconds, False
+    until, waiting = time.monotonic() + seconds, False
     while (error := asyncio.run(probe_api())) is not None:
         if not error.starting:
             raise error
         if time.monotonic() > until:
             raise ServerError(f"the Prefect server at {url} has not answered for {seconds:.0f} s: {START_IT}")
-        if not told:
+        if not waiting:
             print(f"waiting for the Prefect server at {url}, {seconds:.0f} s at the most ...", flush=True)
-            told = True
+            waiting = True
         time.sleep(0.5)

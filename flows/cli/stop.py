@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     # In the state folder itself a check of a former version may have left its server.
     for given in arguments.home or [state_home() / "demo", state_home() / "serve", state_home()]:
         home = given.absolute()
-        # The worker first: it tells the server what becomes of its runs.
+        # The worker first: it reports to the server what becomes of its runs.
         ended += [name for name in (WORKER,) if processes.stop(home, name)] + end_demo(home)
     print(f"ended: {', '.join(ended)}" if ended else "nothing of ours was running")
     return 0

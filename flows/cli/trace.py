@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def journey_of(raw: bytes, authserv_id: str | None = None, *, verify_dkim: bool = False) -> JourneyRecord:
-    """What the message tells of its way. Raises ConfigError where it is none, or cannot be verified as wanted."""
+    """What the message shows of its way. Raises ConfigError where it is none, or cannot be verified as wanted."""
     if verify_dkim and not can_verify():
         raise ConfigError("--dkim needs the package dkimpy: install mail-loop-check[dkim]")
     raw = as_received(raw)

@@ -22,7 +22,7 @@ from tasks.mail.verdict.remedies import misfit
 
 PREFECT_YAML = "prefect.yaml"
 _BLANKS = " \t"
-_MAX_NAMED = 5  # loops of a fleet in the line that tells of it, or passwords or ports in notes
+_MAX_NAMED = 5  # loops of a fleet in the line about it, or passwords or ports in notes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +63,7 @@ def _notes(config: Config) -> list[str]:
     short = [name for name, password in sent if len(password) < LEAST]
     fits = [fit for where, section in logins_in(config) if (fit := misfit(where, section)) is not None]
     more = [f"and {len(fits) - _MAX_NAMED} more ports that do not fit"] if len(fits) > _MAX_NAMED else []
-    told = (
+    noted = (
         (ends, "ends with a line end, which is taken off: store it without"),
         (blank, "begins or ends with a blank, which belongs to the password: see whether it should"),
         (
@@ -72,7 +72,7 @@ def _notes(config: Config) -> list[str]:
             "a longer password",
         ),
     )
-    return [*fits[:_MAX_NAMED], *more, *(f"{_some(names)}: {what}" for names, what in told if names)]
+    return [*fits[:_MAX_NAMED], *more, *(f"{_some(names)}: {what}" for names, what in noted if names)]
 
 
 def _some(names: list[str]) -> str:

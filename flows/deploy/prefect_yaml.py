@@ -1,4 +1,4 @@
-"""prefect.yaml: the checks that it deploys, and what all deployments have in common. A mistake is told by its field."""
+"""prefect.yaml: the checks that it deploys, and what all deployments have in common. Mistakes are shown by field."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -37,7 +37,7 @@ _OLDEST = datetime(2020, 1, 1, tzinfo=UTC)  # before any run
 
 @dataclass
 class NewSightings:
-    """What a read found. `known` was there before the first one, and tells only how things stand."""
+    """What a read found. `known` was there before the first one, and says only how things stand."""
 
     new: list[Sighting] = field(default_factory=list)
     known: list[Sighting] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Sightings:
         self._ended = _OLDEST
         self._events: Remembered[UUID] = Remembered()
         self._results: Remembered[bytes] = Remembered()
-        self._told: Remembered[str] = Remembered()  # ids of runs of which a result is known
+        self._reported: Remembered[str] = Remembered()  # ids of runs of which a result is known
         self._by_state: Remembered[str] = Remembered()  # ids of runs whose state was taken for their verdict
         self._settled: Remembered[UUID] = Remembered()
         self._waiting: dict[UUID, tuple[FlowRun, datetime]] = {}
@@ -78,7 +78,7 @@ class Sightings:
                 self._take_event(event, now)
             await self._read_runs(client, now)
         # Not earlier: after hours without Prefect, what was met just before is met again.
-        for seen in (self._events, self._results, self._told, self._by_state, self._settled):
+        for seen in (self._events, self._results, self._reported, self._by_state, self._settled):
             seen.forget(now - REMEMBERED)
         self._read_at = now
         found, self._found = self._found, NewSightings()
@@ -109,7 +109,7 @@ class Sightings:
         if not self._results.add(identity(result), now) or run in self._by_state:
             return
         if run:
-            self._told.add(run, now)
+            self._reported.add(run, now)
         sighting = Sighting(at, of_result(result, at), result, deployment)
         (self._found.known if self._read_at is None else self._found.new).append(sighting)
 
@@ -123,7 +123,7 @@ class Sightings:
             self._ended = max(self._ended, _plain(run.end_time or self._ended))
         silent = {}
         for id_, (run, since) in [*self._waiting.items()]:
-            if str(id_) in self._told:
+            if str(id_) in self._reported:
                 del self._waiting[id_]
             elif now - since >= self._grace:
                 silent[id_] = run
@@ -144,10 +144,10 @@ class Sightings:
         matrix = "senders" in run.parameters
         loop, name = loop_named_in(run), "" if matrix else run.state.name or ""
         check = of_state(matrix_name(loop) if matrix else loop, at, run.state.type.value, name, None)
-        told = Sighting(at, check, deployment=deployment)
-        if told.verdict is not None:
+        sighting = Sighting(at, check, deployment=deployment)
+        if sighting.verdict is not None:
             self._by_state.add(str(run.id), now)
-        self._found.new.append(told)
+        self._found.new.append(sighting)
 
 
 def _scheduled_by(event: ReceivedEvent) -> str | None:

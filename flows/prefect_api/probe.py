@@ -128,7 +128,7 @@ async def _refuse_long_waits(response: httpx.Response) -> None:
 
 
 async def _refuse_at_once(response: httpx.Response) -> None:
-    """Prefect's client would wait for as long as the header Retry-After says, and only then tell."""
+    """Prefect's client would wait for as long as the header Retry-After says, and only then report."""
     if response.status_code >= http.HTTPStatus.BAD_REQUEST:
         raise httpx.HTTPStatusError("", request=response.request, response=response)
 

@@ -75,11 +75,11 @@ def home_of(url: str) -> Path | None:
     return None
 
 
-def how_to_log_in(home: Path, url: str, *, tell: bool) -> list[str]:
-    """What a person has to know of the login, in lines; with `tell` what to type, unless the environment has it."""
+def how_to_log_in(home: Path, url: str, *, show: bool) -> list[str]:
+    """What a person has to know of the login, in lines; with `show` what to type, unless the environment has it."""
     file = home / LOGIN_FILE
     what, where = f"what {file} holds", ""
-    if tell and not os.environ.get(OF_SERVER):
+    if show and not os.environ.get(OF_SERVER):
         what, where = str(known_login(home)), f"; it is kept in {file}"
     return [
         f"To log in, type {what} into the one field of the page{where}",

@@ -30,7 +30,7 @@ from flows.prefect_api.connection import at
 from flows.server import processes
 from flows.server.login import known_login
 from flows.server.prefect import SERVER, free_port, start_server
-from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, last_watched, silent_in, told_by, write_variable
+from tasks.alert_store import RULES_VARIABLE, STATE_VARIABLE, last_watched, silent_in, triggered_by, write_variable
 from tasks.alerting import SETTLED
 from tasks.alerts.rules import LONGER, Alerts, hosts_of
 from tasks.finish import publish
@@ -446,7 +446,7 @@ async def triggered() -> set[str]:
     """The loops that the server has found silent."""
     async with get_client() as client:
         ids = (await applying.in_force(client))["automations"]["silent"]["pager"]
-        return {silent_in(event) async for event in read_events(client, told_by(ids))}
+        return {silent_in(event) async for event in read_events(client, triggered_by(ids))}
 
 
 async def are_shown(*beginnings: str) -> bool:
