@@ -53,7 +53,7 @@ def hold_run(loop: LoopConfig) -> Iterator[Allowance]:
     """
     with ExitStack() as held:
         try:
-            path = state_home() / "loops" / key(loop)
+            path = state_home() / "loops" / loop_key(loop)
             for folder in (state_home(), path.parent):
                 make_private(folder)
             _lock(held, path.with_suffix(".lock"))
@@ -70,7 +70,7 @@ def hold_run(loop: LoopConfig) -> Iterator[Allowance]:
         yield allowance
 
 
-def key(loop: LoopConfig) -> str:
+def loop_key(loop: LoopConfig) -> str:
     """The name of the loop's files. Two paths that share a name are two loops."""
     ends = [loop.name, loop.sender.host, loop.sender.port, loop.sender.from_addr, loop.sender.to_addr]
     ends += [loop.mailbox.host, loop.mailbox.port, loop.mailbox.username] if loop.mailbox else []

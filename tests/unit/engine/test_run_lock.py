@@ -16,7 +16,7 @@ from flows.direct import check
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.errors import CheckSkipped
 from tasks.mail.model.outcome import Outcome, Status
-from tasks.mail.run_lock import hold_run, key
+from tasks.mail.run_lock import hold_run, loop_key
 from tasks.mail.senders.registry import Attempts
 from tests.support.checks.budgets import loop, spend
 from tests.support.raw.smtp import RawSmtp
@@ -95,7 +95,7 @@ def test_only_the_last_hour_counts_whatever_is_on_record(state: Path, text: str,
     now = time.time()
     state.mkdir(parents=True)
     times = {"now": now - 5, "hour_ago": now - 3601, "ahead": now + 3600}
-    (state / f"{key(loop())}.sent").write_text(text.format(**times), encoding="latin-1")
+    (state / f"{loop_key(loop())}.sent").write_text(text.format(**times), encoding="latin-1")
     if refused:
         refusal(loop(budget=3))
     else:
@@ -105,7 +105,7 @@ def test_only_the_last_hour_counts_whatever_is_on_record(state: Path, text: str,
 
 def test_a_clock_that_was_set_back_blocks_nobody_for_longer_than_an_hour(state: Path) -> None:
     state.mkdir(parents=True)
-    record = state / f"{key(loop())}.sent"
+    record = state / f"{loop_key(loop())}.sent"
     record.write_text(f"{time.time() + 7200}\n")
     refusal(loop(budget=1))
     assert float(record.read_text()) <= time.time()
@@ -144,7 +144,7 @@ def test_a_symbolic_link_in_the_state_folder_is_not_followed(state: Path, tmp_pa
     config, target = loop(budget=1), tmp_path / "precious"
     target.write_text("precious")
     spend(config, 1)
-    link = (state / key(config)).with_suffix(suffix)
+    link = (state / loop_key(config)).with_suffix(suffix)
     link.unlink(missing_ok=True)
     link.symlink_to(target)
     with hold_run(config) as mine:
