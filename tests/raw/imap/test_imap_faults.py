@@ -237,10 +237,10 @@ class TestTls:
             mode = "implicit" if implicit else "starttls"
             async with opened(server, tls=mode, ca_file=tls.ca_file) as box:
                 await use_everything(box)
-                assert box.tls is not None
-                assert box.tls.protocol == "TLSv1.3"
-                assert box.tls.not_after is not None
-                assert list(box.stages) == (["dns", "connect", "tls", "login", "select", "search"])
+                assert box.session.tls is not None
+                assert box.session.tls.protocol == "TLSv1.3"
+                assert box.session.tls.not_after is not None
+                assert list(box.session.stages) == (["dns", "connect", "tls", "login", "select", "search"])
         assert server.credentials == [("bob", PASSWORD)]
 
     @pytest.mark.parametrize("implicit", [False, True])
@@ -257,8 +257,8 @@ class TestTls:
         bad = certificates.expired(tmp_path)
         server = server_of(tls=bad.context, implicit=True)
         async with server, opened(server, tls="implicit", verify=False) as box:
-            assert box.tls is not None
-            assert box.tls.not_after is None
+            assert box.session.tls is not None
+            assert box.session.tls.not_after is None
 
     async def test_starttls_that_is_not_offered_is_not_done_without(self) -> None:
         async with server_of() as server:

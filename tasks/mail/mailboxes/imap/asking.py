@@ -20,23 +20,11 @@ _BUSY = frozenset({"THROTTLED", "LIMIT"})  # who says so wants to be asked less,
 class Asking(Protocol):
     """What a Mailbox needs of a session, its own or a share of one."""
 
-    @property
-    def config(self) -> ProbeMailbox: ...
-
-    @property
-    def tls(self) -> TlsRecord | None: ...
-
-    @property
-    def capabilities(self) -> frozenset[str]: ...
-
-    @property
-    def connection(self) -> ImapConnection: ...
-
-    @property
-    def stages(self) -> dict[str, float]: ...
-
-    @property
-    def rev2(self) -> bool: ...
+    config: ProbeMailbox
+    connection: ImapConnection
+    tls: TlsRecord | None
+    capabilities: frozenset[str]  # once it is logged in
+    stages: dict[str, float]  # seconds so far; waiting in IDLE is in none of them
 
     async def ask(self, stage: str, verb: str, *args: bytes, about: str = "", permanent: bool = False) -> Reply: ...
 

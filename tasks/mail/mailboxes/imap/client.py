@@ -1,238 +1,157 @@
-"""IMAP, command by command: list folders, open one, wait for news; see reading and writes for the rest."""
+"""What a mailbox lets us change: our own messages are deleted or marked, known as ours by their header just before."""
 
-import asyncio
-import math
-import re
-import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime
-from functools import partial
-from typing import Self
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 
-from tasks.mail.config.mailbox import ProbeMailbox
-from tasks.mail.config.secrets import password_of
-from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap.asking import Asking
-from tasks.mail.mailboxes.imap.encoding import criteria, folder_name, quoted_string
-from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected, folder_status, opened
-from tasks.mail.mailboxes.imap.framing import Reply
-from tasks.mail.mailboxes.imap.session import Session
-from tasks.mail.mailboxes.imap.writes import Changes
-from tasks.mail.mailboxes.mailbox import Folder
-from tasks.mail.model.errors import MailboxFailure
-from tasks.mail.model.facts import Quota
-from tasks.mail.model.journey_record import TlsRecord
-
-_UNKNOWN = re.compile(r"un(?:known|supported|recogni[sz]ed)|not (?:supported|implemented|recogni[sz]ed)", re.IGNORECASE)
-_ID = b'("name" "mail-loop-check")'
-UNTOLD_SECONDS = 5.0  # after so long nobody relies on a server to tell of new messages, nor on its view of a folder
-NEARLY = 0.5  # seconds by which that may be sooner, where there is a look in any case
-IDLE_SLICE_SECONDS = 5.0  # IDLE is an alarm clock, not a clock: servers push late, or never
-_RENEW_TIMES = 20  # a view is opened anew only after so many times as long as that took
+from tasks.mail.mailboxes.imap.encoding import uid_set
+from tasks.mail.mailboxes.imap.folder import Selected
+from tasks.mail.mailboxes.imap.message_data import FetchedRow, fetched_messages
+from tasks.mail.mailboxes.imap.reading import Reading
+from tasks.mail.mailboxes.imap.responses import message_count
 
 
-class Client(Changes):
-    """A session that is logged in. Its methods raise nothing but MailboxFailure; each command is bounded by `timeout`.
-
-    After a lost connection, a timeout or a cancellation it is over: every method then fails at once.
-    """
+class Client(Reading):
+    """All that is done in a mailbox over IMAP."""
 
     def __init__(self, session: Asking) -> None:
-        """Use `Client.open`."""
         super().__init__(session)
-        self._idle_refused = False
-        self.selected: str | None = None
-        self._view: Selected | None = None  # of the folder that is open
-        self._opened_at = self._took = 0.0  # when it was opened, in monotonic seconds, and how long that took
-        self._writable = False
-        self._examines = True  # the server knows EXAMINE
-        self._introduced = False
+        self._spare_recent = session.config.spare_recent
+        self._views: dict[str, Selected] = {}
+        self.spared: set[str] = set()  # folders left unchanged for others' \\Recent
+        self.stuck: set[str] = set()  # folders in which what is ours stays, whatever is asked for
 
-    @classmethod
-    async def open(cls, config: ProbeMailbox, until: float = math.inf) -> Self:
-        """Connect and log in. The MailboxFailure of an attempt that ends early has its stage times.
+    @property
+    def may_select(self) -> bool:
+        r"""Whether a folder may be opened for changes before it is known that nobody else has \Recent in it."""
+        return not self._spare_recent
 
-        `until`: in monotonic seconds, when every method but `close` fails with a timeout.
+    async def select(self, folder: str) -> Selected:
+        r"""Open a folder for changes. It takes \Recent from all messages (RFC 3501, 2.3.2)."""
+        view = await self.open_folder("search", "SELECT", folder)
+        self._views[folder] = view
+        return view
+
+    def may_go(self, flags: Collection[str]) -> bool:
+        """Whether deleting a message with these flags would change anything: without UID EXPUNGE it stays, flagged."""
+        return self._can_expunge or r"\DELETED" not in flags
+
+    async def delete(
+        self,
+        folder: str,
+        uidvalidity: int,
+        uids: Sequence[int],
+        is_ours: Callable[[FetchedRow], bool],
+        proven: Collection[int] = (),
+    ) -> list[int]:
+        """Delete those of the messages that are still there and are ours by their headers; returns the UIDs that went.
+
+        `proven` are those that were read on this connection just before, and were ours. Without UID EXPUNGE messages
+        are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too.
         """
-        session = Session(config, until)
-        await session.open(password_of(config))
-        return cls(session)
+        async with self._changing(folder, uidvalidity, uids, is_ours, proven) as (ours, view):
+            gone = [] if view.read_only else await self._delete(folder, ours)
+        if len(gone) < len(ours):
+            self.stuck.add(folder)
+        return gone
 
-    @property
-    def stages(self) -> dict[str, float]:
-        """Seconds by stage so far; the waiting in IDLE is in none of them."""
-        return self._session.stages
+    async def _delete(self, folder: str, uids: Sequence[int]) -> list[int]:
+        """Delete messages of the open folder; returns the UIDs of those that the server does not show any more."""
+        if not uids:
+            return []
+        ask, trash, done = self.session.ask, await self.trash(), False
+        if trash not in (None, folder) and (self._rev2 or "MOVE" in self.session.capabilities):
+            await ask("search", "UID MOVE", uid_set(uids), self._name(trash or ""))
+        else:
+            if trash not in (None, folder):
+                await ask("search", "UID COPY", uid_set(uids), self._name(trash or ""))
+            done = await self._flag_and_expunge(uids)
+        if done:
+            return [*uids]
+        there = await self._fetcher.ask("UID FETCH", sorted(uids), b"(UID FLAGS)")  # OK is not always done
+        left = {one.uid for one in there if self._can_expunge or r"\DELETED" not in one.flags}
+        return [uid for uid in uids if uid not in left]
 
-    @property
-    def tls(self) -> TlsRecord | None:
-        return self._session.tls
+    async def _flag_and_expunge(self, uids: Sequence[int]) -> bool:
+        """Whether the server has said that it is done for all of them."""
+        if not self._can_expunge:
+            reply = await self.session.ask("search", "UID STORE", uid_set(uids), b"+FLAGS", rb"(\Deleted)")
+            return {one.uid for one in fetched_messages(reply.responses) if r"\DELETED" in one.flags} >= {*uids}
+        await self.session.ask("search", "UID STORE", uid_set(uids), b"+FLAGS.SILENT", rb"(\Deleted)")
+        reply = await self.session.ask("search", "UID EXPUNGE", uid_set(uids))
+        return sum(counted[1] == "EXPUNGE" for counted in map(message_count, reply.responses) if counted) >= len(uids)
 
-    @property
-    def alive(self) -> bool:
-        """Whether another command can be asked: after a mere refusal it can."""
-        return self._session.connection.alive
-
-    @property
-    def exists(self) -> int:
-        """How many messages the open folder has, as far as the server has said."""
-        return self._session.connection.exists
-
-    @property
-    def news(self) -> bool:
-        """Whether the server has said how many messages there are since they were last fetched."""
-        return self._session.connection.news
-
-    @property
-    def unfetched(self) -> float:
-        """Seconds since new messages were last fetched."""
-        return time.monotonic() - self._fetched
-
-    @property
-    def can_idle(self) -> bool:
-        """Whether the server offers IDLE, and has not refused it."""
-        return "IDLE" in self._session.capabilities and not self._idle_refused
-
-    async def folders(self) -> list[Folder]:
-        """All folders, with their special use where the server knows it."""
-        arguments = [b'""', b'"*"']
-        if self._session.rev2 or {"SPECIAL-USE", "LIST-EXTENDED"} <= self._session.capabilities:
-            arguments += [b"RETURN", b"(SPECIAL-USE)"]  # a server that is not asked may keep it to itself
-        reply = await self._ask("select", "LIST", *arguments)
-        listed = (responses.listed_folder(response, self._utf8) for response in reply.responses)
-        found = list({folder.name: folder for folder in listed if folder is not None}.values())
-        self._list(found)
-        return found
-
-    async def examine(self, folder: str) -> Selected:
-        """Open a folder read-only."""
-        return await self._select("select", "EXAMINE", folder)
-
-    @property
-    def may_renew(self) -> bool:
-        """Whether the folder was opened long enough ago to be opened anew."""
-        return time.monotonic() - self._opened_at >= max(UNTOLD_SECONDS - NEARLY, _RENEW_TIMES * self._took)
-
-    async def renewed(self, folder: str) -> Selected | None:
-        """The open folder opened anew, as it is now; None where it is too soon for that."""
-        return await self.examine(folder) if self.may_renew else None
-
-    async def opened(self, folder: str) -> Selected:
-        """The folder open for reading: as it is, where it is the open one."""
-        if self._view is None or self.selected != folder:
-            return await self.examine(folder)
-        return replace(self._view, exists=self.exists)
-
-    def _open_to_change(self, folder: str) -> Selected | None:
-        """The folder, if it is the open one and may be changed."""
-        if self._view is None or self.selected != folder or not self._writable:
+    async def trash(self) -> str | None:
+        r"""The folder that deleted messages are moved to: Gmail's, for there \Deleted and EXPUNGE only archive."""
+        if "X-GM-EXT-1" not in self.session.capabilities:
             return None
-        return replace(self._view, exists=self.exists)
+        if not self._wire_names:
+            await self.folders()
+        return self._trash
 
-    async def search(self, since: datetime | None, field: str, value: str, without: str | None = None) -> list[int]:
-        """UIDs of messages by day, header field and keyword; servers differ in what they find: see criteria()."""
-        arguments = criteria(since, field, value, without)
-        reply = await self._session.ask("search", "UID SEARCH", *arguments)
-        return responses.found_uids(reply.responses)
+    async def mark(
+        self,
+        folder: str,
+        uidvalidity: int,
+        uids: Sequence[int],
+        is_ours: Callable[[FetchedRow], bool],
+        flag: str,
+        proven: Collection[int] = (),
+    ) -> list[int]:
+        """Set a flag on those that are still there and are ours; returns the UIDs of which the server shows it then.
 
-    async def noop(self) -> None:
-        """Bring the view of the open folder up to date."""
-        await self._session.ask("search", "NOOP")
-
-    async def status(self, folder: str) -> FolderStatus:
-        """How a folder is, which must not be the open one: of that it may never change."""
-        arguments = self._name(folder), b"(MESSAGES UIDNEXT UIDVALIDITY)"
-        reply = await self._ask("search", "STATUS", *arguments, about=f"STATUS of {folder!r}")
-        return folder_status(reply.responses)
-
-    async def quotas(self, folder: str) -> tuple[Quota, ...]:
-        """The limits that hold for a folder, as far as the server tells of any."""
-        if "QUOTA" not in self._session.capabilities:
-            return ()
-        reply = await self._session.ask("search", "GETQUOTAROOT", self._name(folder))
-        return responses.quotas(reply.responses)
-
-    async def idle(self, seconds: float) -> bool:
-        """Wait at most `seconds`; True as soon as the server has announced messages since the last fetch.
-
-        A server that offers IDLE but refuses it is not asked again: `can_idle` is then False.
+        Where the folder does not keep such a flag for good, nothing is set. `proven`: see delete().
         """
-        connection = self._session.connection
-        if not (connection.alive and connection.news):
-            self._idle_refused = not await self._session.idle(seconds)
-        return connection.news
+        async with self._changing(folder, uidvalidity, uids, is_ours, proven) as (ours, view):
+            ours = ours if view.keeps(flag) and not view.read_only else []
+            if ours:
+                await self.session.ask("search", "UID STORE", uid_set(ours), b"+FLAGS.SILENT", b"(%b)" % flag.encode())
+                rows = await self.fetch_uids(ours)
+                without = {row.uid for row in rows if flag.upper() not in row.flags}
+                ours = [uid for uid in ours if uid not in without]
+        return ours
 
-    async def rest(self, seconds: float, at_most: float) -> None:
-        """Wait until the next look is worth it: so many `seconds`. Who is told of news meanwhile may wait `at_most`."""
-        await asyncio.sleep(seconds)
+    @asynccontextmanager
+    async def _changing(
+        self,
+        folder: str,
+        uidvalidity: int,
+        uids: Sequence[int],
+        is_ours: Callable[[FetchedRow], bool],
+        proven: Collection[int],
+    ) -> AsyncIterator[tuple[list[int], Selected]]:
+        r"""The folder open for changes, with those of the messages that may be changed.
 
-    async def close(self) -> None:
-        """Log out if that takes less than a second, and drop the connection in any case. May be called twice."""
-        await self._session.close()
+        With `spare_recent` there are none where others have \Recent. Otherwise the folder stays open: what follows may
+        change more in it, and nothing is expunged unless it is asked for by UID.
+        """
+        ours: list[int] = []
+        if not uids or (self._spare_recent and await self._others_are_recent(folder, uids, is_ours)):
+            yield ours, Selected(0, None, 0)
+            return
+        view = await (self.opened if self.selected == folder and self.writable else self.select)(folder)
+        if view.exists and view.uidvalidity and view.uidvalidity == uidvalidity:
+            unproven = frozenset(uids) - {*proven}
+            rows = await self.fetch_uids(unproven)
+            known = {row.uid for row in rows if row.uid in unproven and is_ours(row)}
+            ours = sorted(known | (frozenset(uids) & {*proven}))
+        yield ours, view
+        if self._spare_recent:
+            await self.open_folder("search", "EXAMINE", folder)
+
+    async def _others_are_recent(self, folder: str, uids: Sequence[int], is_ours: Callable[[FetchedRow], bool]) -> bool:
+        view = await self.open_folder("search", "EXAMINE", folder)
+        rows = await self.fetch_uids(uids)
+        ours = sum(r"\RECENT" in row.flags for row in rows if is_ours(row))
+        if view.recent > ours:
+            self.spared.add(folder)
+        return view.recent > ours
+
+    def keeps(self, folder: str, flag: str) -> bool | None:
+        """Whether a folder keeps a flag for good; None before it was open for changes."""
+        view = self._views.get(folder)
+        return None if view is None else view.keeps(flag)
 
     @property
-    def _utf8(self) -> bool:
-        """Whether folder names are UTF-8: a server of both versions speaks the older one unless told otherwise."""
-        return self._session.rev2 and "IMAP4REV1" not in self._session.capabilities
-
-    def _name(self, folder: str) -> bytes:
-        wire = self._wire_names.get(folder)
-        return quoted_string(folder_name(folder, self._utf8) if wire is None else wire)
-
-    def _list(self, folders: Sequence[Folder]) -> None:
-        """Remember what is needed of the folders."""
-        self._wire_names = {folder.name: folder.wire for folder in folders}
-        self._trash = next((folder.name for folder in folders if "\\TRASH" in folder.attributes), None)
-
-    async def _select(self, stage: str, verb: str, folder: str) -> Selected:
-        self.selected = self._view = None  # also after a refusal (RFC 9051, 6.3.2)
-        self._session.connection.exists = 0
-        begun = time.monotonic()
-        reply = await self._open(stage, verb, folder)
-        self._opened_at = time.monotonic()
-        self._took = self._opened_at - begun
-        self.selected = folder
-        if not self.exists:
-            self._fetching()  # there is nothing to fetch, so all that is there is known
-        self._view, self._writable = opened(reply), verb == "SELECT"
-        self._opened(folder, self._view)
-        return self._view
-
-    async def _ask(self, stage: str, verb: str, *arguments: bytes, about: str = "", permanent: bool = False) -> Reply:
-        """A command that a server may refuse to who has not said who he is (RFC 2971): then he does, and asks again.
-
-        Not on all connections: it is one command more, and most servers do not care.
-        """
-        ask = partial(self._session.ask, stage, verb, *arguments, about=about, permanent=permanent)
-        try:
-            return await ask()
-        except MailboxFailure as failure:
-            wanted = "ID" in self._session.capabilities or "unsafe login" in failure.text.lower()
-            if self._introduced or failure.permanent or not (wanted and self.alive):
-                raise
-        self._introduced = True
-        with suppress(MailboxFailure):  # whatever it says to that, the next answer tells
-            await self._session.ask(stage, "ID", _ID)
-        return await ask()
-
-    async def _open(self, stage: str, verb: str, folder: str) -> Reply:
-        """SELECT or EXAMINE; SELECT, too, where the server does not know EXAMINE: no flag is set by what we fetch."""
-        # A folder that the server does not list will not be there the next time either.
-        unlisted = bool(self._wire_names) and folder not in self._wire_names and folder.upper() != "INBOX"
-        ask = partial(self._ask, stage, permanent=unlisted)
-        if verb == "EXAMINE" and self._examines:
-            try:
-                return await ask(verb, self._name(folder), about=f"{verb} of {folder!r}")
-            except MailboxFailure as failure:
-                if not ((failure.bad or _UNKNOWN.search(failure.text)) and self.alive):
-                    raise
-                unknown = failure
-            try:
-                reply = await ask("SELECT", self._name(folder))
-            except MailboxFailure as failure:
-                raise unknown if self.alive else failure from None
-            self._examines = False
-            return reply
-        verb = "SELECT"
-        return await ask(verb, self._name(folder), about=f"{verb} of {folder!r}")
+    def _can_expunge(self) -> bool:
+        return self._rev2 or "UIDPLUS" in self.session.capabilities

@@ -13,14 +13,14 @@ from functools import partial
 from typing import Self, cast
 
 from tasks.mail.config.mailbox import ProbeMailbox
-from tasks.mail.mailboxes.imap.client import IDLE_SLICE_SECONDS, NEARLY, UNTOLD_SECONDS, Client
+from tasks.mail.mailboxes.imap.client import Client
+from tasks.mail.mailboxes.imap.commands import IDLE_SLICE_SECONDS, MAX_SILENCE_SECONDS, SILENCE_SLACK
 from tasks.mail.mailboxes.imap.folder import Position, Selected
 from tasks.mail.mailboxes.imap.message_data import FetchedRow
 from tasks.mail.mailboxes.imap.pool.pool import opened
 from tasks.mail.mailboxes.imap.reading import BATCH
-from tasks.mail.mailboxes.mailbox import MAX_WALKED, Can, Cursor, Folder, IsOurs, Look
+from tasks.mail.mailboxes.mailbox import MAX_WALKED, Can, Cursor, IsOurs, Look
 from tasks.mail.model.errors import MailboxFailure
-from tasks.mail.model.facts import Quota
 from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.journey_record import TlsRecord
 
@@ -43,6 +43,8 @@ class ImapMailbox:
         self._cut_off = False  # that walk ends before the oldest one
         self._step = _FIRST_STEP
         self.spared, self.stuck = client.spared, client.stuck
+        self.folders, self.trash, self.quotas = client.folders, client.trash, client.quotas
+        self.keeps, self.close = client.keeps, client.close
 
     @classmethod
     async def open(cls, section: ProbeMailbox, until: float, probe_id: str | None = None) -> Self:
@@ -51,11 +53,11 @@ class ImapMailbox:
 
     @property
     def stages(self) -> dict[str, float]:
-        return self._client.stages
+        return dict(self._client.session.stages)
 
     @property
     def tls(self) -> TlsRecord | None:
-        return self._client.tls
+        return self._client.session.tls
 
     @property
     def alive(self) -> bool:
@@ -64,9 +66,6 @@ class ImapMailbox:
     @property
     def unreadable(self) -> set[Ref]:
         return {Ref(folder, self._generations.get(folder, 0), uid) for folder, uid in self._client.unreadable}
-
-    async def folders(self) -> list[Folder]:
-        return await self._client.folders()
 
     async def new(self, folder: str, cursor: Cursor | None, *, to_change: bool = False) -> Look:
         client, position = self._client, cast("Position | None", cursor)
@@ -85,12 +84,12 @@ class ImapMailbox:
             return await self._look_aside(folder, position)
         if client.selected != folder or position is None:
             return await self._look_into(folder, position, await self._examine(folder))
-        untold = client.unfetched >= UNTOLD_SECONDS - NEARLY
-        if untold and not client.news and (renewed := await client.renewed(folder)) is not None:
+        is_silent = client.unfetched >= MAX_SILENCE_SECONDS - SILENCE_SLACK
+        if is_silent and not client.news and (renewed := await client.renewed(folder)) is not None:
             return await self._look_into(folder, position, self._noted(folder, renewed))
         if not client.news:
             await client.noop()
-        return await self._fetch_new(folder, position) if client.news or untold else Look((), position)
+        return await self._fetch_new(folder, position) if client.news or is_silent else Look((), position)
 
     async def _look_aside(self, folder: str, position: Position | None) -> Look:
         status = await self._client.status(folder)
@@ -183,7 +182,7 @@ class ImapMailbox:
             await client.rest(min(self._step, at_most), at_most)
             self._step = min(self._step * _GROWTH, _MAX_STEP)
         elif client.can_idle:
-            await client.idle(max(0.0, min(IDLE_SLICE_SECONDS, at_most, UNTOLD_SECONDS - client.unfetched)))
+            await client.idle(max(0.0, min(IDLE_SLICE_SECONDS, at_most, MAX_SILENCE_SECONDS - client.unfetched)))
             # A busy mailbox, or a server that ends IDLE at once, must not make the looks follow each other unpaced.
             await asyncio.sleep(max(0.0, now + min(_MAX_STEP, at_most) - time.monotonic()))
         else:
@@ -214,20 +213,8 @@ class ImapMailbox:
         )
         return [Ref(folder, generation, uid) for uid in done]
 
-    def keeps(self, folder: str, flag: str) -> bool | None:
-        return self._client.keeps(folder, flag)
-
     def may_go(self, header: Header) -> bool:
         return self._client.may_go(header.flags)
-
-    async def trash(self) -> str | None:
-        return await self._client.trash()
-
-    async def quotas(self, folder: str) -> tuple[Quota, ...]:
-        return await self._client.quotas(folder)
-
-    async def close(self) -> None:
-        await self._client.close()
 
     async def _examine(self, folder: str) -> Selected:
         return self._noted(folder, await self._client.examine(folder))

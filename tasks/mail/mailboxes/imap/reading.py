@@ -1,11 +1,10 @@
 """What is read of the messages of a mailbox, in answers of a bounded size, however much strangers send."""
 
-import time
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
 from tasks.mail.mailboxes.imap.asking import Asking
+from tasks.mail.mailboxes.imap.commands import Commands
 from tasks.mail.mailboxes.imap.fetcher import Fetcher, Found
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.message_data import (
@@ -26,27 +25,28 @@ Unreadable = set[tuple[str, int]]
 """Messages that the server does not show: folder and UID, or, where that is not shown either, minus the number."""
 
 
-class Reading(ABC):
-    """The reading half of a Mailbox. `left`: the UIDs of new messages that fetch_new() left, for they were too many."""
-
-    selected: str | None
+class Reading(Commands):
+    """What is read over a session. `left`: the UIDs of new messages that fetch_new() left, for they were too many."""
 
     def __init__(self, session: Asking) -> None:
-        self._session = session
+        super().__init__(session)
         self._fetcher = Fetcher(session)
-        self._fetched = time.monotonic()
         self._reached: tuple[int | None, int] = (None, 0)  # below that UID all is known, but for what came later
         self._unreadable: Unreadable = set()
         self.left: list[int] = []
 
     @property
-    @abstractmethod
-    def exists(self) -> int: ...
-
-    @property
     def unreadable(self) -> Unreadable:
         """What could not be read when it was asked for last."""
         return {*self._unreadable}
+
+    async def open_folder(self, stage: str, verb: str, folder: str) -> Selected:
+        view = await super().open_folder(stage, verb, folder)
+        self._reached = view.uidnext, self.session.connection.came
+        self._fetcher.opened(view.uidnext)
+        # The numbers of this folder's messages are new ones now.
+        self._unreadable = {one for one in self._unreadable if one[0] != folder or one[1] > 0}
+        return view
 
     async def newest_first(
         self, exists: int, most: int = MAX_WALKED, *, flags: bool = True
@@ -68,19 +68,19 @@ class Reading(ABC):
         if last >= self.exists:  # else there are new ones still to be fetched
             self._fetching()
         first, last = max(first, 1), min(last, self.exists)
-        return await self._fetch("FETCH", range(first, last + 1)) if first <= last else []
+        return await self.fetch("FETCH", range(first, last + 1)) if first <= last else []
 
     async def fetch_new(self, uidnext: int) -> list[FetchedRow]:
         """The messages with this UID or a higher one, by ascending UID; of too many, the newest: see `left`.
 
-        They are asked for though the server has told of none: some never tell, least of all of the first one.
+        They are asked for though the server has announced none: some never do, least of all the first one.
         """
         self._fetching()
         self.left = []
-        came, announced = self._session.connection.came, self._announced(uidnext)
+        came, announced = self.session.connection.came, self._announced(uidnext)
         if self._at_most(uidnext) <= BATCH:
             rows = await self._since(uidnext)
-            if len(rows) < min(announced, BATCH):  # it has told of more than it shows
+            if len(rows) < min(announced, BATCH):  # it has announced more than it shows
                 newest = await self.fetch_range(self.exists - announced + 1, self.exists)
                 rows = [row for row in newest if row.uid >= uidnext]
         else:
@@ -100,13 +100,13 @@ class Reading(ABC):
         """The messages with these UIDs, as far as they exist."""
         ordered, rows = sorted(uids), list[FetchedRow]()
         for start in range(0, len(ordered), BATCH):
-            rows += await self._fetch("UID FETCH", ordered[start : start + BATCH])
+            rows += await self.fetch("UID FETCH", ordered[start : start + BATCH])
         return rows
 
     async def fetch_body(self, uid: int, limit: int = WHOLE.octets) -> bytes:
         """The first octets of a whole message; none when it is gone.
 
-        Of a message whose header alone is longer, those fields that anybody reads, without the line that ends a header.
+        Of a message whose header alone is longer, the fields that are ever read, without the line that ends a header.
         """
         found = await self._fetcher.octets(uid, replace(WHOLE, octets=limit))
         if len(found) >= limit and not has_end(found):
@@ -118,7 +118,7 @@ class Reading(ABC):
         try:
             return self._keep(await self._fetcher.since(uidnext))
         except MailboxFailure as failure:
-            if failure.permanent or not self._session.connection.alive:
+            if failure.permanent or not self.session.connection.alive:
                 raise
             if not self.exists:  # some know no `*` where there is nothing
                 return []
@@ -126,35 +126,26 @@ class Reading(ABC):
         most = max(_FIRST_BATCH, self._at_most(uidnext))
         return [row for row in await self.fetch_range(self.exists - most + 1, self.exists) if row.uid >= uidnext]
 
-    async def _fetch(self, verb: str, numbers: Sequence[int]) -> list[FetchedRow]:
+    async def fetch(self, verb: str, numbers: Sequence[int]) -> list[FetchedRow]:
         return self._keep(await self._fetcher.rows(verb, numbers))
 
     def _keep(self, found: Found) -> list[FetchedRow]:
         """The rows by UID; what could not be read is noted, for as long as it cannot be."""
         folder = self.selected or ""
-        self._was_read({(folder, number) for row in found.rows.values() for number in (row.uid, -row.seq)})
+        self.was_read({(folder, number) for row in found.rows.values() for number in (row.uid, -row.seq)})
         self._unreadable |= {(folder, number) for number in found.unread}
         return [replace(row, headers=bounded(row.headers, MOST_HEADER_LINES)) for _, row in sorted(found.rows.items())]
 
-    def _was_read(self, messages: Unreadable) -> None:
+    def was_read(self, messages: Unreadable) -> None:
         self._unreadable -= messages
 
-    def _fetching(self) -> None:
-        self._session.connection.news = False
-        self._fetched = time.monotonic()
-
-    def _opened(self, name: str, folder: Selected) -> None:
-        self._reached = folder.uidnext, self._session.connection.came
-        self._fetcher.opened(folder.uidnext)
-        self._unreadable = {one for one in self._unreadable if one[0] != name or one[1] > 0}  # numbers are new ones now
-
     def _announced(self, uidnext: int) -> int:
-        """Of how many messages with this UID or a higher one the server has told, by EXISTS or by the next UID."""
+        """How many messages with this UID or a higher one the server has announced, by EXISTS or by the next UID."""
         known, came = self._reached
-        return self._session.connection.came - came if known is None else self._at_most(uidnext)
+        return self.session.connection.came - came if known is None else self._at_most(uidnext)
 
     def _at_most(self, uidnext: int) -> int:
         """How many messages there may be with this UID or a higher one."""
         known, came = self._reached
-        since = self._session.connection.came - came
+        since = self.session.connection.came - came
         return self.exists if known is None else min(self.exists, max(0, known - uidnext) + since)

@@ -42,15 +42,7 @@ class Session:
         self.connection = ImapConnection(config.host, tls_first=config.tls == "implicit")
         self.connection.redact = redactor(config)  # from the greeting on: an earlier login may be quoted in it
         self._stages = Stages("imap", config.timeout)
-
-    @property
-    def stages(self) -> dict[str, float]:
-        """Seconds by stage so far."""
-        return dict(self._stages.seconds)
-
-    @property
-    def rev2(self) -> bool:
-        return "IMAP4REV2" in self.capabilities
+        self.stages = self._stages.seconds
 
     async def open(self, password: str) -> None:
         """Connect and log in. The MailboxFailure of an attempt that ends early has its stage times."""
@@ -62,7 +54,7 @@ class Session:
         except BaseException as error:
             self.abort()
             if isinstance(error, MailboxFailure):
-                error.stages = self.stages
+                error.stages = dict(self.stages)
             raise
 
     async def ask(self, stage: str, verb: str, *arguments: bytes, about: str = "", permanent: bool = False) -> Reply:
@@ -182,8 +174,7 @@ class Session:
             raise never(ErrorType.AUTH, "login", text, Cause.LOGIN_METHOD)
         if "AUTH=PLAIN" in self.capabilities:
             response = [plain(username, password).initial]
-            at_once = self.rev2 or "SASL-IR" in self.capabilities
-            initial, answers = (response, []) if at_once else ([], response)
+            initial, answers = (response, []) if self.capabilities & {"SASL-IR", "IMAP4REV2"} else ([], response)
             reply = await self._reply_to("login", "AUTHENTICATE", b"PLAIN", *initial, answers=answers)
         elif "LOGINDISABLED" not in self.capabilities:
             line, *answers = strings(username.encode(), password.encode())

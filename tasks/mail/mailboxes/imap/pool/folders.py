@@ -1,14 +1,13 @@
 """The folders of one mailbox as many see them over one session: opened for who needs one, and read once for all."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 from tasks.mail.mailboxes.imap.client import Client
 from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.message_data import FetchedRow
 from tasks.mail.mailboxes.imap.pool.cache import FolderView
-from tasks.mail.mailboxes.imap.reading import Unreadable
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType
@@ -32,31 +31,12 @@ class Waiter(Protocol):
         """There is no more to wait for."""
 
 
-class Wire(Client):
-    """The mailbox as it is open on the wire."""
-
-    @property
-    def writable(self) -> bool:
-        return self.selected is not None and self._writable
-
-    def forgive(self, messages: Unreadable) -> None:
-        """One of the waiters has read them himself."""
-        self._was_read({one for one in messages if one[1] > 0})
-
-    async def open_folder(self, stage: str, verb: str, folder: str) -> Selected:
-        return await self._select(stage, verb, folder)
-
-    async def fetch(self, numbers: Sequence[int]) -> list[FetchedRow]:
-        """The messages with these sequence numbers, though there may be news."""
-        return await self._fetch("FETCH", numbers)
-
-
 class SharedFolders:
     """What is asked of the server for all. Its methods are for the task of the session alone, one at a time."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.box = Wire(session)
+        self.box = Client(session)  # as it is open on the wire
         self.waiters: set[Waiter] = set()
         self.views: dict[str, FolderView] = {}
         self.looked = 0.0  # when the last look began, in monotonic seconds
@@ -122,7 +102,7 @@ class SharedFolders:
         if first > last or wanted is None:
             return view.range(first, last)
         changes = view.changes
-        rows = view.learn(await self.box.fetch(range(wanted[0], wanted[1] + 1)), changes)
+        rows = view.learn(await self.box.fetch("FETCH", range(wanted[0], wanted[1] + 1)), changes)
         if changes != view.changes:  # the numbers mean others by now
             return rows
         known = {row.uid: row for row in (*view.range(first, last), *rows)}

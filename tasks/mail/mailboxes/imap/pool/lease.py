@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.failures import no_answer
-from tasks.mail.mailboxes.imap.connection import ImapConnection
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.pool.queue import again
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
@@ -34,23 +33,10 @@ class Share:
         self.place: tuple[str, int] | None = None  # the folder that is open for him, and its UIDVALIDITY
         self.writable = False
         self.over: MailboxFailure | None = None
-        self.stages: dict[str, float] = {}  # seconds that he has waited
-
-    @property
-    def tls(self) -> TlsRecord | None:
-        return self.shared.session.tls
-
-    @property
-    def capabilities(self) -> frozenset[str]:
-        return self.shared.session.capabilities
-
-    @property
-    def connection(self) -> ImapConnection:
-        return self.shared.session.connection
-
-    @property
-    def rev2(self) -> bool:
-        return self.shared.session.rev2
+        self.stages: dict[str, float] = {}  # seconds that it has waited
+        self.connection = shared.session.connection
+        self.tls: TlsRecord | None = None
+        self.capabilities: frozenset[str] = frozenset()
 
     @property
     def alive(self) -> bool:
@@ -58,7 +44,7 @@ class Share:
 
     async def join(self) -> None:
         """Wait until the session is open. The time until there is a place for it at the server is nobody's fault."""
-        asked = time.monotonic()
+        session, asked = self.shared.session, time.monotonic()
         await self.shared.admitted.wait()
         begun = time.monotonic()
         self.until += begun - asked
@@ -68,13 +54,14 @@ class Share:
                 async with self._in_time(None, "login"):
                     await self.shared.ready.wait()
             except MailboxFailure as failure:
-                failure.stages = self.shared.session.stages
+                failure.stages = dict(session.stages)
                 spent = time.monotonic() - begun - sum(failure.stages.values())
                 failure.stages[failure.stage] = failure.stages.get(failure.stage, 0.0) + max(0.0, spent)
                 raise
-            self.stages = self.shared.session.stages
+            self.stages = dict(session.stages)
         if self.shared.jobs.over is not None:
             raise again(self.shared.jobs.over)
+        self.tls, self.capabilities = session.tls, session.capabilities
 
     async def ask(self, stage: str, verb: str, *arguments: bytes, about: str = "", permanent: bool = False) -> Reply:
         """One command, as Session.ask(), in the folder that is open for him."""
@@ -107,7 +94,7 @@ class Share:
             async with asyncio.timeout(left):
                 yield
         except TimeoutError:
-            stage = stage or self.shared.session.connection.stage
+            stage = stage or self.connection.stage
             is_connected = self.connection.transport is not None
             self.over = no_answer(stage, f"no {awaited} in the time that was left", is_connected)
             raise again(self.over) from None

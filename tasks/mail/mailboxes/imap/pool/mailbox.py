@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Self
 
 from tasks.mail.config.mailbox import ProbeMailbox
-from tasks.mail.mailboxes.imap.client import IDLE_SLICE_SECONDS, Client
+from tasks.mail.mailboxes.imap.client import Client
+from tasks.mail.mailboxes.imap.commands import IDLE_SLICE_SECONDS
 from tasks.mail.mailboxes.imap.folder import FolderStatus, Selected
 from tasks.mail.mailboxes.imap.message_data import FetchedRow
 from tasks.mail.mailboxes.imap.pool.cache import FolderView
@@ -89,16 +90,16 @@ class SharedMailbox(Client):
 
     async def folders(self) -> list[Folder]:
         found = await self._share.do("select", "LIST", "LIST", self._shared.box.folders)
-        self._list(found)
+        self.remember(found)
         return found
 
     @property
     def unreadable(self) -> Unreadable:
         return super().unreadable | self._shared.box.unreadable
 
-    def _was_read(self, messages: Unreadable) -> None:
-        super()._was_read(messages)
-        self._shared.box.forgive(messages)
+    def was_read(self, messages: Unreadable) -> None:
+        super().was_read(messages)
+        self._shared.box.was_read({one for one in messages if one[1] > 0})
 
     async def renewed(self, folder: str) -> Selected | None:
         """Once for all: who comes when another one has had it opened anew sees what is there now."""
@@ -213,7 +214,7 @@ class SharedMailbox(Client):
         self._told = False
         self._fetched = time.monotonic()
 
-    async def _select(self, stage: str, verb: str, folder: str) -> Selected:
+    async def open_folder(self, stage: str, verb: str, folder: str) -> Selected:
         share, shared = self._share, self._shared
         self.selected = self._view = share.place = None
         is_first = verb == "EXAMINE" and folder not in self._examined and not shared.jobs.is_alone(share)
@@ -233,7 +234,7 @@ class SharedMailbox(Client):
         self._told = True
         if not selected.exists:
             self._fetching()
-        self._view, self._writable = selected, verb == "SELECT"
+        self._view, self.writable = selected, verb == "SELECT"
         return selected
 
     @asynccontextmanager
