@@ -29,6 +29,7 @@ from tasks.mail.mailboxes.imap.reading import BATCH
 from tasks.mail.mailboxes.mailbox import MAX_WALKED
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure
+from tasks.mail.model.header import Ref
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net.connect import STAGGER, connect, own_name, resolve
 from tasks.mail.net.threads import in_own_thread
@@ -68,6 +69,10 @@ async def opened(server: RawImap, until: float = math.inf, **fields: Any) -> Asy
         await box.close()
 
 
+def refs(uidvalidity: int, *uids: int) -> list[Ref]:
+    return [Ref("INBOX", uidvalidity, uid) for uid in uids]
+
+
 async def use_everything(box: Client) -> None:
     """One of each command."""
     assert [folder.name for folder in await box.folders()] == ["INBOX", "Junk"]
@@ -77,7 +82,7 @@ async def use_everything(box: Client) -> None:
     rows = await box.fetch_range(1, selected.exists)
     assert [row.uid for row in rows] == [1, 2]
     await box.idle(0.01)
-    assert await box.delete("INBOX", selected.uidvalidity, [2], lambda row: True) == [2]
+    assert await box.delete(refs(selected.uidvalidity, 2), lambda header: True) == refs(selected.uidvalidity, 2)
 
 
 async def failure_of(server: RawImap, **fields: Any) -> MailboxFailure:
@@ -575,7 +580,7 @@ class TestCommands:
             async with opened(server) as box:
                 assert "Entwürfe" in [folder.name for folder in await box.folders()]
                 assert (await box.examine("Entwürfe")).exists == 0
-                assert await box.delete("INBOX", 1, [1], lambda row: True) == [1]
+                assert await box.delete(refs(1, 1), lambda header: True) == refs(1, 1)
             assert 'LIST "" "*" RETURN (SPECIAL-USE)' in server.log
             assert server.count("UID EXPUNGE") == 1
 
@@ -605,7 +610,8 @@ class TestDelete:
         async with server_of() as server:
             server.messages.append(foreign)
             async with opened(server) as box:
-                assert await box.delete("INBOX", 1, [1, 3, 7], lambda row: b"X-Mail-Loop-Id: abc" in row.headers) == [1]
+                gone = await box.delete(refs(1, 1, 3, 7), lambda header: b"X-Mail-Loop-Id: abc" in header.raw)
+                assert gone == refs(1, 1)
                 assert box.selected == "INBOX"
             assert [message.uid for message in server.messages] == [2, 3]
             assert server.log[-2:] == ["UID EXPUNGE 1", "LOGOUT"]
@@ -613,13 +619,13 @@ class TestDelete:
     async def test_without_uidplus_messages_are_flagged_and_nothing_is_expunged(self) -> None:
         async with server_of(capabilities="IMAP4rev1 AUTH=PLAIN") as server:
             async with opened(server) as box:
-                assert await box.delete("INBOX", 1, [1], lambda row: True) == [1]
+                assert await box.delete(refs(1, 1), lambda header: True) == refs(1, 1)
             assert [message.flags for message in server.messages] == [{"\\Deleted"}, set()]
             assert not [line for line in server.log if "EXPUNGE" in line or "CLOSE" in line]
 
     async def test_uids_of_another_uidvalidity_are_left_alone(self) -> None:
         async with server_of() as server, opened(server) as box:
-            assert await box.delete("INBOX", 2, [1, 2], lambda row: True) == []
+            assert await box.delete(refs(2, 1, 2), lambda header: True) == []
             assert not [line for line in server.log if "STORE" in line]
             assert [message.uid for message in server.messages] == [1, 2]
 

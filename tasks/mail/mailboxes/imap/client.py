@@ -1,7 +1,8 @@
 """What a mailbox lets us change: our own messages are deleted or marked, known as ours by their header just before."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from tasks.mail.mailboxes.imap.asking import Asking
 from tasks.mail.mailboxes.imap.encoding import uid_set
@@ -9,6 +10,8 @@ from tasks.mail.mailboxes.imap.folder import Selected
 from tasks.mail.mailboxes.imap.message_data import FetchedRow, fetched_messages
 from tasks.mail.mailboxes.imap.reading import Reading
 from tasks.mail.mailboxes.imap.responses import message_count
+from tasks.mail.mailboxes.mailbox import IsOurs
+from tasks.mail.model.header import Header, Ref
 
 
 class Client(Reading):
@@ -32,38 +35,25 @@ class Client(Reading):
         self._views[folder] = view
         return view
 
-    def may_go(self, flags: Collection[str]) -> bool:
-        """Whether deleting a message with these flags would change anything: without UID EXPUNGE it stays, flagged."""
-        return self._can_expunge or r"\DELETED" not in flags
+    def may_go(self, header: Header) -> bool:
+        """Whether deleting a message would change anything: without UID EXPUNGE it stays, flagged."""
+        return self._can_expunge or not header.is_deleted
 
-    async def delete(
-        self,
-        folder: str,
-        uidvalidity: int,
-        uids: Sequence[int],
-        is_ours: Callable[[FetchedRow], bool],
-        proven: Collection[int] = (),
-    ) -> list[int]:
-        """Delete those of the messages that are still there and are ours by their headers; returns the UIDs that went.
-
-        `proven` are those that were read on this connection just before, and were ours. Without UID EXPUNGE messages
-        are only flagged: EXPUNGE and CLOSE would remove what others have flagged, too.
-        """
-        async with self._changing(folder, uidvalidity, uids, is_ours, proven) as (ours, view):
-            gone = [] if view.read_only else await self._delete(folder, ours)
+    async def delete(self, refs: Sequence[Ref], is_ours: IsOurs, proven: Collection[Ref] = ()) -> list[Ref]:
+        """See Mailbox. Without UID EXPUNGE they are only flagged: EXPUNGE would remove what others flagged, too."""
+        async with self._changing(refs, is_ours, proven) as (ours, view):
+            gone = await self._delete(ours) if ours and not view.read_only else []
         if len(gone) < len(ours):
-            self.stuck.add(folder)
-        return gone
+            self.stuck.add(refs[0].folder)
+        return [replace(refs[0], number=uid) for uid in gone]
 
-    async def _delete(self, folder: str, uids: Sequence[int]) -> list[int]:
+    async def _delete(self, uids: Sequence[int]) -> list[int]:
         """Delete messages of the open folder; returns the UIDs of those that the server does not show any more."""
-        if not uids:
-            return []
         ask, trash, done = self.session.ask, await self.trash(), False
-        if trash not in (None, folder) and (self._rev2 or "MOVE" in self.session.capabilities):
+        if trash not in (None, self.selected) and (self._rev2 or "MOVE" in self.session.capabilities):
             await ask("search", "UID MOVE", uid_set(uids), self._name(trash or ""))
         else:
-            if trash not in (None, folder):
+            if trash not in (None, self.selected):
                 await ask("search", "UID COPY", uid_set(uids), self._name(trash or ""))
             done = await self._flag_and_expunge(uids)
         if done:
@@ -89,63 +79,49 @@ class Client(Reading):
             await self.folders()
         return self._trash
 
-    async def mark(
-        self,
-        folder: str,
-        uidvalidity: int,
-        uids: Sequence[int],
-        is_ours: Callable[[FetchedRow], bool],
-        flag: str,
-        proven: Collection[int] = (),
-    ) -> list[int]:
-        """Set a flag on those that are still there and are ours; returns the UIDs of which the server shows it then.
-
-        Where the folder does not keep such a flag for good, nothing is set. `proven`: see delete().
-        """
-        async with self._changing(folder, uidvalidity, uids, is_ours, proven) as (ours, view):
+    async def mark(self, refs: Sequence[Ref], is_ours: IsOurs, flag: str, proven: Collection[Ref] = ()) -> list[Ref]:
+        """See Mailbox. Where the folder does not keep such a flag for good, nothing is set."""
+        async with self._changing(refs, is_ours, proven) as (ours, view):
             ours = ours if view.keeps(flag) and not view.read_only else []
             if ours:
                 await self.session.ask("search", "UID STORE", uid_set(ours), b"+FLAGS.SILENT", b"(%b)" % flag.encode())
-                rows = await self.fetch_uids(ours)
-                without = {row.uid for row in rows if flag.upper() not in row.flags}
+                without = {row.uid for row in await self.fetch_uids(ours) if flag.upper() not in row.flags}
                 ours = [uid for uid in ours if uid not in without]
-        return ours
+        return [replace(refs[0], number=uid) for uid in ours]
 
     @asynccontextmanager
     async def _changing(
-        self,
-        folder: str,
-        uidvalidity: int,
-        uids: Sequence[int],
-        is_ours: Callable[[FetchedRow], bool],
-        proven: Collection[int],
+        self, refs: Sequence[Ref], is_ours: IsOurs, proven: Collection[Ref]
     ) -> AsyncIterator[tuple[list[int], Selected]]:
-        r"""The folder open for changes, with those of the messages that may be changed.
+        r"""The folder open for changes, with the UIDs of those of the messages that may be changed.
 
         With `spare_recent` there are none where others have \Recent. Otherwise the folder stays open: what follows may
         change more in it, and nothing is expunged unless it is asked for by UID.
         """
-        ours: list[int] = []
-        if not uids or (self._spare_recent and await self._others_are_recent(folder, uids, is_ours)):
-            yield ours, Selected(0, None, 0)
+        if not refs or (self._spare_recent and await self._others_are_recent(refs, is_ours)):
+            yield [], Selected(0, None, 0)
             return
+        folder, ours = refs[0].folder, list[int]()
         view = await (self.opened if self.selected == folder and self.writable else self.select)(folder)
-        if view.exists and view.uidvalidity and view.uidvalidity == uidvalidity:
-            unproven = frozenset(uids) - {*proven}
-            rows = await self.fetch_uids(unproven)
-            known = {row.uid for row in rows if row.uid in unproven and is_ours(row)}
-            ours = sorted(known | (frozenset(uids) & {*proven}))
+        if view.exists and view.uidvalidity and view.uidvalidity == refs[0].generation:
+            known = await self._ours([ref for ref in refs if ref not in proven], is_ours)
+            ours = sorted({row.uid for row in known} | {ref.number for ref in refs if ref in proven})
         yield ours, view
         if self._spare_recent:
             await self.open_folder("search", "EXAMINE", folder)
 
-    async def _others_are_recent(self, folder: str, uids: Sequence[int], is_ours: Callable[[FetchedRow], bool]) -> bool:
-        view = await self.open_folder("search", "EXAMINE", folder)
-        rows = await self.fetch_uids(uids)
-        ours = sum(r"\RECENT" in row.flags for row in rows if is_ours(row))
+    async def _others_are_recent(self, refs: Sequence[Ref], is_ours: IsOurs) -> bool:
+        view = await self.open_folder("search", "EXAMINE", refs[0].folder)
+        ours = sum(r"\RECENT" in row.flags for row in await self._ours(refs, is_ours))
         if view.recent > ours:
-            self.spared.add(folder)
+            self.spared.add(refs[0].folder)
         return view.recent > ours
+
+    async def _ours(self, refs: Iterable[Ref], is_ours: IsOurs) -> list[FetchedRow]:
+        """Those of these messages that are still in the open folder, and ours by their headers."""
+        by_uid = {ref.number: ref for ref in refs}
+        rows = await self.fetch_uids(by_uid)
+        return [row for row in rows if row.uid in by_uid and is_ours(row.header(by_uid[row.uid]))]
 
     def keeps(self, folder: str, flag: str) -> bool | None:
         """Whether a folder keeps a flag for good; None before it was open for changes."""

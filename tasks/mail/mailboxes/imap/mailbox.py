@@ -6,10 +6,9 @@ where it shows nothing; STATUS of the folders that are looked at aside.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Self, cast
 
 from tasks.mail.config.mailbox import ProbeMailbox
@@ -19,7 +18,7 @@ from tasks.mail.mailboxes.imap.folder import Position, Selected
 from tasks.mail.mailboxes.imap.message_data import FetchedRow
 from tasks.mail.mailboxes.imap.pool.pool import opened
 from tasks.mail.mailboxes.imap.reading import BATCH
-from tasks.mail.mailboxes.mailbox import MAX_WALKED, Can, Cursor, IsOurs, Look
+from tasks.mail.mailboxes.mailbox import MAX_WALKED, Can, Cursor, Look
 from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.header import Header, Ref
 from tasks.mail.model.journey_record import TlsRecord
@@ -44,7 +43,8 @@ class ImapMailbox:
         self._step = _FIRST_STEP
         self.spared, self.stuck = client.spared, client.stuck
         self.folders, self.trash, self.quotas = client.folders, client.trash, client.quotas
-        self.keeps, self.close = client.keeps, client.close
+        self.delete, self.mark, self.keeps, self.may_go = client.delete, client.mark, client.keeps, client.may_go
+        self.close = client.close
 
     @classmethod
     async def open(cls, section: ProbeMailbox, until: float, probe_id: str | None = None) -> Self:
@@ -188,34 +188,6 @@ class ImapMailbox:
         else:
             await client.rest(min(_POLL_SECONDS, at_most), min(IDLE_SLICE_SECONDS, at_most))
 
-    async def delete(self, refs: Sequence[Ref], is_ours: IsOurs, proven: Collection[Ref] = ()) -> list[Ref]:
-        return await self._change(self._client.delete, refs, is_ours, proven)
-
-    async def mark(self, refs: Sequence[Ref], is_ours: IsOurs, flag: str, proven: Collection[Ref] = ()) -> list[Ref]:
-        return await self._change(partial(self._client.mark, flag=flag), refs, is_ours, proven)
-
-    async def _change(
-        self,
-        change: Callable[..., Awaitable[list[int]]],
-        refs: Sequence[Ref],
-        is_ours: IsOurs,
-        proven: Collection[Ref],
-    ) -> list[Ref]:
-        if not refs:
-            return []
-        folder, generation = refs[0].folder, refs[0].generation
-        done = await change(
-            folder,
-            generation,
-            [ref.number for ref in refs],
-            lambda row: is_ours(_header(folder, generation, row)),
-            proven=[ref.number for ref in proven],
-        )
-        return [Ref(folder, generation, uid) for uid in done]
-
-    def may_go(self, header: Header) -> bool:
-        return self._client.may_go(header.flags)
-
     async def _examine(self, folder: str) -> Selected:
         return self._noted(folder, await self._client.examine(folder))
 
@@ -228,8 +200,5 @@ class ImapMailbox:
         return selected
 
     def _headers(self, folder: str, rows: Iterable[FetchedRow]) -> list[Header]:
-        return [_header(folder, self._generations.get(folder, 0), row) for row in rows]
-
-
-def _header(folder: str, generation: int, row: FetchedRow) -> Header:
-    return Header(Ref(folder, generation, row.uid), row.internaldate, row.headers, row.flags, row.loop_ids)
+        generation = self._generations.get(folder, 0)
+        return [row.header(Ref(folder, generation, row.uid)) for row in rows]

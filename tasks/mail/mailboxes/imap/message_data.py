@@ -11,6 +11,7 @@ from datetime import datetime
 from tasks.mail.mailboxes.imap.encoding import internaldate
 from tasks.mail.mailboxes.imap.responses import Response, fetched, message_count, number
 from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS
+from tasks.mail.model.header import Header, Ref
 from tasks.mail.probe.octets import HEADER_END
 
 _HEADER_OCTETS = 16 * 2**10  # of the fields below, in one message; what is left out of longer ones is asked for by name
@@ -105,6 +106,10 @@ class FetchedRow:
     headers: bytes
     flags: frozenset[str] = frozenset()
     loop_ids: frozenset[str] | None = None
+
+    def header(self, ref: Ref) -> Header:
+        """The same as any mailbox has it."""
+        return Header(ref, self.internaldate, self.headers, self.flags, self.loop_ids)
 
 
 @dataclass(slots=True)

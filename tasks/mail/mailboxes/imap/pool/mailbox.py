@@ -5,7 +5,7 @@ What he has open is his own idea: on the wire it is opened again where another o
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
@@ -19,7 +19,8 @@ from tasks.mail.mailboxes.imap.pool.cache import FolderView
 from tasks.mail.mailboxes.imap.pool.lease import Share
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.mailboxes.imap.reading import Unreadable
-from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS, Folder
+from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS, Folder, IsOurs
+from tasks.mail.model.header import Ref
 
 _SOON_SECONDS = 1.0  # seconds after which all slices of IDLE begin anew: see idle()
 
@@ -238,7 +239,8 @@ class SharedMailbox(Client):
         return selected
 
     @asynccontextmanager
-    async def _changing(self, *of: object, **more: object) -> AsyncIterator[tuple[list[int], Selected]]:
-        as_alone = super()._changing(*of, **more)  # type: ignore[arg-type]  # passed on as they come
-        async with self._shared.jobs.alone(self._share), as_alone as changing:
+    async def _changing(
+        self, refs: Sequence[Ref], is_ours: IsOurs, proven: Collection[Ref]
+    ) -> AsyncIterator[tuple[list[int], Selected]]:
+        async with self._shared.jobs.alone(self._share), super()._changing(refs, is_ours, proven) as changing:
             yield changing
