@@ -11,7 +11,7 @@ from tasks.mail.model.redaction.redactor import Redactor
 from tasks.mail.net.connect import cause_of_os_error
 from tasks.mail.net.tls import cause_of_tls_error
 
-# Response codes (RFC 5530; THROTTLED is Gmail's) that tell whether another connection would be refused as well.
+# Response codes (RFC 5530; THROTTLED is Gmail's) that say whether another connection would be refused as well.
 _TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
 _PERMANENT_CODES = frozenset({"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"})
 

@@ -115,7 +115,7 @@ def is_sent(name: str, delimiter: str | None) -> bool:
 
 
 def is_foreign(name: str, delimiter: str | None) -> bool:
-    """Whether a folder lies in somebody else's mailbox, or in one for all."""
+    """Whether a folder lies in another user's mailbox, or in one for all."""
     first, *below = _parts(name, delimiter)
     return bool(below) and key(first) in _FOREIGN_ROOTS
 

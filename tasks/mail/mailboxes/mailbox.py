@@ -159,7 +159,7 @@ class Mailbox(Protocol):
         """The folder that deleted messages are moved to, where to delete is to move."""
 
     async def quotas(self, folder: str) -> tuple[Quota, ...]:
-        """The limits that hold for a folder, as far as the server tells of any."""
+        """The limits that hold for a folder, as far as the server gives any."""
 
     async def close(self) -> None:
         """Log out if that is quick, and drop the connection in any case. May be called twice."""

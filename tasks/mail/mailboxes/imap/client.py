@@ -26,7 +26,7 @@ class Client(Reading):
 
     @property
     def may_select(self) -> bool:
-        r"""Whether a folder may be opened for changes before it is known that nobody else has \Recent in it."""
+        r"""Whether a folder may be opened for changes before it is known that no other program has \Recent in it."""
         return not self._spare_recent
 
     async def select(self, folder: str) -> Selected:

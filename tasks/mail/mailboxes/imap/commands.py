@@ -138,7 +138,7 @@ class Commands:
         return folder_status(reply.responses)
 
     async def quotas(self, folder: str) -> tuple[Quota, ...]:
-        """The limits that hold for a folder, as far as the server tells of any."""
+        """The limits that hold for a folder, as far as the server gives any."""
         if "QUOTA" not in self.session.capabilities:
             return ()
         reply = await self.session.ask("search", "GETQUOTAROOT", self._name(folder))

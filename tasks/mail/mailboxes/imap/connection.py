@@ -36,9 +36,9 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
         self.host = host
         self.stage = "connect"
         self.exists = 0  # messages in the selected folder
-        self.came = 0  # messages of which the server has told, in whatever folder
+        self.came = 0  # messages that the server has announced, in whatever folder
         self.news = False  # the server has said how many there are since the owner last looked
-        self.counted: Callable[[int, str], None] = lambda number, kind: None  # told of each EXISTS and EXPUNGE
+        self.counted: Callable[[int, str], None] = lambda number, kind: None  # called for each EXISTS and EXPUNGE
         self.closed = asyncio.Event()
         self.redact = NOTHING
         self._deaf = tls_first  # whatever arrives before the handshake is not the server's word
@@ -95,7 +95,7 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
         return command.reply
 
     def stir(self) -> None:
-        """End the wait of IDLE, if there is one: somebody has another command."""
+        """End the wait of IDLE, if there is one: there is another command."""
         self._stirred.set()
 
     async def start_tls(self, context: ssl.SSLContext, timeout: float) -> ssl.SSLObject:
@@ -109,7 +109,7 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
                     self.transport, self, context, server_hostname=self.host, ssl_handshake_timeout=timeout + 1
                 )
             except BaseException as error:
-                self.closed.set()  # asyncio has not told this protocol that it lost its transport
+                self.closed.set()  # asyncio does not call connection_lost() here
                 if not isinstance(error, OSError):
                     raise
                 self.die(ErrorType.TLS, describe_tls_error(error, self.host), **of_tls(error))

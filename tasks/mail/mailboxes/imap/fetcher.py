@@ -27,7 +27,7 @@ _ROW = b"(UID FLAGS INTERNALDATE %b)"
 _SIZE = b"RFC822.SIZE"
 _MAX_ALONE = 20  # messages of one range that are asked for one by one, the newest
 _MAX_WHOLE = 2**20 - 2**12  # octets of a message without a limit, by its size: no probe is as large
-_MAX_SAID = 20_000  # messages that a server is believed to have, where it does not tell the next UID
+_MAX_SAID = 20_000  # messages that a server is believed to have, where it does not give the next UID
 _MAX_AT_ONCE = 16 * 2**20  # octets of several
 
 
@@ -139,7 +139,7 @@ class Fetcher(Parts):
         await self._read([one for number in numbers if (one := known.get(number)) is not None], found)
 
     async def _known(self, verb: str, numbers: Sequence[int]) -> tuple[list[FetchedMessage], MailboxFailure | None]:
-        """What is told about these messages without looking into them; last of the refusals, where that is refused."""
+        """What is said of these messages without looking into them; the last of the refusals, where that is refused."""
         answers, refusal = list[FetchedMessage](), None
         for items in (_ROW % _SIZE, b"(UID)"):
             try:
@@ -152,14 +152,14 @@ class Fetcher(Parts):
         return answers, refusal
 
     async def _one_by_one(self, numbers: Sequence[int], known: dict[int, FetchedMessage]) -> list[int]:
-        """Ask for what is left out of an answer, the newest first; returns what is not told of even then."""
+        """Ask for what is left out of an answer, the newest first; returns what is not shown even then."""
         for number in sorted(numbers, reverse=True)[:_MAX_ALONE]:
             answers, _ = await self._known("FETCH", [number])
             known.update((one.seq, one) for one in answers if one.uid and one.seq == number)
         return [number for number in numbers if number not in known]
 
     async def _expunged(self) -> int:
-        """How many messages have gone of which the server had not told."""
+        """How many messages have gone that the server had not announced as gone."""
         connection = self._session.connection
         before = connection.came - connection.exists
         await self._session.ask("search", "NOOP")

@@ -78,14 +78,14 @@ class Position:
 
 
 def folder_status(responses: Iterable[Response]) -> FolderStatus:
-    """What the answer to STATUS tells."""
+    """A folder by the answer to STATUS."""
     found = (status_items(response) for response in responses)
     items = next((items for items in found if items is not None), {})
     return FolderStatus(*(number(items.get(name)) for name in (b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY")))
 
 
 def opened(reply: Reply) -> Selected:
-    """What the answers to SELECT and EXAMINE tell."""
+    """A folder by the answers to SELECT or EXAMINE."""
     responses = list(reply.responses)
     counts, codes = selected(responses)
     return Selected(

@@ -46,7 +46,7 @@ class Command(AioimaplibCommand):  # type: ignore[misc]  # aioimaplib has no typ
         return True
 
     def fail(self, failure: MailboxFailure) -> None:
-        """The connection is over: whoever waits gets the failure."""
+        """The connection is over: what waits for it gets the failure."""
         self._exception = failure
         self._event.set()
         self._resp_lines.clear()  # the traceback of the error keeps the command, and with it all that was sent

@@ -1,6 +1,6 @@
 """What several waiters know together of one open folder: which messages are in it, and the header of each read once.
 
-No I/O: it is told of what the server says, in the order in which it says it.
+No I/O: what the server says is handed to it, in the order in which the server says it.
 """
 
 from bisect import bisect_left, insort
@@ -14,7 +14,7 @@ from tasks.mail.probe.match import loop_ids
 
 MAX_HEADER_OCTETS = 2 * 2**20  # of header fields that are kept; those of the oldest messages are asked for again
 _MAX_NUMBERED = 20_000  # messages that are known by number, the newest: what a server says to have may be anything
-_MAX_BODIES = 16  # bounces come few at a time, and each concerns all who wait until they have read it
+_MAX_BODIES = 16  # bounces come few at a time, and each concerns all waiters until they have read it
 
 
 class FolderView:
@@ -60,7 +60,7 @@ class FolderView:
             self._uids = (self._uids + [0] * (number - self.exists))[-_MAX_NUMBERED:]
             self.came += number - self.exists
             self.exists = number
-        elif kind == "EXISTS":  # some have gone of which it has not told
+        elif kind == "EXISTS":  # some have gone unannounced
             self.came += max(0, number - self.exists)
             self._renumber(number)
 
@@ -95,18 +95,18 @@ class FolderView:
             self.next = max([self.next, *(row.uid + 1 for row in rows)])
 
     def skip(self, uidnext: int) -> None:
-        """The new messages below this UID are too many to be fetched for all: each waiter does it in his own time."""
+        """The new messages below this UID are too many to be fetched for all: each waiter does it in its own time."""
         self.next = self.whole_from = uidnext
 
     def at_most(self, uidnext: int) -> int:
         """How many messages there may be with this UID or a higher one."""
-        told = self.opened.uidnext
-        most = self.exists if told is None else min(self.exists, max(0, told - uidnext) + self.came)
+        uidnext_then = self.opened.uidnext
+        most = self.exists if uidnext_then is None else min(self.exists, max(0, uidnext_then - uidnext) + self.came)
         known = (place for place, uid in enumerate(reversed(self._uids)) if 0 < uid < uidnext)
         return min(most, next(known, most))
 
     def give_up(self) -> None:
-        """The server does not let new messages be fetched for all: each waiter asks for himself."""
+        """The server does not let new messages be fetched for all: each waiter asks for itself."""
         self.next = self.whole_from = None
 
     def since(self, uidnext: int) -> list[FetchedRow] | None:

@@ -1,8 +1,8 @@
-"""The folders of one mailbox as many see them over one session: opened for who needs one, and read once for all."""
+"""The folders of one mailbox as many see them over one session: each is opened as it is needed, and read once for all."""
 
+import asyncio
 import time
 from collections.abc import Iterable
-from typing import Protocol
 
 from tasks.mail.mailboxes.imap.client import Client
 from tasks.mail.mailboxes.imap.folder import Selected
@@ -15,20 +15,14 @@ from tasks.mail.model.outcome import ErrorType
 _ROUNDS = 3  # of fetching what came while new messages were fetched; then others have their turn
 
 
-class Waiter(Protocol):
-    """Who waits for messages."""
+class Waiter:
+    """Waits for the probe of this id. `wake` ends its rest; `has_news`: there are messages that it has not fetched."""
 
-    probe_id: str
-
-    @property
-    def place(self) -> tuple[str, int] | None:
-        """The folder that he looks at, and its UIDVALIDITY."""
-
-    def hear(self) -> None:
-        """There are new messages that may concern him."""
-
-    def rouse(self) -> None:
-        """There is no more to wait for."""
+    def __init__(self, probe_id: str) -> None:
+        self.probe_id = probe_id
+        self.place: tuple[str, int] | None = None  # the folder that is open for it, and its UIDVALIDITY
+        self.has_news = False
+        self.wake = asyncio.Event()
 
 
 class SharedFolders:
@@ -43,7 +37,7 @@ class SharedFolders:
         session.connection.counted = self._count
 
     async def ensure(self, folder: str, uidvalidity: int | None, writable: bool = False) -> FolderView:
-        """The folder is open as wanted: somebody else may have looked at another one meanwhile."""
+        """Have the folder open as wanted: for another waiter another one may have been opened meanwhile."""
         if self.box.selected != folder or self.box.writable is not writable or folder not in self.views:
             await self.open("search", "SELECT" if writable else "EXAMINE", folder)
         view = self.views[folder]
@@ -53,15 +47,13 @@ class SharedFolders:
 
     async def open(self, stage: str, verb: str, folder: str) -> Selected:
         """Open a folder by SELECT or EXAMINE."""
-        view = self.views.pop(folder, None)  # what is counted while it is opened is told by the answer
+        view = self.views.pop(folder, None)  # what is counted while it is opened is in the answer
         selected = await self.box.open_folder(stage, verb, folder)
-        news = False
         if view is not None and selected.uidvalidity and view.opened.uidvalidity == selected.uidvalidity:
-            news = view.reopened(selected)
+            self.session.connection.news = view.reopened(selected)
         else:
-            view = FolderView(selected)
+            view, self.session.connection.news = FolderView(selected), False
         self.views[folder] = view
-        self.session.connection.news = news
         return selected
 
     async def look(self, folder: str, uidvalidity: int | None, writable: bool = False) -> FolderView:
@@ -109,20 +101,17 @@ class SharedFolders:
         return [known[uid] for uid in sorted(known)]
 
     def _hand_out(self, view: FolderView, rows: Iterable[FetchedRow] | None) -> None:
-        """Let those hear of new messages whom they may concern; with None, of which nothing is known, all.
+        """Wake those that new messages may concern; with None, of which nothing is known, all.
 
         What carries the id of one probe is none of another's: see match().
         """
         place = next((name for name, one in self.views.items() if one is view), ""), view.opened.uidvalidity
-        here = [waiter for waiter in self.waiters if waiter.place == place]
-        ids = None if rows is None else [row.loop_ids or frozenset() for row in rows]
-        if ids is None or frozenset() in ids:
-            hear = here
-        else:
-            told = frozenset().union(*ids)
-            hear = [waiter for waiter in here if waiter.probe_id in told]
-        for waiter in hear:
-            waiter.hear()
+        ids = None if rows is None else [row.loop_ids for row in rows]
+        concerned = None if ids is None or not all(ids) else frozenset().union(*(one for one in ids if one))
+        for waiter in self.waiters:
+            if waiter.place == place and (concerned is None or waiter.probe_id in concerned):
+                waiter.has_news = True
+                waiter.wake.set()
 
     def _count(self, number: int, kind: str) -> None:
         if self.box.selected is not None and (view := self.views.get(self.box.selected)) is not None:

@@ -1,4 +1,4 @@
-"""One waiter's share of a session that others use as well: what he has open, and the time that he spends waiting."""
+"""One waiter's share of a session that others use as well: what is open for it, and the time that it spends waiting."""
 
 import asyncio
 import math
@@ -10,6 +10,7 @@ from typing import TypeVar
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.failures import no_answer
 from tasks.mail.mailboxes.imap.framing import Reply
+from tasks.mail.mailboxes.imap.pool.folders import Waiter
 from tasks.mail.mailboxes.imap.pool.queue import again
 from tasks.mail.mailboxes.imap.pool.session import SharedSession
 from tasks.mail.model.errors import MailboxFailure
@@ -23,14 +24,14 @@ _IN_A_FOLDER = frozenset({"FETCH", "UID FETCH", "UID SEARCH"}) | _CHANGES
 _Answer = TypeVar("_Answer")
 
 
-class Share:
-    """One waiter's share of a session: his time, and what he has open. `until`: see Session."""
+class Share(Waiter):
+    """A waiter with its own time and its own open folder. `until`: see Session."""
 
-    def __init__(self, shared: SharedSession, config: ProbeMailbox, until: float) -> None:
+    def __init__(self, shared: SharedSession, config: ProbeMailbox, until: float, probe_id: str) -> None:
+        super().__init__(probe_id)
         self.shared = shared
         self.config = config
         self.until = until
-        self.place: tuple[str, int] | None = None  # the folder that is open for him, and its UIDVALIDITY
         self.writable = False
         self.over: MailboxFailure | None = None
         self.stages: dict[str, float] = {}  # seconds that it has waited
@@ -43,7 +44,7 @@ class Share:
         return self.over is None and self.shared.alive
 
     async def join(self) -> None:
-        """Wait until the session is open. The time until there is a place for it at the server is nobody's fault."""
+        """Wait until the session is open. The time until there is a place for it at the server does not count."""
         session, asked = self.shared.session, time.monotonic()
         await self.shared.admitted.wait()
         begun = time.monotonic()
@@ -64,7 +65,7 @@ class Share:
         self.tls, self.capabilities = session.tls, session.capabilities
 
     async def ask(self, stage: str, verb: str, *arguments: bytes, about: str = "", permanent: bool = False) -> Reply:
-        """One command, as Session.ask(), in the folder that is open for him."""
+        """One command, as Session.ask(), in the folder that is open for it."""
         place, writable = self.place, self.writable
 
         async def run() -> Reply:

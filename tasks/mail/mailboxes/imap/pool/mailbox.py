@@ -1,6 +1,6 @@
-"""A mailbox whose session others use as well. To its owner it is like one of his own.
+"""A mailbox whose session others use as well: to its owner it is like one with a session of its own.
 
-What he has open is his own idea: on the wire it is opened again where another one has left it for another folder.
+The open folder is tracked for each waiter: on the wire it is opened again where another one was opened meanwhile.
 """
 
 import asyncio
@@ -26,45 +26,27 @@ _SOON_SECONDS = 1.0  # seconds after which all slices of IDLE begin anew: see id
 
 
 class SharedMailbox(Client):
-    """The mailbox for one waiter, who looks for the probe of this id."""
+    """The mailbox for one waiter."""
 
-    def __init__(self, share: Share, probe_id: str) -> None:
+    def __init__(self, share: Share) -> None:
         """Use `join`."""
         super().__init__(share)
-        self.probe_id = probe_id
         self._share = share
         self._shared = share.shared
-        self._told = False  # of new messages that nobody could fetch for him
-        self._known = 0  # the UID up to which he has taken what there is
-        self._wake = asyncio.Event()
+        self._known = 0  # the UID up to which it has taken what there is
         self._examined: set[str] = set()
 
     @classmethod
     async def join(cls, shared: SharedSession, config: ProbeMailbox, until: float, probe_id: str) -> Self:
         """Take part in a session; fails as Client.open() does."""
-        box = cls(Share(shared, config, until), probe_id)
-        shared.waiters.add(box)
+        box = cls(Share(shared, config, until, probe_id))
+        shared.waiters.add(box._share)
         try:
             await box._share.join()
         except BaseException:
             await box.close()
             raise
         return box
-
-    # -- what the session tells ---------------------------------------------------------------------------------------
-
-    @property
-    def place(self) -> tuple[str, int] | None:
-        return self._share.place
-
-    def hear(self) -> None:
-        self._told = True
-        self._wake.set()
-
-    def rouse(self) -> None:
-        self._wake.set()
-
-    # -- as of a Client -----------------------------------------------------------------------------------------------
 
     @property
     def alive(self) -> bool:
@@ -78,7 +60,7 @@ class SharedMailbox(Client):
     @property
     def news(self) -> bool:
         view = self._seen_by_all()
-        return self._told or (view is not None and view.next is not None and view.next > self._known)
+        return self._share.has_news or (view is not None and view.next is not None and view.next > self._known)
 
     @property
     def can_idle(self) -> bool:
@@ -103,18 +85,18 @@ class SharedMailbox(Client):
         self._shared.box.was_read({one for one in messages if one[1] > 0})
 
     async def renewed(self, folder: str) -> Selected | None:
-        """Once for all: who comes when another one has had it opened anew sees what is there now."""
+        """Once for all: one that comes when another has had it opened anew sees what is there now."""
         if not self._shared.box.may_renew:
             return None
-        self._examined.discard(folder)  # as if he had come just now
+        self._examined.discard(folder)  # as if it had come just now
         selected = await self.examine(folder)
-        self._told = False  # what nobody tells of is asked for
+        self._share.has_news = False  # what is not announced is asked for
         return selected
 
     async def fetch_range(self, first: int, last: int, *, flags: bool = True) -> list[FetchedRow]:
         if last >= self.exists:
             self._fetching()
-        if (place := self.place) is None:
+        if (place := self._share.place) is None:
             return []
 
         async def run() -> list[FetchedRow]:
@@ -125,12 +107,12 @@ class SharedMailbox(Client):
         return await self._share.do("search", "FETCH", key, run)
 
     async def fetch_new(self, uidnext: int) -> list[FetchedRow]:
-        was_told = self.news
+        had_news = self.news
         self._fetching()
         view = self._seen_by_all()
-        if (place := self.place) is None:
+        if (place := self._share.place) is None:
             return []
-        if not was_told or view is None:
+        if not had_news or view is None:
 
             async def run() -> FolderView:
                 view = await self._shared.ensure(*place, writable)
@@ -155,13 +137,13 @@ class SharedMailbox(Client):
         return body
 
     async def noop(self) -> None:
-        if (place := self.place) is None:
+        if (place := self._share.place) is None:
             return
         writable = self._share.writable
         await self._share.do("search", "NOOP", ("NOOP", place, writable), lambda: self._shared.look(*place, writable))
 
     async def status(self, folder: str) -> FolderStatus:
-        place = self.place
+        place = self._share.place
 
         async def run() -> FolderStatus:
             if self._shared.box.selected == folder and place is not None:
@@ -182,25 +164,25 @@ class SharedMailbox(Client):
 
     async def close(self) -> None:
         await self._share.close()
-        if self in self._shared.waiters and self._shared.leave(self):
+        if self._share in self._shared.waiters and self._shared.leave(self._share):
             await asyncio.wait({self._shared.task})
 
     async def _listen(self, at_most: float, seconds: float | None) -> None:
         if not self.alive:
             return
-        self._shared.rests(self, seconds)
+        self._shared.rests(self._share, seconds)
         try:
             async with asyncio.timeout(at_most):
-                await self._wake.wait()
+                await self._share.wake.wait()
         except TimeoutError:
             pass
         finally:
-            self._shared.rises(self)
-            self._wake.clear()
+            self._shared.rises(self._share)
+            self._share.wake.clear()
 
     def _seen_by_all(self) -> FolderView | None:
-        """What all know of the folder that is open for him."""
-        place = self.place
+        """What all know of the folder that is open for this one."""
+        place = self._share.place
         view = self._shared.views.get(place[0]) if place else None
         return view if view and place and view.opened.uidvalidity == place[1] else None
 
@@ -212,7 +194,7 @@ class SharedMailbox(Client):
         return view.at_most(uidnext) if view else 0
 
     def _fetching(self) -> None:
-        self._told = False
+        self._share.has_news = False
         self._fetched = time.monotonic()
 
     async def open_folder(self, stage: str, verb: str, folder: str) -> Selected:
@@ -221,7 +203,7 @@ class SharedMailbox(Client):
         is_first = verb == "EXAMINE" and folder not in self._examined and not shared.jobs.is_alone(share)
 
         async def run() -> Selected:
-            # Who comes to a folder that was opened just now sees it as it is; later he wants it opened anew.
+            # One that comes to a folder that was opened just now sees it as it is; later it wants it opened anew.
             open_already = shared.box.selected == folder and not shared.box.writable and folder in shared.views
             if open_already and is_first and not shared.box.may_renew:
                 view = await shared.look(folder, None)
@@ -232,7 +214,7 @@ class SharedMailbox(Client):
         self._examined.add(folder)
         self.selected, share.place, share.writable = folder, (folder, selected.uidvalidity), verb == "SELECT"
         self._known = selected.uidnext or 0
-        self._told = True
+        self._share.has_news = True
         if not selected.exists:
             self._fetching()
         self._view, self.writable = selected, verb == "SELECT"

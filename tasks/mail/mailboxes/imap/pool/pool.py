@@ -17,7 +17,7 @@ from tasks.mail.net.limits import MailboxLimits, Relays, relays
 
 
 class Sessions:
-    """The sessions that are open, each for as long as somebody waits on it."""
+    """The sessions that are open, each for as long as it has waiters."""
 
     def __init__(self) -> None:
         self._open: dict[Hashable, SharedSession] = {}
@@ -25,7 +25,7 @@ class Sessions:
         self._places = MailboxLimits()
 
     async def join(self, config: ProbeMailbox, until: float, probe_id: str) -> Client:
-        """The mailbox of `config` for who looks for that probe; fails as Client.open() does."""
+        """The mailbox of `config` for one search, for that probe; fails as Client.open() does."""
         key = _key(config)
         shared = self._open.get(key)
         if shared is None or not (shared.alive or shared.refused(time.monotonic())):
@@ -35,7 +35,7 @@ class Sessions:
         return await SharedMailbox.join(shared, config, until, probe_id)
 
     async def close(self) -> None:
-        """Wait for the ends of the sessions that nobody uses any more."""
+        """Wait for the ends of the sessions."""
         for shared in self._open.values():
             shared.task.cancel()
         if self._tasks:
@@ -69,7 +69,7 @@ async def opened(config: ProbeMailbox, until: float, probe_id: str) -> Client:
 
 
 def _key(config: ProbeMailbox) -> Hashable:
-    """What a session depends on. By folder as well: IDLE tells of the open one alone."""
+    """What a session depends on. By folder as well: IDLE reports on the open one alone."""
     login = config.username, config.password
     server = config.host, config.port, config.tls, config.ca_file, config.verify
     return (*server, *login, config.folder, config.timeout)

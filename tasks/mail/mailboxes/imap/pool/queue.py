@@ -1,7 +1,7 @@
-"""What several ask of one session, one after the other: who asks what another one has asked already joins him.
+"""What several ask of one session, one after the other: the same question is asked once for all that wait for it.
 
-Only a question that is not on the wire yet is joined, so that nobody gets an answer older than his question. A question
-that all have given up before it is on the wire is not asked.
+Only a question that is not on the wire yet is joined, so that no answer is older than its question. A question that all
+have given up before it is on the wire is not asked.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A question, and those who wait for its answer."""
+    """A question, and those that wait for its answer."""
 
     key: Hashable | None
     run: Callable[[], Awaitable[Any]]
@@ -41,7 +41,7 @@ class Jobs:
     def __init__(self, stir: Callable[[], None]) -> None:
         self._stir = stir
         self._all: deque[Job] = deque()
-        self._alone: deque[Job] = deque()  # of who has the session for himself
+        self._alone: deque[Job] = deque()  # of the one that has the session for itself
         self._by_key: dict[Hashable, Job] = {}
         self._lock = asyncio.Lock()
         self._holder: object | None = None
@@ -71,7 +71,7 @@ class Jobs:
 
     @asynccontextmanager
     async def alone(self, who: object) -> AsyncIterator[None]:
-        """Nobody else's question is asked meanwhile. What was waiting before is asked first, so none waits for many."""
+        """No other question is asked meanwhile. What was waiting before is asked first, so none waits for many."""
 
         async def begin() -> None:
             self._holder = who
@@ -85,7 +85,7 @@ class Jobs:
                 self._stir()
 
     def next(self) -> Job | None:
-        """The next question that somebody waits for; it can be joined no longer."""
+        """The next question that has waiters; it can be joined no longer."""
         jobs = self._all if self._holder is None else self._alone
         while jobs:
             job = jobs.popleft()

@@ -1,14 +1,14 @@
 """One session that many wait on: a task of its own asks for them all, and hands new messages to those they concern.
 
-It never lets a command be given up because somebody who waited for it has left: an answer left behind would end the
-connection for all. When the connection is lost each waiter is told so, and this session is over.
+It never gives up a command because a waiter has left: an answer left behind would end the connection for all. When the
+connection is lost each waiter gets the failure, and this session is over.
 """
 
 import asyncio
 import contextvars
 import math
 import time
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import password_of
@@ -17,19 +17,15 @@ from tasks.mail.mailboxes.imap.pool.queue import Job, Jobs
 from tasks.mail.mailboxes.imap.session import Session
 from tasks.mail.model.errors import MailboxFailure
 
-_REMEMBERED_SECONDS = (
-    60.0  # seconds in which a refusal that would be met again is not asked for: a login too many locks one out
-)
-_SHARED_SECONDS = 1.0  # in which those who come with the first hear the same of what a second look may settle
-_BEAT_SECONDS = (
-    0.05  # seconds between two looks for all that are in their tight phase: a message is seen after half of it
-)
+_REMEMBERED_SECONDS = 60.0  # in which a refusal that would be met again is not asked for: logins too many lock out
+_SHARED_SECONDS = 1.0  # in which those that come with the first get its failure, where a second look may settle it
+_BEAT_SECONDS = 0.05  # between two looks for all that are in their tight phase: a message is seen after half of it
 _LINGER_SECONDS = 0.1  # for another question before IDLE begins
-_IDLE_SECONDS = 300.0  # of one IDLE, where nobody asks for anything: each waiter does every few seconds
+_IDLE_SECONDS = 300.0  # of one IDLE, where there is no question: each waiter has one every few seconds
 
 
 class SharedSession(SharedFolders):
-    """The session of one mailbox, for as long as anybody waits on it."""
+    """The session of one mailbox, for as long as there are waiters."""
 
     def __init__(self, config: ProbeMailbox, place: AbstractAsyncContextManager[None]) -> None:
         super().__init__(Session(config))
@@ -42,9 +38,9 @@ class SharedSession(SharedFolders):
         self._stirred = asyncio.Event()
         self._was_open = False
         self._ended = 0.0
-        self._cut_short = False  # the server has ended IDLE by itself: it may not have told all
-        self._hurry: float | None = math.inf  # seconds between the looks that go on; inf while nobody rests
-        # Nobody's context: what it does is none of his who happened to come first.
+        self._cut_short = False  # the server has ended IDLE by itself: it may not have announced all
+        self._hurry: float | None = math.inf  # seconds between the looks that go on; inf while none rests
+        # An empty context: what it does is not part of the check that happened to come first.
         self.task = asyncio.create_task(self._run(), context=contextvars.Context())
 
     @property
@@ -59,7 +55,7 @@ class SharedSession(SharedFolders):
         return now <= self._ended + (_REMEMBERED_SECONDS if over.permanent else _SHARED_SECONDS)
 
     def leave(self, waiter: Waiter) -> bool:
-        """Whether he was the last one, and the session ends with him."""
+        """Take a waiter out; returns whether it was the last one, with which the session ends."""
         self.waiters.discard(waiter)
         self._resting.pop(waiter, None)
         if self.waiters:
@@ -69,7 +65,7 @@ class SharedSession(SharedFolders):
         return True
 
     def rests(self, waiter: Waiter, seconds: float | None) -> None:
-        """He waits to hear of news: by looks so many `seconds` apart, or by IDLE."""
+        """A waiter begins to wait for news: by looks so many `seconds` apart, or by IDLE."""
         self._resting[waiter] = seconds
         if self._hurry is None and seconds is None:
             return
@@ -91,7 +87,7 @@ class SharedSession(SharedFolders):
                     self._was_open = True
                     while True:
                         await self._turn()
-                except Exception as error:  # of ours as well: each waiter tells what became of his search
+                except Exception as error:  # of ours as well: each waiter reports what became of its search
                     self._end(error)
                 finally:
                     self._end(self.session.connection.failure())
@@ -100,7 +96,7 @@ class SharedSession(SharedFolders):
             self._end(self.session.connection.failure())
 
     def _end(self, failure: Exception) -> None:
-        """Everybody is told, once."""
+        """Give the failure to all waiters, once."""
         if isinstance(failure, MailboxFailure):
             failure.alone()  # it is kept, and the way to it leads by the password
         if self.jobs.over is None:
@@ -109,7 +105,7 @@ class SharedSession(SharedFolders):
             self.admitted.set()
             self.ready.set()
             for waiter in [*self.waiters]:
-                waiter.rouse()
+                waiter.wake.set()
 
     async def _turn(self) -> None:
         """Answer one question; without any, wait for news or for the next one."""
@@ -125,7 +121,7 @@ class SharedSession(SharedFolders):
         try:
             answer = await job.run()
             await self.take_news()
-        except Exception as error:  # what is no MailboxFailure is a fault of ours, for the asker to tell
+        except Exception as error:  # what is no MailboxFailure is a fault of ours, for the asker to report
             if not self.session.connection.alive:
                 self._end(error)
             job.fail(error)
@@ -138,7 +134,7 @@ class SharedSession(SharedFolders):
             job.answer(answer)
 
     async def _wait_for_news(self) -> None:
-        """For those who rest: looks at the pace of the one in the greatest hurry, else IDLE."""
+        """For those that rest: looks at the pace of the one in the greatest hurry, else IDLE."""
         place = next(iter(self._resting)).place
         hurry = min(
             (max(seconds, _BEAT_SECONDS) for seconds in self._resting.values() if seconds is not None), default=None
@@ -146,7 +142,11 @@ class SharedSession(SharedFolders):
         self._hurry = hurry
         try:
             seconds = _LINGER_SECONDS if hurry is None else self.looked + hurry - time.monotonic()
-            if not await self._pause(seconds) or place is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, seconds)):
+                    await self._stirred.wait()
+                    return  # there is a question to answer
+            if place is None:
                 return
             if hurry is not None:
                 await self.look(*place)
@@ -157,28 +157,19 @@ class SharedSession(SharedFolders):
                     self._cut_short = not self._stirred.is_set()
                 if not self.box.can_idle:
                     for one in [*self._resting]:
-                        one.rouse()
+                        one.wake.set()
             else:
                 await self._stirred.wait()
             await self.take_news()
         except MailboxFailure:
             if not self.session.connection.alive:
                 raise
-            # A refusal is told to each waiter when he looks himself.
+            # Each waiter gets the refusal with a look of its own.
             for one in [*self._resting]:
-                one.rouse()
+                one.wake.set()
             self._resting.clear()
         finally:
             self._hurry = math.inf
-
-    async def _pause(self, seconds: float) -> bool:
-        """Whether nobody has asked for anything in the meantime."""
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self._stirred.wait()
-        except TimeoutError:
-            return True
-        return False
 
     def _stir(self) -> None:
         self._stirred.set()
