@@ -8,7 +8,6 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import Redactor
-from tasks.mail.net.connect import cause_of_os_error
 from tasks.mail.net.tls import cause_of_tls_error
 
 # Response codes (RFC 5530; THROTTLED is Gmail's) that say whether another connection would be refused as well.
@@ -65,11 +64,6 @@ def no_answer(stage: str, text: str, is_connected: bool) -> MailboxFailure:
     """Nothing came in time."""
     unconnected = None if stage == "dns" else Cause.UNREACHABLE
     return MailboxFailure(ErrorType.TIMEOUT, stage, text, cause=Cause.NO_ANSWER if is_connected else unconnected)
-
-
-def no_connection(stage: str, text: str, error: OSError) -> MailboxFailure:
-    """The operating system refused it, or it broke."""
-    return MailboxFailure(ErrorType.CONNECTION, stage, text, cause=cause_of_os_error(error))
 
 
 def of_tls(error: Exception) -> dict[str, Any]:

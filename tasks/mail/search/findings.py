@@ -44,10 +44,6 @@ class Candidate:
     old: bool  # by its date it came before the probe was sent
     headers: bytes = b""
 
-    @property
-    def rank(self) -> tuple[bool, bool, int]:
-        return self.kind is not Match.REPORT, not self.old, self.ref.number
-
 
 class UnreadMessages:
     """The messages whose bodies are still to be read; each is read once."""
@@ -63,7 +59,7 @@ class UnreadMessages:
 
     def next(self, folder: str) -> Candidate | None:
         """The one to read first: what may be the probe, then the newest."""
-        return max(self._of(folder), key=lambda one: one.rank, default=None)
+        return max(self._of(folder), key=lambda one: (one.kind is not Match.REPORT, not one.old, one.ref), default=None)
 
     def done(self, one: Candidate, read: bool = True) -> None:
         """It was looked at; where it could not be `read`, a later look may try again."""

@@ -113,11 +113,7 @@ def _is_automatic(message: Message) -> bool:
 def _is_own(header: Header, name: str) -> bool:
     """Whether one of our loops of this name sent it: nothing else is ours to delete."""
     message = HEADERS.parsebytes(header.raw)
-    return bool(_text(message, "X-Mail-Loop-Id")) and _text(message, "X-Mail-Loop-Name") == name
-
-
-def _text(message: Message, name: str) -> str:
-    return decoded(message.get(name))
+    return bool(decoded(message.get("X-Mail-Loop-Id"))) and decoded(message.get("X-Mail-Loop-Name")) == name
 
 
 async def _delete_own(box: Mailbox, inbound: InboundConfig, found: list[Header]) -> tuple[str, ...]:

@@ -18,10 +18,9 @@ from tasks.mail.mailboxes.imap.message_data import (
     FetchedRow,
     MessagePart,
     completed,
-    header_of,
-    is_cut,
 )
 from tasks.mail.model.errors import MailboxFailure
+from tasks.mail.probe.octets import HEADER_END
 
 _ROW = b"(UID FLAGS INTERNALDATE %b)"
 _SIZE = b"RFC822.SIZE"
@@ -113,7 +112,7 @@ class Fetcher(Parts):
 
     async def _complete_cut(self, found: Found) -> None:
         """Ask by name for what a long field has kept out of the answer."""
-        if cut := [uid for uid, row in found.rows.items() if is_cut(row.headers)]:
+        if cut := [uid for uid, row in found.rows.items() if len(row.headers) >= PROBE_HEADERS.octets]:
             answers: list[FetchedMessage] = []
             try:
                 answers = await self._in_parts("UID FETCH", cut, b"(UID %b)" % OWN_HEADERS.item())
@@ -200,7 +199,8 @@ class Fetcher(Parts):
                 continue
             octets = _of(one.uid, answers)
             if section is WHOLE and (octets.strip() or len(octets) == one.size):  # there are empty messages
-                return header_of(octets)
+                end = HEADER_END.search(octets)
+                return octets[: end.end()] if end else octets
             if any(answer.is_readable for answer in answers):
                 return octets
         return b"" if large else None  # it is no probe

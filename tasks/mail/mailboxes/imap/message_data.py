@@ -12,7 +12,6 @@ from tasks.mail.mailboxes.imap.encoding import internaldate
 from tasks.mail.mailboxes.imap.responses import Response, fetched, message_count, number
 from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS
 from tasks.mail.model.header import Header, Ref
-from tasks.mail.probe.octets import HEADER_END
 
 _HEADER_OCTETS = 16 * 2**10  # of the fields below, in one message; what is left out of longer ones is asked for by name
 # What a message is known by, and is never long in honest mail.
@@ -61,22 +60,6 @@ READ_HEADERS = MessagePart(b"HEADER.FIELDS (%b)" % _READ, 2**16)
 WHOLE = MessagePart(b"", MAX_BODY_OCTETS)
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
 _ASKED = frozenset(name.lower() for name in (_KNOWN_BY + b" RECEIVED").split())
-
-
-def has_any(headers: bytes) -> bool:
-    """Whether any of the fields asked for is there: no mail is without all of them, but answers are."""
-    return any(field[1].lower() in _ASKED for field in _FIELD.finditer(headers))
-
-
-def header_of(message: bytes) -> bytes:
-    """The header of a message, which may be cut off."""
-    end = HEADER_END.search(message)
-    return message[: end.end()] if end else message
-
-
-def is_cut(headers: bytes) -> bool:
-    """Whether what is left of a header may lack fields."""
-    return len(headers) >= _HEADER_OCTETS
 
 
 def completed(headers: bytes, own: bytes) -> bytes:
@@ -140,7 +123,8 @@ class FetchedMessage:
 
     @property
     def is_readable(self) -> bool:
-        return self.uid is not None and has_any(self.octets)
+        """Whether any of the fields asked for is there: no mail is without all of them, but answers are."""
+        return self.uid is not None and any(name[1].lower() in _ASKED for name in _FIELD.finditer(self.octets))
 
     @property
     def flags(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from aiohappyeyeballs import AddrInfoType
 from tasks.mail.auth.sasl import plain
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import redactor
-from tasks.mail.mailboxes.failures import Refusal, login_refused, never, no_answer, no_connection, refused
+from tasks.mail.mailboxes.failures import Refusal, login_refused, never, no_answer, refused
 from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap.connection import ImapConnection
 from tasks.mail.mailboxes.imap.encoding import strings
@@ -21,7 +21,7 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure, describe_os_error
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
-from tasks.mail.net.connect import connect, resolve
+from tasks.mail.net.connect import cause_of_os_error, connect, resolve
 from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import WaitsForTls, greeted, ssl_context, tls_session
 
@@ -49,7 +49,7 @@ class Session:
         try:
             greeting = await self._connect()
             reply = None if greeting == "PREAUTH" else await self._login(self.config.username, password)
-            if reply is None or not self._told_capabilities(reply):
+            if reply is None or not self._take_capabilities(reply):
                 await self._ask_capabilities("login")
         except BaseException as error:
             self.abort()
@@ -127,9 +127,9 @@ class Session:
             if reply.status != "OK":
                 raise refused("tls", "STARTTLS", self._refusal(reply), ErrorType.TLS, cause=Cause.SERVER_TROUBLE)
             await self._start_tls(context)
-            self.capabilities = frozenset()  # what was said in clear may be anybody's word
+            self.capabilities = frozenset()  # what was said in clear may be another's word
         else:
-            self._told_capabilities(greeting)
+            self._take_capabilities(greeting)
         return greeting.status
 
     async def _greeting(self, addresses: Sequence[AddrInfoType]) -> Reply:
@@ -157,9 +157,9 @@ class Session:
     async def _ask_capabilities(self, stage: str) -> None:
         """What the server offers now; what it said before TLS or the login counts no longer."""
         self.capabilities = frozenset()
-        self._told_capabilities(await self.ask(stage, "CAPABILITY"))
+        self._take_capabilities(await self.ask(stage, "CAPABILITY"))
 
-    def _told_capabilities(self, reply: Reply) -> bool:
+    def _take_capabilities(self, reply: Reply) -> bool:
         """Take what the server offers from a greeting or an answer, where it says so unasked (RFC 3501, 7.2.1)."""
         if listed := responses.capabilities(reply.responses, reply.text):
             self.capabilities = listed
@@ -220,4 +220,5 @@ class Session:
             is_connected = self.connection.transport is not None
             raise no_answer(stage, f"no {awaited} {time_given}", is_connected) from None
         except OSError as error:
-            raise no_connection(stage, f"no {awaited}: {describe_os_error(error)}", error) from None
+            text = f"no {awaited}: {describe_os_error(error)}"
+            raise MailboxFailure(ErrorType.CONNECTION, stage, text, cause=cause_of_os_error(error)) from None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.mailbox import Mailbox
@@ -68,14 +68,21 @@ async def collect_earlier(
             await find_earlier(box, [*looked_at, *others] if thorough else looked_at, owner, terms, thorough, found)
     except (MailboxFailure, TimeoutError) as failure:
         failed = [f"Whether earlier probes were left behind could not be seen: {str(failure) or 'it took too long'}."]
-    return [*failed, *_removed(found), *_spared(box), *_stuck(box)]
+    spared = (
+        rf"Probes were left in {folder} as they are: to change them would take \Recent from other messages."
+        for folder in sorted(box.spared)
+    )
+    return [*failed, *_removed(found), *spared, *_stuck(box)]
 
 
 def terms_of(mailbox: ProbeMailbox, probe: Probe, sent: Receipt, found: Arrival, lost_after: timedelta) -> Terms:
     """What this run goes by: its own message has shown what the mail server's clock is worth."""
+    now = Moment.now()
+    ours = sent.started.utc_at(now)
     return Terms(
-        now=_earliest_now(sent.started, found.hits),
-        ours=sent.started.utc_at(Moment.now()),
+        # By the clock that is furthest behind, ours or the mail server's, set or not: what is old by all is old.
+        now=min([now.utc, ours, *(hit.arrived_at for hit in found.hits)]),
+        ours=ours,
         lost_after=lost_after,
         ahead=timedelta(seconds=clock_skew(sent, found)),
         retention=max(timedelta(seconds=mailbox.retention), lost_after),
@@ -85,12 +92,6 @@ def terms_of(mailbox: ProbeMailbox, probe: Probe, sent: Receipt, found: Arrival,
     )
 
 
-def _earliest_now(started: Moment, hits: Sequence[Hit]) -> datetime:
-    """Now by the clock that is furthest behind, ours or the mail server's, set or not: what is old by all is old."""
-    now = Moment.now()
-    return min([now.utc, started.utc_at(now), *(hit.arrived_at for hit in hits)])
-
-
 def _removed(found: Earlier) -> Iterator[str]:
     if found.removed:
         oldest = min(found.removed, key=lambda header: header.arrived_at)
@@ -98,11 +99,6 @@ def _removed(found: Earlier) -> Iterator[str]:
         verb = "was" if len(found.removed) == 1 else "were"
         where = f"{oldest.ref.folder} at {oldest.arrived_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         yield f"{what} that nobody had collected {verb} deleted; the oldest had arrived in {where}."
-
-
-def _spared(box: Mailbox) -> Iterator[str]:
-    for folder in sorted(box.spared):
-        yield rf"Probes were left in {folder} as they are: to change them would take \Recent from other messages."
 
 
 def _stuck(box: Mailbox) -> Iterator[str]:

@@ -112,8 +112,8 @@ def earlier_lines(told: Sequence[EarlierProbe]) -> Iterator[str]:
     ordered = sorted(told, key=lambda probe: -(probe.delivery_seconds or 0.0))
     for probe in ordered[:MAX_EARLIER_LINES]:
         yield earlier_line(probe)
-    if more := len(ordered) - MAX_EARLIER_LINES:
-        yield from [f"So did {more} more earlier probes: see earlier_probes."] if more > 0 else []
+    if (more := len(ordered) - MAX_EARLIER_LINES) > 0:
+        yield f"So did {more} more earlier probes: see earlier_probes."
 
 
 def earlier_line(probe: EarlierProbe) -> str:
@@ -129,9 +129,6 @@ def earlier_line(probe: EarlierProbe) -> str:
     if probe.delivery_seconds is None:
         when = f"at {probe.arrived_at:%Y-%m-%d %H:%M} by the mail server's clock; how long it took is not certain"
     else:
-        when = f"after {_rounded(probe.delivery_seconds)}"
+        seconds = probe.delivery_seconds
+        when = f"after {duration(round(seconds / MINUTE) * MINUTE if seconds >= 10 * MINUTE else seconds)}"
     return f"{sent} ({probe.token}) {known} arrived in {probe.folder} {when}."
-
-
-def _rounded(seconds: float) -> str:
-    return duration(round(seconds / MINUTE) * MINUTE if seconds >= 10 * MINUTE else seconds)

@@ -58,7 +58,7 @@ class SmtpSender:
             found.stages = dict(dialogue.stages.seconds)
             found.body_out = dialogue.client.body_may_be_out
         finally:
-            dialogue.close()
+            dialogue.client.close()
         raise found  # outside the except clause: the frames of its context would hold the password
 
 
@@ -87,10 +87,11 @@ class _Dialogue:
         if self.smtp.username is not None:
             async with self.stages("auth"):
                 await self._authenticate()
+        encoding = "utf-8" if self.probe.needs_smtputf8 else "ascii"
         async with self.stages("mail"):
-            await self.client.mail(self.probe.envelope_from, options=self._mail_options(), encoding=self._encoding)
+            await self.client.mail(self.probe.envelope_from, options=self._mail_options(), encoding=encoding)
         async with self.stages("rcpt"):
-            await self.client.rcpt(self.probe.to_addr, encoding=self._encoding)
+            await self.client.rcpt(self.probe.to_addr, encoding=encoding)
         async with self.stages("data"):
             self.client.begin_data()
             response = await self.client.data(self.probe.content)
@@ -102,8 +103,7 @@ class _Dialogue:
         try:
             return ssl_context(ca_file, self.smtp.verify)
         except OSError as error:
-            reason = one_line(describe_os_error(error))
-            text = f"the ca_file {ca_file} cannot be used: {reason}"
+            text = f"the ca_file {ca_file} cannot be used: {one_line(describe_os_error(error))}"
             raise SendFailure(ErrorType.TLS, "tls", text, cause=Cause.CERTIFICATE) from None
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
@@ -147,20 +147,12 @@ class _Dialogue:
         )
 
     def _mail_options(self) -> list[str]:
-        options = []
-        if self.client.supports_extension("size"):
-            options.append(f"SIZE={len(self.probe.content)}")
-        if self.probe.needs_smtputf8:
-            if not self.client.supports_extension("smtputf8"):
-                raise NotOffered(
-                    "the relay does not offer SMTPUTF8, which an address with a non-ASCII local part needs"
-                )
-            options.append("SMTPUTF8")
-        return options
-
-    @property
-    def _encoding(self) -> str:
-        return "utf-8" if self.probe.needs_smtputf8 else "ascii"
+        options = [f"SIZE={len(self.probe.content)}"] if self.client.supports_extension("size") else []
+        if not self.probe.needs_smtputf8:
+            return options
+        if not self.client.supports_extension("smtputf8"):
+            raise NotOffered("the relay does not offer SMTPUTF8, which an address with a non-ASCII local part needs")
+        return [*options, "SMTPUTF8"]
 
     async def _quit(self) -> None:
         """Say good-bye; whatever becomes of it, the message is accepted."""
@@ -185,7 +177,3 @@ class _Dialogue:
             doubt=doubt,
             tls=self.tls,
         )
-
-    def close(self) -> None:
-        """Drop the connection, whatever state it is in."""
-        self.client.close()

@@ -1,4 +1,4 @@
-"""The folders of one mailbox as many see them over one session: each is opened as it is needed, and read once for all."""
+"""The folders of one mailbox as many see them over one session: each is opened when needed, and read once for all."""
 
 import asyncio
 import time
