@@ -6,38 +6,24 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.server import processes
 from flows.server.prefect import SERVER, free_port, server_settings, start_server
 from tasks.sandbox import Sandbox
+from tests.support.command.run import Ended, running, without_prefect
 from tests.support.first_start import FirstStart
 
-ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = 's3cret "quoted" \\ pässword'
 ADDRESS = "monitor@sandbox.test"
 MOST_SECONDS = 120
 
 Config = dict[str, dict[str, object]]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def results(self) -> list[dict[str, object]]:
-        """The results on stdout, which is nothing but JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 Command = Callable[..., Awaitable[Ended]]
@@ -79,52 +65,35 @@ def mail_loop(tmp_path: Path) -> Command:
         then: Callable[[], bool] | None = None,
         number: signal.Signals = signal.SIGTERM,
         closed_stdout: bool = False,
-        module: str = "flows.cli.main",
         warnings: str = "error",
+        apart: bool = False,
+        module: str = "flows.cli.main",
         **env: str,
     ) -> Ended:
         """`until` says when to send the signal `number`; `then` is called until it says that it is done."""
         own = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "CHECK_PASSWORD": PASSWORD}
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        stdout = asyncio.subprocess.PIPE
+        how: dict[str, Any] = {"warnings": warnings, "apart": apart or until is not None, "module": module}
         if closed_stdout:
-            reader, stdout = os.pipe()
+            reader, how["out"] = os.pipe()
             os.close(reader)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-W",
-            warnings,
-            "-m",
-            module,
-            *map(str, arguments),
-            cwd=tmp_path,
-            env=inherited | own | env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(MOST_SECONDS):
-                if event := until or then:
-                    while not event():
-                        await asyncio.sleep(0.05)
-                if until:
-                    process.send_signal(number)
-                out, err = await process.communicate()
+        async with running(
+            *arguments, env=without_prefect() | own | env, folder=tmp_path, seconds=MOST_SECONDS, **how
+        ) as command:
             if closed_stdout:
-                os.close(stdout)
-        except TimeoutError:
-            process.kill()
-            raise
-        return Ended(process.returncode or 0, (out or b"").decode(), err.decode())
+                os.close(how["out"])
+            if event := until or then:
+                while not event():
+                    await asyncio.sleep(0.05)
+            if until:
+                command.process.send_signal(number)
+            return await command.ended()
 
     return run
 
 
 async def forked(mail_loop: Command, commands: Iterable[Sequence[str]], **env: str) -> list[Ended]:
     """How these commands end, each a fork of one process that has imported Prefect."""
-    env |= {"warnings": "ignore", "PYTHONPATH": str(ROOT)}
-    forks = await mail_loop(json.dumps([*commands]), module="tests.cli.trouble.forks", **env)
+    forks = await mail_loop(json.dumps([*commands]), module="tests.cli.trouble.forks", warnings="ignore", **env)
     assert forks.code == 0, forks
     return [Ended(*one) for one in json.loads(forks.out)]
 

@@ -214,7 +214,7 @@ async def test_a_profile_of_prefect_that_names_a_server_counts_as_one(
     (tmp_path / ".prefect" / "profiles.toml").write_text(profile, encoding="utf-8")
     ended = await mail_loop("check", "--json", written(tmp_path, "office", config(box)), warnings="ignore")
     assert (ended.code, ended.err) == (0, "")
-    (note,) = map(str, ended.results[0]["notes"])  # type: ignore[call-overload]
+    (note,) = map(str, ended.results[0]["notes"])
     assert note.startswith(f"Checked without Prefect, so nothing was recorded: the Prefect server at {url} does not ")
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from flows.server import processes
 from tasks.sandbox import Sandbox
-from tests.cli.conftest import ROOT, Command, config, written
+from tests.cli.conftest import Command, config, written
+from tests.support.command.forks import ROOT
 
 
 async def test_help_teaches_a_configuration_and_the_exit_codes(mail_loop: Command) -> None:

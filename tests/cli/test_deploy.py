@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT, Command
+from tests.cli.conftest import Command
+from tests.support.command.forks import ROOT
 
 EXAMPLE = ROOT / "examples" / "loops.yaml"
 

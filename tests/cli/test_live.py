@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from tasks.sandbox import Sandbox, Script
-from tests.cli.conftest import MOST_SECONDS, PASSWORD, ROOT, config, written
+from tests.cli.conftest import MOST_SECONDS, PASSWORD, config, written
+from tests.support.command.forks import ROOT
 
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

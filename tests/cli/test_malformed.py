@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT, Ended
+from tests.support.command.forks import ROOT
+from tests.support.command.run import Ended
 from tests.support.malformed import SECRET, SUFFIXES, good, text_of
 from tests.support.malformed_files import Written, write_all
 

@@ -13,8 +13,10 @@ import pytest
 
 from flows.server.prefect import free_port
 from tasks.sandbox import Sandbox, Script
-from tests.cli.conftest import PASSWORD, ROOT, Command, Ended, config, written
+from tests.cli.conftest import PASSWORD, Command, config, written
 from tests.support.collector import Collector, collector
+from tests.support.command.forks import ROOT
+from tests.support.command.run import Ended
 
 SECRET = "canary-of-the-collector"
 GREYLISTED = "450 4.2.0 Greylisted, please try again"

@@ -7,7 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from tests.cli.conftest import MOST_SECONDS, PASSWORD, ROOT, Ended
+from tests.cli.conftest import MOST_SECONDS, PASSWORD
+from tests.support.command.forks import ROOT
+from tests.support.command.run import Ended
 
 
 async def shell(folder: Path, arguments: str, redirection: str, first: str = "", **env: str) -> Ended:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tasks.sandbox import Sandbox, Script
-from tests.cli.conftest import MOST_SECONDS, PASSWORD, ROOT, Ended, Served, config, written
+from tests.cli.conftest import MOST_SECONDS, PASSWORD, Served, config, written
 from tests.cli.trouble.shell import shell
+from tests.support.command.forks import ROOT
+from tests.support.command.run import Ended
 
 REDIRECTED = {
     "stdout on a full disk": ">/dev/full",

@@ -18,15 +18,17 @@ import pytest
 from flows.server import processes
 from flows.server.prefect import SERVER, free_port, start_server
 from tasks.sandbox import Sandbox
-from tests.cli.conftest import ROOT, Command, config, forked, written
+from tests.cli.conftest import Command, config, forked, written
 from tests.prefect.failures.api import Api
 from tests.support import certificates
+from tests.support.command.forks import ROOT
 from tests.support.first_start import FirstStart
 
 LOGIN = "admin:s3cret-login"
 MINOR = ".".join(prefect.__version__.split(".")[:2])
 ALERTS = "channels: {pager: {webhook: pager-url}}\nrules: {failing: {when: failing, channels: [pager]}}\n"
 COMMANDS = (
+    ("setup",),
     ("history",),
     ("deploy", "office.json"),
     ("alerts", "show"),
@@ -67,11 +69,9 @@ async def said_by_each(mail_loop: Command, box: Sandbox, folder: Path, sentence:
     """Each command ends with 3 and this sentence; a check with 0, one message, and the sentence in a note."""
     written(folder, "office", config(box))
     (folder / "alerts.yaml").write_text(ALERTS, encoding="utf-8")
-    env |= {"warnings": "ignore", "PAGER_URL": "http://127.0.0.1:9/"}
-    (*ended, checked), setup = await asyncio.gather(
-        forked(mail_loop, [*COMMANDS, ("check", "--json", "office.json")], **env), mail_loop("setup", **env)
-    )
-    for command, one in zip([*COMMANDS, "setup"], [*ended, setup], strict=True):
+    env["PAGER_URL"] = "http://127.0.0.1:9/"
+    *ended, checked = await forked(mail_loop, [*COMMANDS, ("check", "--json", "office.json")], **env)
+    for command, one in zip(COMMANDS, ended, strict=True):
         assert (one.code, one.err) == (3, f"mail-loop: {sentence}\n"), (command, one)
     assert checked.code == 0, checked
     (result,) = checked.results

@@ -44,6 +44,6 @@ async def test_mail_is_checked_without_a_state_folder(box: Sandbox, mail_loop: C
     *_, unrecorded = ended.err.splitlines()  # before it, the log says what else is not kept
     assert unrecorded.startswith("mail-loop: note: nothing was recorded, for no Prefect server is configured")
     (result,) = ended.results
-    (turns,) = map(str, result["notes"])  # type: ignore[call-overload]
+    (turns,) = map(str, result["notes"])
     assert turns.startswith(f"The sending budget and the turns of this loop are not kept ({FOLDER}, for locks, ")
     assert turns.endswith("set XDG_STATE_HOME to one that can).")

@@ -24,5 +24,5 @@ async def ended(run: FlowRun) -> FlowRun:
     async with get_client() as client:
         while not ((now := await client.read_flow_run(run.id)).state and now.state.is_final()):
             assert time.monotonic() < until, f"the worker left {now.state}"
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
     return now

@@ -24,6 +24,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.cli.serve import serve
 from flows.cli.setup import setup
+from flows.equip import ensure_pool
 from tests.prefect.deployments.runs import PATIENCE, create_run, ended
 from tests.prefect.records import SOCKETS_LEFT_OPEN
 from tests.support.checks.bounds import PROGRAM_SECONDS
@@ -158,8 +159,7 @@ async def test_setup_leaves_a_pool_as_it_is_and_says_what_closes_an_open_one(
             subprocess.run, argv, check=True, capture_output=True, env=environment(deployed), timeout=PROGRAM_SECONDS
         )
         assert kept(await pool()) == BEFORE
-        await asyncio.to_thread(setup)
-        assert "is open" not in capfd.readouterr().out
+        assert await ensure_pool(ours=False) == ""
 
 
 def environment(url: str) -> dict[str, str]:
@@ -186,5 +186,4 @@ async def test_serve_closes_the_pool_of_its_own_server_and_nothing_else_of_it(
         assert "The work pool mail-loop was open, and is closed now" in capfd.readouterr().out
         assert kept(await pool()) == BEFORE
         assert (await pool()).base_job_template == closed
-        await asyncio.to_thread(serve, home, port)
-        assert "work pool" not in capfd.readouterr().out
+        assert await ensure_pool(ours=True) == ""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,24 +14,18 @@ from flows.deploy.prefect_yaml import deployed_checks
 from flows.equip import AUTOMATION_NAME, DEPLOYMENTS, POOL, unknown_passwords
 from flows.server.prefect import ServerError, free_port
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
-from tests.support.checks.bounds import PROGRAM_SECONDS
+from tests.support.command.run import mail_loop, without_prefect
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
 
-def mail_loop(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command, told what the environment says and nothing of the server of the tests."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | environment
-    argv = [sys.executable, "-m", "flows.cli.main", *arguments]
-    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS)
-
-
 async def test_a_server_has_all_it_needs_once_however_often_it_is_set_up(server: str, home: Path) -> None:
     """And the worker's folder is left for the worker to say."""
+    env = without_prefect(PREFECT_API_URL=server, PREFECT_HOME=str(home), MAIL_LOOP_HOME="/nowhere")
     for _ in range(2):
-        done = mail_loop("setup", PREFECT_API_URL=server, PREFECT_HOME=str(home), MAIL_LOOP_HOME="/nowhere")
-        assert done.returncode == 0, done.stderr
-        assert server in done.stdout
+        ended = await mail_loop("setup", env=env)
+        assert ended.code == 0, ended
+        assert server in ended.out
     async with get_client() as client:
         assert (await client.read_work_pool(POOL)).type == "process"
         assert len(await client.read_automations_by_name(AUTOMATION_NAME)) == 1
@@ -57,10 +48,10 @@ async def test_a_password_is_missed_where_neither_the_environment_nor_a_block_ha
         await Secret.adelete("relay-password")
 
 
-def test_without_a_server_it_says_which_variable_to_set(tmp_path: Path) -> None:
-    done = mail_loop("setup", PREFECT_HOME=str(tmp_path))
-    assert done.returncode == 3
-    assert done.stderr.strip() == (
+async def test_without_a_server_it_says_which_variable_to_set(tmp_path: Path) -> None:
+    ended = await mail_loop("setup", env=without_prefect(PREFECT_HOME=str(tmp_path)))
+    assert ended.code == 3
+    assert ended.err.strip() == (
         "mail-loop: no Prefect server is configured: set PREFECT_API_URL, such as http://127.0.0.1:4200/api"
     )
 

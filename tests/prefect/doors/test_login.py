@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,21 +18,12 @@ from flows.server.prefect import SERVER, free_port, start_server
 from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import ConfigError
 from tests.prefect.records import SOCKETS_LEFT_OPEN, places_of
-from tests.support.checks.bounds import PROGRAM_SECONDS
+from tests.support.command.run import mail_loop, without_prefect
 from tests.support.first_start import FirstStart
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
 MADE = re.compile(r"admin:[0-9a-f]{32}")
-
-
-def mail_loop(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command, in a folder of its own, told of no login."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | environment
-    argv = [sys.executable, "-m", "flows.cli.main", *arguments]
-    return subprocess.run(
-        argv, env=env, cwd=folder, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS
-    )
 
 
 def version(url: str, login: str | None) -> int:
@@ -68,18 +56,20 @@ def running(home: Path) -> list[processes.Background]:
 @pytest.mark.parametrize(
     ("host", "arguments"), [("127.0.0.1", ("history",)), ("localhost", ("alerts", "show")), ("127.0.0.1", ("setup",))]
 )
-def test_a_command_finds_it_from_any_folder(
+async def test_a_command_finds_it_from_any_folder(
     deployed: str, tmp_path: Path, host: str, arguments: tuple[str, ...]
 ) -> None:
     """By whatever name of this machine, as the next test but one tells."""
-    done = mail_loop(tmp_path, *arguments, PREFECT_API_URL=deployed.replace("127.0.0.1", host), DO_NOT_TRACK="1")
-    assert done.returncode == 0, done.stderr
+    env = without_prefect(PREFECT_API_URL=deployed.replace("127.0.0.1", host), DO_NOT_TRACK="1")
+    ended = await mail_loop(*arguments, env=env, folder=tmp_path)
+    assert ended.code == 0, ended
 
 
-def test_one_that_is_configured_goes_before_it(deployed: str, tmp_path: Path) -> None:
-    done = mail_loop(tmp_path, "history", PREFECT_API_URL=deployed, PREFECT_API_AUTH_STRING="admin:wrong")
-    assert done.returncode == 3
-    assert deployed in done.stderr
+async def test_one_that_is_configured_goes_before_it(deployed: str, tmp_path: Path) -> None:
+    env = without_prefect(PREFECT_API_URL=deployed, PREFECT_API_AUTH_STRING="admin:wrong")
+    ended = await mail_loop("history", env=env, folder=tmp_path)
+    assert ended.code == 3
+    assert deployed in ended.err
 
 
 def test_it_is_given_to_the_server_itself_and_to_nobody_else(deployed: str, home: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Self
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import HeldImap, HeldSmtp, until
 from tests.prefect.records import PASSWORD, USER
-from tests.support.checks.bounds import PROGRAM_SECONDS
+from tests.support.command.run import running
 from tests.support.raw.server import Line
 
 REFUSED = b"550 5.1.1 No such user\r\n"
@@ -78,28 +77,18 @@ class Apart:
         """Run the check to its end, with all its files in `folder`; `also` adds to its environment."""
         self._write_config(folder / "check.json")
         env = {"PREFECT_API_URL": self.api.url, "PREFECT_HOME": str(folder), "XDG_STATE_HOME": str(folder)}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "flows.cli.main", "check", "--json", "check.json"),
-            cwd=folder,
-            env=os.environ | env | {"SANDBOX_PASSWORD": PASSWORD, "DO_NOT_TRACK": "1"} | dict(also or {}),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        err = asyncio.create_task(process.stderr.read())
-        try:
-            async with asyncio.timeout(PROGRAM_SECONDS):
-                self.out = (await process.stdout.readline()).decode()
+        env |= {"SANDBOX_PASSWORD": PASSWORD, "DO_NOT_TRACK": "1", **(also or {})}
+        async with running("check", "--json", "check.json", env=os.environ | env, folder=folder) as command:
+            ending = asyncio.create_task(command.ended())
+            try:
+                while not (command.has_said_a_line() or ending.done()):
+                    await asyncio.sleep(0.02)
                 self.said = time.monotonic()
-                self.out += (await process.stdout.read()).decode()
-                self.err = (await err).decode()
-                self.code = await process.wait()
-                self.ended = time.monotonic()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+                ended = await ending
+            finally:
+                ending.cancel()
+        self.code, self.out, self.err = ended.code, ended.out, ended.err
+        self.ended = time.monotonic()
 
     def _write_config(self, file: Path) -> None:
         addresses = {"from_addr": "probe@raw.test", "to_addr": "box@raw.test", "subject_prefix": "[api]"}

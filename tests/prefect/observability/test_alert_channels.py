@@ -48,6 +48,7 @@ from tests.prefect.records import SOCKETS_LEFT_OPEN, forget_server, leave_connec
 from tests.support.chats.attacks import WORDS
 from tests.support.chats.readers import Seen, readable
 from tests.support.chats.receiver import Receiver
+from tests.support.first_start import FirstStart
 from tests.support.raw.smtp import RawSmtp
 
 pytestmark = [
@@ -160,9 +161,14 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def api(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
+def api(
+    receiver: Receiver,
+    first_start: FirstStart,
+    tmp_path_factory: pytest.TempPathFactory,
+    pytestconfig: pytest.Config,
+) -> Iterator[str]:
     """A Prefect server, and an environment in which the services are on loopback."""
-    home = tmp_path_factory.mktemp("channels")
+    home = first_start(tmp_path_factory.mktemp("channels"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DO_NOT_TRACK", "1")
         patch.setenv("HTTPS_PROXY", f"http://{receiver.here}")

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +42,8 @@ from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import Scene, deployment_on, until, worker
 from tests.prefect.observability.pager import Pager
 from tests.prefect.records import ALLOWED, PASSWORD, SOCKETS_LEFT_OPEN, forget_server, leave_connections, places_of
-from tests.support.checks.bounds import PROGRAM_SECONDS
+from tests.support.command.run import mail_loop
+from tests.support.first_start import FirstStart
 
 # Apprise reads pictures with what Python is about to lose.
 pytestmark = [
@@ -72,8 +72,10 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Ground]:
-    home = tmp_path_factory.mktemp("alerts")
+def ground(
+    first_start: FirstStart, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Ground]:
+    home = first_start(tmp_path_factory.mktemp("alerts"))
     with Pager() as pager, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DO_NOT_TRACK", "1")
         patch.setenv("PAGER_URL", pager.url())
@@ -362,18 +364,11 @@ async def test_a_loop_that_is_only_within_a_fleet_or_a_matrix_is_known(ground: G
     assert hosts_of(known["in-a-fleet"]) == {"relay.example.org", "imap.example.net", "b.test", "d.test", "example.net"}
 
 
-async def mail_loop(*arguments: str | Path, **env: str) -> list[str]:
+async def said_by(*arguments: str | Path, **env: str) -> list[str]:
     """Run the command as the README does; returns what it says."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "flows.cli.main", *map(str, arguments)),
-        env=os.environ | env,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(PROGRAM_SECONDS):
-        out, _ = await process.communicate()
-    assert process.returncode == 0, out.decode()
-    return out.decode().splitlines()
+    ended = await mail_loop(*arguments, env=os.environ | env)
+    assert ended.code == 0, ended
+    return ended.out.splitlines()
 
 
 async def is_watched(loop: str) -> bool:
@@ -399,7 +394,7 @@ async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_cal
         allowed.write(ALLOWED)
     await deployment_on("hourly", schedules=every(3600), parameters={"name": "hourly"})
     resting = await deployment_on("resting", schedules=every(30), parameters={"name": "resting"})
-    said = await mail_loop("alerts", "apply", tmp_path / "alerts.yaml", **env)
+    said = await said_by("alerts", "apply", tmp_path / "alerts.yaml", **env)
     assert said[-1] == "in force: 3 rules, 2 channels"
     (hourly,) = [line for line in said if "hourly" in line]
     assert hourly.startswith(
@@ -420,7 +415,7 @@ async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_cal
         await deployment_on("deserted", schedules=every(30), parameters=scene.parameters())
         await fleet_on("deserted", {"in-a-fleet": member.parameters()})
         (tmp_path / "by-hand.json").write_text(json.dumps(by_hand.parameters()), encoding="utf-8")
-        checked_by_hand = asyncio.create_task(mail_loop("check", tmp_path / "by-hand.json", **env))
+        checked_by_hand = asyncio.create_task(said_by("check", tmp_path / "by-hand.json", **env))
         with worker(ground.home, ground.port, "deserted") as running:
             for loop in ("deserted", "in-a-fleet"):
                 await until(lambda loop=loop: is_watched(loop), f"no check of {loop} is run")  # type: ignore[misc]

@@ -30,6 +30,7 @@ from tests.support import certificates
 from tests.support.canaries import IMAP, PASSWORD, SMTP, seen_in
 from tests.support.certificates import ServerTls
 from tests.support.checks.bounds import PROGRAM_SECONDS
+from tests.support.first_start import FirstStart
 from tests.support.raw.server import SILENCE
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -98,9 +99,11 @@ async def test_without_prefect(tmp_path: Path, tls: ServerTls) -> None:
     assert [line for line in ended.children if seen_in(line)] == []
 
 
-async def test_through_a_prefect_server_that_logs_at_debug_too(tmp_path: Path, tls: ServerTls) -> None:
+async def test_through_a_prefect_server_that_logs_at_debug_too(
+    tmp_path: Path, tls: ServerTls, first_start: FirstStart
+) -> None:
     """Both have the same environment."""
-    home, port = tmp_path / "home" / "mail-loop", free_port()
+    home, port = await asyncio.to_thread(first_start, tmp_path / "home" / "mail-loop"), free_port()
     try:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in DEBUG.items():
