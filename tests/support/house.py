@@ -52,7 +52,7 @@ ROOMS = (
     Room(
         1,
         "tasks.mail.config",
-        "sections of a check, fleet, matrix; `loading/`: files and the environment",
+        "sections of a check, fleet, matrix; passwords; `loading/`: files",
         "model",
         "email_validator idna pydantic pydantic_core yaml",
         "loading",
