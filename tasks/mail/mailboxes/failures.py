@@ -1,4 +1,4 @@
-"""What a refusal of a mailbox server, or its silence, is taken for: pure."""
+"""What a refusal of a mailbox server, or its silence, is taken for."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -53,7 +53,7 @@ def _may_be_the_senders(probe: Probe, username: str) -> bool:
 
 
 def _are_of_submission(received: Sequence[str], queue_id: str | None) -> bool:
-    """Whether each tells of the submission, or of what its server does itself with what it has taken."""
+    """Whether each records the submission, or of what its server does itself with what it has taken."""
     way = [(value, hops([value])[0]) for value in received]
     taken = {hop.by.lower() for value, hop in way if _is_submission(value, hop, queue_id)}
     return all(

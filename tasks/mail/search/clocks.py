@@ -6,7 +6,7 @@ from tasks.mail.model.facts import Arrival, Receipt
 from tasks.mail.model.header import in_range
 
 INTERNALDATE_GRAIN = timedelta(seconds=1)  # it is cut off to the whole second, so the truth lies up to one later
-CLOCK_SLACK = 2 * INTERNALDATE_GRAIN  # two clocks that are no further apart are not told to be
+CLOCK_SLACK = 2 * INTERNALDATE_GRAIN  # two clocks that are no further apart are not said to be
 
 
 def delivery_seconds(sent: Receipt, found: Arrival) -> float:

@@ -1,4 +1,4 @@
-"""What was found of the probe so far, and the reading of the messages whose bodies decide what they are."""
+"""What was found of the probe so far, and the reading of bodies: of what may be it, and of its copies."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.mailboxes.folders import Place
 from tasks.mail.mailboxes.mailbox import Mailbox
 from tasks.mail.model.errors import MailboxFailure
-from tasks.mail.model.facts import Hit, Receipt
+from tasks.mail.model.facts import Hit, Receipt, ranked
 from tasks.mail.model.header import UNKNOWN_DATE, Header, Ref, in_range
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import FAILED
@@ -94,10 +94,13 @@ class Findings:
     reports_only: bool = False
     hits: dict[Ref, Hit] = field(default_factory=dict)
     bounce: BounceRecord | None = None
-    delay: BounceRecord | None = None  # the last one: it tells most of where the probe is now
+    delay: BounceRecord | None = None  # the last one: it says most of where the probe is now
     detected: Moment | None = None
     notes: list[str] = field(default_factory=list)
     old_reports: int = 0  # read so far
+    read: dict[Hit, bytes] = field(default_factory=dict)  # copies, as they lie in the mailbox
+    message: bytes = b""  # the copy that decides
+    copy: bytes = b""  # and another
     unread: UnreadMessages = field(default_factory=UnreadMessages)
     unreadable: set[Ref] = field(default_factory=set)  # messages that may be the probe: the server does not show them
 
@@ -126,6 +129,19 @@ class Findings:
                 kind = await self._in_time(partial(match_body, raw or one.headers, self.probe))
                 if kind in (Match.OWN, Match.COPY):
                     self.hit(place, one.ref, one.arrived, own=kind is Match.OWN)
+
+    async def read_copies(self, box: Mailbox) -> None:
+        """Read the whole of the copy that decides, and of another; empty where it is not there, or cannot be read."""
+        two = ranked(self.hits.values())[:2]
+        for hit in two:
+            try:
+                if hit not in self.read:
+                    self.read[hit] = await box.body(hit.ref)
+            except MailboxFailure as failure:
+                if not box.alive:
+                    raise
+                self.note(f"How the message came is not known, for it could not be read: {failure}.")
+        self.message, self.copy = [*(self.read.get(hit, b"") for hit in two), b"", b""][:2]
 
     async def _in_time(self, read: Callable[[], _Found]) -> _Found | None:
         """What is parsed of a stranger's message, bounded as it is, keeps no other check from going on."""

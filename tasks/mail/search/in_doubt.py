@@ -1,4 +1,4 @@
-"""What to look for after the SMTP leg, and what a look proves about it: pure.
+"""What to look for after the SMTP leg, and what a look proves about it.
 
 A relay may refuse what it has taken all the same. The message then arrives, and so does the copy of the next attempt.
 """

@@ -1,6 +1,6 @@
 """When to look again.
 
-On one connection: in tight steps at first, then as the mailbox tells of news; other folders in between. Over another
+On one connection: in tight steps at first, then as the mailbox has news; other folders in between. Over another
 one, where one has failed: after a pause, unless another could not end otherwise.
 """
 

@@ -130,7 +130,7 @@ class Looks(Findings):
         if len(gone) == len(self.hits):
             self.begin_sweep([place for place in elsewhere if place.folder not in {hit.folder for hit in gone}])
             await self.sweep(box, last=True)
-        if len(gone) == len(self.hits):  # deleted, or moved to where nobody looks: it arrived all the same
+        if len(gone) == len(self.hits):  # deleted, or moved to where no look goes: it arrived all the same
             return False
         self.moved_from = min(gone, key=lambda hit: hit.arrived_at).folder
         self.hits = {ref: hit for ref, hit in self.hits.items() if hit not in gone}

@@ -9,19 +9,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 from tasks.mail.config.addresses import endpoint
+from tasks.mail.journey.authentication.signatures import signatures
 from tasks.mail.mailboxes.folders import Place, Places, everything, places
 from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS, Can, Mailbox
 from tasks.mail.mailboxes.registry import open_mailbox
 from tasks.mail.model.errors import MailboxFailure
-from tasks.mail.model.facts import Arrival, Hit, Quota
+from tasks.mail.model.facts import Arrival, Quota
+from tasks.mail.model.journey_record import SignatureRecord
 from tasks.mail.model.moment import Moment
 from tasks.mail.model.outcome import ErrorType, Leg
 from tasks.mail.net.stages import report_stage
+from tasks.mail.net.threads import in_own_thread
 from tasks.mail.search.cleanup.collect import collect, collect_earlier, terms_of
 from tasks.mail.search.cleanup.stale import Earlier
-from tasks.mail.search.copies import read_copies, room, verified
 from tasks.mail.search.findings import describe_unreadable
 from tasks.mail.search.pace import Pace, Tries
 from tasks.mail.search.scan import Looks
@@ -29,6 +32,7 @@ from tasks.mail.search.scan import Looks
 _GRACE_SECONDS = 30.0  # seconds for the look that begins when the time is over, or less where `timeout` is
 _SETTLE_SECONDS = 0.25  # a second copy comes this soon after the first, or is not waited for
 _COPY_SECONDS = 5.0  # unless an attempt was refused after its message had gone out: then it is likely
+_SIGNATURES_SECONDS = 10.0  # the verdict waits for them, but not for long
 _MAX_CLEANED = 50  # other folders that earlier probes are looked for in
 _MIN_PAUSE_SECONDS = 0.2  # between two connections, whatever retry_delay says
 
@@ -45,10 +49,7 @@ class Search(Looks):
     failed: bool = False  # whether a connection has
     put_off: bool = False  # whether the last one failed for its login was put off
     earlier: Earlier = field(default_factory=Earlier)
-    read: dict[Hit, bytes] = field(default_factory=dict)  # copies, as they lie in the mailbox
     more: bool = False  # copies were still coming when they were counted
-    message: bytes = b""  # the copy that decides
-    copy: bytes = b""  # and another
     quotas: tuple[Quota, ...] = ()
     junk_folder: str = ""
 
@@ -66,7 +67,7 @@ class Search(Looks):
                 found = await self._on_one_connection(deadline)
                 # What was cut off cannot be verified.
                 wanted = self.mailbox.verify_dkim and found.message and len(found.message) < MAX_BODY_OCTETS
-                return replace(found, signatures=await verified(found.message)) if wanted else found
+                return replace(found, signatures=await _verified(found.message)) if wanted else found
             except MailboxFailure as failure:
                 self.trouble = failure
                 self.tries.failed(failure)
@@ -106,7 +107,7 @@ class Search(Looks):
             copy=self.copy,
             tls=box.tls,
             delay=self.delay,
-            earlier=tuple(self.earlier.told.values()),
+            earlier=tuple(self.earlier.reported.values()),
             quotas=self.quotas,
             more=self.more,
             tried=self.tries.so_far(),
@@ -147,7 +148,11 @@ class Search(Looks):
         if not self.reports_only and Can.DELETE in box.can:
             await self._collect(box, [place.folder for place in (expected, junk, *others[:_MAX_CLEANED]) if place])
         if not (self.detected or self.reports_only):
-            self.quotas = await room(box, expected.folder)
+            try:
+                self.quotas = await box.quotas(expected.folder)
+            except MailboxFailure as failure:  # it takes nothing from what was seen before
+                unknown = f"{failure}; so it is not known whether the mailbox is full"
+                report_stage(Leg.RECEIVING, failure.stage, unknown)
 
     async def _settle(self, box: Mailbox, expected: Place, junk: Place | None, others: Sequence[Place]) -> None:
         """See whether there is another copy, and wait for one where there is reason to; then read them."""
@@ -161,24 +166,21 @@ class Search(Looks):
                 break
             await self.look(box, expected)
         await self.compare_places(box, expected, elsewhere)
-        await self._read(box)
+        await self.read_copies(box)
         known = len(self.hits)
         await self.look(box, expected, to_change=self._has_own(expected))
         while len(self.hits) > known:
             known = len(self.hits)
-            await self._read(box)
+            await self.read_copies(box)
             if self.more or known <= 2 + self.sent.earlier_copies:
                 break
-            # Where more come than were sent they may come by the hundred: what is told is how many there are.
+            # Where more come than were sent they may come by the hundred: what is reported is how many there are.
             await asyncio.sleep(_SETTLE_SECONDS)
             await self.look(box, expected)
             self.more = time.monotonic() >= until + _COPY_SECONDS
         now_gone = self._count_gone(box, expected)
         if gone is not None and now_gone is not None and gone < now_gone and await self.follow_moves(box, elsewhere):
-            await self._read(box)
-
-    async def _read(self, box: Mailbox) -> None:
-        self.message, self.copy = await read_copies(box, self.hits.values(), self.read, self.note)
+            await self.read_copies(box)
 
     def _has_own(self, place: Place) -> bool:
         """Whether the probe lies in this folder, which is then opened for its deletion in any case."""
@@ -204,7 +206,7 @@ class Search(Looks):
             return known
 
     def interrupted(self, failure: MailboxFailure) -> None:
-        """A connection has failed, and another one follows; the first failure is told."""
+        """A connection has failed, and another one follows; the first failure is noted."""
         if not self.failed:
             self.failed = True
             self.note(
@@ -222,3 +224,13 @@ class Search(Looks):
         others = [folder for folder in folders if folder not in self.seen]
         for note in await collect_earlier(box, self.probe, terms, looked_at, others, self.earlier):
             self.note(note)
+
+
+async def _verified(message: bytes) -> tuple[SignatureRecord, ...]:
+    """The DKIM signatures of the message; none where that takes too long."""
+    try:
+        async with asyncio.timeout(_SIGNATURES_SECONDS):
+            return await in_own_thread(partial(signatures, message))
+    except TimeoutError:
+        report_stage(Leg.RECEIVING, "search", "the DKIM signatures could not be verified in time")
+        return ()

@@ -158,7 +158,7 @@ async def _is_over(task: asyncio.Task[Arrival], search: Search, seconds: float) 
 
 
 def _failure(task: asyncio.Task[Arrival]) -> MailboxFailure | None:
-    """Why a search has failed. What nobody foresaw is raised."""
+    """Why a search has failed. What was not foreseen is raised."""
     if not task.done():
         return None
     if task.cancelled():

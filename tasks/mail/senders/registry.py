@@ -22,7 +22,7 @@ class Sender(Protocol):
     async def send(self, probe: Probe, started: Moment) -> Receipt:
         """Make one attempt; `started` is when the first one began. Raises SendFailure.
 
-        Where the probe may have been accepted, though nobody said so, that is no failure but a receipt that is not
+        Where the probe may have been accepted, though no reply said so, that is no failure but a receipt that is not
         `certain`.
         """
 

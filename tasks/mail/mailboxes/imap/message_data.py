@@ -14,15 +14,12 @@ from tasks.mail.mailboxes.mailbox import MAX_BODY_OCTETS
 from tasks.mail.model.header import Header, Ref
 
 _HEADER_OCTETS = 16 * 2**10  # of the fields below, in one message; what is left out of longer ones is asked for by name
-# What a message is known by, and is never long in honest mail.
-_KNOWN_BY = (
-    b"X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN X-MAIL-LOOP-SIGNATURE MESSAGE-ID "
-    b"SUBJECT FROM DATE AUTO-SUBMITTED CONTENT-TYPE IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH DELIVERED-TO"
-)
 _OWN = (
     b"X-MAIL-LOOP-ID X-MAIL-LOOP-NAME X-MAIL-LOOP-RUN X-MAIL-LOOP-SIGNATURE MESSAGE-ID SUBJECT FROM DATE "
     b"AUTO-SUBMITTED CONTENT-TYPE"
 )
+# What a message is known by, and is never long in honest mail.
+_KNOWN_BY = _OWN + b" IN-REPLY-TO REFERENCES X-FAILED-RECIPIENTS RETURN-PATH DELIVERED-TO"
 # All that is read of any message, for one whose header is longer than what is fetched of it.
 _READ = b" ".join(
     [

@@ -1,4 +1,4 @@
-"""The last step of telling of earlier probes: the result is published, and the mailbox has to know. See ledger."""
+"""The last step of reporting earlier probes: the result is published, and they are marked as reported. See ledger."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 async def settle(result: LoopResult, loop: LoopConfig) -> None:
-    """Mark what `result` told, or delete it if it is old. What goes wrong is logged: the next run tells it again."""
+    """Mark what `result` reports, or delete it if it is old. What goes wrong is logged: the next run does it again."""
     if loop.mailbox is None or not result.earlier_probes:
         return
     retention = timedelta(seconds=max(loop.mailbox.retention, loop.limits.max_wait))
@@ -45,10 +45,10 @@ async def _settle(earlier: Sequence[EarlierProbe], mailbox: ProbeMailbox, owner:
     failures: list[MailboxFailure] = []
     try:
         names = {redact.text(folder.name): folder.name for folder in await box.folders()}  # as the server gives them
-        told = {replace(probe.ref, folder=names.get(probe.folder, probe.folder)): probe for probe in earlier}
-        for refs in by_folder(told):
+        reported = {replace(probe.ref, folder=names.get(probe.folder, probe.folder)): probe for probe in earlier}
+        for refs in by_folder(reported):
             try:
-                await _settle_in(box, {ref: told[ref] for ref in refs}, owner, mailbox.delete_after_check)
+                await _settle_in(box, {ref: reported[ref] for ref in refs}, owner, mailbox.delete_after_check)
             except MailboxFailure as failure:
                 failures.append(failure)
                 if not box.alive:
@@ -59,12 +59,12 @@ async def _settle(earlier: Sequence[EarlierProbe], mailbox: ProbeMailbox, owner:
         raise failures[0]
 
 
-async def _settle_in(box: Mailbox, told: Mapping[Ref, EarlierProbe], owner: Owner, may_delete: bool) -> None:
-    old = [ref for ref, probe in told.items() if may_delete and probe.arrived_at < owner.before]
+async def _settle_in(box: Mailbox, reported: Mapping[Ref, EarlierProbe], owner: Owner, may_delete: bool) -> None:
+    old = [ref for ref, probe in reported.items() if may_delete and probe.arrived_at < owner.before]
 
     def is_it(header: Header) -> bool:
-        one = told.get(header.ref)
+        one = reported.get(header.ref)
         return one is not None and owner.sent(header) and probe_id(header) == one.probe_id
 
     await box.delete(old, is_it)
-    await box.mark([ref for ref in told if ref not in old], is_it, REPORTED_FLAG)
+    await box.mark([ref for ref in reported if ref not in old], is_it, REPORTED_FLAG)

@@ -1,15 +1,15 @@
-r"""The mailbox is the ledger: what a probe says of itself, and the flags that say what has been told of it.
+r"""The mailbox is the ledger: what a probe says of itself, and the flags that say whether it was reported.
 
-Each probe that its own check did not collect is told by a later run, in its result:
+Each probe that its own check did not collect is reported by a later run, in its result:
 
-1. That run claims it (`$MailLoopTelling`), and tells only what the server shows to be claimed: where no flag can be
-   set nothing is told, or each run would tell it anew.
+1. That run claims it (`$MailLoopTelling`), and reports only what the server shows to be claimed: where no flag can be
+   set nothing is reported, or each run would report it anew.
 2. The result is published.
-3. Only then, on another connection, the probe is marked as told (`$MailLoopTold`), or deleted if it is old enough.
+3. Only then, on another connection, the probe is marked as reported (`$MailLoopTold`), or deleted if it is old enough.
 
 So nothing is lost, whenever a run is killed. One that is killed, or loses the mail server, between 2 and 3 leaves a
-claim, and the next run tells the probe again: with the same `probe_id`, by which a reader knows it, and in Prefect as
-the same event. Where a folder keeps no keywords a probe is told when it is old enough to be deleted: `\Deleted` is
+claim, and the next run reports it again: with the same `probe_id`, by which a reader knows it, and in Prefect as
+the same event. Where a folder keeps no keywords a probe is reported when it is old enough to be deleted: `\Deleted` is
 the claim, UID EXPUNGE the third step. Without UID EXPUNGE there is no third step, and a kill between 1 and 2 loses it.
 """
 
@@ -77,7 +77,7 @@ def sender_is_done(header: Header, terms: Terms) -> bool:
 
 
 def earlier_probe(header: Header, terms: Terms) -> EarlierProbe:
-    """What is told of a probe."""
+    """What is reported of a probe."""
     sent, number = sent_at(header), probe_id(header)
     took = None if sent is None else _believable(sent, header.arrived_at - sent - terms.ahead, terms)
     return EarlierProbe(
@@ -107,9 +107,9 @@ def _run(header: Header) -> str | None:
         return None
 
 
-def earlier_lines(told: Sequence[EarlierProbe]) -> Iterator[str]:
+def earlier_lines(probes: Sequence[EarlierProbe]) -> Iterator[str]:
     """What the record of a run says of them, the longest delays first."""
-    ordered = sorted(told, key=lambda probe: -(probe.delivery_seconds or 0.0))
+    ordered = sorted(probes, key=lambda probe: -(probe.delivery_seconds or 0.0))
     for probe in ordered[:MAX_EARLIER_LINES]:
         yield earlier_line(probe)
     if (more := len(ordered) - MAX_EARLIER_LINES) > 0:

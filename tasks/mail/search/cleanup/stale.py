@@ -1,4 +1,4 @@
-"""Probes of earlier runs in the mailbox: told once, and deleted when they are old. How it is once: see ledger."""
+"""Probes of earlier runs in the mailbox: reported once, and deleted when they are old. How it is once: see ledger."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -30,9 +30,9 @@ _MAX_NEWEST = 1000  # messages that a thorough look reads itself, for servers wh
 
 @dataclass(slots=True)
 class Earlier:
-    """The probes of earlier runs that this one tells, by id, and those that it removed since they were told before."""
+    """The probes of earlier runs that this one reports, by id, and those, reported before, that it removed."""
 
-    told: dict[str, EarlierProbe] = field(default_factory=dict)
+    reported: dict[str, EarlierProbe] = field(default_factory=dict)
     removed: list[Header] = field(default_factory=list)
 
 
@@ -70,7 +70,7 @@ async def find_earlier(
         if terms.keep and box.keeps(name, REPORTED_FLAG) is False:
             continue
         try:
-            # Where probes are kept on purpose those that were told are many, and none of them is to be deleted.
+            # Where probes are kept on purpose those that were reported are many, and none of them is to be deleted.
             headers = await _candidates(box, owner, name, thorough, REPORTED_FLAG if terms.keep else None)
             ours = {header.ref: header for header in headers if box.may_go(header)}
             await _take(_Folder(box, name, owner, ours), terms, found)
@@ -104,45 +104,45 @@ async def _candidates(box: Mailbox, owner: Owner, folder: str, thorough: bool, w
 
 
 def _some(refs: Sequence[Ref], own_id: str) -> Sequence[Ref]:
-    """As many as one run reads, by its random id others than the last one did: anybody may write our loop's name."""
+    """As many as one run reads, by its random id others than the last one did: any sender may write our loop's name."""
     start = int(own_id[:8] or "0", 16) % len(refs) if len(refs) > _BATCH else 0
     return [*refs[start:], *refs[:start]][:_MAX_READ]
 
 
 def _sent(headers: Iterable[Header], owner: Owner) -> dict[Ref, Header]:
-    """Those that may be ours: strangers' headers may be large, and anybody may write our loop's name."""
+    """Those that may be ours: strangers' headers may be large, and any sender may write our loop's name."""
     return {header.ref: header for header in headers if owner.sent(header)}
 
 
 async def _take(folder: _Folder, terms: Terms, found: Earlier) -> None:
-    """Remove what was told and is old, and claim what is to be told."""
-    # What is signed comes first: no number of forged ones keeps it from being told.
+    """Remove what was reported and is old, and claim what is to be reported."""
+    # What is signed comes first: no number of forged ones keeps it from being reported.
     headers = sorted(folder.found.values(), key=lambda one: (not is_signed(one, terms.key), one.arrived_at, one.ref))
-    told = [header for header in headers if _has(header, REPORTED_FLAG)]
+    reported = [header for header in headers if _has(header, REPORTED_FLAG)]
     if not terms.keep:
-        gone = await folder.delete(header for header in told if folder.owner.owns(header))
+        gone = await folder.delete(header for header in reported if folder.owner.owns(header))
         found.removed += gone
-    known = {probe_id(header) for header in told} | set(found.told)
+    known = {probe_id(header) for header in reported} | set(found.reported)
     due: list[Header] = []
     silent: list[Header] = []
     for header in headers:
         if _has(header, REPORTED_FLAG) or not (sender_is_done(header, terms) or folder.owner.owns(header)):
             continue
-        if (earlier := found.told.get(probe_id(header))) and earlier.ref == header.ref:
+        if (earlier := found.reported.get(probe_id(header))) and earlier.ref == header.ref:
             continue  # claimed by this very run, on a connection that was lost
         is_news = probe_id(header) not in known and (
             terms.sure or earlier_probe(header, terms).reported is Reported.LOST
         )
         (due if is_news or _has(header, CLAIM_FLAG) else silent).append(header)
         known.add(probe_id(header))
-    for header in await _claim(folder, due[: MAX_REPORTED - len(found.told)], terms):
-        found.told[probe_id(header)] = earlier_probe(header, terms)
-    untold = {probe_id(header) for header in due} - set(found.told)
-    await _close(folder, [header for header in silent if probe_id(header) not in untold], terms, found)
+    for header in await _claim(folder, due[: MAX_REPORTED - len(found.reported)], terms):
+        found.reported[probe_id(header)] = earlier_probe(header, terms)
+    unreported = {probe_id(header) for header in due} - set(found.reported)
+    await _close(folder, [header for header in silent if probe_id(header) not in unreported], terms, found)
 
 
 async def _claim(folder: _Folder, due: Sequence[Header], terms: Terms) -> list[Header]:
-    """Claim what is to be told: see ledger. A claim that was left behind is as good as one's own."""
+    """Claim what is to be reported: see ledger. A claim that was left behind is as good as one of this run."""
     claimed = [header for header in due if _has(header, CLAIM_FLAG)]
     fresh = [header for header in due if not _has(header, CLAIM_FLAG)]
     if folder.keeps(CLAIM_FLAG):
@@ -155,7 +155,7 @@ async def _claim(folder: _Folder, due: Sequence[Header], terms: Terms) -> list[H
 
 
 async def _close(folder: _Folder, silent: Sequence[Header], terms: Terms, found: Earlier) -> None:
-    """Account for what is not to be told at all: a copy of what is, or what its own check had to leave."""
+    """Account for what is not to be reported at all: a copy of what is, or what its own check had to leave."""
     old = [header for header in silent if folder.owner.owns(header) and not terms.keep]
     found.removed += await folder.delete(old)
     if folder.keeps(REPORTED_FLAG):

@@ -30,7 +30,7 @@ _MAX_KEPT = 65536  # bytes; aiosmtplib refuses a reply of half that size, so wha
 
 
 class OutOfStep(SMTPException):
-    """The relay has said more than it was asked, so that nobody can tell which reply belongs to which command."""
+    """The relay has said more than it was asked, so that it is not certain which reply belongs to which command."""
 
     def __init__(self) -> None:
         super().__init__("the relay sent more than the one reply that was due")
@@ -69,7 +69,7 @@ class Protocol(SMTPProtocol):
     def write(self, data: bytes) -> None:
         """Write nothing when more has come than was asked for, and note whether the body was written.
 
-        aiosmtplib sends DATA and the body in one step, so that nobody else could tell.
+        aiosmtplib sends DATA and the body in one step, so that it is to be seen nowhere else.
         """
         self._check_step()
         self.received.clear()
@@ -95,7 +95,7 @@ class SmtpConnection(SMTP):
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take over a connected socket; with `context`, do the handshake of implicit TLS.
 
-        `SMTP.connect` would read the banner in the same step, so that a banner could not be told from a handshake.
+        `SMTP.connect` would read the banner in the same step, so that the two could not be timed apart.
         """
         loop = asyncio.get_running_loop()
         # From here on the socket is asyncio's to close: closed by us, its number would be used again while the

@@ -46,7 +46,7 @@ _ID_PLACES = (
 _BARE_OK = re.compile(rf"(?:^|\s)ok[.:,]? <?{_ID}>?$", re.IGNORECASE | re.ASCII)
 _SURE = tuple(re.compile(place, re.IGNORECASE | re.ASCII) for place in _ID_PLACES)
 
-_NUMBERED = re.compile(r"\d|[A-Z]{8}", re.ASCII)  # what tells an id from a word
+_NUMBERED = re.compile(r"\d|[A-Z]{8}", re.ASCII)  # what distinguishes an id from a word
 _STATUS_CODE = re.compile(r"[245]\.\d{1,3}\.\d{1,3}|[245]\d\d", re.ASCII)
 # An address, a date, a count or a host.
 _NO_ID = re.compile(

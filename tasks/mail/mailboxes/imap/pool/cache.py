@@ -94,8 +94,11 @@ class FolderView:
         if self.next is not None:
             self.next = max([self.next, *(row.uid + 1 for row in rows)])
 
-    def skip(self, uidnext: int) -> None:
-        """The new messages below this UID are too many to be fetched for all: each waiter does it in its own time."""
+    def skip(self, uidnext: int | None) -> None:
+        """Each waiter asks for the new messages below this UID itself: they are too many to be fetched for all.
+
+        With None for all that will come: the server does not let them be fetched for all.
+        """
         self.next = self.whole_from = uidnext
 
     def at_most(self, uidnext: int) -> int:
@@ -104,10 +107,6 @@ class FolderView:
         most = self.exists if uidnext_then is None else min(self.exists, max(0, uidnext_then - uidnext) + self.came)
         known = (place for place, uid in enumerate(reversed(self._uids)) if 0 < uid < uidnext)
         return min(most, next(known, most))
-
-    def give_up(self) -> None:
-        """The server does not let new messages be fetched for all: each waiter asks for itself."""
-        self.next = self.whole_from = None
 
     def since(self, uidnext: int) -> list[FetchedRow] | None:
         """The messages with this UID or a higher one, by ascending UID; None where they are not all known."""

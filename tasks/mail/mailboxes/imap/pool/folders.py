@@ -75,7 +75,7 @@ class SharedFolders:
         except MailboxFailure:
             if not self.session.connection.alive:
                 raise
-            view.give_up()
+            view.skip(None)
             self._hand_out(view, None)
             return
         known = view.learn(rows, changes)
