@@ -73,13 +73,13 @@ def _searched(mailbox: BounceMailbox) -> ProbeMailbox:
     return ProbeMailbox.model_validate({**fields, "delete_after_check": False})
 
 
+@dataclass(frozen=True, slots=True)
 class _Watch:
     """Both searches of one check."""
 
-    def __init__(self, search: Search, bounces: Search, mailbox: BounceMailbox) -> None:
-        self.search = search
-        self.bounces = bounces
-        self.mailbox = mailbox
+    search: Search
+    bounces: Search
+    mailbox: BounceMailbox
 
     async def run(self, deadline: float) -> Arrival:
         """What both have found, as soon as one of them is enough."""

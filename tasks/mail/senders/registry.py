@@ -17,7 +17,7 @@ from tasks.mail.senders.smtp.dialogue import SmtpSender
 
 
 class Sender(Protocol):
-    """Hands a probe over as its section of the configuration says."""
+    """Hands a probe over as its section of the configuration says; made anew for each attempt."""
 
     async def send(self, probe: Probe, started: Moment) -> Receipt:
         """Make one attempt; `started` is when the first one began. Raises SendFailure.

@@ -20,14 +20,11 @@ class Client(Reading):
     def __init__(self, session: Asking) -> None:
         super().__init__(session)
         self._spare_recent = session.config.spare_recent
+        # Whether a folder may be opened for changes before it is known that no other program has \Recent in it.
+        self.may_select = not self._spare_recent
         self._views: dict[str, Selected] = {}
         self.spared: set[str] = set()  # folders left unchanged for others' \\Recent
         self.stuck: set[str] = set()  # folders in which what is ours stays, whatever is asked for
-
-    @property
-    def may_select(self) -> bool:
-        r"""Whether a folder may be opened for changes before it is known that no other program has \Recent in it."""
-        return not self._spare_recent
 
     async def select(self, folder: str) -> Selected:
         r"""Open a folder for changes. It takes \Recent from all messages (RFC 3501, 2.3.2)."""

@@ -50,8 +50,6 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
         self._greeting = Command("GREETING", "*", loop=self.loop)
         self.pending_sync_command: Any = self._greeting  # a Command, or None
 
-    # -- for the owner ------------------------------------------------------------------------------------------------
-
     @property
     def alive(self) -> bool:
         return self._end is None
@@ -140,8 +138,6 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
     def words(self, text: bytes) -> str:
         """A server's words for people, without the password, should the server echo it."""
         return readable(text, redact=self.redact)
-
-    # -- overrides ----------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Upstream logs all that it receives, recurses once per line, and takes any amount."""

@@ -93,8 +93,6 @@ class Session:
         """Drop the connection now."""
         self.connection.die(ErrorType.CONNECTION, "the connection is closed")
 
-    # -- connecting ---------------------------------------------------------------------------------------------------
-
     async def _connect(self) -> str:
         """Connect, with TLS as configured; returns the status of the greeting, OK or PREAUTH."""
         config, connection = self.config, self.connection
@@ -186,8 +184,6 @@ class Session:
         if reply.status != "OK":
             raise login_refused(username, self._refusal(reply))
         return reply
-
-    # -- asking -------------------------------------------------------------------------------------------------------
 
     async def _reply_to(self, stage: str, verb: str, *arguments: bytes, answers: Sequence[bytes] = ()) -> Reply:
         async with self._step(stage, f"answer to {verb}"):

@@ -30,10 +30,16 @@ log = logging.getLogger(__name__)
 
 
 class SmtpSender:
-    """A Sender."""
+    """A Sender: one dialogue with the relay."""
 
     def __init__(self, smtp: SenderSection) -> None:
         self._smtp = smtp
+        self._stages = Stages("smtp", smtp.timeout)
+        self._password = password_of(smtp)
+        self._redact = redactor(smtp)  # whatever the relay repeats
+        self._tls: TlsRecord | None = None
+        # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
+        self._client = SmtpConnection(smtp.host, smtp.ehlo_name or own_name(), timeout=2 * smtp.timeout)
 
     async def send(self, probe: Probe, started: Moment) -> Receipt:
         """Hand the probe to the relay in one SMTP dialogue.
@@ -41,116 +47,101 @@ class SmtpSender:
         A connection that dies or falls silent after the body went out is not a failure but a receipt that is not
         `certain`: the message may have been accepted.
         """
-        smtp, dialogue = self._smtp, _Dialogue(probe, self._smtp)
         try:
-            return dialogue.receipt(started, await dialogue.run())
+            return self._receipt(probe, started, await self._run(probe))
         except SendFailure:
             raise
         except Exception as error:
-            stage = dialogue.stages.current
-            is_connected = dialogue.client.line is not None or stage not in ("dns", "connect")
-            found = failure(stage, error, smtp.host, smtp.timeout, dialogue.redact, is_connected)
+            stage = self._stages.current
+            is_connected = self._client.line is not None or stage not in ("dns", "connect")
+            found = failure(stage, error, self._smtp.host, self._smtp.timeout, self._redact, is_connected)
             if found.error_type is ErrorType.UNEXPECTED:
-                log.error("The SMTP leg failed in a way that it should not.\n%s", dialogue.redact.traceback_of(error))
+                log.error("The SMTP leg failed in a way that it should not.\n%s", self._redact.traceback_of(error))
             # Only a 4yz or 5yz reply says for certain that a body was not accepted.
-            if dialogue.client.body_may_be_out and (found.code is None or found.code < 400):
-                return dialogue.receipt(started, found.text, doubt=found)
-            found.stages = dict(dialogue.stages.seconds)
-            found.body_out = dialogue.client.body_may_be_out
+            if self._client.body_may_be_out and (found.code is None or found.code < 400):
+                return self._receipt(probe, started, found.text, doubt=found)
+            found.stages = dict(self._stages.seconds)
+            found.body_out = self._client.body_may_be_out
         finally:
-            dialogue.client.close()
+            self._client.close()
         raise found  # outside the except clause: the frames of its context would hold the password
 
-
-class _Dialogue:
-    """One connection to the relay."""
-
-    def __init__(self, probe: Probe, smtp: SenderSection) -> None:
-        self.probe = probe
-        self.smtp = smtp
-        self.stages = Stages("smtp", smtp.timeout)
-        self.password = password_of(smtp)
-        self.redact = redactor(smtp)  # whatever the relay repeats
-        self.tls: TlsRecord | None = None
-        # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
-        self.client = SmtpConnection(smtp.host, smtp.ehlo_name or own_name(), timeout=2 * smtp.timeout)
-
-    async def run(self) -> str:
+    async def _run(self, probe: Probe) -> str:
         """The whole dialogue; returns the text of the reply to the final dot."""
-        context = None if self.smtp.tls == "none" else self._tls_context()
-        await self._connect(context if self.smtp.tls == "implicit" else None)
-        async with self.stages("ehlo"):
-            await self.client.ehlo()
-        if self.smtp.tls == "starttls":
+        context = None if self._smtp.tls == "none" else self._tls_context()
+        await self._connect(context if self._smtp.tls == "implicit" else None)
+        async with self._stages("ehlo"):
+            await self._client.ehlo()
+        if self._smtp.tls == "starttls":
             await self._starttls(context)
-        self.tls = self.client.tls_session()
-        if self.smtp.username is not None:
-            async with self.stages("auth"):
+        self._tls = self._client.tls_session()
+        if self._smtp.username is not None:
+            async with self._stages("auth"):
                 await self._authenticate()
-        encoding = "utf-8" if self.probe.needs_smtputf8 else "ascii"
-        async with self.stages("mail"):
-            await self.client.mail(self.probe.envelope_from, options=self._mail_options(), encoding=encoding)
-        async with self.stages("rcpt"):
-            await self.client.rcpt(self.probe.to_addr, encoding=encoding)
-        async with self.stages("data"):
-            self.client.begin_data()
-            response = await self.client.data(self.probe.content)
+        encoding = "utf-8" if probe.needs_smtputf8 else "ascii"
+        async with self._stages("mail"):
+            await self._client.mail(probe.envelope_from, options=self._mail_options(probe), encoding=encoding)
+        async with self._stages("rcpt"):
+            await self._client.rcpt(probe.to_addr, encoding=encoding)
+        async with self._stages("data"):
+            self._client.begin_data()
+            response = await self._client.data(probe.content)
         await self._quit()
         return response.message
 
     def _tls_context(self) -> ssl.SSLContext:
-        ca_file = self.smtp.ca_file
+        ca_file = self._smtp.ca_file
         try:
-            return ssl_context(ca_file, self.smtp.verify)
+            return ssl_context(ca_file, self._smtp.verify)
         except OSError as error:
             text = f"the ca_file {ca_file} cannot be used: {one_line(describe_os_error(error))}"
             raise SendFailure(ErrorType.TLS, "tls", text, cause=Cause.CERTIFICATE) from None
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
-        async with self.stages("dns"):
-            addresses = await resolve(self.smtp.host, self.smtp.port)
-        async with self.stages("connect"):
+        async with self._stages("dns"):
+            addresses = await resolve(self._smtp.host, self._smtp.port)
+        async with self._stages("connect"):
             sock = await connect(addresses)
         if context is not None:
-            async with self.stages("tls"):
-                await self.client.open(sock, context)
-        async with self.stages("connect"):
+            async with self._stages("tls"):
+                await self._client.open(sock, context)
+        async with self._stages("connect"):
             if context is None:
-                await self.client.open(sock, None)
-                await greeted(self.client.greeting(), self.smtp.port, addresses)
+                await self._client.open(sock, None)
+                await greeted(self._client.greeting(), self._smtp.port, addresses)
             else:
-                await self.client.greeting()
+                await self._client.greeting()
 
     async def _starttls(self, context: ssl.SSLContext | None) -> None:
-        async with self.stages("tls"):
-            if not self.client.supports_extension("starttls"):
-                text = f"{self.smtp.host} does not offer STARTTLS on port {self.smtp.port}"
+        async with self._stages("tls"):
+            if not self._client.supports_extension("starttls"):
+                text = f"{self._smtp.host} does not offer STARTTLS on port {self._smtp.port}"
                 raise NotOffered(text, Cause.TLS_MODE)
-            await self.client.starttls(tls_context=context, server_hostname=self.smtp.host)
-        async with self.stages("ehlo"):
-            await self.client.ehlo()
+            await self._client.starttls(tls_context=context, server_hostname=self._smtp.host)
+        async with self._stages("ehlo"):
+            await self._client.ehlo()
 
     async def _authenticate(self) -> None:
         """One mechanism, one attempt: `SMTP.login` would try them all in turn, each a failed login to the server."""
-        offered = [method.lower() for method in self.client.server_auth_methods]
+        offered = [method.lower() for method in self._client.server_auth_methods]
         # In clear, the one mechanism that does not show the password comes first.
-        order = ("CRAM-MD5", "PLAIN", "LOGIN") if self.smtp.tls == "none" else ("PLAIN", "LOGIN", "CRAM-MD5")
-        exchange = choose({name.upper() for name in offered}, order, self.smtp.username or "", self.password)
+        order = ("CRAM-MD5", "PLAIN", "LOGIN") if self._smtp.tls == "none" else ("PLAIN", "LOGIN", "CRAM-MD5")
+        exchange = choose({name.upper() for name in offered}, order, self._smtp.username or "", self._password)
         if exchange is not None:
-            await self.client.authenticate(exchange)
+            await self._client.authenticate(exchange)
             return
         names = " ".join(offered) or "none"
-        in_clear = not offered and self.tls is None and self.client.supports_extension("starttls")
+        in_clear = not offered and self._tls is None and self._client.supports_extension("starttls")
         raise NotOffered(
             f"the relay offers no AUTH mechanism out of PLAIN, LOGIN and CRAM-MD5 (offered: {names})",
             Cause.TLS_REQUIRED if in_clear else Cause.LOGIN_METHOD,
         )
 
-    def _mail_options(self) -> list[str]:
-        options = [f"SIZE={len(self.probe.content)}"] if self.client.supports_extension("size") else []
-        if not self.probe.needs_smtputf8:
+    def _mail_options(self, probe: Probe) -> list[str]:
+        options = [f"SIZE={len(probe.content)}"] if self._client.supports_extension("size") else []
+        if not probe.needs_smtputf8:
             return options
-        if not self.client.supports_extension("smtputf8"):
+        if not self._client.supports_extension("smtputf8"):
             raise NotOffered("the relay does not offer SMTPUTF8, which an address with a non-ASCII local part needs")
         return [*options, "SMTPUTF8"]
 
@@ -158,22 +149,22 @@ class _Dialogue:
         """Say good-bye; whatever becomes of it, the message is accepted."""
         try:
             async with asyncio.timeout(_QUIT_SECONDS):
-                await self.client.quit()
+                await self._client.quit()
         except (SMTPException, OSError, TimeoutError) as error:
-            log.info("QUIT failed after the message was accepted: %s", unlinked(self.redact.line(str(error))))
+            log.info("QUIT failed after the message was accepted: %s", unlinked(self._redact.line(str(error))))
 
-    def receipt(self, started: Moment, response: str, doubt: SendFailure | None = None) -> Receipt:
-        response = self.redact.text(response)
+    def _receipt(self, probe: Probe, started: Moment, response: str, doubt: SendFailure | None = None) -> Receipt:
+        response = self._redact.text(response)
         return Receipt(
-            probe_id=self.probe.id,
-            token=self.probe.token,
+            probe_id=probe.id,
+            token=probe.token,
             started=started,
-            accepted=self.stages.ended,
+            accepted=self._stages.ended,
             code=None if doubt else 250,
             response=one_line(response),
             enhanced_code=enhanced_code(response),
             queue_id=None if doubt else queue_id(response),
-            stages=MappingProxyType(dict(self.stages.seconds)),
+            stages=MappingProxyType(dict(self._stages.seconds)),
             doubt=doubt,
-            tls=self.tls,
+            tls=self._tls,
         )

@@ -35,6 +35,7 @@ class SharedMailbox(Client):
         self._shared = share.shared
         self._known = 0  # the UID up to which it has taken what there is
         self._examined: set[str] = set()
+        self.may_select = False  # before a deletion: the others want it open read-only, and a look is one look for all
 
     @classmethod
     async def join(cls, shared: SharedSession, config: ProbeMailbox, until: float, probe_id: str) -> Self:
@@ -65,11 +66,6 @@ class SharedMailbox(Client):
     @property
     def can_idle(self) -> bool:
         return self._shared.box.can_idle
-
-    @property
-    def may_select(self) -> bool:
-        """For the deletion alone: the others want the folder open read-only, and a look is one look for all."""
-        return False
 
     async def folders(self) -> list[Folder]:
         found = await self._share.do("select", "LIST", "LIST", self._shared.box.folders)

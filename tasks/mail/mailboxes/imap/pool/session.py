@@ -75,8 +75,6 @@ class SharedSession(SharedFolders):
     def rises(self, waiter: Waiter) -> None:
         self._resting.pop(waiter, None)
 
-    # -- the task -----------------------------------------------------------------------------------------------------
-
     async def _run(self) -> None:
         try:
             async with self._place:
