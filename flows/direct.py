@@ -8,7 +8,7 @@ from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.config.secrets import EnvironmentPasswords
 from tasks.mail.engine import Context, PlainSteps, run_check
 from tasks.mail.model.result import LoopResult
-from tasks.mail.search.cleanup.acknowledge import settle
+from tasks.mail.search.cleanup.collect import settle
 from tasks.mail.signing_key import key_in_state
 from tasks.tracing.export import export_trace
 

@@ -26,7 +26,7 @@ from tasks.mail.model.outcome import Outcome, Status
 from tasks.mail.model.result import LoopResult
 from tasks.mail.report.report import markdown
 from tasks.mail.report.text import result_line
-from tasks.mail.search.cleanup.acknowledge import settle
+from tasks.mail.search.cleanup.collect import settle
 from tasks.mail.verdict.ends import misconfigured
 from tasks.parameters import configuration_of
 from tasks.run_context import caller, name_this_run, this_run, to_its_end

@@ -24,7 +24,7 @@ from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.probe.compose import Probe, compose
 from tasks.mail.probe.ownership import is_thorough
-from tasks.mail.search.cleanup.acknowledge import settle
+from tasks.mail.search.cleanup.collect import settle
 from tasks.mail.search.cleanup.ledger import REPORTED_FLAG
 from tasks.mail.search.watch import SearchRequest, watch
 from tasks.mail.senders.registry import Attempts, attempt
