@@ -113,7 +113,7 @@ FAULTS = (
         "smtp",
         "in clear the password is not shown where it need not be",
         r'"cram-md5", "plain", "login" \] if \w+\.smtp\.tls (==) "none"',
-        r'"CRAM-MD5", "PLAIN", "LOGIN" \) if \w+\.smtp\.tls (==) "none"',
+        r'"CRAM-MD5", "PLAIN", "LOGIN" \) if \w+\.\w+\.tls (==) "none"',
         new="!=",
     ),
     fault(
