@@ -122,7 +122,12 @@ FAULTS = (
     fault("smtp", "a bare word behind Ok is no queue id", r"len\( name \) >= (8) and", new="2"),
     # -- IMAP
     fault("imap", "a stranger's message is never deleted", r"row\.uid in \w+ (and) is_ours\( row", new="or"),
-    fault("imap", "a folder that was made anew is left alone", r"view\.uidvalidity (==) (?:uidvalidity|refs\[0\])", new=">="),
+    fault(
+        "imap",
+        "a folder that was made anew is left alone",
+        r"view\.uidvalidity (==) (?:uidvalidity|refs\[0\])",
+        new=">=",
+    ),
     fault("imap", "our own Recent is not others'", r"if view\.recent (>) ours: ", new=">="),
     fault(
         "imap",

@@ -168,7 +168,9 @@ class Search(Looks):
         await self.compare_places(box, expected, elsewhere)
         await self.read_copies(box)
         known = len(self.hits)
-        await self.look(box, expected, to_change=self._has_own(expected))
+        # Where the probe itself lies the folder is opened for its deletion in any case.
+        has_own = any(hit.own and hit.folder == expected.folder for hit in self.hits.values())
+        await self.look(box, expected, to_change=has_own)
         while len(self.hits) > known:
             known = len(self.hits)
             await self.read_copies(box)
@@ -181,10 +183,6 @@ class Search(Looks):
         now_gone = self._count_gone(box, expected)
         if gone is not None and now_gone is not None and gone < now_gone and await self.follow_moves(box, elsewhere):
             await self.read_copies(box)
-
-    def _has_own(self, place: Place) -> bool:
-        """Whether the probe lies in this folder, which is then opened for its deletion in any case."""
-        return any(hit.own and hit.folder == place.folder for hit in self.hits.values())
 
     def _count_gone(self, box: Mailbox, place: Place) -> int | None:
         cursor = self.seen.get(place.folder)

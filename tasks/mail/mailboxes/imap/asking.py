@@ -43,7 +43,10 @@ class Parts:
 
     async def ask(self, verb: str, numbers: bytes | Sequence[int], items: bytes) -> list[FetchedMessage]:
         """One FETCH, as it is answered."""
-        reply = await self._session.ask("search", verb, _set(numbers), items)
+        if isinstance(numbers, range):
+            numbers = b"%d:%d" % (numbers[0], numbers[-1])
+        wanted = numbers if isinstance(numbers, bytes) else uid_set(numbers)
+        reply = await self._session.ask("search", verb, wanted, items)
         return fetched_messages(reply.responses)
 
     async def _in_parts(
@@ -81,9 +84,3 @@ class Parts:
         lasts = failure.permanent or failure.code in _BUSY or not self._session.connection.alive
         if failure.error_type is not ErrorType.MAILBOX or lasts:
             raise failure
-
-
-def _set(numbers: bytes | Sequence[int]) -> bytes:
-    if isinstance(numbers, bytes):
-        return numbers
-    return b"%d:%d" % (numbers[0], numbers[-1]) if isinstance(numbers, range) else uid_set(numbers)
