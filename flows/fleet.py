@@ -9,8 +9,9 @@ from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import PATIENCE, check_together
+from flows.registry import FLEET_CHECK
 from tasks.finish import end_misconfigured, final_state, record_reported, report_verdict
-from tasks.groups import Brief, finish_fleet, fleet_name
+from tasks.groups import Brief, finish_fleet
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.engine import Context, PlainSteps, run_check
 from tasks.mail.model.errors import ConfigError
@@ -45,11 +46,12 @@ async def fleet_check(
         loops: The loops, each under its name; instead of files, or in addition to them.
         brief: Task runs and reports only for what is not ok, for which thousands of loops leave room.
     """
+    report_name = FLEET_CHECK.report_name(name)
     with to_its_end():
         try:
             checks = fleet_of(name, files, loops)
         except ConfigError as error:
-            return await end_misconfigured(fleet_name(name), error)
+            return await end_misconfigured(report_name, error)
         recording, context = Limiter(RECORDING, PATIENCE), await context_of_run(PlainSteps())
         briefly = Brief() if brief else None
         if briefly is not None:
@@ -64,7 +66,7 @@ async def fleet_check(
             return case.result or broken(case.name, RuntimeError("the task ended without a result"))
 
         results = await check_together([one.config for one in checks], check)
-        return await finish_fleet(name, checks, results, briefly.plain if briefly is not None else None)
+        return await finish_fleet(name, report_name, checks, results, briefly.plain if briefly else None)
 
 
 class Case:

@@ -19,10 +19,9 @@ from pydantic import Field
 
 from flows.prefect_api.connection import api, in_a_thread
 from flows.prefect_api.probe import impatient_client
-from flows.registry import CHECK_FLOWS, LOOP_HISTORY
+from flows.registry import CHECK_FLOWS, FLEET_CHECK, LOOP_HISTORY
 from tasks.alerts.rules import TRIAL
 from tasks.finish import artifact_key
-from tasks.groups import fleet_name
 from tasks.history.figures import Figures, Window, histories, window
 from tasks.history.record import extracted, extracted_all
 from tasks.history.report import history_html, history_lines, history_markdown, in_short
@@ -36,7 +35,7 @@ from tasks.pages import items, pages
 OF_CHECKS = filters.FlowFilter(name=filters.FlowFilterName(any_=[entry.name for entry in CHECK_FLOWS]))
 _UNDER_WAY = timedelta(hours=1)  # a run that has not ended is not held against the coverage until it is older
 
-_FLEETS = artifact_key(fleet_name(""))  # what the keys of their reports begin with
+_FLEETS = artifact_key(FLEET_CHECK.report_name(""))  # what the keys of their reports begin with
 
 
 @flow(name="loop-history", flow_run_name="history {since}", validate_parameters=False, persist_result=False, retries=0)

@@ -4,8 +4,9 @@ from prefect.client.schemas.objects import State
 from pydantic.json_schema import SkipJsonSchema
 
 from flows.concurrency import check_together
+from flows.registry import LOOP_MATRIX
 from tasks.finish import end_misconfigured, record_result
-from tasks.groups import finish_matrix, matrix_name
+from tasks.groups import finish_matrix
 from tasks.mail.config.loop import CheckConfig, Limits
 from tasks.mail.config.matrix import Receiver, Sender
 from tasks.mail.engine import run_check
@@ -39,12 +40,13 @@ async def loop_matrix(
         limits: How long a message may take, in seconds.
         without: What is left out: for a sender the receivers that it does not send to.
     """
+    report_name = LOOP_MATRIX.report_name(name)
     with to_its_end():
         try:
             matrix = await matrix_of(name, senders, receivers, limits, without)
             loops = matrix.loops()
         except ConfigError as error:
-            return await end_misconfigured(matrix_name(name), error)
+            return await end_misconfigured(report_name, error)
 
         context = await context_of_run(PrefectSteps())
 
@@ -52,4 +54,4 @@ async def loop_matrix(
             return await run_check(loop, context, record_result)
 
         results = await check_together([*loops.values()], check, _AT_ONCE)
-        return await finish_matrix(matrix.name, dict(zip(loops, results, strict=True)))
+        return await finish_matrix(name, report_name, dict(zip(loops, results, strict=True)))

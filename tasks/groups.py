@@ -77,18 +77,12 @@ class Brief:
         await export_trace(result, config, reported_at)
 
 
-def fleet_name(name: object) -> str:
-    """What a fleet is called beside the loops, whose artifacts have their names."""
-    return f"fleet-{name}"
-
-
-def matrix_name(name: object) -> str:
-    """The same for a matrix."""
-    return f"matrix-{name}"
-
-
 async def finish_fleet(
-    name: str, checks: Sequence[Planned], results: Sequence[LoopResult], plain: Sequence[LoopResult] | None = None
+    name: str,
+    report_name: str,
+    checks: Sequence[Planned],
+    results: Sequence[LoopResult],
+    plain: Sequence[LoopResult] | None = None,
 ) -> State[object]:
     """Record the fleet, and turn the results of its checks, in their order, into the final state.
 
@@ -96,7 +90,7 @@ async def finish_fleet(
     """
 
     async def publish(about: str) -> None:
-        key, rows = artifact_key(fleet_name(name)), fleet_rows(results)
+        key, rows = artifact_key(report_name), fleet_rows(results)
         if plain is None:
             await acreate_table_artifact(rows, key=key, description=about)
         else:
@@ -106,13 +100,13 @@ async def finish_fleet(
     return await _finish(name, f"table of the fleet {name}", results, publish, blame(checks, results))
 
 
-async def finish_matrix(name: str, results: Mapping[Cell, LoopResult]) -> State[object]:
+async def finish_matrix(name: str, report_name: str, results: Mapping[Cell, LoopResult]) -> State[object]:
     """Record the matrix, and turn its results into the final state."""
     shown = pattern([Path(*cell, result) for cell, result in results.items()])
 
     async def publish(about: str) -> None:
         report = matrix_markdown(results, shown, {cell: artifact_key(one.loop) for cell, one in results.items()})
-        await acreate_markdown_artifact(report, key=artifact_key(matrix_name(name)), description=about)
+        await acreate_markdown_artifact(report, key=artifact_key(report_name), description=about)
 
     return await _finish(name, f"artifact of the matrix {name}", [*results.values()], publish, shown)
 

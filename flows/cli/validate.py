@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from flows.cli.output import BROKEN, say
@@ -55,8 +55,13 @@ def _say_whether_right(files: Sequence[str]) -> bool:
 
 
 def _notes(config: Config) -> list[str]:
-    """What is to be noted of a configuration that is right all the same: ports, and passwords as far as known here."""
-    given = [(f"{where}.{field}", password) for where, field, password in _passwords(config)]
+    """What is to be noted of a configuration that is right all the same: ports, and passwords."""
+    given: list[tuple[str, str]] = []  # passwords as far as known here: others only a worker has
+    for where, section in logins_in(config):
+        if section.password is not None:
+            given.append((f"{where}.password", section.password.get_secret_value()))
+        elif section.password_secret is not None and (value := from_environment(section.password_secret)):
+            given.append((f"{where}.password_secret", value))
     sent = [(name, without_line_end(password)) for name, password in given]
     ends = [name for name, password in given if password != without_line_end(password)]
     blank = [name for name, password in sent if password != password.strip(_BLANKS)]
@@ -77,15 +82,6 @@ def _notes(config: Config) -> list[str]:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_MAX_NAMED]) + (f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else "")
-
-
-def _passwords(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Each section, the field that its password comes from, and the password, unless only a worker has it."""
-    for where, section in logins_in(config):
-        if section.password is not None:
-            yield where, "password", section.password.get_secret_value()
-        elif section.password_secret is not None and (value := from_environment(section.password_secret)):
-            yield where, "password_secret", value
 
 
 def route(config: Config) -> str:

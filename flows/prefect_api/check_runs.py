@@ -15,9 +15,9 @@ from prefect.events.schemas.events import ReceivedEvent
 
 from flows.history import OF_CHECKS, loop_named_in, results_of
 from flows.prefect_api.probe import impatient_client
+from flows.registry import LOOP_MATRIX
 from tasks.alert_store import LOOP_RESOURCE, check_events
 from tasks.finish import artifact_key
-from tasks.groups import matrix_name
 from tasks.history.record import extracted, result_from
 from tasks.mail.checks import of_result, of_state
 from tasks.mail.model.result import LoopResult
@@ -140,10 +140,10 @@ class Sightings:
             self._take(result, at, now, deployment)
         if results or run.state is None:
             return
-        # The state of a matrix is named after the worst of its loops, and is no verdict on any of them.
-        matrix = "senders" in run.parameters
-        loop, name = loop_named_in(run), "" if matrix else run.state.name or ""
-        check = of_state(matrix_name(loop) if matrix else loop, at, run.state.type.value, name, None)
+        loop, name = loop_named_in(run), run.state.name or ""
+        if "senders" in run.parameters:  # a matrix, named after the worst of its loops: no verdict on any of them
+            loop, name = LOOP_MATRIX.report_name(loop), ""
+        check = of_state(loop, at, run.state.type.value, name, None)
         sighting = Sighting(at, check, deployment=deployment)
         if sighting.verdict is not None:
             self._by_state.add(str(run.id), now)

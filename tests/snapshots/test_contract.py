@@ -27,6 +27,7 @@ from flows.inbound import inbound_check
 from flows.loop_matrix import loop_matrix
 from flows.loop_vantage import loop_vantage
 from flows.mail_loop import mail_loop_check
+from flows.registry import FLEET_CHECK, LOOP_MATRIX
 from tasks.alert_store import CALL, CHECKED, RULES_VARIABLE, STATE_VARIABLE, WATCHED, resource
 from tasks.alerting import labels_of
 from tasks.alerts.message import body, silent, subject
@@ -37,7 +38,6 @@ from tasks.correlation.tables import fleet_markdown, fleet_rows, matrix_markdown
 from tasks.correlation.vantage import PlaceResult, Together, Watched, compare_places, places_in_short
 from tasks.correlation.vantage import places_markdown as vantage_markdown
 from tasks.finish import PROBE_ARRIVED, UNPUBLISHED, artifact_key, final_state
-from tasks.groups import fleet_name, matrix_name
 from tasks.history.figures import Figures, histories, window
 from tasks.history.record import embedded
 from tasks.history.report import history_lines, history_markdown
@@ -191,7 +191,10 @@ def test_events_states_and_artifacts_have_the_same_names_and_labels() -> None:
         "payload": sorted(RESULTS["delivered"].model_dump(mode="json")),
         "payload of an arrival": EARLIER.model_dump(mode="json"),
         "states": {case: [state.type, state.name, state.message] for case, state in states.items()},
-        "artifacts": [artifact_key(name) for name in ("office", matrix_name("office"), fleet_name("sites"))],
+        "artifacts": [
+            artifact_key(name)
+            for name in ("office", LOOP_MATRIX.report_name("office"), FLEET_CHECK.report_name("sites"))
+        ],
         "record in an artifact": embedded(RESULTS["deferred"]),
         "variables": [RULES_VARIABLE, STATE_VARIABLE],
         "tag of a place": place_tag("berlin"),
