@@ -34,6 +34,7 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.ends import broken
 from tasks.run_context import Caller, caller
+from tasks.steps import finding
 
 _AT_ONCE = 10  # flow runs that begin at once
 MOST_RUNS = 16  # that wait at once: SQLite took 24 loops with 16 well, stalls with 40 and answers 503 with 50
@@ -168,14 +169,8 @@ async def _flow_run(config: CheckConfig) -> State[Any]:
 
 async def result_of(state: State[Any]) -> LoopResult:
     """The result in a flow run's final state. Raises what broke the flow itself."""
-    found = await state.aresult(raise_on_failure=False)
-    if isinstance(found, CheckFailed):
-        return found.result
-    if isinstance(found, LoopResult):
-        return found
-    if isinstance(found, BaseException):
-        raise found
-    raise TypeError(f"the flow run ended {state.name} without a result")
+    found = await finding(state, LoopResult, CheckFailed)
+    return found.result if isinstance(found, CheckFailed) else found
 
 
 async def records_written(results: Sequence[LoopResult]) -> None:

@@ -29,7 +29,7 @@ from tasks.mail.config.plan import Planned
 from tasks.mail.config.section import Strict
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import HIDDEN
-from tasks.run_context import elsewhere, of_a_deployment
+from tasks.run_context import of_a_deployment, refuse_elsewhere
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -103,14 +103,14 @@ def _loops(value: object) -> object:
 
 def loop_of(name: object, smtp: object, imap: object, limits: object, bounce_mailbox: object = None) -> LoopConfig:
     """The loop that the parameters describe. Raises ConfigError."""
-    _refuse_elsewhere()
+    refuse_elsewhere()
     given = {"name": name, "smtp": smtp, "imap": imap, "limits": limits, "bounce_mailbox": bounce_mailbox}
     return _checked(loop_config({field: value for field, value in given.items() if value is not None}))
 
 
 def inbound_of(name: object, imap: object) -> InboundConfig:
     """The same for an inbound check."""
-    _refuse_elsewhere()
+    refuse_elsewhere()
     return _checked(inbound_config({"name": name, "imap": imap}))
 
 
@@ -126,7 +126,7 @@ async def matrix_of(name: object, senders: object, receivers: object, limits: ob
 
 def fleet_of(name: object, files: object, loops: object) -> Sequence[Planned]:
     """The checks of a fleet. Their passwords are not in place: that one is missing concerns its loop alone."""
-    _refuse_elsewhere()
+    refuse_elsewhere()
     if not isinstance(name, str) or not re.fullmatch(SLUG, name):
         raise ConfigError("name: must be lower-case letters and digits with single hyphens between")
     files = files or []
@@ -165,8 +165,3 @@ def configuration_of(config: CheckConfig | None) -> dict[str, Mapping[str, objec
         return {}
     sections = {name: getattr(config, name) for name in type(config).model_fields if name != "name"}
     return {name: section.redacted() for name, section in sections.items() if section is not None}
-
-
-def _refuse_elsewhere() -> None:
-    if wrong := elsewhere():
-        raise ConfigError(wrong)

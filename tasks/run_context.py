@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.runtime import deployment, flow_run
 
-from tasks.mail.model.errors import Overtaken
+from tasks.mail.model.errors import ConfigError, Overtaken
 from tasks.mail.model.result import LoopResult
 
 VANTAGE = "MAIL_LOOP_VANTAGE"  # says of a worker where it is
@@ -66,18 +66,17 @@ def place_tag(place: str) -> str:
     return f"{FROM}{place}"
 
 
-def elsewhere() -> str | None:
-    """Why this run is in the wrong place; None where it may be here. What it found would count for another place."""
+def refuse_elsewhere() -> None:
+    """Raise ConfigError where this run is in the wrong place: what it found would count for another one."""
     run = as_begun()
     place = next((tag.removeprefix(FROM) for tag in (run.tags if run else ()) if tag.startswith(FROM)), None)
     here = os.environ.get(VANTAGE)
-    if place is None or place == here:
-        return None
-    where = f"is at {here}" if here else "does not say where it is"
-    return (
-        f"this check is one from {place}, and the worker that took it {where}: a worker at {place} has "
-        f"{VANTAGE}={place} in its environment and serves the work queue {place}, and others do not"
-    )
+    if place is not None and place != here:
+        where = f"is at {here}" if here else "does not say where it is"
+        raise ConfigError(
+            f"this check is one from {place}, and the worker that took it {where}: a worker at {place} has "
+            f"{VANTAGE}={place} in its environment and serves the work queue {place}, and others do not"
+        )
 
 
 @contextmanager

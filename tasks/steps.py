@@ -97,27 +97,27 @@ class PrefectSteps:
             retries=section.retries, retry_delay_seconds=section.retry_delays()[:MOST_RETRY_DELAYS] or 0
         )
         state = await configured(probe, section, attempts, return_state=True)  # type: ignore[misc]  # typed as if it were not async
-        return await _finding(state, Receipt, SendFailure)
+        return await finding(state, Receipt, SendFailure)
 
     async def search(self, request: SearchRequest) -> Arrival | MailboxFailure:
         state = await find_probe(request, return_state=True)  # type: ignore[misc]  # see send()
-        return await _finding(state, Arrival, MailboxFailure)
+        return await finding(state, Arrival, MailboxFailure)
 
     async def look(self, inbound: InboundConfig) -> Recent | MailboxFailure:
         section = inbound.mailbox
         configured = look_for_recent.with_options(retries=section.retries, retry_delay_seconds=section.retry_delay)
         state = await configured(inbound, Tries(), return_state=True)  # type: ignore[misc]  # see send()
-        return await _finding(state, Recent, MailboxFailure)
+        return await finding(state, Recent, MailboxFailure)
 
 
-async def _finding(state: State[Any], success: type[_A], failure: type[_B]) -> _A | _B:
-    """What a task found, be its state Completed or Failed. Raises what broke the task itself."""
+async def finding(state: State[Any], success: type[_A], failure: type[_B]) -> _A | _B:
+    """What a task or a flow found, be its state Completed or Failed. Raises what broke the run itself."""
     found = await state.aresult(raise_on_failure=False)
     if isinstance(found, (success, failure)):
         return found
     if isinstance(found, BaseException):
         raise found
-    raise TypeError(f"a task ended {state.name} with {type(found).__name__}, not {success.__name__}")
+    raise TypeError(f"the run ended {state.name} with {type(found).__name__}, not {success.__name__}")
 
 
 async def context_of_run(steps: Steps) -> Context:
