@@ -70,7 +70,7 @@ async def apply_rules(alerts: Alerts, say: Say) -> None:
                 for doubt in await doubts(name, rule, schedules, all_known=all(one.complete for one in deployments)):
                     say(doubt)
     await ensure_automation()
-    say(f"in force: {_count(alerts.rules, 'rule')}, {_count(alerts.channels, 'channel')}")
+    say(f"in force: {_count(len(alerts.rules), 'rule')}, {_count(len(alerts.channels), 'channel')}")
 
 
 async def begin_anew(changed: Collection[UUID]) -> None:
@@ -146,7 +146,7 @@ async def show_rules(say: Say) -> None:
             say("no rules are in force: mail-loop alerts apply alerts.yaml")
             return
         for name, rule in rules.items():
-            when = f"for {rule.within}" if rule.when == "silent" else f"after {_count([None] * rule.checks, 'check')}"
+            when = f"for {rule.within}" if rule.when == "silent" else f"after {_count(rule.checks, 'check')}"
             loops = ", ".join(rule.loops) if rule.loops else "all loops"
             say(f"{name}: {rule.when} {when}, {loops}, to {', '.join(rule.channels)}")
         off = [one.name for one in await client.read_automations() if is_ours(one) and not one.enabled]
@@ -187,5 +187,5 @@ async def in_force(client: PrefectClient) -> dict[str, Any]:
     return found.value if found is not None and isinstance(found.value, dict) else {}
 
 
-def _count(things: Any, word: str) -> str:
-    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

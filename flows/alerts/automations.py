@@ -36,19 +36,19 @@ _MARKUP_OF_SERVICE: dict[str, Markup] = {
 
 async def url_of(name: str, channel: Channel) -> str:
     """The URL behind a channel; empty for a block of the operator's. Raises ConfigError."""
-    if channel.webhook is not None:
-        url = await secret_value(channel.webhook, f"channels.{name}.webhook")
+    if (secret := channel.webhook or channel.apprise) is None:
+        return ""
+    field = f"channels.{name}.{'webhook' if channel.webhook else 'apprise'}"
+    url = await secret_value(secret, field)
+    if channel.webhook:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise ConfigError(f"channels.{name}.webhook: the value of {channel.webhook} is no http or https URL")
+            raise ConfigError(f"{field}: the value of {secret} is no http or https URL")
         return url
-    if channel.apprise is not None:
-        from apprise import Apprise
+    from apprise import Apprise
 
-        url = await secret_value(channel.apprise, f"channels.{name}.apprise")
-        if Apprise.instantiate(url, suppress_exceptions=True) is None:
-            raise ConfigError(f"channels.{name}.apprise: the value of {channel.apprise} is no URL that Apprise knows")
-        return url
-    return ""
+    if Apprise.instantiate(url, suppress_exceptions=True) is None:
+        raise ConfigError(f"{field}: the value of {secret} is no URL that Apprise knows")
+    return url
 
 
 def as_plain_text(channel: Channel, url: str) -> tuple[str, Markup]:

@@ -18,8 +18,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from flows.cli.check import LEGS_IN_WORDS
 from flows.cli.output import drawn_for, program, say
 from flows.server.login import LOGIN_FILE, how_to_log_in
-from flows.server.prefect import SERVER, free_port, start_server
-from flows.server.prefect import server_settings as server_settings
+from flows.server.prefect import SERVER, free_port, server_settings, start_server
 from flows.server.processes import stop
 from flows.server.sandbox import PASSWORD, SANDBOX, ports_of, sandbox_loop, start_sandbox
 from tasks.mail.config.loop import loop_config
