@@ -1,7 +1,6 @@
 """When checks are due: by the schedules of Prefect, reckoned as its server reckons them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -33,18 +32,10 @@ _MAX_STEPS = 5  # of a thousand moments each
 _of_runs: dict[UUID, list[Schedule]] = {}  # of the run of this process: one of many loops asks once
 
 
-@dataclass(frozen=True, slots=True)
-class Scheduled:
-    """What starts runs: a schedule, and the parameters that they have."""
-
-    schedule: Schedule
-    parameters: Mapping[str, Any]
-
-
-def active_schedules(deployment: DeploymentResponse) -> list[Scheduled]:
-    """What starts runs of a deployment: nothing, while it is paused."""
+def active_schedules(deployment: DeploymentResponse) -> list[tuple[Schedule, Mapping[str, Any]]]:
+    """The schedules that start runs of a deployment, with the parameters of these: none, while it is paused."""
     return [
-        Scheduled(_SERVER_KIND[type(one.schedule)](**one.schedule.model_dump()), deployment.parameters | one.parameters)
+        (_SERVER_KIND[type(one.schedule)](**one.schedule.model_dump()), deployment.parameters | one.parameters)
         for one in deployment.schedules
         if one.active and not deployment.paused and type(one.schedule) in _SERVER_KIND
     ]
@@ -62,7 +53,7 @@ async def schedules_of_this_run(client: PrefectClient) -> list[Schedule] | None:
             return []
         name = run.parameters.get("name")
         _of_runs.clear()
-        _of_runs[run.id] = [one.schedule for one in active_schedules(deployment) if one.parameters.get("name") == name]
+        _of_runs[run.id] = [one for one, parameters in active_schedules(deployment) if parameters.get("name") == name]
     return _of_runs[run.id]
 
 

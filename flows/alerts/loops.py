@@ -97,10 +97,10 @@ async def intervals(client: PrefectClient, now: datetime) -> Intervals:
 def deployed_as(entry: FlowEntry, deployment: DeploymentResponse) -> Deployed:
     loops, complete = _loops(entry, deployment.parameters)
     starts = []
-    for one in active_schedules(deployment):
-        own = one.parameters != deployment.parameters
-        started, all_known = _loops(entry, one.parameters) if own else (loops, True)
-        starts.append((one.schedule, started))
+    for schedule, parameters in active_schedules(deployment):
+        own = parameters != deployment.parameters
+        started, all_known = _loops(entry, parameters) if own else (loops, True)
+        starts.append((schedule, started))
         complete = complete and all_known
     return Deployed(str(deployment.id), loops, tuple(starts), complete, entry.kind == "check")
 

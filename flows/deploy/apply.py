@@ -63,7 +63,7 @@ async def deploy_checks(
     }
     names = sorted({one["name"] for one in new.values()})
     async with impatient_client() as client:
-        await _need_pool(client, template.pool)
+        await _need_pool(client, template.common["work_pool_name"])
         flows = {flow.id: flow.name for flow in await client.read_flows(flow_filter=_OUR_FLOWS)}
         there = {f"{flows[one.flow_id]}/{one.name}": one for one in await _there(client, names) if one.flow_id in flows}
         _refuse_foreign(new, there, fleet)

@@ -141,19 +141,14 @@ def desired_fields(plan: Plan, fleet: str, template: Template) -> DeploymentFiel
     """The deployment of a plan: what create_deployment takes, but for its flow, and its schedule in short."""
     key = artifact_key(plan.flow.report_name(plan.name))
     own_tags = {"mail-loop", OURS, f"{OURS}:{fleet}", *([place_tag(plan.place)] if plan.place else [])}
-    return {
+    return template.common | {
         "name": plan.name,
         "description": f"{DESCRIPTION_MARK}\n\nIts reports: [{key}](/v2/artifacts/key/{key}).",
         "entrypoint": template.entrypoints[plan.flow.name],
         "parameters": dict(plan.parameters),
         "tags": sorted(own_tags.union(plan.tags)),
-        "work_pool_name": template.pool,
-        "work_queue_name": plan.place or template.queue,
-        "job_variables": template.job_variables,
-        "pull_steps": template.pull_steps,
-        "concurrency_limit": plan.at_once or template.limit,
-        "concurrency_options": template.options,
-        "enforce_parameter_schema": True,
+        "work_queue_name": plan.place or template.common["work_queue_name"],
+        "concurrency_limit": plan.at_once or template.common["concurrency_limit"],
         "parameter_openapi_schema": parameter_schema(plan.flow.load()).model_dump_for_openapi(),
         "schedule": {"every": plan.every.total_seconds(), "from": plan.anchor.isoformat(), "active": True},
     }

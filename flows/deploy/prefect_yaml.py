@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from flows.registry import FLEET_CHECK, INBOUND_CHECK, LOOP_CHECK, LOOP_MATRIX, LOOP_VANTAGE
+from flows.registry import FLEET_CHECK, FLOWS, INBOUND_CHECK, LOOP_CHECK, LOOP_MATRIX
 from tasks.mail.config.fleet import fleet_config
 from tasks.mail.config.loading.files import loaded, planned
 from tasks.mail.config.loop import CheckConfig, inbound_config, loop_config
@@ -21,15 +21,10 @@ DeploymentFields = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`entrypoints` are by the name of the flow."""
+    """The fields that all deployments have in common, and the entrypoints by the name of the flow."""
 
-    pool: str
-    queue: str | None
-    job_variables: DeploymentFields
-    pull_steps: list[DeploymentFields]
-    limit: int
-    options: DeploymentFields
-    entrypoints: dict[str, str]
+    common: DeploymentFields
+    entrypoints: Mapping[str, str]
 
 
 def read_template(path: Path) -> Template:
@@ -38,20 +33,17 @@ def read_template(path: Path) -> Template:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         shared = data["definitions"]
         pool, one = shared["pool"], dict(shared["one_at_a_time"])
-        return Template(
-            pool=pool["name"],
-            queue=pool.get("work_queue_name"),
-            job_variables=pool.get("job_variables") or {},
-            pull_steps=data["pull"],
-            limit=one.pop("limit"),
-            options=one,
-            entrypoints={
-                LOOP_CHECK.name: shared["loop"]["entrypoint"],
-                INBOUND_CHECK.name: shared["inbound"]["entrypoint"],
-                FLEET_CHECK.name: FLEET_CHECK.entrypoint,
-                LOOP_VANTAGE.name: LOOP_VANTAGE.entrypoint,
-            },
-        )
+        common = {
+            "work_pool_name": pool["name"],
+            "work_queue_name": pool.get("work_queue_name"),
+            "job_variables": pool.get("job_variables") or {},
+            "pull_steps": data["pull"],
+            "concurrency_limit": one.pop("limit"),
+            "concurrency_options": one,
+            "enforce_parameter_schema": True,
+        }
+        own = {LOOP_CHECK.name: shared["loop"]["entrypoint"], INBOUND_CHECK.name: shared["inbound"]["entrypoint"]}
+        return Template(common, {name: entry.entrypoint for name, entry in FLOWS.items()} | own)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}): deploy from a checkout") from None
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):

@@ -106,9 +106,7 @@ def schedule(cron: str = "*/15 * * * *", *, on: bool = True, **parameters: Any) 
 
 
 def test_a_schedule_that_is_switched_off_and_a_deployment_that_is_paused_count_as_none() -> None:
-    assert [one.schedule for one in active_schedules(deployment(schedule(), schedule("0 6 * * *", on=False)))] == [
-        QUARTERS
-    ]
+    assert [one for one, _ in active_schedules(deployment(schedule(), schedule("0 6 * * *", on=False)))] == [QUARTERS]
     assert active_schedules(deployment(schedule(), paused=True)) == []
     none = DeploymentSchedule(schedule=given.NoSchedule(), active=True)
     assert active_schedules(deployment(none)) == []
