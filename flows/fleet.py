@@ -24,8 +24,6 @@ from tasks.steps import context_of_run
 
 RECORDING = 2  # reports on their way to the server at once: more of them would hold up those who still look for mail
 
-RecordReported = Callable[[LoopResult, CheckConfig, datetime], Awaitable[None]]
-
 
 @check_flow
 async def fleet_check(
@@ -79,7 +77,7 @@ class Case:
         self._context = context
         self._recording = recording
 
-    async def run(self, record: RecordReported) -> LoopResult:
+    async def run(self, record: Callable[[LoopResult, CheckConfig, datetime], Awaitable[None]]) -> LoopResult:
         """Check the loop. Whatever comes of that is reported at once, and recorded when it is its turn."""
 
         async def reported(result: LoopResult, config: CheckConfig) -> None:

@@ -133,19 +133,14 @@ async def check_through_prefect(
         result = turn.reported.result() if turn.reported.done() else await result_of(await run)
         show(result)
         await asyncio.wait({run}, timeout=RECORD_SECONDS)
-        if not _is_recorded(run, result):
+        # Where Prefect cannot take the state of the verdict, the run may have ended in another one.
+        ended = run.done() and not run.cancelled() and run.exception() is None
+        if not ended or run.result().name != result.outcome.title():
             # Not to the log: a terminal does not show Prefect's, and the server is not there to take it.
             print(f"{config.name}: note: Prefect could not record the end of this check", file=sys.stderr)
         return result
     finally:
         run.cancel()
-
-
-def _is_recorded(run: asyncio.Task[State[Any]], result: LoopResult) -> bool:
-    """Whether the run has ended in the state of the verdict: where Prefect cannot take that, it may end in another."""
-    if not run.done() or run.cancelled() or run.exception() is not None:
-        return False
-    return run.result().name == result.outcome.title()
 
 
 def _not_begun(run: asyncio.Task[State[Any]], seconds: float) -> NotBegun:

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from prefect.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification, SendNotification
+from prefect.blocks.core import Block
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.client.orchestration import PrefectClient
 from prefect.events.schemas.automations import Automation
@@ -20,6 +21,10 @@ from tasks.credentials import secret_value
 from tasks.mail.model.durations import span as length_of
 from tasks.mail.model.errors import ConfigError
 
+PREFIX = "mail-loop alert: "
+SILENCE_SUFFIX = ", no check"
+_DESCRIPTION = "Written by mail-loop alerts apply, which puts it back to what its file says."
+_EVERY_LOOP = f"{LOOP_RESOURCE}*"
 _BLOCK = "mail-loop-{channel}"
 _BLOCK_TYPES = ("custom-webhook", "slack-webhook")  # of the blocks that we make
 _PLAIN_BLOCKS = {"pager-duty-webhook"}
@@ -78,18 +83,17 @@ async def save_block(client: PrefectClient, name: str, channel: Channel, url: st
         except ObjectNotFound:
             raise ConfigError(f"channels.{name}.block: there is no block {channel.block} on the server") from None
         return found.id
+    # Of Prefect's blocks this one hands its URL to Apprise as it is, whatever service that names.
+    block: Block = SlackWebhook(url=SecretStr(url))
     if channel.webhook is not None:
-        webhook = CustomWebhookNotificationBlock(
+        block = CustomWebhookNotificationBlock(
             name=name,
-            url="{{url}}",  # what stands here is shown to whoever may read blocks, a secret is not
+            url="{{url}}",  # what stands here is shown to all who may read blocks, a secret is not
             json_data={"subject": "{{subject}}", "text": "{{body}}"},
             secrets={"url": url},
         )
-        saved: UUID = await webhook.save(_BLOCK.format(channel=name), overwrite=True)
-        return saved
-    # Of Prefect's blocks this one hands its URL to Apprise as it is, whatever service that names.
-    made: UUID = await SlackWebhook(url=SecretStr(url)).save(_BLOCK.format(channel=name), overwrite=True)
-    return made
+    saved: UUID = await block.save(_BLOCK.format(channel=name), overwrite=True)
+    return saved
 
 
 async def remove_blocks(client: PrefectClient, name: str, kept: UUID | None) -> bool:
@@ -102,12 +106,6 @@ async def remove_blocks(client: PrefectClient, name: str, kept: UUID | None) -> 
                 await client.delete_block_document(found.id)
                 removed = True
     return removed
-
-
-PREFIX = "mail-loop alert: "
-_DESCRIPTION = "Written by mail-loop alerts apply, which puts it back to what its file says."
-SILENCE_SUFFIX = ", no check"
-_EVERY_LOOP = f"{LOOP_RESOURCE}*"
 
 
 def automations(name: str, rule: Rule, channel: str, block: UUID, markup: Markup) -> list[AutomationCore]:

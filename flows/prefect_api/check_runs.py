@@ -70,7 +70,8 @@ class Sightings:
         async with impatient_client() as client:
             if self._read_at is None:
                 # In this order: a run that ends meanwhile is new, unless its event is known.
-                self._ended = await _newest_end(client) or _OLDEST
+                newest = await _read_runs(client, _OLDEST)(limit=1, offset=0)
+                self._ended = _plain(newest[0].end_time or _OLDEST) if newest else _OLDEST
                 await self._begin(client, now)
             since = (self._read_at or now) - _EVENT_LATE
             where = check_events(since, now + _CLOCK_AHEAD, EventOrder.ASC)
@@ -175,12 +176,6 @@ async def _newest_of_each_loop(client: PrefectClient, since: datetime) -> AsyncI
         if result is not None and one.key == artifact_key(result.loop) and one.key not in seen:
             seen.add(one.key)
             yield result, written
-
-
-async def _newest_end(client: PrefectClient) -> datetime | None:
-    """When the newest run ended, by the clock of the server."""
-    runs = await _read_runs(client, _OLDEST)(limit=1, offset=0)
-    return _plain(runs[0].end_time) if runs and runs[0].end_time else None
 
 
 def _read_runs(client: PrefectClient, since: datetime) -> ReadPage[FlowRun]:
