@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 HOME_DIR := .mail-loop
 PORT ?= 4200
-# Most tests wait for servers most of the time, so a few more than there are cores do well.
-JOBS ?= 3
+# Most tests wait for servers most of the time, so more than there are cores do well.
+JOBS ?= 6
 COMMIT = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 TABLE ?= ci-output/faults.md
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 from tests.support.clock import Clock
 from tests.support.first_start import FirstStart
@@ -40,6 +43,35 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+# They wait for longest, and so begin first.
+LONGEST = ("tests/prefect/observability/test_alerts.py", "tests/prefect/failures/test_kills.py")
+# So many workers of pytest-xdist have a Prefect server: more would only be slow together, and what is slow may fail.
+MOST_PREFECTS = 3
+WITH_PREFECT = "tests/prefect/"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first; all others stay in their order."""
+    order = {file: number for number, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
+
+
+class FewPrefects(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """File by file: those with a Prefect server to a few workers, the others to the others, as long as there are."""
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        ours = int(node.gateway.id.removeprefix("gw")) < MOST_PREFECTS
+        if (file := next((one for one in self.workqueue if one.startswith(WITH_PREFECT) == ours), None)) is not None:
+            self.workqueue.move_to_end(file, last=False)
+        super()._assign_work_unit(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FewPrefects | None:
+    """What --dist loadfile stands for here."""
+    return FewPrefects(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 # Folders with slow tests. On a machine without mail servers, which cannot run them all, they run if they are named.

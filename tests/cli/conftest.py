@@ -43,10 +43,10 @@ class Served:
     env: dict[str, str]
 
 
-@pytest.fixture
-def prefect_server(first_start: FirstStart, tmp_path: Path) -> Iterator[Served]:
-    """A Prefect server of the test's own."""
-    home = first_start(tmp_path / "server")
+@pytest.fixture(scope="module")
+def prefect_server(first_start: FirstStart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A Prefect server of the file's own."""
+    home = first_start(tmp_path_factory.mktemp("server"))
     port = free_port()
     try:
         start_server(home, port)

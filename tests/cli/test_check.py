@@ -152,8 +152,7 @@ async def test_an_inbound_check_deletes_what_its_own_loop_sent_and_then_finds_no
 async def test_through_a_prefect_server_two_commands_share_it_and_leave_their_records(
     box: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:
-    """Each check is a run in its database."""
-
+    """Each check is a run in its database, in which the tests below leave theirs."""
     box.play(Script(rcpt=["450 4.2.0 Greylisted, please try again"]))
     files = [written(tmp_path, name, config(box)) for name in ("one", "two", "three")]
     env = prefect_server.env | {"warnings": "ignore"}
@@ -252,7 +251,10 @@ async def test_a_terminated_check_ends_at_once_with_3(
 async def test_a_verdict_survives_the_death_of_the_prefect_server(
     box: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:
-    """What was found counts, and is no error of the mail: the server is killed while the message is on its way."""
+    """What was found counts, and is no error of the mail: the server is killed while the message is on its way.
+
+    So this is the last test here that has it.
+    """
     box.play(Script(delay=4.0))
 
     def kill_the_server_once_the_message_is_sent() -> bool:
@@ -261,7 +263,7 @@ async def test_a_verdict_survives_the_death_of_the_prefect_server(
             return True
         return False
 
-    file = written(tmp_path, "office", config(box, limits__max_wait=60.0))
+    file = written(tmp_path, "survivor", config(box, limits__max_wait=60.0))
     killed = kill_the_server_once_the_message_is_sent
     ended = await mail_loop("check", "--json", file, then=killed, **prefect_server.env)
     assert ended.code == 0, ended.err

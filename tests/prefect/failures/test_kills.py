@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +28,7 @@ from flows.through_prefect import check_through_prefect
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tests.prefect.failures.api import Api
-from tests.prefect.failures.phases import PHASES, Scene, command, deployment_on, find, until, worker
+from tests.prefect.failures.phases import PATIENCE, PHASES, Scene, command, deployment_on, find, until, worker
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 from tests.support.checks.bounds import PROGRAM_SECONDS
 
@@ -103,8 +103,8 @@ class Aftermath:
             await asyncio.gather(*(scene.start(pool) for scene in (*self.orphans, *self.with_both)))
             for scene in self.with_both:
                 bucket = f"bucketing_key LIKE '%{(await scene.now()).id}%' AND automation_id = '{eager}'"
-                seen = f"SELECT 1 FROM automation_bucket WHERE {bucket}"
-                await until(lambda seen=seen: bool(rows(self.home, seen)), "the automation sees no heartbeat")  # type: ignore[misc]
+                seen = is_on_record(self.home, f"SELECT 1 FROM automation_bucket WHERE {bucket}")
+                await until(seen, "the automation sees no heartbeat")
             os.kill(victim.pid, signal.SIGKILL)
             await until(lambda: not victim.alive, "the worker does not end")
             for scene in self.with_both:
@@ -167,7 +167,16 @@ async def heartbeat_is_on_record(home: Path, scene: Scene) -> None:
     assert scene.run is not None
     resource = f"prefect.flow-run.{scene.run.id}"
     query = f"SELECT 1 FROM events WHERE event = '{HEARTBEAT}' AND resource_id = '{resource}'"
-    await until(lambda: bool(rows(home, query)), f"{scene.name} sends no heartbeat")
+    await until(is_on_record(home, query), f"{scene.name} sends no heartbeat")
+
+
+def is_on_record(home: Path, query: str) -> Callable[[], Awaitable[bool]]:
+    """Whether the server's database has such a row: a question that is asked as seldom as those to the server."""
+
+    async def found() -> bool:
+        return bool(rows(home, query))
+
+    return found
 
 
 def rows(home: Path, query: str) -> list[tuple[object, ...]]:
@@ -196,9 +205,9 @@ async def task_runs(runs: Iterable[FlowRun]) -> list[TaskRun]:
 
 
 async def check(scene: Scene, gate: asyncio.Semaphore | None = None) -> LoopResult:
-    """One more check of the loop, in this process."""
+    """One more check of the loop, in this process; Prefect may take its time to let it begin."""
     async with gate or asyncio.Semaphore():
-        return await check_through_prefect(scene.config())
+        return await check_through_prefect(scene.config(), seconds=PATIENCE)
 
 
 async def test_the_run_after_a_killed_one_is_right_and_no_run_stays_running(aftermath: Aftermath, home: Path) -> None:
