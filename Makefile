@@ -22,7 +22,7 @@ demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves
 test: $(VENV)/.ready ## all tests that can run here, of the faults a sample (REQUIRE_SERVERS=1: all, or fail)
 	@FAULTS_SAMPLE=$(COMMIT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too; MB=10: of bombs; SAMPLE=COMMIT: that of its gate)
+faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too; MB=10: of bombs; SAMPLE=COMMIT: the sample of that commit)
 	@MB=$(MB) FAULTS_SAMPLE=$(SAMPLE) FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
 
 bench: $(VENV)/.ready ## how soon and how cheap, beside others: forty minutes (ARGS=--write: into docs/performance.md; AGAINST=CHECKOUT: beside that one)

@@ -1,6 +1,6 @@
 """Mail servers of the world, by what is particular about each: a scripted IMAP server, and a few lines for a profile.
 
-They are played, not copied: each has what FIELD reports, public bug reports and the servers' own documentation tell.
+They are played, not copied: each has what users report, public bug reports and the servers' own documentation tell.
 """
 
 from __future__ import annotations
