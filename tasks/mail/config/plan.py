@@ -1,7 +1,7 @@
 """The two ends of a loop, and what to call them.
 
 A sender is an account at a relay: host, port and user name. A receiver is a mailbox: host and user name; of a loop
-without one it is the recipient's address. A matrix has names for both, and what it tells apart is told apart.
+without one it is the recipient's address. A matrix has names for both; two names are two ends, even of one account.
 """
 
 from collections import Counter, defaultdict
@@ -48,7 +48,7 @@ def _given(one: Planned, name: str | None) -> tuple[str, str] | None:
 
 
 def _account(loop: LoopConfig) -> tuple[Identity, list[str]]:
-    """What the account is told apart by, and what it may be called."""
+    """What identifies the account, and what it may be called."""
     relay = loop.sender
     at, user = endpoint(relay.host, relay.port), f"{relay.username} at " if relay.username else ""
     names = [relay.host, relay.from_addr, f"{user}{relay.host}", at, f"{user}{at}"]

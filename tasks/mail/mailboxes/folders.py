@@ -14,7 +14,8 @@ from tasks.mail.mailboxes.mailbox import Folder
 from tasks.mail.model.outcome import Placement
 
 # Copies of what was sent lie in these: finding the probe there says nothing about its arrival. In other folders a copy
-# is known by its header (see is_senders_copy in search/classify.py), whatever language they are named in; but not every copy is.
+# is known by its header (see is_senders_copy in search/classify.py), whatever language they are named in; but not every
+# copy is.
 _SENDERS_COPIES = frozenset({r"\SENT", r"\DRAFTS", r"\ALL", r"\FLAGGED", r"\IMPORTANT"})
 _JUNK, _ALL = r"\JUNK", r"\ALL"
 
