@@ -106,7 +106,9 @@ async def upgraded(
         async with httpx.AsyncClient(base_url=url, timeout=60) as nobody:
             assert (await nobody.get("/version")).status_code == 200
             (kept,) = [one for one in await everything(nobody) if one["parameters"].get("name") == NAME]
-            (await nobody.patch(f"/work_pools/{POOL}", json=THEIRS)).raise_for_status()
+            while (changed := await nobody.patch(f"/work_pools/{POOL}", json=THEIRS)).status_code == 503:
+                await asyncio.sleep(0.5)  # SQLite is busy, and that version does not wait for it
+            changed.raise_for_status()
         said = await told(ROOT, "flows.cli.main", *served)
         needed = await told(ROOT, "flows.cli.main", "validate", "--secrets", str(folder / "loop.json"))
         with (home / "secrets.allow").open("a", encoding="utf-8") as allowed:  # as docs/operations.md says

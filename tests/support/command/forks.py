@@ -46,6 +46,7 @@ OTHERS = (
     "unittest.mock",
     "websockets.asyncio.client",
 )
+IGNORED = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # where no -W is given
 NUMBER = struct.Struct("i")
 
 
@@ -97,7 +98,7 @@ class Forks:
         folder: Path,
         out: int,
         err: int,
-        warned: str,
+        warned: str | None,
     ) -> Fork:
         """What `python -W WARNED -m MODULE ARGUMENTS` does in the folder, its output in these files."""
         report, theirs = socket.socketpair()
@@ -169,8 +170,13 @@ def run(module: str, arguments: Sequence[str], env: Mapping[str, str], folder: s
     os.environ.update(env)
     os.chdir(folder)
     warnings.resetwarnings()
-    warnings.simplefilter(warned)
-    sys.warnoptions[:] = [warned]
+    sys.warnoptions[:] = [warned] if warned else []
+    if warned:
+        warnings.simplefilter(warned)
+    else:
+        for category in IGNORED:
+            warnings.simplefilter("ignore", category)
+        warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
     sys.path[0] = folder
     sys.argv[1:] = arguments
     runpy.run_module(module, run_name="__main__", alter_sys=True)

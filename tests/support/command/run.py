@@ -63,15 +63,18 @@ async def start(
     folder: Path,
     out: int,
     err: int,
-    warnings: str = "default",
+    warnings: str | None = None,
     apart: bool = False,
     module: str = "flows.cli.main",
 ) -> Fork | asyncio.subprocess.Process:
-    """Start `mail-loop`: `apart` as a program of its own, else as a fork, where its environment allows that."""
+    """Start `mail-loop`: `apart` as a program of its own, else as a fork, where its environment allows that.
+
+    `warnings` is Python's option -W.
+    """
     words = [*map(str, arguments)]
     if not apart and at_start(env) == at_start(os.environ):
         return forks().start(module, words, env, folder, out, err, warnings)
-    argv = [sys.executable, "-W", warnings, "-m", module, *words]
+    argv = [sys.executable, *(["-W", warnings] if warnings else []), "-m", module, *words]
     nowhere = asyncio.subprocess.DEVNULL
     return await asyncio.create_subprocess_exec(*argv, cwd=folder, env=env, stdin=nowhere, stdout=out, stderr=err)
 
