@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from flows.direct import check
-from tasks.mail.config.loading.check_file import load
 from tasks.mail.config.loop import CheckConfig, ImapConfig, LoopConfig, SmtpConfig, inbound_config, loop_config
 from tasks.mail.model.result import LoopResult
 from tasks.mail.net.tls import ssl_context
 from tests.support import certificates
+from tests.support.checks.check_file import load
 from tests.support.raw.imap import RawImap
 from tests.support.raw.server import Action
 from tests.support.raw.smtp import RawSmtp

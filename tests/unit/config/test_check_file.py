@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import trustme
 
-from tasks.mail.config.loading.check_file import load
 from tasks.mail.config.loop import ImapConfig, InboundConfig, LoopConfig
 from tasks.mail.model.errors import ConfigError
+from tests.support.checks.check_file import load
 from tests.support.unprivileged import unprivileged
 
 SECRET = "hunter2-never-shown"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.mail.config.loading.check_file import load
 from tasks.mail.model.errors import ConfigError
+from tests.support.checks.check_file import load
 
 LOGIN = {"host": "mail.example.org", "username": "monitor", "password_secret": "a-password"}
 SMTP = LOGIN | {"from_addr": "a@example.org", "to_addr": "b@example.org", "subject_prefix": "[x]"}

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.mail.config.loading.check_file import load
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.model.errors import ConfigError
+from tests.support.checks.check_file import load
 from tests.support.malformed import SECRET, SUFFIXES, good, text_of
 from tests.support.malformed_files import DENIED, Written, write_all
 from tests.support.unprivileged import unprivileged

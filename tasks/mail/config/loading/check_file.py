@@ -23,11 +23,6 @@ _OF_SMTP = SenderSection.model_fields.keys() - ImapConfig.model_fields.keys()
 _OF_IMAP = ImapConfig.model_fields.keys() - SenderSection.model_fields.keys() | {"tls_mode"}
 
 
-def load(path: str | Path) -> CheckConfig:
-    """The check that the file at `path` describes; a failure is a ConfigError that begins with the path as given."""
-    return check_of(path, *read(path))
-
-
 def read(path: str | Path, sections: str = "smtp or imap (or both)") -> tuple[str, dict[str, object]]:
     """What an error about the file at `path` begins with, and the fields in it; `sections` are those it may have."""
     source = str(path) or "."
