@@ -19,11 +19,11 @@ help: ## this list
 demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves the servers up)
 	@$(BIN)/mail-loop demo --home $(HOME_DIR)/demo $(if $(KEEP),--keep)
 
-test: $(VENV)/.ready ## all tests that can run here, of the faults a sample (REQUIRE_SERVERS=1: all, or fail)
-	@FAULTS_SAMPLE=$(COMMIT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(VENV)/.ready ## all tests that can run here, of the faults and of the longest a sample (WHOLE=1: all; REQUIRE_SERVERS=1: skip none)
+	@TESTS_SAMPLE=$(if $(WHOLE),,$(COMMIT)) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: $(VENV)/.ready ## every fault on every stage of both legs, as a table (TABLE=docs/reliability.md: there, too; MB=10: of bombs; SAMPLE=COMMIT: the sample of that commit)
-	@MB=$(MB) FAULTS_SAMPLE=$(SAMPLE) FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
+	@MB=$(MB) TESTS_SAMPLE=$(SAMPLE) FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -q tests/faults $(ARGS)
 
 bench: $(VENV)/.ready ## how soon and how cheap, beside others: forty minutes (ARGS=--write: into docs/performance.md; AGAINST=CHECKOUT: beside that one)
 	@$(BIN)/python -W ignore -m bench $(if $(AGAINST),--against '$(AGAINST)') $(ARGS)

@@ -15,6 +15,7 @@ from xdist.workermanage import WorkerController
 
 from tests.support.clock import Clock
 from tests.support.first_start import FirstStart
+from tests.support.sample import SEED, long_ones
 from tests.support.servers import LAB_NEEDS, REMEDY, SITUATIONS_NEED, WHOLE_SUITE_NEEDS, missing_of, require
 
 settings.register_profile("patient", deadline=None)  # a machine may be as slow as it is
@@ -52,10 +53,22 @@ MOST_PREFECTS = 3
 WITH_PREFECT = "tests/prefect/"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first; all others stay in their order."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest first, and of those marked `long` a sample, unless they were named; all others in their order."""
+    if SEED and not any("::" in argument for argument in config.args):
+        scenes = {item: scene_of(item) for item in items if item.get_closest_marker("long")}
+        chosen = long_ones([*scenes.values()])
+        config.hook.pytest_deselected(items=[item for item in items if scenes.get(item, "") not in {"", *chosen}])
+        items[:] = [item for item in items if scenes.get(item) in {None, *chosen}]
     order = {file: number for number, file in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
+
+
+def scene_of(item: pytest.Item) -> str:
+    """What is in a sample as a whole or not at all: what its mark names, such as the file, or else the test itself."""
+    mark = item.get_closest_marker("long")
+    assert mark is not None
+    return str(mark.args[0]) if mark.args else item.nodeid
 
 
 class FewPrefects(LoadFileScheduling):  # type: ignore[misc]  # it has no types

@@ -31,6 +31,7 @@ def api(first_start: FirstStart, tmp_path_factory: pytest.TempPathFactory) -> It
         processes.stop(home, SERVER)
 
 
+@pytest.mark.long
 async def test_the_rules_of_a_file_are_put_in_force_shown_and_tried_out(
     api: str, mail_loop: Command, tmp_path: Path
 ) -> None:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tasks.sandbox import Sandbox, Script
 from tests.cli.conftest import Command, Served, written
 from tests.support.raw.relays import USERS, matrix, receiver, sender
@@ -88,6 +90,7 @@ async def test_where_all_is_well_or_one_loop_speaks_for_itself_no_pattern_is_tol
     assert all(text.startswith("  ") for text in picture)
 
 
+@pytest.mark.long
 async def test_through_prefect_the_loops_of_a_matrix_are_runs_of_their_own(
     main: Sandbox, backup: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:

@@ -149,6 +149,7 @@ async def test_an_inbound_check_deletes_what_its_own_loop_sent_and_then_finds_no
     assert (ended.code, ended.results[0]["error_type"]) == (2, "no_recent_message")
 
 
+@pytest.mark.long
 async def test_through_a_prefect_server_two_commands_share_it_and_leave_their_records(
     box: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:

@@ -6,6 +6,8 @@ import re
 import stat
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command
 from tests.support.first_start import FirstStart
 
@@ -15,6 +17,7 @@ def modes(home: Path) -> dict[str, int]:
     return {str(path): stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()}
 
 
+@pytest.mark.long
 async def test_a_demo_that_is_kept_can_be_checked_again_until_it_is_ended(
     first_start: FirstStart, mail_loop: Command, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ async def test_the_rules_and_the_example_are_what_prometheus_takes(promtool: Pro
     assert (code, said.count("SUCCESS")) == (0, 3), said
 
 
+@pytest.mark.long
 async def test_each_alert_fires_when_it_should_and_not_before(promtool: Promtool) -> None:
     """As rules_test.yml says, and it speaks of each of them."""
     code, said = await promtool("test", "rules", RULES / "rules_test.yml")

@@ -48,6 +48,7 @@ async def test_where_no_server_is_configured_one_is_asked_for(mail_loop: Command
     )
 
 
+@pytest.mark.long
 async def test_checks_on_a_server_are_its_history(
     box: Sandbox, mail_loop: Command, prefect_server: Served, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_systemd_finds_no_fault_in_the_units(machine: Machine) -> None:
     assert machine.run("sh", "-c", 'systemd-analyze verify --man=no "$@" 2>&1', "-", *units) == ""
 
 
+@pytest.mark.long
 def test_a_check_runs_under_the_units_and_outlives_a_restart_of_its_worker(machine: Machine) -> None:
     """With the hardening in force, each program as a user of its own, and no password where all can read it."""
     machine.run("systemctl", "start", "mail-loop-server", "mail-loop-worker")  # which waits for the server to answer

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 
 from tests.faults.cells import Cell
+from tests.support.sample import drawn
 
 MIN_CELLS = 150
 
@@ -57,10 +57,10 @@ def sample(cells: Sequence[Cell], seed: str) -> list[Cell]:
         must = cell.expected
         groups[cell.leg, cell.stage, action(cell), must.outcome, must.error_type, must.attempts].append(cell)
 
-    def drawn(cell: Cell) -> bytes:
-        return hashlib.sha256(f"{seed} {cell.name}".encode()).digest()
+    def lot(cell: Cell) -> bytes:
+        return drawn(cell.name, seed)
 
-    chosen = {min(group, key=drawn).name for group in groups.values()}
-    others = sorted((cell for cell in cells if cell.name not in chosen), key=drawn)
+    chosen = {min(group, key=lot).name for group in groups.values()}
+    others = sorted((cell for cell in cells if cell.name not in chosen), key=lot)
     chosen |= {cell.name for cell in others[: max(0, MIN_CELLS - len(chosen))]}
     return [cell for cell in cells if cell.name in chosen]

@@ -93,6 +93,7 @@ async def test_the_form_explains_its_fields_and_has_no_password_box(ui: str, pag
     await page.screenshot(path=SCREENSHOTS / "form.png", full_page=True)
 
 
+@pytest.mark.long
 async def test_the_page_of_a_deployment_lists_its_runs_by_what_became_of_the_message(
     ui: str, page: Page, deployed: str, box: Sandbox
 ) -> None:

@@ -170,6 +170,7 @@ async def test_a_deletion_may_wait_until_it_takes_recent_from_nobody(lab: Lab, u
     assert list(contents(lab, user)) == list(before)
 
 
+@pytest.mark.long
 async def test_after_200_checks_with_random_kills_nothing_of_ours_is_left(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ async def test_so_is_that_of_a_failure(arguments: str, redirection: str, box: Sa
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.long
 async def test_through_prefect_too(box: Sandbox, prefect_server: Served, tmp_path: Path) -> None:
     """With files opened in place of none of the streams."""
     assert (await checked(box, tmp_path, "", "<&- >&- 2>&-", **prefect_server.env)).code == 0

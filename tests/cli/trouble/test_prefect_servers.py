@@ -81,11 +81,13 @@ async def said_by_each(mail_loop: Command, box: Sandbox, folder: Path, sentence:
     assert box.commands.count("DATA") == 1
 
 
+@pytest.mark.long
 async def test_a_login_that_is_missing(locked: str, mail_loop: Command, box: Sandbox, tmp_path: Path) -> None:
     sentence = f"the Prefect server at {locked} wants a login (401): set PREFECT_API_AUTH_STRING to its user:password"
     await said_by_each(mail_loop, box, tmp_path, sentence, PREFECT_API_URL=locked)
 
 
+@pytest.mark.long
 async def test_a_login_that_is_wrong(locked: str, mail_loop: Command, box: Sandbox, tmp_path: Path) -> None:
     sentence = f"the Prefect server at {locked} refuses the login in PREFECT_API_AUTH_STRING (401): correct it"
     wrong = {"PREFECT_API_URL": locked, "PREFECT_API_AUTH_STRING": "admin:no"}
@@ -99,6 +101,7 @@ async def test_a_url_without_api(locked: str, mail_loop: Command, box: Sandbox, 
     await said_by_each(mail_loop, box, tmp_path, sentence, PREFECT_API_URL=bare)
 
 
+@pytest.mark.long
 async def test_a_ca_that_is_not_trusted(locked: str, mail_loop: Command, box: Sandbox, tmp_path: Path) -> None:
     """And with its CA, and the login, the same server is used: by setup, too."""
     server_tls = certificates.good(tmp_path)

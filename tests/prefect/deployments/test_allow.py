@@ -55,6 +55,7 @@ def list_of(home: Path) -> list[str]:
     return (home / "secrets.allow").read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.long
 def test_serve_adds_what_prefect_yaml_needs_once_removes_nothing_and_starts_a_worker_of_a_former_version_anew(
     deployed: str, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_serve_adds_what_prefect_yaml_needs_once_removes_nothing_and_starts_a_wo
         assert f"{name}={value}".encode() in variables
 
 
+@pytest.mark.long
 async def test_deploy_to_the_server_of_a_serve_here_adds_to_the_list_of_its_worker(
     deployed: str, home: Path, loops: Path
 ) -> None:
@@ -105,6 +107,7 @@ async def test_deploy_to_the_server_of_a_serve_here_adds_to_the_list_of_its_work
     (home / "secrets.allow").write_text("".join(f"{line}\n" for line in before), encoding="utf-8")
 
 
+@pytest.mark.long
 async def test_for_workers_elsewhere_the_lines_are_said(
     deployed: str,
     home: Path,

@@ -44,6 +44,7 @@ def due(run: FlowRun) -> datetime:
     return run.expected_start_time
 
 
+@pytest.mark.long
 async def test_a_run_that_prefect_would_give_up_reaches_its_verdict_and_logs_it(deployed: str, home: Path) -> None:
     """The API is gone at the start, and with it the lease of the deployment's concurrency limit.
 
@@ -65,6 +66,7 @@ async def test_a_run_that_prefect_would_give_up_reaches_its_verdict_and_logs_it(
         assert len(scene.imap.messages) == 1  # the foreign one
 
 
+@pytest.mark.long
 async def test_of_two_schedules_due_at_once_one_checks_and_the_other_is_skipped(deployed: str, home: Path) -> None:
     """At once, as "Cancelled", and without a second message."""
     start = datetime.now(UTC) + AHEAD

@@ -90,6 +90,7 @@ def by_variables(theirs: Path, prefix: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 async def test_a_run_sets_neither_env_nor_command_nor_working_dir(deployed: str, tmp_path: Path) -> None:
     """By its own job variables, or by those of a deployment in the pool: they have no effect."""
     addresses = {"from_addr": "a@raw.test", "to_addr": "b@raw.test", "subject_prefix": "[x]"}
@@ -129,6 +130,7 @@ async def deployment_with(variables: dict[str, Any]) -> str:
     return f"mail-loop-check/{name}"
 
 
+@pytest.mark.long
 async def test_a_run_of_a_deployment_of_the_former_version_has_the_settings_of_the_worker(deployed: str) -> None:
     """Its own env is ignored, and it runs."""
     run: FlowRun = await ended(await create_run(await deployment_with(FORMER), {"name": "former", "smtp": 1}))

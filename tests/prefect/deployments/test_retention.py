@@ -30,7 +30,7 @@ from tests.prefect.records import SOCKETS_LEFT_OPEN, leave_connections
 from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.first_start import FirstStart
 
-pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
+pytestmark = [pytest.mark.long("retention"), pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)]
 
 PATIENCE = 120.0
 # Each table with the column by which a row belongs to a run.

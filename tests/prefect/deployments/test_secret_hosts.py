@@ -96,6 +96,7 @@ def message(run: FlowRun | State[Any]) -> str:
     return str(end_of(run).message)
 
 
+@pytest.mark.long
 async def test_the_form_of_a_shipped_deployment_takes_no_variable_and_no_block_elsewhere(
     deployed: str, home: Path, relay: RawSmtp
 ) -> None:
@@ -137,6 +138,7 @@ async def test_nor_do_a_mailbox_a_bounce_mailbox_an_inbound_check_a_fleet_and_it
     assert [b"[fine]" in mail for mail in relay.messages] == [True]
 
 
+@pytest.mark.long
 async def test_the_list_is_read_by_each_run_and_a_line_that_is_none_is_told(
     worker_list: Path, home: Path, box: Sandbox
 ) -> None:

@@ -19,6 +19,7 @@ from tests.support.command.run import mail_loop, without_prefect
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 
 
+@pytest.mark.long
 async def test_a_server_has_all_it_needs_once_however_often_it_is_set_up(server: str, home: Path) -> None:
     """And the worker's folder is left for the worker to say."""
     env = without_prefect(PREFECT_API_URL=server, PREFECT_HOME=str(home), MAIL_LOOP_HOME="/nowhere")

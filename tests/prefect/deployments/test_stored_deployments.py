@@ -88,6 +88,7 @@ def test_the_stored_entrypoint_and_parameters_fit_the_flow_of_today(
     validate(stored["deployment"]["parameters"], parameter_schema(flow).model_dump(), raise_on_error=True)
 
 
+@pytest.mark.long
 async def test_a_worker_runs_each_stored_deployment_to_the_end_that_it_had(
     deployed: str, box: Sandbox, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ async def typed(context: BrowserContext, ui: str) -> Page:
     return page
 
 
+@pytest.mark.long
 async def test_the_whole_login_typed_into_the_one_field_shows_the_deployments(
     chromium: str, ui: str, deployed: str
 ) -> None:

@@ -90,6 +90,7 @@ def test_it_is_given_to_the_server_itself_and_to_nobody_else(deployed: str, home
         assert login_for(url) is None, url
 
 
+@pytest.mark.long
 def test_what_listens_there_once_the_server_has_ended_gets_nothing(own: Path) -> None:
     """Whoever takes its port is not it; and the list of servers, for this user alone, forgets it."""
     port = free_port()
@@ -128,6 +129,7 @@ def own(first_start: FirstStart, tmp_path: Path) -> Iterator[Path]:
     processes.stop(home, SERVER)
 
 
+@pytest.mark.long
 def test_one_that_the_environment_sets_is_used_as_it_is(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And kept, so that commands find it; the next start keeps to it.
 
@@ -156,6 +158,7 @@ def test_one_that_cannot_be_typed_is_refused_in_a_sentence(own: Path, monkeypatc
         start_server(own, free_port())
 
 
+@pytest.mark.long
 def test_a_file_that_lies_in_the_place_of_the_login_is_not_followed(own: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").touch()
     (own / LOGIN_FILE).symlink_to(tmp_path / "elsewhere")

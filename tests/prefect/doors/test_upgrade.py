@@ -29,7 +29,11 @@ from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, count, para
 from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.first_start import FirstStart
 
-pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.long("upgrade"),
+    pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 BEFORE = "1ff1ee9"  # the last version whose servers asked for no login
 NAME = "kept"

@@ -71,6 +71,7 @@ def listed() -> set[str]:
     return {path for row in rows for path in re.findall(r"`([^`]+)`", row)}
 
 
+@pytest.mark.long
 async def test_what_answers_without_a_login_is_what_is_listed(server: str, routes: list[tuple[str, str]]) -> None:
     """Each route of the server is asked, and the pages of the UI. A file of the UI stands for all of them."""
     asked = {

@@ -21,6 +21,7 @@ from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import until
 from tests.prefect.failures.rounds import DELIVERED, REJECTED, one_by_one
 from tests.support.first_start import FirstStart
+from tests.support.sample import sampled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,6 +38,11 @@ AFTER_IT_HAS_BEGUN = {
     "remains": (b"POST /api/flow_runs/filter", 1),
 }
 OTHERWISE = ("sending", "waiting", "end", "locked")
+
+# With mail that arrives, and with mail that is refused, for which nothing waits.
+BEGUN = [(moment, False) for moment in sampled([*AFTER_IT_HAS_BEGUN, *OTHERWISE], 4)] + [
+    (moment, True) for moment in sampled([one for one in (*AFTER_IT_HAS_BEGUN, *OTHERWISE) if one != "waiting"], 2)
+]
 
 SLOW = 1.0  # seconds that each request comes late
 SOON = 25.0  # seconds within which a verdict that is known is said, on a busy machine
@@ -96,16 +102,23 @@ async def cases(
         (await add("absent", False, {})).api.die()
         for moment, (request, times) in BEFORE_IT_BEGINS.items():
             await add(moment, False, {"dies_at": request, "times": times})
-        for refused in (False, True):
-            end = b'{"state":{"type":"FAILED"' if refused else b'{"state":{"type":"COMPLETED"'
-            for moment, (request, times) in (AFTER_IT_HAS_BEGUN | {"end": (end, 1)}).items():
+        locked: list[Apart] = []
+        for moment, refused in BEGUN:
+            if moment == "locked":
+                locked.append(await add(moment, refused, {}, private[0]))
+            elif moment == "sending":
+                meanwhile.append((await add(moment, refused, {})).while_it_sends())
+            elif moment == "waiting":
+                meanwhile.append((await add(moment, refused, {})).while_it_waits())
+            else:
+                end = b'{"state":{"type":"FAILED"' if refused else b'{"state":{"type":"COMPLETED"'
+                request, times = (AFTER_IT_HAS_BEGUN | {"end": (end, 1)})[moment]
                 await add(moment, refused, {"dies_at": request, "times": times})
-            meanwhile.append((await add("sending", refused, {})).while_it_sends())
+        if locked:
+            meanwhile.append(while_they_send_lock(private[1], locked))
+        for refused in (False, True):
             await add("slow", refused, {"delay": SLOW}, warn_after=5.0)
-        meanwhile.append((await add("waiting", False, {})).while_it_waits())
         await add("slow-and-short", False, {"delay": SLOW}, max_wait=SLOW / 2)
-        locked = [await add("locked", refused, {}, private[0]) for refused in (False, True)]
-        meanwhile.append(while_they_send_lock(private[1], locked))
         await asyncio.gather(one_by_one([*every.values()], tmp_path_factory.mktemp("cases")), *meanwhile)
         yield every
 
@@ -121,14 +134,11 @@ async def test_a_check_that_cannot_begin_in_prefect_is_done_without_it(cases: di
     assert "Traceback" not in case.err
 
 
-@pytest.mark.parametrize("refused", [False, True])
-@pytest.mark.parametrize("moment", [*AFTER_IT_HAS_BEGUN, *OTHERWISE])
+@pytest.mark.parametrize(("moment", "refused"), BEGUN)
 async def test_a_check_that_has_begun_says_soon_what_became_of_the_mail(
     cases: dict[str, Apart], moment: str, refused: bool
 ) -> None:
     """The API is gone, or its database locked, for good; that is told too, but the verdict does not wait for it."""
-    if (moment, refused) == ("waiting", True):
-        return  # nothing is waited for
     case = cases[named(moment, refused)]
     assert case.api.reached.is_set()
     assert case.verdict == (REJECTED if refused else DELIVERED), case

@@ -31,6 +31,7 @@ from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import PATIENCE, PHASES, Scene, command, deployment_on, find, until, worker
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 from tests.support.checks.bounds import PROGRAM_SECONDS
+from tests.support.sample import sampled
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.asyncio(loop_scope="module")]
 
@@ -134,15 +135,20 @@ async def aftermath(deployed: str, home: Path, tmp_path_factory: pytest.TempPath
         patch.setenv("SANDBOX_PASSWORD", PASSWORD)
         async with AsyncExitStack() as stack:
 
-            async def scenes(kind: str, *phases: str) -> list[Scene]:
+            async def scenes(kind: str, *phases: str, most: int = 1) -> list[Scene]:
+                """A scene for each of these phases; so many in a sample."""
                 api = await stack.enter_async_context(Api(deployed, holds=b"POST /api/artifacts/"))
                 return [
-                    await stack.enter_async_context(Scene(f"{kind}-{phase}", phase, api)) for phase in phases or PHASES
+                    await stack.enter_async_context(Scene(f"{kind}-{phase}", phase, api))
+                    for phase in sampled(phases, most, kind)
                 ]
 
             after.by_term = await scenes("term", "sending", "waiting")
             after.by_kill = await scenes("kill", "retrying", "deleting")
-            after.in_command = [*await scenes("command-term"), *await scenes("command-kill")]
+            after.in_command = [
+                *await scenes("command-term", *PHASES, most=3),
+                *await scenes("command-kill", *PHASES, most=3),
+            ]
             after.with_worker = await scenes("worker", "connecting", "waiting", "deleting")
             after.cancelled = await scenes("cancel", "sending", "waiting", "deleting")
             after.orphans = await scenes("orphan", "waiting")

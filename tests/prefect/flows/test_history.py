@@ -111,6 +111,7 @@ async def test_a_run_that_was_retried_by_hand_counts_as_often_as_it_checked(serv
     assert (await read(name)).outcomes == {"lost": 1, "late": 1}
 
 
+@pytest.mark.long
 async def test_more_runs_than_a_page_holds_are_all_read_once(server: str, name: str) -> None:
     """Of runs and of artifacts, while further ones are made: none is missed, and none is counted twice."""
     expected = [n / 100 for n in range(PAGE_SIZE + 50)]
@@ -179,6 +180,7 @@ def test_the_daily_deployment_loads_and_its_parameters_are_valid(monkeypatch: py
         assert validate({**daily["parameters"], **wrong}, schema, raise_on_error=False)
 
 
+@pytest.mark.long
 async def test_the_record_in_an_artifact_is_not_shown(
     ui: str, page: Page, box: Sandbox, records: Records, name: str
 ) -> None:

@@ -83,6 +83,7 @@ async def test_every_wrong_value_among_the_parameters_is_told_with_its_sentence(
     assert said == [case.said for case in VALUES]
 
 
+@pytest.mark.long
 async def test_a_run_with_a_wrong_parameter_ends_misconfigured_and_sends_nothing(
     server: str, box: Sandbox, home: Path
 ) -> None:
@@ -104,6 +105,7 @@ async def test_a_run_with_a_wrong_parameter_ends_misconfigured_and_sends_nothing
     assert places_of(SECRET, home) == []
 
 
+@pytest.mark.long
 async def test_the_form_of_a_deployment_refuses_wrong_values_or_its_run_ends_misconfigured(
     deployed: str, box: Sandbox, home: Path
 ) -> None:

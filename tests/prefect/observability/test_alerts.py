@@ -225,6 +225,7 @@ async def taken(loop: str) -> bool:
         return all(f"prefect.event.{call}" in related for call in calls)
 
 
+@pytest.mark.long
 async def test_500_good_checks_call_nobody(pager: Pager) -> None:
     """With rules of every kind in force; and nothing is left to be remembered."""
     every = {kind: {"when": kind, "channels": ["pager"]} for kind in ("failing", "degraded")}
@@ -376,6 +377,7 @@ async def is_watched(loop: str) -> bool:
         return await last_watched(client, loop, "silent") is not None
 
 
+@pytest.mark.long
 async def test_the_steps_of_the_readme_call_nobody_and_a_worker_that_dies_is_called_for_once_and_its_return_too(
     ground: Ground, pager: Pager, tmp_path: Path
 ) -> None:

@@ -21,7 +21,11 @@ from tests.support.checks.checks_on_record import check
 from tests.support.prometheus import Exporter, Prometheus, dashboard, promtool
 from tests.support.servers.processes import Ports
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)]
+pytestmark = [
+    pytest.mark.long("prometheus"),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN),
+]
 
 GOOD, BAD, NEW = "metrics-good", "metrics-bad", "metrics-new"
 REJECTED = Script(rcpt=["550 5.1.1 No such user"])

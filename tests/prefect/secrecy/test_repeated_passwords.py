@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
 from tests.support.checks.flow_checks import only_result
 from tests.support.raw.hostile_places import Scene, scene
 from tests.support.raw.repeating_places import PASSWORD, PASSWORDS, REPEATING, USER, left
+from tests.support.sample import sampled
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.usefixtures("server")]
 
@@ -87,6 +89,7 @@ async def by_inbound(at: Scene, name: str) -> State[Any]:
     return state
 
 
+PLACES = ("a folder's name", "a bounce", "a refusal", "Received", "Authentication-Results")
 ENGINES: dict[str, Engine] = {"flow": by_flow, "fleet": by_fleet, "matrix": by_matrix, "direct": by_itself}
 
 
@@ -103,8 +106,7 @@ async def watched(home: Path, caplog: pytest.LogCaptureFixture, capfd: Any) -> A
     assert [(where, found) for where, found in records if found] == []
 
 
-@pytest.mark.parametrize("place", ["a folder's name", "a bounce", "a refusal", "Received", "Authentication-Results"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("engine", "place"), sampled(product(ENGINES, PLACES), 6))
 async def test_what_a_server_repeats_is_on_no_record(
     engine: str, place: str, home: Path, name: str, caplog: pytest.LogCaptureFixture, capfd: Any
 ) -> None:
@@ -130,7 +132,7 @@ async def test_nor_is_it_of_an_inbound_check(
     assert HIDDEN in result.model_dump_json()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", sampled(ENGINES, 2))
 async def test_nor_is_an_error_that_nobody_foresaw(
     engine: str, home: Path, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: Any
 ) -> None:

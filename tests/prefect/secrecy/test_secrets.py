@@ -99,6 +99,7 @@ async def test_without_prefect(tmp_path: Path, tls: ServerTls) -> None:
     assert [line for line in ended.children if seen_in(line)] == []
 
 
+@pytest.mark.long
 async def test_through_a_prefect_server_that_logs_at_debug_too(
     tmp_path: Path, tls: ServerTls, first_start: FirstStart
 ) -> None:
