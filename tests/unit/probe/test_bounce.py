@@ -249,6 +249,15 @@ def test_a_report_that_is_not_as_it_should_be_is_read_as_far_as_it_goes(raw: byt
     assert found.status == status
 
 
+def test_the_status_decides_where_neither_an_action_nor_any_words_tell_of_the_failure() -> None:
+    silent = POSTFIX_STATUS.partition("Diagnostic-Code")[0].replace("Action: failed\n", "")
+    raw = report(silent, text=b"About your message.\n").replace(b"Undelivered Mail Returned to Sender", b"Notice")
+    found = bounce_of(raw, PROBE)
+    assert found is not None
+    assert found.status == "5.1.1"
+    assert bounce_of(raw.replace(b"Status: 5.1.1", b"Status: 4.4.1"), PROBE) is None
+
+
 @pytest.mark.parametrize("fields", ["Status: 2.0.0", "Action: none\nStatus: 2.1.5"])
 def test_a_report_of_success_is_no_bounce_whatever_its_action_is_called(fields: str) -> None:
     assert bounce_of(report(POSTFIX_STATUS.replace("Action: failed\nStatus: 5.1.1", fields)), PROBE) is None

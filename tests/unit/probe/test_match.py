@@ -195,6 +195,7 @@ LINE = b"Probe: " + PROBE.id.encode()
         (multipart(multipart(b"\r\n" + BODY, kind=b"alternative"), b"\r\nscanned"), True),
         (multipart(b"\r\nsee below", b"Content-Type: message/rfc822\r\n\r\n" + PROBE.content), False),
         (multipart(b"\r\nsee below", b"Content-Type: application/octet-stream\r\n\r\n" + BODY), False),
+        (b"A: b\r\n\r\nX-Mail-Loop-Id: " + PROBE.id.encode() + b"\r\n\r\n" + BODY, False),  # a quoted header
         (b"A: b\r\n\r\n> " + LINE + b"\r\n", False),
         (b"A: b\r\n\r\n  " + LINE + b"\r\n", False),
         (b"A: b\r\n\r\nsee " + LINE + b"\r\n", False),
@@ -206,7 +207,7 @@ LINE = b"Probe: " + PROBE.id.encode()
         (b"", False),
         (b"Content-Type: multipart/mixed; boundary*=\x00''b\r\n\r\n--b\r\n\r\n" + BODY, False),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_only_the_messages_own_text_says_that_it_is_the_probe(raw: bytes, has: bool) -> None:
     assert body_has_id(raw, PROBE) is has
