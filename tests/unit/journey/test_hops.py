@@ -557,7 +557,8 @@ def test_queue_ids_say_where_to_look_for_what() -> None:
         ("4 Mar 2026 00:06:07 EST", WHEN),
         ("3 Mar 2026 22:06:07 PDT", WHEN),
         ("4 Mar 26 05:06:07 UT", WHEN),
-        ("4 Mar 99 05:06:07 UT", WHEN.replace(year=1999)),
+        ("4 Mar 49 05:06:07 UT", WHEN.replace(year=2049)),
+        ("4 Mar 50 05:06:07 UT", WHEN.replace(year=1950)),  # RFC 5322 4.3
         ("Wed (a day), 4 (the fourth) Mar 2026 (now) 05:06:07 (o'clock) +0000 (a (nested) one)", WHEN),
         ("Wed,\t4 Mar 2026\r\n 05 : 06 : 07 +0000", WHEN),
         ("Wed, 4 Mar 2026 05:06:07", WHEN),  # no zone: taken for UTC
@@ -639,6 +640,7 @@ def test_what_cannot_be_read_is_shown_as_it_stands(value: str) -> None:
         ),
         ("from b\udcc3\udcbccher.test by mx.test id 7; ", {"from_": "bücher.test"}),
         ("from a\ud800.test by mx.test id 7; ", {"from_": r"a\ud800.test"}),
+        ("from a.test 1 Jan 2001 00:00:00 by mx.test id 7; ", {"from_": "a.test"}),
     ],
 )
 def test_a_stranger_hides_neither_the_server_nor_its_id_nor_its_date(value: str, expected: dict[str, str]) -> None:
