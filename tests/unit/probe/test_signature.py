@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.mail.config.loop import SmtpConfig
 from tasks.mail.model.header import Header, Ref
-from tasks.mail.probe.compose import compose
+from tasks.mail.probe.compose import compose, signature
 from tasks.mail.probe.ownership import is_signed
 
 SMTP = SmtpConfig(host="mx.test", from_addr="a@example.org", to_addr="b@example.org", subject_prefix="[loop]")
@@ -37,6 +37,10 @@ def test_without_a_key_none_is_signed() -> None:
     unsigned = compose("office", SMTP, SENT).content
     assert b"X-Mail-Loop-Signature" not in unsigned
     assert not signed(unsigned.partition(b"\r\n\r\n")[0], b"")
+    own = signature(KEY, PROBE.id, SENT, "office").encode()
+    anybodys = signature(b"", PROBE.id, SENT, "office").encode()
+    assert own in HEADER
+    assert not signed(HEADER.replace(own, anybodys), b"")
 
 
 @pytest.mark.parametrize(
