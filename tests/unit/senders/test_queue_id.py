@@ -79,6 +79,8 @@ def test_a_queue_id_is_found_where_a_server_puts_it(text: str, name: str | None)
         "2.0.0 OK 2048 bytes",
         "OK 1596012345",
         "2.0.0 Ok 192.168.100.100",
+        "Ok thanks4",
+        "2.0.0 Ok ESMTP2",
         "Ok mx1.example.org",
         "OK 2026-11-29",
         "2.0.0 accepted (in 12.3 ms)",

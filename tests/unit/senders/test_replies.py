@@ -40,6 +40,9 @@ CLOSED = "the relay closed the connection"
         ("mail", SMTPSenderRefused(530, "5.7.0 log in", "a@b"), ErrorType.SMTP, 530, "530 5.7.0 log in"),
         ("mail", SMTPSenderRefused(550, "5.7.1 no", "a@b"), ErrorType.SMTP, 550, "550 5.7.1 no"),
         ("rcpt", SMTPRecipientRefused(450, "4.2.0 grey", "a@b"), ErrorType.TEMPORARY, 450, "450 4.2.0 grey"),
+        ("rcpt", SMTPRecipientRefused(400, "grey", "a@b"), ErrorType.TEMPORARY, 400, "400 grey"),
+        ("data", SMTPDataError(499, "no"), ErrorType.TEMPORARY, 499, "499 no"),
+        ("data", SMTPDataError(500, "no"), ErrorType.SMTP, 500, "500 no"),
         ("rcpt", SMTPRecipientRefused(550, "5.1.1 who", "a@b"), ErrorType.RECIPIENT, 550, "550 5.1.1 who"),
         ("rcpt", SMTPRecipientRefused(252, "perhaps", "a@b"), ErrorType.SMTP, 252, "252 perhaps"),
         (
