@@ -623,11 +623,25 @@ class TestDelete:
             assert [message.flags for message in server.messages] == [{"\\Deleted"}, set()]
             assert not [line for line in server.log if "EXPUNGE" in line or "CLOSE" in line]
 
-    async def test_uids_of_another_uidvalidity_are_left_alone(self) -> None:
-        async with server_of() as server, opened(server) as box:
-            assert await box.delete(refs(2, 1, 2), lambda header: True) == []
+    @pytest.mark.parametrize("uidvalidity", [2, 4])
+    async def test_uids_of_another_uidvalidity_are_left_alone(self, uidvalidity: int) -> None:
+        """Of a folder that was there before, or that has come back from a backup."""
+        select = b"* 2 EXISTS\r\n* OK [UIDVALIDITY 3] valid\r\n{tag} OK [READ-WRITE] done\r\n"
+        async with server_of({"select": select}) as server, opened(server) as box:
+            assert await box.delete(refs(uidvalidity, 1, 2), lambda header: True) == []
             assert not [line for line in server.log if "STORE" in line]
             assert [message.uid for message in server.messages] == [1, 2]
+
+    @pytest.mark.parametrize(("recent", "spared"), [(1, False), (2, True)])
+    async def test_a_folder_is_spared_where_others_are_recent_and_not_for_our_own_message(
+        self, recent: int, spared: bool
+    ) -> None:
+        examine = b"* 2 EXISTS\r\n* %d RECENT\r\n* OK [UIDVALIDITY 1] valid\r\n{tag} OK [READ-ONLY] done\r\n" % recent
+        async with server_of({"examine": examine}) as server, opened(server, spare_recent=True) as box:
+            server.messages[0].flags = {"\\Recent"}
+            assert await box.delete(refs(1, 1), lambda header: True) == ([] if spared else refs(1, 1))
+            assert box.spared == ({"INBOX"} if spared else set())
+            assert [message.uid for message in server.messages] == ([1, 2] if spared else [2])
 
 
 class TestEnd:
