@@ -50,8 +50,11 @@ CLOSED = ("env", "command", "working_dir")
 def is_open(template: dict[str, Any]) -> bool:
     """Whether a run may set one of CLOSED: by a variable, or by a value that is made of variables.
 
-    An `env` in the job configuration is enough: Prefect adds to it that of the run, whatever the variables are.
+    An `env` in the job configuration is enough: Prefect adds to it that of the run, whatever the variables are. Where
+    there is no template the first worker puts Prefect's own there, which is open.
     """
+    if not template:
+        return True
     offered = (template.get("variables") or {}).get("properties") or {}
     configured = template.get("job_configuration") or {}
     made_of_variables = any("{{" in json.dumps(configured.get(name)) for name in CLOSED)

@@ -13,9 +13,9 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
+from tests.support.checks.sample import SEED, long_ones
 from tests.support.clock import Clock
 from tests.support.first_start import FirstStart
-from tests.support.sample import SEED, long_ones
 from tests.support.servers import LAB_NEEDS, REMEDY, SITUATIONS_NEED, WHOLE_SUITE_NEEDS, missing_of, require
 
 settings.register_profile("patient", deadline=None)  # a machine may be as slow as it is

@@ -11,7 +11,7 @@ import pytest
 from tests.faults import table
 from tests.faults.cells import Ground, Measured
 from tests.faults.matrix import CELLS, CHOSEN
-from tests.support.sample import SEED
+from tests.support.checks.sample import SEED
 
 MEASURED = pytest.StashKey[list[Measured]]()
 LINES = pytest.StashKey[list[str]]()

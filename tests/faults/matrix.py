@@ -6,7 +6,7 @@ from tests.faults.cells import Cell
 from tests.faults.imap import cells as imap_cells
 from tests.faults.sample import sample
 from tests.faults.smtp import cells as smtp_cells
-from tests.support.sample import SEED
+from tests.support.checks.sample import SEED
 
 CELLS: list[Cell] = [*smtp_cells.cells(), *imap_cells.cells()]
 CHOSEN = sample(CELLS, SEED) if SEED else CELLS

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from tests.faults.cells import Cell
-from tests.support.sample import drawn
+from tests.support.checks.sample import drawn
 
 MIN_CELLS = 150
 

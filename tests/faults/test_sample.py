@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.matrix import CELLS
 from tests.faults.sample import MIN_CELLS, action, sample
-from tests.support.sample import LONG_SHARE, long_ones, sampled
+from tests.support.checks.sample import LONG_SHARE, long_ones, sampled
 
 COMMITS = ["8ed46a6", "ee662ce", "95d45a6"]
 CASES = [f"case {number}" for number in range(20)]

@@ -20,8 +20,8 @@ from tests.prefect.failures.apart import Apart
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import until
 from tests.prefect.failures.rounds import DELIVERED, REJECTED, one_by_one
+from tests.support.checks.sample import sampled
 from tests.support.first_start import FirstStart
-from tests.support.sample import sampled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

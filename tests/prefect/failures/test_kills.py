@@ -31,7 +31,7 @@ from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import PATIENCE, PHASES, Scene, command, deployment_on, find, until, worker
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 from tests.support.checks.bounds import PROGRAM_SECONDS
-from tests.support.sample import sampled
+from tests.support.checks.sample import sampled
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.asyncio(loop_scope="module")]
 

@@ -14,8 +14,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from tests.prefect.failures.apart import Apart
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import until
+from tests.support.checks.sample import sampled
 from tests.support.clock import Clock
-from tests.support.sample import sampled
 
 DAY = 86400
 

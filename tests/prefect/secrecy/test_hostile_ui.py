@@ -21,11 +21,11 @@ from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
 from tasks.mail.model.result import LoopResult
 from tests.prefect.browser import SCREENSHOTS
 from tests.prefect.records import SOCKETS_LEFT_OPEN, Records, login
+from tests.support.checks.sample import sampled
 from tests.support.mail.hostile import EVIL, FORGED
 from tests.support.mail.notices import mail
 from tests.support.raw.imap import RawImap
 from tests.support.raw.smtp import RawSmtp
-from tests.support.sample import sampled
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
 

@@ -16,7 +16,7 @@ from flows.mail_loop import mail_loop_check
 from tasks.mail.model.outcome import Outcome
 from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
 from tests.support.checks.flow_checks import only_result
-from tests.support.sample import sampled
+from tests.support.checks.sample import sampled
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.usefixtures("server")]
 

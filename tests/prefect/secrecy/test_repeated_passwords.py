@@ -25,9 +25,9 @@ from tasks.mail.model.redaction.redactor import HIDDEN
 from tasks.mail.model.result import LoopResult
 from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
 from tests.support.checks.flow_checks import only_result
+from tests.support.checks.sample import sampled
 from tests.support.raw.hostile_places import Scene, scene
 from tests.support.raw.repeating_places import PASSWORD, PASSWORDS, REPEATING, USER, left
-from tests.support.sample import sampled
 
 pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.usefixtures("server")]
 

@@ -16,7 +16,7 @@ from flows.equip import TEMPLATE, is_open
     [
         (json.loads(TEMPLATE.read_text(encoding="utf-8")), False),
         (ProcessWorker.get_default_base_job_template(), True),
-        ({}, False),
+        ({}, True),  # the first worker makes it Prefect's own
         ({"job_configuration": {"env": {}}}, True),  # Prefect adds that of the run to it
         ({"variables": {"properties": {"env": {"type": "object", "default": {"A": "b"}}}}}, True),
         ({"variables": {"properties": {"command": {}}}}, True),
