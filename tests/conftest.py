@@ -49,7 +49,7 @@ def pytest_collection() -> Generator[None, object, object]:
 # They wait for longest, and so begin first.
 LONGEST = ("tests/prefect/observability/test_alerts.py", "tests/prefect/failures/test_kills.py")
 # So many workers of pytest-xdist have a Prefect server: more would only be slow together, and what is slow may fail.
-MOST_PREFECTS = 4
+MOST_PREFECTS = 3
 WITH_PREFECT = "tests/prefect/"
 
 

@@ -46,6 +46,7 @@ async def has_ended(client: PrefectClient, run: UUID) -> bool:
     return state is not None and state.is_final()
 
 
+@pytest.mark.long
 async def test_the_history_the_artifact_and_the_run_show_the_verdict(
     ui: str, page: Page, box: Sandbox, records: Records
 ) -> None:

@@ -52,6 +52,7 @@ def test_an_entrypoint_loads_and_its_parameters_are_a_valid_configuration(
     validate(given, parameter_schema(flow).model_dump(), raise_on_error=True)
 
 
+@pytest.mark.long
 async def test_the_worker_runs_a_loop_of_a_fleet_from_its_file(deployed: str, box: Sandbox, tmp_path: Path) -> None:
     """As it was deployed a moment ago. Whole fleets are run in test_stored_deployments.py."""
     given = parameters(box, "")
@@ -64,6 +65,7 @@ async def test_the_worker_runs_a_loop_of_a_fleet_from_its_file(deployed: str, bo
     assert (run.state.type, run.state.name) == ("COMPLETED", "Delivered"), run.state
 
 
+@pytest.mark.long
 async def test_an_inbound_check_by_the_worker_takes_its_password_from_a_secret_block(
     deployed: str, box: Sandbox
 ) -> None:

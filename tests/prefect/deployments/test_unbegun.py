@@ -23,6 +23,7 @@ async def state_of(run: FlowRun) -> State[object]:
     return state
 
 
+@pytest.mark.long
 async def test_the_next_run_of_a_deployment_ends_what_was_taken_and_never_begun_and_nothing_else(name: str) -> None:
     """It is not given to another worker: should the first one begin after all, it would send twice."""
     async with get_client() as client:

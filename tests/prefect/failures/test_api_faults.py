@@ -26,7 +26,7 @@ from tests.support.first_start import FirstStart
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # The request with which the API is gone, and the how manieth of its kind it is.
-BEFORE_IT_BEGINS = {
+BEFORE = {
     "unmade": (b"POST /api/flow_runs/ ", 1),
     "not-running": (b'"type":"RUNNING"', 1),
     "not-read": (b"GET /api/flow_runs/", 1),
@@ -39,9 +39,10 @@ AFTER_IT_HAS_BEGUN = {
 }
 OTHERWISE = ("sending", "waiting", "end", "locked")
 
+BEFORE_IT_BEGINS = {moment: BEFORE[moment] for moment in sampled(BEFORE, 1)}
 # With mail that arrives, and with mail that is refused, for which nothing waits.
-BEGUN = [(moment, False) for moment in sampled([*AFTER_IT_HAS_BEGUN, *OTHERWISE], 4)] + [
-    (moment, True) for moment in sampled([one for one in (*AFTER_IT_HAS_BEGUN, *OTHERWISE) if one != "waiting"], 2)
+BEGUN = [(moment, False) for moment in sampled([*AFTER_IT_HAS_BEGUN, *OTHERWISE], 3)] + [
+    (moment, True) for moment in sampled([one for one in (*AFTER_IT_HAS_BEGUN, *OTHERWISE) if one != "waiting"], 1)
 ]
 
 SLOW = 1.0  # seconds that each request comes late

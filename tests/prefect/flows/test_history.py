@@ -200,6 +200,7 @@ async def test_the_record_in_an_artifact_is_not_shown(
         await page.screenshot(path=SCREENSHOTS / f"record-{'v2' if '/v2/' in address else 'v1'}.png", full_page=True)
 
 
+@pytest.mark.long
 async def test_the_history_is_seen_in_the_ui(ui: str, page: Page, box: Sandbox, records: Records, name: str) -> None:
     for script in (Script(), Script(deliver_to="Junk"), Script(rcpt=["550 5.1.1 No such user"]), Script()):
         await check(box, name, script)

@@ -14,7 +14,6 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from tests.prefect.failures.apart import Apart
 from tests.prefect.failures.api import Api
 from tests.prefect.failures.phases import until
-from tests.support.checks.sample import sampled
 from tests.support.clock import Clock
 
 DAY = 86400
@@ -25,7 +24,8 @@ async def runs_of(loop: str) -> list[FlowRun]:
         return await client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(like_=loop)))
 
 
-@pytest.mark.parametrize("seconds", sampled([DAY, -DAY], 1))
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [DAY, -DAY])
 async def test_a_clock_a_day_off_takes_no_live_run_for_a_dead_one(
     server: str, set_clock: Clock, tmp_path: Path, seconds: int
 ) -> None:

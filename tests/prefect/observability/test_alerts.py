@@ -159,6 +159,7 @@ async def test_a_rule_of_other_loops_and_one_switched_off_call_nobody(pager: Pag
         await client.resume_automation(every.id)
 
 
+@pytest.mark.long
 async def test_a_server_restarted_in_the_middle_of_an_outage_calls_no_second_time(ground: Ground, pager: Pager) -> None:
     await apply(ONE)
     await checked("restarted", LOST)

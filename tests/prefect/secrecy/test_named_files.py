@@ -92,7 +92,7 @@ async def test_no_error_quotes_a_ca_file(
     await assert_tells_nothing(state, home, caplog, file)
 
 
-@pytest.mark.parametrize("called", FILES)
+@pytest.mark.parametrize("called", sampled(FILES, 4))
 async def test_no_error_quotes_a_file_of_a_fleet(
     called: str, home: Path, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,6 +30,7 @@ from tests.support import certificates
 from tests.support.canaries import IMAP, PASSWORD, SMTP, seen_in
 from tests.support.certificates import ServerTls
 from tests.support.checks.bounds import PROGRAM_SECONDS
+from tests.support.checks.sample import sampled
 from tests.support.first_start import FirstStart
 from tests.support.raw.server import SILENCE
 
@@ -151,7 +152,7 @@ async def test_with_secret_blocks(tmp_path: Path, tls: ServerTls, server: str, h
     assert places(tmp_path / "home") + places(home) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", sampled([signal.SIGKILL, signal.SIGTERM], 1))
 async def test_a_process_that_is_killed_while_it_logs_in(
     tmp_path: Path, tls: ServerTls, server: str, home: Path, number: signal.Signals
 ) -> None:
