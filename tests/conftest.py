@@ -47,7 +47,17 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 # They wait for longest, and so begin first.
-LONGEST = ("tests/prefect/observability/test_alerts.py", "tests/prefect/failures/test_kills.py")
+LONGEST = (
+    "tests/prefect/failures/test_kills.py",
+    "tests/prefect/observability/test_alerts.py",
+    "tests/cli/test_check.py",
+    "tests/raw/imap/test_profiles.py",
+    "tests/raw/test_clocks.py",
+    "tests/servers/test_acceptance_finding.py",
+    "tests/cli/trouble/test_output.py",
+    "tests/cli/trouble/test_prefect_servers.py",
+    "tests/cli/test_malformed.py",
+)
 # So many workers of pytest-xdist have a Prefect server: more would only be slow together, and what is slow may fail.
 MOST_PREFECTS = 3
 WITH_PREFECT = "tests/prefect/"

@@ -23,7 +23,7 @@ from tests.prefect.failures.rounds import DELIVERED, REJECTED, one_by_one
 from tests.support.checks.sample import sampled
 from tests.support.first_start import FirstStart
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.long("api faults"), pytest.mark.asyncio(loop_scope="module")]
 
 # The request with which the API is gone, and the how manieth of its kind it is.
 BEFORE = {

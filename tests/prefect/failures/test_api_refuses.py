@@ -15,7 +15,7 @@ from tests.prefect.failures.phases import until
 from tests.prefect.failures.rounds import DELIVERED, REJECTED, one_by_one
 from tests.support.checks.sample import sampled
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.long("api refuses"), pytest.mark.asyncio(loop_scope="module")]
 
 LONG = "Retry-After: 600\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 ANSWERS = {

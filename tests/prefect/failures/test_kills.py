@@ -33,7 +33,11 @@ from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN
 from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.checks.sample import sampled
 
-pytestmark = [pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.long("kills"),
+    pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 
