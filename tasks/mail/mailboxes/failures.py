@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.mail.auth.exchange import ExchangeError
 from tasks.mail.causes.lookup import is_put_off, of_mailbox
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure, describe_os_error
@@ -53,6 +54,11 @@ def login_refused(username: str, refusal: Refusal) -> MailboxFailure:
     failure = refused("login", f"the login of {username}", refusal, ErrorType.MAILBOX if put_off else ErrorType.AUTH)
     failure.permanent, failure.put_off = not put_off, put_off
     return failure
+
+
+def out_of_exchange(error: ExchangeError) -> MailboxFailure:
+    """A login in which the server did not keep to the mechanism: nothing is sent to it again."""
+    return MailboxFailure(ErrorType.AUTH, "login", str(error), permanent=True, cause=error.cause)
 
 
 def never(error_type: ErrorType, stage: str, text: str, cause: Cause) -> MailboxFailure:

@@ -43,6 +43,10 @@ _IMPLICIT = {465: "SMTP", 993: "IMAP", 995: "POP3"}
 _IN_CLEAR = {25: "SMTP", 587: "SMTP", 2525: "SMTP", 110: "POP3", 143: "IMAP"}
 
 
+_SUBMISSION = frozenset({465, 587})
+_NO_LOGIN = frozenset({None, Cause.LOGIN_METHOD, Cause.TLS_REQUIRED})  # without a reply: none that we can use
+
+
 def misfit(field: str, section: SenderSection | MailboxConfig) -> str | None:
     """Why the port of a section does not fit, as a sentence with what to do; None where it does, or is anybody's.
 
@@ -115,7 +119,8 @@ def not_sent(loop: LoopConfig, error: SendFailure, cause: Cause | None) -> Remed
         return Remedy(f"{more_tries}, or have {exempted(loop)}", f"{YOU}, or {runs}")
     known = None if cause in _UNREACHED and error.code is None else cause
     over = renewed(error.text, relay.host) if error.error_type is ErrorType.TLS else None
-    if error.error_type is ErrorType.AUTH and error.code is None:  # no login is offered that a check can make use of
+    is_submission = relay.tls != "none" and relay.port in _SUBMISSION
+    if error.error_type is ErrorType.AUTH and error.code is None and cause in _NO_LOGIN and not is_submission:
         in_clear = f"set {relay.protocol}.tls to starttls or implicit: most relays let nobody log in in clear"
         ports = f"check {relay.protocol}.host and port: a login is for port 587 or 465"
         return Remedy(in_clear if relay.tls == "none" else ports, f"{YOU}, or else {runs}")

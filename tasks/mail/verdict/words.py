@@ -91,6 +91,8 @@ def _refused(checked: observed.Checked, seen: observed.NotSent, cause: Cause | N
             return f"{here} greylists the message and refused it {tries}"
         case ErrorType.TEMPORARY:
             return f"{here} refused the message for now {tries}"
+        case ErrorType.AUTH if seen.error.code is None and cause is Cause.LOGIN_UNAVAILABLE:
+            return f"The login of {user} at the relay {where} came to no end"
         case ErrorType.AUTH if seen.error.code is None:  # it was not asked to
             return f"{here} offers no login for {user}"
         case ErrorType.AUTH if seen.outcome is Outcome.DEFERRED:

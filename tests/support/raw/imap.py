@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +49,7 @@ class RawImap(RawServer):
     ) -> None:
         super().__init__(script, tls=tls, implicit=implicit)
         self.capabilities = capabilities
+        self.longest = 0  # octets of the first line of a command
         self.folders: dict[str, list[Message]] = {"INBOX": list(messages), "Junk": []}
         self.special = {"Junk": "\\Junk"}
         self._highest: dict[str, int] = {}
@@ -108,6 +108,7 @@ class RawImap(RawServer):
 
     async def _read_command(self, session: Session) -> str:
         command = await session.read()
+        self.longest = max(self.longest, len(command))
         while literal := LITERAL.search(command):
             if not literal[2]:
                 await session.write(b"+ go on\r\n")
@@ -132,8 +133,9 @@ class RawImap(RawServer):
                 await self._authenticate(session, tag, argument)
             case "login":
                 user, password = words(argument)
-                self.credentials.append((user, password))
-                await self.reply(session, verb, done, tag)
+                good = self.logins.shown(user, password)
+                refused = tag + b" NO [AUTHENTICATIONFAILED] failed\r\n"
+                await self.reply(session, verb, done if good else refused, tag)
             case "list":
                 await self.reply(session, verb, self._list() + done, tag)
             case "select" | "examine":
@@ -173,13 +175,15 @@ class RawImap(RawServer):
         return (self.capabilities + (" STARTTLS" if self.tls and not session.encrypted else "")).encode()
 
     async def _authenticate(self, session: Session, tag: bytes, argument: str) -> None:
-        _, _, initial = argument.partition(" ")
-        if not initial:
-            await session.write(b"+ \r\n")
-            initial = (await session.read()).decode()
-        _, user, password = base64.b64decode(initial).decode().split("\0")
-        self.credentials.append((user, password))
-        await self.reply(session, "authenticate", tag + b" OK done\r\n", tag)
+        mechanism, _, initial = argument.partition(" ")
+
+        async def ask(challenge: bytes) -> bytes:
+            await session.write(b"+ " + challenge + b"\r\n")
+            return await session.read()
+
+        good = await self.logins.take(mechanism.upper(), initial or None, ask)
+        default = b" BAD cancelled\r\n" if good is None else b" NO [AUTHENTICATIONFAILED] failed\r\n"
+        await self.reply(session, "authenticate", tag + (b" OK done\r\n" if good else default), tag)
 
     def _list(self) -> bytes:
         lines = [

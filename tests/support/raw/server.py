@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import ClassVar, NoReturn, Self
 
 from tasks.sandbox.imap import end
+from tests.support.raw.sasl import Logins
 
 
 class Fault(enum.Enum):
@@ -127,8 +128,8 @@ class RawServer:
 
     `tls` allows STARTTLS, with `implicit` it is TLS from the first byte; the phase `handshake` stands for what is said
     instead of a ServerHello. `log` has every command line of all connections, without its IMAP tag and without secrets;
-    `credentials` has what clients logged in with, `in_clear` the verbs that came without TLS, and `played` the phases
-    in which the script had its way.
+    `logins` says who may log in, `credentials` has what clients logged in with, `in_clear` the verbs that came without
+    TLS, and `played` the phases in which the script had its way.
     """
 
     phases: ClassVar[frozenset[str]]
@@ -149,7 +150,8 @@ class RawServer:
         self.port = 0
         self.connections = 0
         self.log: list[str] = []
-        self.credentials: list[tuple[str, str]] = []
+        self.logins = Logins()
+        self.credentials = self.logins.credentials
         self.in_clear: set[str] = set()
         self.played: set[str] = set()
         self._errors: list[Exception] = []

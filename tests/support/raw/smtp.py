@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 
@@ -31,6 +30,7 @@ class RawSmtp(RawServer):
     ) -> None:
         super().__init__(script, tls=tls, implicit=implicit)
         self.extensions = extensions
+        self.longest = 0  # characters of a command
         self.messages: list[bytes] = []
         self.deliver: Callable[[bytes], object] = lambda message: None
 
@@ -43,6 +43,7 @@ class RawSmtp(RawServer):
         await self.reply(line, "banner", b"220 raw.test ESMTP\r\n")
         while True:
             command = (await line.read()).decode("utf-8", "replace")
+            self.longest = max(self.longest, len(command))
             verb, _, argument = command.partition(" ")
             verb = verb.upper()
             self.log.append(f"AUTH {argument.split(' ')[0]} ***" if verb == "AUTH" else command)
@@ -87,17 +88,14 @@ class RawSmtp(RawServer):
 
     async def _authenticate(self, line: Line, argument: str) -> None:
         mechanism, _, initial = argument.partition(" ")
-        answers = [initial.encode()] if initial else []
-        challenges = {"PLAIN": [b""], "LOGIN": [b"Username:", b"Password:"], "CRAM-MD5": [b"<1.2@raw.test>"]}
-        for challenge in challenges.get(mechanism.upper(), [])[len(answers) :]:
-            await line.write(b"334 " + base64.b64encode(challenge) + b"\r\n")
-            answers.append(await line.read())
-        texts = [base64.b64decode(answer).decode() for answer in answers]
-        if mechanism.upper() == "PLAIN":
-            self.credentials.append((texts[0].split("\0")[1], texts[0].split("\0")[2]))
-        elif mechanism.upper() == "LOGIN":
-            self.credentials.append((texts[0], texts[1]))
-        await self.reply(line, "auth", b"235 2.7.0 Authentication successful\r\n")
+
+        async def ask(challenge: bytes) -> bytes:
+            await line.write(b"334 " + challenge + b"\r\n")
+            return await line.read()
+
+        good = await self.logins.take(mechanism.upper(), initial or None, ask)
+        default = b"501 5.7.0 Cancelled\r\n" if good is None else b"535 5.7.8 Authentication failed\r\n"
+        await self.reply(line, "auth", b"235 2.7.0 Authentication successful\r\n" if good else default)
 
     async def _take_message(self, line: Line) -> None:
         lines = []

@@ -6,8 +6,7 @@ names are internals of aioimaplib, so its version is pinned.
 
 import asyncio
 import ssl
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -22,6 +21,8 @@ from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING
 from tasks.mail.net.tls import describe_tls_error
+
+Answer = Callable[[str], bytes | None]  # to a challenge; None: nothing is sent
 
 
 class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib has no type information
@@ -46,7 +47,7 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
         self._bye: bytes | None = None
         self._reader = ResponseReader()
         self._stirred = asyncio.Event()  # ends the wait of IDLE
-        self._answers: deque[bytes] = deque()
+        self._answer: Answer | None = None
         self._greeting = Command("GREETING", "*", loop=self.loop)
         self.pending_sync_command: Any = self._greeting  # a Command, or None
 
@@ -64,13 +65,13 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
             await self._greeting.wait()
         return self._greeting.reply
 
-    async def ask(self, name: str, *arguments: bytes, answers: Sequence[bytes] = ()) -> Reply:
-        """Send one command and wait for its answer; `answers` are sent as the server asks for them with `+`.
+    async def ask(self, name: str, *arguments: bytes, answer: Answer | None = None) -> Reply:
+        """Send one command and wait for its end; `answer` makes what is sent when the server asks for more with `+`.
 
         The caller bounds it; given up, it takes the connection with it.
         """
         with self._paired():
-            command = self._begin(name, *arguments, answers=answers)
+            command = self._begin(name, *arguments, answer=answer)
             await command.wait()
         return command.reply
 
@@ -197,15 +198,14 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
 
     def _continuation(self, line: bytes) -> None:
         """Upstream never answers a challenge that it does not expect, so the server waits, and then so do we."""
-        name = self.pending_sync_command.name if self.busy else ""
-        if self._answers:
-            self.transport.write(self._answers.popleft() + b"\r\n")
-        elif name == "IDLE":
+        if self.busy and self.pending_sync_command.name == "IDLE":
             self._idle_event.set()
-        elif name == "AUTHENTICATE":
-            self.transport.write(b"*\r\n")
+        elif self.busy and self._answer is not None:
+            said = self._answer(line[1:].strip().decode("ascii", "replace"))
+            if said is not None:
+                self.transport.write(said + b"\r\n")
 
-    def _begin(self, name: str, *arguments: bytes, answers: Sequence[bytes] = ()) -> Command:
+    def _begin(self, name: str, *arguments: bytes, answer: Answer | None = None) -> Command:
         """Send a command. Its arguments go to the transport only: a Command shows its own in its repr."""
         if self._end is not None:
             raise self.failure()
@@ -213,7 +213,7 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
             raise RuntimeError(f"{self.pending_sync_command.name} is still running on this connection")
         command = Command(name, self.new_tag(), loop=self.loop)
         self.pending_sync_command = command
-        self._answers = deque(answers)
+        self._answer = answer
         self._reader.begin_command()
         self.transport.write(b" ".join((command.tag.encode(), name.encode(), *arguments)) + b"\r\n")
         return command

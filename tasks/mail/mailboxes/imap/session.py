@@ -9,14 +9,15 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from aiohappyeyeballs import AddrInfoType
 
-from tasks.mail.auth.sasl import plain
+from tasks.mail.auth.exchange import ExchangeError
+from tasks.mail.auth.sasl import Credentials
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import redactor
-from tasks.mail.mailboxes.failures import Refusal, login_refused, never, no_answer, refused
+from tasks.mail.mailboxes.failures import Refusal, login_refused, never, no_answer, out_of_exchange, refused
 from tasks.mail.mailboxes.imap import responses
-from tasks.mail.mailboxes.imap.connection import ImapConnection
-from tasks.mail.mailboxes.imap.encoding import strings
+from tasks.mail.mailboxes.imap.connection import Answer, ImapConnection
 from tasks.mail.mailboxes.imap.framing import Reply
+from tasks.mail.mailboxes.imap.login import knows_mechanisms, login_command
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure, describe_os_error
 from tasks.mail.model.journey_record import TlsRecord
@@ -48,7 +49,7 @@ class Session:
         """Connect and log in. The MailboxFailure of an attempt that ends early has its stage times."""
         try:
             greeting = await self._connect()
-            reply = None if greeting == "PREAUTH" else await self._login(self.config.username, password)
+            reply = None if greeting == "PREAUTH" else await self._login(password)
             if reply is None or not self._take_capabilities(reply):
                 await self._ask_capabilities("login")
         except BaseException as error:
@@ -163,31 +164,27 @@ class Session:
             self.capabilities = listed
         return bool(listed)
 
-    async def _login(self, username: str, password: str) -> Reply:
+    async def _login(self, password: str) -> Reply:
         """One mechanism, one attempt: each failure may count towards a lock-out."""
-        if "AUTH=PLAIN" not in self.capabilities:
+        config = self.config
+        credentials = Credentials(
+            config.username, password, host=config.host, port=config.port, in_clear=self.tls is None
+        )
+        if not knows_mechanisms(self.capabilities):
             await self._ask_capabilities("login")
-        if "\0" in username + password:
-            text = "the user name or the password holds a NUL, which IMAP cannot carry"
-            raise never(ErrorType.AUTH, "login", text, Cause.LOGIN_METHOD)
-        if "AUTH=PLAIN" in self.capabilities:
-            response = [plain(username, password).initial]
-            initial, answers = (response, []) if self.capabilities & {"SASL-IR", "IMAP4REV2"} else ([], response)
-            reply = await self._reply_to("login", "AUTHENTICATE", b"PLAIN", *initial, answers=answers)
-        elif "LOGINDISABLED" not in self.capabilities:
-            line, *answers = strings(username.encode(), password.encode())
-            reply = await self._reply_to("login", "LOGIN", line, answers=answers)
-        else:
-            text = "the server offers neither AUTH=PLAIN nor LOGIN on this connection"
-            cause = Cause.LOGIN_METHOD if self.tls else Cause.TLS_REQUIRED
-            raise MailboxFailure(ErrorType.AUTH, "login", text, cause=cause)
+        command = login_command(self.capabilities, credentials)
+        reply = await self._reply_to("login", command.verb, *command.arguments, answer=command.answer)
+        try:
+            command.check(reply.status == "OK")
+        except ExchangeError as error:
+            raise out_of_exchange(error) from None
         if reply.status != "OK":
-            raise login_refused(username, self._refusal(reply))
+            raise login_refused(config.username, self._refusal(reply))
         return reply
 
-    async def _reply_to(self, stage: str, verb: str, *arguments: bytes, answers: Sequence[bytes] = ()) -> Reply:
+    async def _reply_to(self, stage: str, verb: str, *arguments: bytes, answer: Answer | None = None) -> Reply:
         async with self._step(stage, f"answer to {verb}"):
-            return await self.connection.ask(verb, *arguments, answers=answers)
+            return await self.connection.ask(verb, *arguments, answer=answer)
 
     def _refusal(self, reply: Reply) -> Refusal:
         name, _, words = responses.response_code(reply.text)

@@ -6,7 +6,6 @@ write through `Protocol.write`, every dialogue ends as out of step: nothing is r
 """
 
 import asyncio
-import binascii
 import socket
 import ssl
 
@@ -21,11 +20,12 @@ from aiosmtplib import (
 )
 from aiosmtplib.protocol import SMTPProtocol
 
-from tasks.mail.auth.sasl import Exchange
+from tasks.mail.auth.exchange import Dialogue, Exchange
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.net.tls import tls_session
 
 _DATA_COMMAND = b"DATA\r\n"
+_LONGEST_COMMAND = 512 - len(b"\r\n")  # RFC 5321, 4.5.3.1.4; it holds for AUTH as well (RFC 4954, 4)
 _MAX_KEPT = 65536  # bytes; aiosmtplib refuses a reply of half that size, so what is longer is surplus anyway
 
 
@@ -118,21 +118,19 @@ class SmtpConnection(SMTP):
             raise SMTPConnectResponseError(response.code, response.message)
 
     async def authenticate(self, exchange: Exchange) -> None:
-        """Log in by one mechanism (RFC 4954). Raises SMTPAuthenticationError."""
-        response = await self.execute_command(*filter(None, (b"AUTH", exchange.mechanism.encode(), exchange.initial)))
-        for answer in exchange.answers:
-            if response.code != SMTPStatus.auth_continue:
-                break
-            try:
-                said = answer(response.message)
-            except (binascii.Error, UnicodeError):
-                text = f"Invalid {exchange.mechanism} challenge from server: {response.message!r}"
-                raise SMTPAuthenticationError(response.code, text) from None
-            response = await self.execute_command(said)
-        else:
-            if response.code == SMTPStatus.auth_successful:
-                return
-        raise SMTPAuthenticationError(response.code, response.message)
+        """Log in by one mechanism (RFC 4954). Raises SMTPAuthenticationError, or ExchangeError."""
+        command, initial = [b"AUTH", exchange.mechanism.encode()], exchange.initial
+        # Nothing at all is written so, where it comes with the command.
+        with_initial = [*command, initial or b"="] if initial is not None else command
+        fits = initial is not None and len(b" ".join(with_initial)) <= _LONGEST_COMMAND
+        dialogue = Dialogue(exchange, initial_sent=fits)
+        response = await self.execute_command(*(with_initial if fits else command))
+        while response.code == SMTPStatus.auth_continue:
+            response = await self.execute_command(dialogue.answer(response.message))
+        accepted = response.code == SMTPStatus.auth_successful
+        dialogue.check(accepted)
+        if not accepted:
+            raise SMTPAuthenticationError(response.code, response.message)
 
     def tls_session(self) -> TlsRecord | None:
         """What was agreed on, None in clear."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from aiosmtplib import SMTPException
 
-from tasks.mail.auth.sasl import choose
+from tasks.mail.auth.sasl import Credentials, choose, not_offered
 from tasks.mail.config.loop import SenderSection
 from tasks.mail.config.secrets import password_of, redactor
 from tasks.mail.model.cause import Cause
@@ -123,19 +123,18 @@ class SmtpSender:
 
     async def _authenticate(self) -> None:
         """One mechanism, one attempt: `SMTP.login` would try them all in turn, each a failed login to the server."""
-        offered = [method.lower() for method in self._client.server_auth_methods]
-        # In clear, the one mechanism that does not show the password comes first.
-        order = ("CRAM-MD5", "PLAIN", "LOGIN") if self._smtp.tls == "none" else ("PLAIN", "LOGIN", "CRAM-MD5")
-        exchange = choose({name.upper() for name in offered}, order, self._smtp.username or "", self._password)
+        offered = {method.upper() for method in self._client.server_auth_methods}
+        smtp = self._smtp
+        credentials = Credentials(
+            smtp.username or "", self._password, host=smtp.host, port=smtp.port, in_clear=self._tls is None
+        )
+        exchange = choose(offered, credentials)
         if exchange is not None:
             await self._client.authenticate(exchange)
             return
-        names = " ".join(offered) or "none"
         in_clear = not offered and self._tls is None and self._client.supports_extension("starttls")
-        raise NotOffered(
-            f"the relay offers no AUTH mechanism out of PLAIN, LOGIN and CRAM-MD5 (offered: {names})",
-            Cause.TLS_REQUIRED if in_clear else Cause.LOGIN_METHOD,
-        )
+        text = f"the relay offers {not_offered(offered, credentials)}"
+        raise NotOffered(text, Cause.TLS_REQUIRED if in_clear else Cause.LOGIN_METHOD)
 
     def _mail_options(self, probe: Probe) -> list[str]:
         options = [f"SIZE={len(probe.content)}"] if self._client.supports_extension("size") else []

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from aiosmtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException, SMTPServerDisconnected
 
+from tasks.mail.auth.exchange import ExchangeError
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import SendFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
@@ -79,6 +80,8 @@ def failure(
         return SendFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
     if isinstance(error, SMTPResponseException):
         return _no_smtp(stage, text.removeprefix(_MALFORMED))
+    if isinstance(error, ExchangeError):
+        return SendFailure(ErrorType.AUTH, stage, text, cause=error.cause)
     if isinstance(error, WaitsForTls):
         return SendFailure(ErrorType.TLS, stage, f"{host} waits for TLS from the first byte", cause=Cause.TLS_MODE)
     if isinstance(error, OutOfStep):
