@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from tasks.mail.model.redaction.redactor import enough
+from tasks.mail.model.redaction.traces import enough
 from tests.support.raw.hostile_places import PLACES, Scene, encoded
 
 USER = "bert"

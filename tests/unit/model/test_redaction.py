@@ -19,7 +19,8 @@ from tasks.mail.config.loop import inbound_config, loop_config
 from tasks.mail.config.secrets import redactor_of
 from tasks.mail.model.outcome import Outcome, Reported, Status
 from tasks.mail.model.redaction.own_words import own_words
-from tasks.mail.model.redaction.redactor import HIDDEN, Redactor, enough
+from tasks.mail.model.redaction.redactor import HIDDEN, Redactor
+from tasks.mail.model.redaction.traces import enough
 from tasks.mail.model.result import EarlierProbe, LoopResult
 from tests.support.canaries import ALL, CORE, IN_PLAIN, NEEDLES, PASSWORD, USER, seen_in
 from tests.support.mail.strategies import stable

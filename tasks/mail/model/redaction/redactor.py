@@ -10,7 +10,7 @@ ours, our words. A hole in what everybody knows would show the password without 
 import dataclasses
 import re
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from typing import TypeVar
@@ -21,11 +21,10 @@ from tasks.mail.model.outcome import Leg
 from tasks.mail.model.redaction import encodings
 from tasks.mail.model.redaction.encodings import TextView
 from tasks.mail.model.redaction.own_words import own_words
+from tasks.mail.model.redaction.traces import LEARNED, LEAST, LONG, Trace, Traces, enough, folded, traces_of
 from tasks.mail.model.safe_text import MAX_LINE_CHARS, one_line, printable, unlinked
 
 HIDDEN = "********"
-LEAST = 8  # characters of a run
-_ENOUGH = 24  # of a run that need not be more than half
 _SEED = 4  # each run of LEAST characters holds one of so many that begins at a multiple of STRIDE
 _STRIDE = LEAST - _SEED + 1
 _SHORTEST_VALUE = 4  # a shorter value of the configuration stands in too many words
@@ -47,8 +46,8 @@ class Redactor:
 
     def __init__(self, logins: Iterable[tuple[str, str]] = (), shown: Iterable[str] = ()) -> None:
         self._logins = tuple(dict.fromkeys(login for login in logins if login[1]))
-        self._long_ones = tuple(password for _, password in self._logins if len(password) >= LEAST)
-        self._shown = tuple(dict.fromkeys(_folded(value) for value in shown if len(value) >= _SHORTEST_VALUE))
+        self._long_ones = tuple(password for _, password in self._logins if LEAST <= len(password) < LONG)
+        self._shown = tuple(dict.fromkeys(folded(value) for value in shown if len(value) >= _SHORTEST_VALUE))
 
     def and_also(self, logins: Iterable[tuple[str, str]], shown: Iterable[str]) -> "Redactor":
         """One that knows of these as well; the same one where it does already."""
@@ -57,11 +56,11 @@ class Redactor:
 
     def text(self, text: str, mixed: bool = False) -> str:
         """`text` with the passwords hidden. `mixed`: it is a sentence of ours, with what a server said in it."""
-        if not self._logins or not (hidden := self._hidden(text)):
+        if self._knows_nothing() or not (hidden := self._hidden(text)):
             return text
         shown, at = [], 0
         for start, end in hidden:
-            if not (mixed and _folded(text[start:end]) in own_words()):
+            if not (mixed and folded(text[start:end]) in own_words()):
                 shown += [text[at:start], HIDDEN]
                 at = end
         return "".join([*shown, text[at:]])
@@ -77,7 +76,10 @@ class Redactor:
 
     def whole(self, value: _T, field: str = "") -> _T:
         """A result, a record or a fact with the passwords hidden in each text in it; the same where there is none."""
-        return value if not self._logins or field in _OWN_FIELDS else self._whole(value, field)
+        return value if self._knows_nothing() or field in _OWN_FIELDS else self._whole(value, field)
+
+    def _knows_nothing(self) -> bool:
+        return not (self._logins or LEARNED)
 
     def _whole(self, value: _T, field: str) -> _T:
         match value:
@@ -109,14 +111,14 @@ class Redactor:
     def _long(self) -> Mapping[str, int]:
         """The passwords of which a part is hidden, in each of their spellings, and how long a part."""
         spellings = (one for password in self._long_ones for one in encodings.written(password))
-        return {_folded(one): enough(len(one)) for one in spellings if len(one) >= LEAST}  # one case may be longer
+        return {folded(one): enough(len(one)) for one in spellings if len(one) >= LEAST}  # one case may be longer
 
     @cached_property
     def _alone(self) -> re.Pattern[str] | None:
         """The short ones, where they stand alone; with their encodings, whatever letters these have."""
         short = [(user, password) for user, password in self._logins if len(password) < LEAST]
-        spellings = {_folded(one) for _, password in short for one in encodings.written(password)}
-        spellings |= {_folded(one) for user, password in short for one in encodings.in_base64_alone(user, password)}
+        spellings = {folded(one) for _, password in short for one in encodings.written(password)}
+        spellings |= {folded(one) for user, password in short for one in encodings.in_base64_alone(user, password)}
         words = "|".join(map(re.escape, sorted(spellings, key=len, reverse=True)))
         return re.compile(_ALONE.format(f"(?:{words})")) if words else None
 
@@ -131,8 +133,13 @@ class Redactor:
         """The same of their base64. What is before the password in AUTH PLAIN is known to all, and goes with it."""
         secrets = [one for password in self._long_ones for one in encodings.in_base64(password)]
         logins = [one for user, _ in self._logins for one in encodings.login_in_base64(user)]
-        found = [(_folded(one), enough(len(one))) for one in secrets] + [(_folded(one), len(one)) for one in logins]
+        found = [(folded(one), enough(len(one))) for one in secrets] + [(folded(one), len(one)) for one in logins]
         return _by_length([(one, length) for one, length in found if len(one) >= length >= LEAST])
+
+    @cached_property
+    def _very_long(self) -> Traces:
+        """The long ones, of which any part is hidden."""
+        return traces_of(tuple(password for _, password in self._logins if len(password) >= LONG))
 
     @cached_property
     def _seeds(self) -> frozenset[str]:
@@ -170,14 +177,13 @@ class Redactor:
         wholes = [match.span() for match in self._alone.finditer(view.text)] if self._alone else []
         parts: list[_Span] = []
         if any(view.text[i : i + _SEED] in self._seeds for i in range(0, len(view.text), _STRIDE)):
-            parts = [*_places(view.text, self._runs), *self._base64_words(view.text)]
+            base64 = [*_places(view.text, self._base64)]
+            parts = [*_places(view.text, self._runs), *_base64_words(view.text, base64)]
             wholes += [span for one in self._long for span in _occurrences(one, view.text)]
+        if traces := [trace for known in (self._very_long, LEARNED) if known for trace in known.found(view.text)]:
+            parts += [*((one.start, one.end) for one in traces), *_base64_words(view.text, _in_base64(traces))]
+            wholes += [(one.start, one.end) for one in traces if one.whole]
         return [view.span(*span) for span in parts], [view.span(*span) for span in wholes]
-
-    def _base64_words(self, text: str) -> Iterator[_Span]:
-        runs = list(_places(text, self._base64))
-        words = (match.span() for match in _BASE64_WORD.finditer(text)) if runs else ()
-        yield from ((start, end) for start, end in words if any(start < last and first < end for first, last in runs))
 
     def _values(self, text: str) -> Iterator[_Span]:
         """Where the text has a value of the configuration; a short one only where it stands as a word."""
@@ -190,11 +196,6 @@ class Redactor:
 
 
 NOTHING = Redactor()
-
-
-def enough(length: int) -> int:
-    """How many characters of one of this length are a run that is hidden."""
-    return min(_ENOUGH, max(LEAST, length // 2 + 1))
 
 
 def _in(inner: _Span, outer: _Span) -> bool:
@@ -213,15 +214,21 @@ def _places(text: str, runs: Mapping[int, frozenset[str]]) -> Iterator[_Span]:
         yield from ((i, i + length) for i in range(len(text) - length + 1) if text[i : i + length] in some)
 
 
+def _in_base64(traces: Iterable[Trace]) -> list[_Span]:
+    return [(one.start, one.end) for one in traces if one.in_base64]
+
+
+def _base64_words(text: str, runs: Sequence[_Span]) -> Iterator[_Span]:
+    """The words that pieces of base64 stand in: what is before and behind a secret is encoded with it."""
+    words = (match.span() for match in _BASE64_WORD.finditer(text)) if runs else ()
+    yield from ((start, end) for start, end in words if any(start < last and first < end for first, last in runs))
+
+
 def _occurrences(one: str, text: str) -> Iterator[_Span]:
     at = text.find(one)
     while at >= 0:
         yield at, at + len(one)
         at = text.find(one, at + 1)
-
-
-def _folded(text: str) -> str:
-    return text.lower() if text.isascii() else text.casefold()
 
 
 def _in_one_case(text: str) -> TextView:
