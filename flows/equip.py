@@ -30,7 +30,7 @@ from flows.server.login import OF_CLIENT, home_of
 from flows.server.prefect import ServerError
 from tasks.mail.config.loading.secret_list import LIST_FILE, LIST_VARIABLE, Use, add_to, list_path, missing_at
 from tasks.mail.config.loop import CheckConfig
-from tasks.mail.config.secrets import login_sections, variable
+from tasks.mail.config.secrets import login_sections, unresolved, variable
 
 Say = Callable[[str], None]
 
@@ -168,8 +168,9 @@ async def unknown_passwords(
     url: str, checks: Iterable[CheckConfig], environment: Mapping[str, str] = os.environ
 ) -> list[str]:
     """A sentence for each password that neither the environment nor the Prefect server at `url` knows."""
-    secrets = {login.password_secret for check in checks for login in login_sections(check).values()}
-    named = {secret for secret in secrets if secret and not environment.get(variable(secret))}
+    logins = [login for check in checks for login in login_sections(check).values()]
+    secrets = {name for login in logins for _, name in unresolved(login)}
+    named = {secret for secret in secrets if not environment.get(variable(secret))}
     with at(url, environment.get(PREFECT_API_AUTH_STRING.name)):
         async with impatient_client() as client:
             blocks = await client.read_block_documents_by_type("secret") if named else []

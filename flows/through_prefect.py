@@ -27,7 +27,7 @@ from flows.prefect_api.connection import api, in_a_thread
 from flows.prefect_api.probe import ApiError, api_error
 from flows.server.prefect import ServerError
 from tasks.mail.config.loop import CheckConfig, InboundConfig
-from tasks.mail.config.secrets import redactor_of, with_known_passwords
+from tasks.mail.config.secrets import redactor_of, with_known_secrets
 from tasks.mail.model.errors import CheckFailed
 from tasks.mail.model.outcome import Leg
 from tasks.mail.model.result import LoopResult
@@ -105,7 +105,7 @@ async def _check_all(configs: Sequence[CheckConfig], seconds: float, show: Show)
             reason = str(error)
             silent = silent or (reason if error.silent else "")
         except Exception as error:
-            redact = redactor_of(with_known_passwords(config))
+            redact = redactor_of(with_known_secrets(config))
             print(redact.traceback_of(error), file=sys.stderr)
             result = broken(config.name, error, redact)
             show(result)

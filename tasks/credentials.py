@@ -5,13 +5,14 @@ Where there is no block for a password, an environment variable may hold it.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from prefect.blocks.system import Secret
 
-from tasks.mail.config.loading.secret_list import allowed_at, allows, list_path, use_of
-from tasks.mail.config.secrets import LoginSection, from_environment, missing, variable, with_password
+from tasks.mail.config.loading.secret_list import Use, allowed_at, allows, list_path, uses_in
+from tasks.mail.config.secrets import LoginSection, from_environment, missing, unresolved, variable, with_secret
 from tasks.mail.config.section import KEY_BLOCK, without_line_end
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class SecretBlocks:
-    """The passwords of one run. See tasks.mail.engine.Passwords.
+    """The secrets of one run. See tasks.mail.engine.Passwords.
 
     Each block is asked for once, for hundreds of loops share one; none is, once a question has had no answer.
     """
@@ -34,24 +35,34 @@ class SecretBlocks:
         self._unanswered = ""
 
     async def resolve(self, section: LoginSection, field: str) -> LoginSection:
-        """One section with its password in place; `field` is what it is called in the error.
+        """One section with its secrets in place; `field` is what it is called in the error.
 
         Raises ConfigError where it is nowhere to be found, or not for this host. What is not on the list is not looked
         for: whether there is such a secret concerns nobody.
         """
-        if (secret := section.password_secret) is None:
-            return section
-        if (use := use_of(section)) is not None and caller.get() is None and not allows(allowed_at(list_path()), use):
+        for secret, uses in uses_in(section).items():
+            self._check(uses, f"{field}.{secret.where}")
+        for secret, name in unresolved(section):
+            block, why = await self.value(name)
+            value = block or from_environment(name)
+            if value is None:
+                raise missing(f"{field}.{secret.where}", f"{why} and no environment variable {variable(name)}")
+            section = with_secret(section, field, secret, value)
+        return section
+
+    def _check(self, uses: Sequence[Use], field: str) -> None:
+        """Raise ConfigError unless this worker may hand a secret to all these hosts."""
+        if caller.get() is not None:  # a check on the command line is the user's own
+            return
+        allowed = allowed_at(list_path())
+        if refused := [use for use in uses if not allows(allowed, use)]:
+            lines = [use.line for use in refused]
             raise ConfigError(
-                f"{field}.password_secret: this worker may not hand {use.words}: "
-                f"add the line {use.line} to {list_path()} on its machine, if it should",
+                f"{field}: this worker may not hand {' and '.join(use.words for use in refused)}: "
+                f"add the line{'s' if lines[1:] else ''} {' and '.join(lines)} to {list_path()} on its machine, "
+                "if it should",
                 Cause.SECRET_NOT_ALLOWED,
             )
-        block, why = await self.value(secret)
-        password = block or from_environment(secret)
-        if password is None:
-            raise missing(field, f"{why} and no environment variable {variable(secret)}")
-        return with_password(section, field, password)
 
     async def value(self, secret: str) -> tuple[str | None, str]:
         """The value of a Secret block, or None and why there is none."""

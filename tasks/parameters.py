@@ -11,7 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 from tasks.credentials import SecretBlocks
 from tasks.mail.config.addresses import SLUG
 from tasks.mail.config.fleet import fleet_config
-from tasks.mail.config.loading.check_file import check_ca_files, logins_in
+from tasks.mail.config.loading.check_file import check_files, logins_in
 from tasks.mail.config.loading.files import Config, all_planned
 from tasks.mail.config.loop import (
     CheckConfig,
@@ -23,10 +23,12 @@ from tasks.mail.config.loop import (
     inbound_config,
     loop_config,
 )
-from tasks.mail.config.mailbox import BounceMailbox
+from tasks.mail.config.mailbox import BounceMailbox, Expect
 from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
+from tasks.mail.config.oauth import OAuth
 from tasks.mail.config.plan import Planned
-from tasks.mail.config.section import Strict
+from tasks.mail.config.secrets import secrets_of
+from tasks.mail.config.section import Strict, secret_fields
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import HIDDEN
 from tasks.run_context import of_a_deployment, refuse_elsewhere
@@ -41,12 +43,15 @@ _BESIDE_THE_UNION = Field(json_schema_extra={"propertyNames": ImapConfig.model_j
 OptionalImap = Annotated[ImapConfig | None, _BESIDE_THE_UNION]
 OptionalBounceMailbox = Annotated[BounceMailbox | None, _BESIDE_THE_UNION]
 
-_SECTIONS = (SenderSection, Receiver, Limits, BounceMailbox)
-SHOWN_FIELDS = frozenset(field for section in _SECTIONS for field in section.model_fields) - {"password"}
+_SECTIONS = (SenderSection, Receiver, Limits, BounceMailbox, OAuth, Expect)
+_NESTED = frozenset({"oauth", "expect"})  # sections within sections
+SHOWN_FIELDS = frozenset(
+    field for section in _SECTIONS for field in {*section.model_fields} - {*secret_fields(section)}
+)
 _SIDES = ("senders", "receivers")  # of a matrix: sections under names
 CLEAR = (
-    "a deployment never holds a password in clear, for its parameters are stored and shown: "
-    "name a Prefect Secret block in password_secret"
+    "a deployment never holds a {what} in clear, for its parameters are stored and shown: "
+    "name a Prefect Secret block in {field}"
 )
 
 
@@ -86,7 +91,15 @@ def check_flow(fn: Callable[_P, _R]) -> CheckFlow[_P, _R]:
 def _shown(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
-    return {field: content if field in SHOWN_FIELDS else HIDDEN for field, content in value.items()}
+    return {field: _field(field, content) for field, content in value.items()}
+
+
+def _field(name: str, content: object) -> object:
+    if name not in SHOWN_FIELDS:
+        return HIDDEN
+    if name not in _NESTED:
+        return content
+    return _shown(content) if isinstance(content, Mapping) or content is None else HIDDEN
 
 
 def _side(value: object) -> object:
@@ -143,15 +156,20 @@ def fleet_of(name: object, files: object, loops: object) -> Sequence[Planned]:
 
 
 def _checked(config: _Config) -> _Config:
-    check_ca_files(config)
+    check_files(config)
     if of_a_deployment() and (clear := clear_passwords(config)):
         raise ConfigError(clear[0])
     return config
 
 
 def clear_passwords(config: Config) -> list[str]:
-    """A sentence for each password in clear: a deployment's parameters are stored and shown as they are."""
-    return [f"{where}.password: {CLEAR}" for where, section in logins_in(config) if section.password is not None]
+    """A sentence for each secret in clear: a deployment's parameters are stored and shown as they are."""
+    return [
+        f"{where}.{secret.where}: {CLEAR.format(what=secret.words, field=f'{secret.path[-1]}_secret')}"
+        for where, section in logins_in(config)
+        for secret in secrets_of(section)
+        if secret.value is not None
+    ]
 
 
 def _given(loop: object) -> object:

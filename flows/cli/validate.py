@@ -13,10 +13,10 @@ from tasks.mail.config.loading.files import Config, loaded, planned
 from tasks.mail.config.loading.secret_list import uses_of
 from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.config.matrix import Matrix
-from tasks.mail.config.secrets import from_environment
+from tasks.mail.config.secrets import from_environment, secrets_of
 from tasks.mail.config.section import without_line_end
 from tasks.mail.model.errors import ConfigError
-from tasks.mail.model.redaction.redactor import LEAST
+from tasks.mail.model.redaction.traces import LEAST
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.remedies import misfit
 
@@ -56,12 +56,13 @@ def _say_whether_right(files: Sequence[str]) -> bool:
 
 def _notes(config: Config) -> list[str]:
     """What is to be noted of a configuration that is right all the same: ports, and passwords."""
-    given: list[tuple[str, str]] = []  # passwords as far as known here: others only a worker has
-    for where, section in logins_in(config):
-        if section.password is not None:
-            given.append((f"{where}.password", section.password.get_secret_value()))
-        elif section.password_secret is not None and (value := from_environment(section.password_secret)):
-            given.append((f"{where}.password_secret", value))
+    # As far as known here: others only a worker has. One of several lines has a form of its own.
+    given = [
+        (f"{where}.{secret.where}", value)
+        for where, section in logins_in(config)
+        for secret in secrets_of(section)
+        if secret.is_one_line and (value := secret.value or from_environment(secret.name or ""))
+    ]
     sent = [(name, without_line_end(password)) for name, password in given]
     ends = [name for name, password in given if password != without_line_end(password)]
     blank = [name for name, password in sent if password != password.strip(_BLANKS)]

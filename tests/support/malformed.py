@@ -145,8 +145,8 @@ def _toml(value: object) -> str:
 # -- values -------------------------------------------------------------------------------------------------------
 
 SMTP_FIELDS = (
-    "host, tls, port, username, password, password_secret, from_addr, to_addr, subject_prefix, timeout, retries, "
-    "retry_delay, retry_backoff, retry_jitter, ca_file, verify, ehlo_name, verp"
+    "host, tls, port, username, password, password_secret, oauth, from_addr, to_addr, subject_prefix, timeout, "
+    "retries, retry_delay, retry_backoff, retry_jitter, ca_file, verify, cert_file, key_file, ehlo_name, verp"
 )
 UNKNOWN = f"unknown field; known are {SMTP_FIELDS}"
 SECTION = "must be a mapping of fields such as"

@@ -16,6 +16,7 @@ from tasks.mail.config.loading.files import load_any
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
 from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
+from tasks.mail.config.oauth import SenderOAuth
 from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tests.support import drawing
@@ -23,7 +24,7 @@ from tests.support import drawing
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTIONS: list[type[BaseModel]] = [SmtpConfig, ImapConfig, Limits, BounceMailbox]
+SECTIONS: list[type[BaseModel]] = [SmtpConfig, ImapConfig, Limits, BounceMailbox, SenderOAuth]
 
 
 def row(name: str, model: type[BaseModel]) -> str:

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from tasks.mail.config.addresses import LONGEST_ADDRESS, LONGEST_LOCAL, with_detail
 from tasks.mail.config.mailbox import BounceMailbox, ProbeMailbox, Tls
 from tasks.mail.config.messages import problem
+from tasks.mail.config.oauth import SenderOAuth
 from tasks.mail.config.section import (
     Address,
     Duration,
@@ -22,6 +23,7 @@ from tasks.mail.config.section import (
     Pause,
     Port,
     Retries,
+    SecretName,
     Section,
     Slug,
     Strict,
@@ -29,7 +31,7 @@ from tasks.mail.config.section import (
     Text,
     login_rules,
     validated,
-    without_password,
+    without_secrets,
 )
 
 TOKEN_LENGTH = 6  # hex digits of a probe's id: enough to tell runs apart by eye; a match always takes the whole id
@@ -42,7 +44,7 @@ SMTP_PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "implicit": 465}
 class SmtpConfig(Section):
     """The relay that a probe is handed to."""
 
-    model_config = ConfigDict(title="SMTP", json_schema_extra=without_password)
+    model_config = ConfigDict(title="SMTP", json_schema_extra=without_secrets)
     protocol: ClassVar[str] = "smtp"  # the key of SENDERS in senders/registry
 
     host: Host = Field(description="Host name or IP address of the SMTP server")
@@ -55,11 +57,10 @@ class SmtpConfig(Section):
     )
     username: Text | None = Field(None, description="Name to log in with; without one there is no login")
     password: Password | None = Field(None, description="Password in clear, for local use only", repr=False)
-    password_secret: Text | None = Field(
-        None,
-        description="Name of the Prefect Secret block (or environment variable) with the password",
-        validate_default=True,
+    password_secret: SecretName | None = Field(
+        None, description="Name of the Prefect Secret block (or environment variable) with the password"
     )
+    oauth: SenderOAuth | None = Field(None, title="OAuth 2", description="How to get a token, in place of a password")
     from_addr: Address = Field(
         title="From address", description="Sender address of the probes, such as probe@example.org"
     )
@@ -78,6 +79,15 @@ class SmtpConfig(Section):
         None, title="CA file", description="PEM file of certificate authorities to trust instead of the system's"
     )
     verify: bool = Field(True, description="Whether the server's certificate is verified")
+    cert_file: Text | None = Field(
+        None, title="Certificate file", description="PEM file of the client's certificate, where the server wants one"
+    )
+    key_file: Text | None = Field(
+        None,
+        title="Key file",
+        description="PEM file of its private key, where cert_file does not hold it as well",
+        validate_default=True,
+    )
     ehlo_name: EhloName | None = Field(
         None, title="EHLO name", description="Name given in EHLO; if left out, that of the machine"
     )
@@ -87,7 +97,7 @@ class SmtpConfig(Section):
         description="Send each probe from local+token@domain, so that a bounce is known by the address it comes to",
     )
 
-    _login_rules = field_validator("password_secret")(login_rules)
+    _login_rules = field_validator("key_file")(login_rules)
 
     @field_validator("verp")
     @classmethod

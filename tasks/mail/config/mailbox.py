@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from tasks.mail.config.messages import problem
+from tasks.mail.config.oauth import MailboxOAuth
 from tasks.mail.config.section import (
     Duration,
     Host,
@@ -13,11 +14,12 @@ from tasks.mail.config.section import (
     Pause,
     Port,
     Retries,
+    SecretName,
     Section,
     Subject,
     Text,
     login_rules,
-    without_password,
+    without_secrets,
 )
 
 Tls = Literal["none", "starttls", "implicit"]
@@ -30,7 +32,7 @@ IMAP_PORTS: dict[Tls, int] = {"none": 143, "starttls": 143, "implicit": 993}
 class MailboxConfig(Section):
     """Where a mailbox is, and how to log in to it."""
 
-    model_config = ConfigDict(json_schema_extra=without_password)
+    model_config = ConfigDict(json_schema_extra=without_secrets)
     protocol: ClassVar[str] = "imap"  # the key of MAILBOXES in mailboxes/registry
 
     host: Host = Field(description="Host name or IP address of the IMAP server")
@@ -43,19 +45,27 @@ class MailboxConfig(Section):
     )
     username: Text = Field(description="Name to log in with")
     password: Password | None = Field(None, description="Password in clear, for local use only", repr=False)
-    password_secret: Text | None = Field(
-        None,
-        description="Name of the Prefect Secret block (or environment variable) with the password",
-        validate_default=True,
+    password_secret: SecretName | None = Field(
+        None, description="Name of the Prefect Secret block (or environment variable) with the password"
     )
+    oauth: MailboxOAuth | None = Field(None, title="OAuth 2", description="How to get a token, in place of a password")
     folder: Text = Field("INBOX", description="Folder to look into")
     timeout: Duration = Field(30.0, description="Seconds that one step of the IMAP dialogue may take")
     ca_file: Text | None = Field(
         None, title="CA file", description="PEM file of certificate authorities to trust instead of the system's"
     )
     verify: bool = Field(True, description="Whether the server's certificate is verified")
+    cert_file: Text | None = Field(
+        None, title="Certificate file", description="PEM file of the client's certificate, where the server wants one"
+    )
+    key_file: Text | None = Field(
+        None,
+        title="Key file",
+        description="PEM file of its private key, where cert_file does not hold it as well",
+        validate_default=True,
+    )
 
-    _login_rules = field_validator("password_secret")(login_rules)
+    _login_rules = field_validator("key_file")(login_rules)
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_v
 from tasks.mail.config.addresses import SLUG_LENGTH, quoted
 from tasks.mail.config.loop import ImapConfig, Limits, LoopConfig, SenderSection
 from tasks.mail.config.messages import explain, problem
-from tasks.mail.config.section import Address, Slug, Strict, validated, without_password
+from tasks.mail.config.section import Address, Slug, Strict, validated, without_secrets
 from tasks.mail.model.errors import ConfigError
 
 Cell = tuple[str, str]  # sender and receiver
@@ -18,12 +18,12 @@ MOST_PAIRS = 400  # one message each
 
 
 def _sender_schema(schema: dict[str, Any]) -> None:
-    without_password(schema)
+    without_secrets(schema)
     schema["properties"].pop("to_addr", None)
 
 
 def _receiver_schema(schema: dict[str, Any]) -> None:
-    without_password(schema)
+    without_secrets(schema)
     schema["properties"] = {"address": schema["properties"].pop("address"), **schema["properties"]}
 
 

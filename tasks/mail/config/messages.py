@@ -24,6 +24,7 @@ _RULES = {
     "retry_delay": _SECONDS.format("from 0 to 604800"),
     "timeout": _SECONDS.format("above 0, at most 604800"),
     "cert_warn_days": "must be a whole number of days from 0 to 3650, without quotes",
+    "token_warn_days": "must be a whole number of days from 0 to 3650, without quotes",
     "warn_after": _SECONDS.format("above 0, at most 604800"),
     "max_wait": _SECONDS.format("above 0, at most 604800"),
     "max_age_minutes": "must be a number of minutes above 0, at most 525600, without quotes",

@@ -1,7 +1,7 @@
 """What the sections of a configuration have in common: types of fields, strictness, the care for passwords."""
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -46,13 +46,24 @@ def without_line_end(password: str) -> str:
     return password.rstrip("\r\n")
 
 
+def is_text(value: str) -> bool:
+    """Whether UTF-8 has all its characters, and none is NUL."""
+    return not any(char == "\0" or unicodedata.category(char) == "Cs" for char in value)
+
+
 def _password(secret: SecretStr) -> SecretStr:
     value = without_line_end(secret.get_secret_value())
     if not value:
         raise problem("must not be empty")
-    if any(char in "\r\n\0" or unicodedata.category(char) == "Cs" for char in value):
+    if {"\r", "\n"} & {*value} or not is_text(value):
         raise problem("must not contain line breaks or NUL")
     return secret
+
+
+def _secret_name(value: str) -> str:
+    if value.strip().casefold().replace("_", "-") == KEY_BLOCK:
+        raise problem("is the key that probes are signed with, and no password: name another")
+    return value
 
 
 def _checked(check: Callable[[str], str]) -> AfterValidator:
@@ -73,6 +84,7 @@ EhloName = Annotated[Text, _checked(ehlo_name)]
 Address = Annotated[Text, _checked(mail_address)]
 Subject = Annotated[Text, AfterValidator(_subject)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
+SecretName = Annotated[Text, AfterValidator(_secret_name)]
 Slug = Annotated[str, Field(pattern=SLUG, max_length=SLUG_LENGTH)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Retries = Annotated[int, Field(ge=0, le=1000)]
@@ -80,13 +92,33 @@ Pause = Annotated[float, Field(ge=0, le=WEEK)]
 Duration = Annotated[float, Field(gt=0, le=WEEK)]
 
 
-def without_password(schema: dict[str, Any]) -> None:
-    """Keep a clear password out of Prefect's form, and let its server refuse one before it is stored."""
-    schema["properties"].pop("password", None)
-    reason = "a deployment never holds a password in clear: name a Prefect Secret block in password_secret"
-    schema["propertyNames"] = {"type": "string", "not": {"enum": ["password"], "description": reason}}
+def secret_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    """The secrets of a model: the fields that hold one in clear, each beside one with _secret behind it, for its name.
+
+    This is what everything that guards secrets goes by; see tasks.mail.config.secrets.
+    """
+    return tuple(name for name in model.model_fields if f"{name}_secret" in model.model_fields)
+
+
+def without_secrets(schema: dict[str, Any]) -> None:
+    """Keep clear secrets out of Prefect's form, and let its server refuse one before it is stored.
+
+    Of several errors its server tells one, and of a union that it has no answer for it repeats all that was given. So
+    each clear secret is an error in a place of its own, which is deeper than others; and the words do not repeat it.
+    """
+    properties = schema["properties"]
+    clear = [name for name in properties if f"{name}_secret" in properties]
+    for name in clear:
+        properties.pop(name)
+    reasons = [_refusal(name) for name in clear]
+    schema["propertyNames"] = {"type": "string", "not": {"enum": clear, "description": " or ".join(reasons)}}
     # Else additionalProperties would refuse it as well, and its error, without the reason, may be the one shown.
-    schema["patternProperties"] = {"^password$": {}}
+    schema["patternProperties"] = {f"^{name}$": {"const": reason} for name, reason in zip(clear, reasons, strict=True)}
+
+
+def _refusal(name: str) -> str:
+    what = name.replace("_", " ")
+    return f"a deployment never holds a {what} in clear: name a Prefect Secret block in {name}_secret"
 
 
 class Strict(BaseModel):
@@ -104,12 +136,11 @@ class Section(Strict):
         return {name: value for name, value in values.items() if value not in (None, "")}
 
     @model_serializer(mode="wrap")
-    def _without_absent_password(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # The schema above refuses the bare field name too, so a model without a password must not carry it along.
+    def _without_absent_secrets(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The schema above refuses the bare field name too, so a model without a secret must not carry it along.
         values: dict[str, Any] = serialize(self)
-        if values.get("password", "") is None:
-            del values["password"]
-        return values
+        absent = {name for name in secret_fields(type(self)) if getattr(self, name) is None}
+        return {name: value for name, value in values.items() if name not in absent}
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -132,18 +163,41 @@ def _redacted(value: object) -> object:
     return value
 
 
-def login_rules(secret_name: str | None, info: ValidationInfo) -> str | None:
-    """The rules between username, password and password_secret, checked at the last of the three."""
-    if secret_name and secret_name.strip().casefold().replace("_", "-") == KEY_BLOCK:
-        raise problem("is the key that probes are signed with, and no password: name another", at="password_secret")
-    if not {"username", "password"} <= info.data.keys():  # one of them is wrong already
-        return secret_name
-    username, password = info.data["username"], info.data["password"]
-    if password and secret_name:
-        raise problem("must not be set together with password_secret: keep one of them", at="password")
-    if username and not (password or secret_name):
-        raise problem("needs a password: set password_secret, or password for local use", at="username")
-    if (password or secret_name) and not username:
-        given = "password" if password else "password_secret"
-        raise problem(f"is required where {given} is set: the name to log in with", at="username")
-    return secret_name
+def login_rules(key_file: str | None, info: ValidationInfo) -> str | None:
+    """The rules between the fields of a login, checked at the last of them."""
+    if {"username", "password", "password_secret", "oauth", "cert_file"} <= info.data.keys():
+        # Else one of them is wrong already.
+        for broken, field, text in _login_rules(key_file, **info.data):
+            if broken:
+                raise problem(text, at=field)
+    return key_file
+
+
+def _login_rules(key_file: str | None, **given: Any) -> Iterator[tuple[bool, str, str]]:
+    """What is wrong, the field to say it at, and the words for it."""
+    username, oauth, cert_file, clear = (
+        given["username"],
+        given["oauth"],
+        given["cert_file"],
+        given.get("tls") == "none",
+    )
+    by = next((field for field in ("password", "password_secret", "oauth") if given[field]), "")
+    yield (
+        bool(given["password"] and given["password_secret"]),
+        "password",
+        "must not be set together with password_secret: keep one of them",
+    )
+    yield bool(oauth) and by != "oauth", by, "must not be set together with oauth: keep one of them"
+    yield (
+        bool(oauth) and clear,
+        "oauth",
+        "sends a token, which is for connections with TLS alone: set tls to implicit or starttls",
+    )
+    yield bool(cert_file) and clear, "cert_file", "is shown over TLS alone: set tls to implicit or starttls"
+    yield bool(key_file) and not cert_file, "key_file", "is the key of a certificate: set cert_file, too"
+    yield (
+        bool(username) and not (by or cert_file),
+        "username",
+        "needs a password: set password_secret, or password for local use",
+    )
+    yield bool(by) and not username, "username", f"is required where {by} is set: the name to log in with"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig
-from tasks.mail.config.secrets import has_line_end, login_sections
+from tasks.mail.config.secrets import login_sections, secrets_of
 from tasks.mail.journey.authentication.signatures import disagreement
 from tasks.mail.journey.journey import Journey
 from tasks.mail.model.cause import Cause
@@ -23,8 +23,9 @@ def configuration_notes(check: CheckConfig) -> Iterator[str]:
             yield f"{name}.verify is false: the certificate of {section.host} is not verified."
         if section.tls == "none" and section.username is not None:
             yield f"{name}.tls is none: the login at {section.host} is not encrypted."
-        if has_line_end(section):
-            yield f"The password of {name} ends with a line end, which is taken off: store it without."
+        for secret in secrets_of(section):
+            if secret.has_line_end:
+                yield f"The {secret.words} of {name} ends with a line end, which is taken off: store it without."
 
 
 def refusal_notes(loop: LoopConfig, sent: Receipt, errors: Sequence[AttemptRecord]) -> Iterator[str]:

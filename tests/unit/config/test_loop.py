@@ -316,7 +316,7 @@ def test_bounce_mailbox_defaults() -> None:
             "delete_after_check",
             True,
             "unknown field; known are host, tls, port, username, password, password_secret, "
-            "folder, timeout, ca_file, verify",
+            "oauth, folder, timeout, ca_file, verify, cert_file, key_file",
         ),
     ],
 )

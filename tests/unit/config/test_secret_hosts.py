@@ -19,7 +19,7 @@ from tasks.mail.config.loading.secret_list import (
     allows,
     list_path,
     missing_at,
-    use_of,
+    uses_in,
     uses_of,
 )
 from tasks.mail.config.loop import SmtpConfig, loop_config
@@ -37,8 +37,7 @@ def smtp(host: str = "relay.example.org", secret: str | None = "relay-password",
 
 
 def of(section: SmtpConfig) -> Use:
-    use = use_of(section)
-    assert use is not None
+    ((use,),) = uses_in(section).values()
     return use
 
 

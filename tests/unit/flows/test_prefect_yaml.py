@@ -14,8 +14,9 @@ from flows.cli.output import program
 from flows.deploy.prefect_yaml import all_checks, deployed_checks
 from flows.equip import DEPLOYMENTS
 from tasks.mail.model.errors import ConfigError
-from tasks.parameters import CLEAR
+from tasks.parameters import CLEAR as CLEAR_OF
 
+CLEAR = CLEAR_OF.format(what="password", field="password_secret")
 SECRET = "hunter2-never-shown"
 
 

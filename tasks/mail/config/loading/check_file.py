@@ -1,14 +1,14 @@
 """Configuration files: YAML, JSON or TOML, holding a loop, one half of it, or NyxMon's flat check.data."""
 
-import ssl
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.mail.config.addresses import quoted, slug
 from tasks.mail.config.fleet import Fleet
 from tasks.mail.config.loading.formats import PARSERS, values
+from tasks.mail.config.loading.pem_files import ca_problem, client_problem
 from tasks.mail.config.loop import CheckConfig, ImapConfig, InboundConfig, LoopConfig, SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.matrix import Matrix
@@ -17,6 +17,8 @@ from tasks.mail.config.section import validated
 from tasks.mail.model.errors import ConfigError
 
 _MAX_OCTETS = 64 * 1024
+
+_FILES = ("ca_file", "cert_file", "key_file")  # fields of sections, and of those in them
 
 # The fields that only one half of a loop has. tls_mode is NyxMon's name for tls, of mailboxes alone.
 _OF_SMTP = SenderSection.model_fields.keys() - ImapConfig.model_fields.keys()
@@ -58,7 +60,7 @@ def check_of(path: str | Path, source: str, data: dict[str, object]) -> CheckCon
 
     model: type[CheckConfig] = LoopConfig if "smtp" in data else InboundConfig
     config = validated(model, data, source, inside)
-    check_ca_files(config, source, inside)
+    check_files(config, source, inside)
     return config
 
 
@@ -71,10 +73,13 @@ def _half(data: Mapping[str, object]) -> str:
 
 
 def beside(path: str | Path, section: object) -> object:
-    """The section with a relative `ca_file` made absolute: it is relative to the file at `path`."""
-    if isinstance(section, dict) and isinstance(ca_file := section.get("ca_file"), str) and ca_file:
-        return {**section, "ca_file": str(Path(path).absolute().parent / ca_file)}
-    return section
+    """The section with its relative paths made absolute: they are relative to the file at `path`."""
+    if not isinstance(section, dict):
+        return section
+    folder = Path(path).absolute().parent
+    placed = {name: str(folder / given) for name in _FILES if isinstance(given := section.get(name), str) and given}
+    nested = {"oauth": beside(path, section["oauth"])} if "oauth" in section else {}
+    return {**section, **placed, **nested}
 
 
 def logins_in(config: CheckConfig | Matrix | Fleet) -> Iterator[tuple[str, SenderSection | MailboxConfig]]:
@@ -88,33 +93,33 @@ def logins_in(config: CheckConfig | Matrix | Fleet) -> Iterator[tuple[str, Sende
         yield from login_sections(config).items()
 
 
-def check_ca_files(config: CheckConfig | Matrix | Fleet, source: str = "", inside: str = "") -> None:
-    """Raise ConfigError unless every `ca_file` can be read and holds certificates. `inside`: see explain()."""
-    files: dict[str, str] = {}
+def check_files(config: CheckConfig | Matrix | Fleet, source: str = "", inside: str = "") -> None:
+    """Raise ConfigError unless every certificate file can be read and holds what it should. `inside`: see explain()."""
+    problems: list[str] = []
+    known: set[tuple[str, ...]] = set()
     for where, section in logins_in(config):
-        # One file is the authority of many loops of a fleet.
-        if section.ca_file and not (isinstance(config, Fleet) and section.ca_file in files.values()):
-            files[where] = section.ca_file
-    problems = [
-        f"{where}.ca_file: {text}".removeprefix(f"{inside}.")
-        for where, ca_file in files.items()
-        if (text := _ca_problem(ca_file))
-    ]
+        for files, problem in _files_of(section):
+            if isinstance(config, Fleet) and files in known:  # one file is the authority of many loops
+                continue
+            known.add(files)
+            field, text = problem()
+            if text:
+                problems.append(f"{where}.{field}: {text}".removeprefix(f"{inside}."))
     if problems:
         raise ConfigError(f"{source}: {'; '.join(problems)}" if source else "; ".join(problems))
 
 
-def _ca_problem(ca_file: str) -> str:
-    """What is wrong with a `ca_file`, empty where nothing is."""
-    try:
-        if not stat.S_ISREG(Path(ca_file).stat().st_mode):  # opening a named pipe would wait for ever
-            return f"must be a PEM file, and {quoted(ca_file)} is no regular file"
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
-    except ssl.SSLError:
-        return f"must be a PEM file with at least one certificate, and {quoted(ca_file)} is not"
-    except OSError as error:
-        return f"cannot read {quoted(ca_file)} ({error.strerror}): check the path"
-    return ""
+def _files_of(
+    section: SenderSection | MailboxConfig,
+) -> Iterator[tuple[tuple[str, ...], Callable[[], tuple[str, str]]]]:
+    """The files that a section names, and what looks into them: it says the field that is wrong, and what is."""
+    if ca_file := section.ca_file:
+        yield (ca_file,), lambda: ("ca_file", ca_problem(ca_file))
+    if section.oauth is not None and (its_ca_file := section.oauth.ca_file):
+        yield (its_ca_file,), lambda: ("oauth.ca_file", ca_problem(its_ca_file))
+    if cert_file := section.cert_file:
+        key_file = section.key_file or ""
+        yield (cert_file, key_file), lambda: client_problem(cert_file, key_file)
 
 
 def _text(path: Path, source: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.mail.config.addresses import is_slug, slug
 from tasks.mail.config.fleet import SECTIONS, Fleet, fleet_config
-from tasks.mail.config.loading.check_file import beside, check_ca_files, check_of, read
+from tasks.mail.config.loading.check_file import beside, check_files, check_of, read
 from tasks.mail.config.loading.formats import PARSERS
 from tasks.mail.config.loop import CheckConfig
 from tasks.mail.config.matrix import Matrix, matrix_config
@@ -69,7 +69,7 @@ def _described(path: str | Path, source: str, data: dict[str, object]) -> Config
         if isinstance(sections := data.get(side), dict):
             data[side] = {name: beside(path, section) for name, section in sections.items()}
     matrix = matrix_config(data, source)
-    check_ca_files(matrix, source)
+    check_files(matrix, source)
     return matrix
 
 
@@ -82,7 +82,7 @@ def _fleet(path: str | Path, source: str, data: dict[str, object]) -> Fleet:
     if isinstance(loops := data.get("loops"), Mapping):
         data["loops"] = {name: placed(fields) for name, fields in loops.items()}
     fleet = fleet_config(data | {"defaults": placed(data.get("defaults"))}, source)
-    check_ca_files(fleet, source)
+    check_files(fleet, source)
     return fleet
 
 

@@ -13,12 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.mail.config.addresses import host_name
 from tasks.mail.config.loop import CheckConfig, SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
-from tasks.mail.config.secrets import login_sections
+from tasks.mail.config.oauth import OAuth
+from tasks.mail.config.secrets import Secret, login_sections, unresolved
 from tasks.mail.config.state_dir import make_private, state_home, write_whole
 from tasks.mail.model.errors import ConfigError
 
@@ -55,12 +58,32 @@ class Use:
         return " ".join([self.secret, "to", self.host, " and ".join(_WEAK[one] for one in sorted(self.weak))]).rstrip()
 
 
-def use_of(section: SenderSection | MailboxConfig) -> Use | None:
-    """What becomes of the secret that a section names, None where it names none."""
-    if section.password_secret is None:
-        return None
-    weak = {CLEAR: section.tls == "none", UNVERIFIED: not section.verify}
-    return Use(section.password_secret, section.host, frozenset(one for one, is_so in weak.items() if is_so))
+def uses_in(section: SenderSection | MailboxConfig) -> dict[Secret, list[Use]]:
+    """What becomes of the secrets that a section names.
+
+    Those of its `oauth` are for the token endpoint and for the section's host: what they get there is good for a login
+    here, so that whoever chooses either host may not have the secret.
+    """
+    here = _Place(section.host, section.tls == "none", not section.verify)
+    there = [_endpoint(section.oauth)] if section.oauth is not None else []
+    return {
+        secret: [place.use(name) for place in ([*there, here] if secret.path[0] == "oauth" else [here])]
+        for secret, name in unresolved(section)
+    }
+
+
+class _Place(NamedTuple):
+    host: str
+    clear: bool
+    unverified: bool = False
+
+    def use(self, secret: str) -> Use:
+        weak = {CLEAR: self.clear, UNVERIFIED: self.unverified}
+        return Use(secret, self.host, frozenset(one for one, is_so in weak.items() if is_so))
+
+
+def _endpoint(oauth: OAuth) -> _Place:
+    return _Place(oauth.endpoint_host, clear=not oauth.endpoint.startswith("https:"))
 
 
 def uses_of(checks: Iterable[CheckConfig]) -> list[Use]:
@@ -68,7 +91,7 @@ def uses_of(checks: Iterable[CheckConfig]) -> list[Use]:
     found: dict[Key, Use] = {}
     for check in checks:
         for section in login_sections(check).values():
-            if (use := use_of(section)) is not None:
+            for use in chain.from_iterable(uses_in(section).values()):
                 before = found.get(use.key, use)
                 found[use.key] = Use(before.secret, before.host, before.weak | use.weak)
     return sorted(found.values(), key=lambda use: use.key)
