@@ -59,7 +59,14 @@ ROOMS = (
     ),
     Room(1, "tasks.mail.causes", "why a server refuses, by stage, words and codes", "model"),
     Room(1, "tasks.mail.net", "names, connections, TLS, times of stages, limits", "model", "aiohappyeyeballs"),
-    Room(2, "tasks.mail.auth", "what a login is made of: SASL mechanisms, their responses and answers", "model"),
+    Room(
+        2,
+        "tasks.mail.auth",
+        "what a login is made of: SASL mechanisms, their responses and answers; `tokens/`: OAuth 2",
+        "config model net",
+        "authlib cryptography httpx joserfc pydantic",
+        "tokens",
+    ),
     Room(
         2,
         "tasks.mail.probe",

@@ -6,6 +6,7 @@ MailLoopError
 ├── Overtaken       the caller of this run has begun the check in another way; nothing was sent
 ├── SendFailure     the SMTP leg failed, with its stage and the server's reply
 ├── MailboxFailure  the IMAP leg failed, with its stage and the server's response code
+├── TokenFailure    there is no token to log in with; each leg makes a failure of its own of it
 ├── CheckFailed     a check ended in an error; carries its LoopResult
 └── MatrixFailed    a loop of a matrix or a fleet ended in an error; carries the LoopResult of each
 """
@@ -180,6 +181,19 @@ class MailboxFailure(_LegFailure):
         self.text = redact.text(self.text, mixed=True)
         self.code = self.code and redact.text(self.code)
         self.args = (self.error_type, self.stage, self.text)
+
+
+class TokenFailure(MailLoopError):
+    """The token endpoint (OAuth 2) has given no access token: it refused, or could not be asked. `cause` says which."""
+
+    def __init__(self, error_type: ErrorType, text: str, cause: Cause | None) -> None:
+        super().__init__(error_type, text, cause)  # all that it takes to be made anew
+        self.error_type = error_type
+        self.text = text
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class CheckFailed(MailLoopError):

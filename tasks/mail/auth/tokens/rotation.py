@@ -1,0 +1,143 @@
+"""Refresh tokens that the endpoint replaces at each use (RFC 6749, 6): each is used once, by one process at a time.
+
+An endpoint may take a second use for theft and revoke all that came of the token (RFC 9700, 4.14.2).
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tasks.mail.auth.tokens.token_answer import Failed
+from tasks.mail.auth.tokens.token_request import value_of
+from tasks.mail.config.oauth import OAuth
+from tasks.mail.config.state_dir import make_private, open_state_file, state_home, unwritable
+from tasks.mail.model.outcome import ErrorType
+
+_LOOK_SECONDS = 0.05  # between two looks whether another process has ended
+
+log = logging.getLogger(__name__)
+
+
+class Keeper(Protocol):
+    """Where refresh tokens are kept, by the names of their secrets. It is called in other threads and loops."""
+
+    async def reread(self, name: str) -> str | None:
+        """The value that is there now; None where it cannot be read."""
+
+    async def keep(self, name: str, value: str) -> str:
+        """Keep the value that has come in the place of the one before; empty, or why that cannot be done."""
+
+
+_keepers: dict[str, Keeper] = {}
+
+
+def kept_by(oauth: OAuth, keeper: Keeper) -> None:
+    """From here on, for this process, the refresh token of `oauth` is kept there."""
+    if oauth.refresh_token_secret is not None:
+        _keepers[oauth.refresh_token_secret] = keeper
+
+
+@dataclass
+class Family:
+    """The newest of a refresh token and those that came in its place, and digests of those that are spent."""
+
+    newest: str = field(default="", repr=False)
+    spent: set[str] = field(default_factory=set)
+
+    def best(self, found: str) -> str:
+        """The one to use where `found` is what is kept: that of this process, where the new one could not be kept."""
+        if digest(found) not in self.spent:
+            self.newest = found
+        return self.newest
+
+    def replace(self, value: str) -> None:
+        self.spent.add(digest(self.newest))
+        self.spent.discard(digest(value))
+        self.newest = value
+
+
+_families: dict[tuple[str, ...], Family] = {}
+
+
+def family_key(oauth: OAuth) -> tuple[str, ...]:
+    """What a refresh token belongs to. It is known by its name; one in clear by its digest."""
+    name = oauth.refresh_token_secret or digest(value_of(oauth.refresh_token))
+    return oauth.endpoint, oauth.client_id or "", name
+
+
+def digest(secret: str) -> str:
+    """A secret told from others, and no more."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Refresh:
+    """The use of a refresh token, within only_one()."""
+
+    def __init__(self, oauth: OAuth) -> None:
+        self._oauth = oauth
+        self._name = oauth.refresh_token_secret
+        self._keeper = _keepers.get(self._name) if self._name else None
+        self._family = _families.setdefault(family_key(oauth), Family())
+
+    async def current(self) -> str:
+        """The token to use now: the one that is kept, for another process may have had it replaced."""
+        found = await self._keeper.reread(self._name) if self._keeper and self._name else None
+        return self._family.best(found or value_of(self._oauth.refresh_token))
+
+    async def replace(self, value: str) -> str:
+        """Keep the token that came in place of the current one; a note, where a person has to."""
+        self._family.replace(value)
+        why = "it stands in clear in the configuration"
+        if self._keeper and self._name and not (why := await self._keeper.keep(self._name, value)):
+            return ""
+        log.warning("A new refresh token cannot be kept: %s", why)
+        if self._oauth.provider == "microsoft365":  # the one before stays valid
+            return ""
+        return (
+            f"The token endpoint has replaced the refresh token, and the new one cannot be kept ({why}): the next run "
+            "may be refused. Name a Prefect Secret block in oauth.refresh_token_secret, and put a new token there."
+        )
+
+
+@asynccontextmanager
+async def only_one(oauth: OAuth, timeout: float) -> AsyncIterator[str]:
+    """Be the only process that uses this refresh token. Raises Failed where another one does for too long.
+
+    It yields a note, empty where there is nothing to say: a folder that cannot be written keeps nobody from logging in.
+    """
+    name = digest(json.dumps(family_key(oauth)))[:24]
+    path = state_home() / "tokens" / f"{name}.lock"
+    try:
+        for folder in (state_home(), path.parent):
+            make_private(folder)
+        descriptor = open_state_file(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        log.warning("Other processes may use the same refresh token: %s", unwritable(error))
+        yield f"Other processes are not kept from using the refresh token at the same time ({unwritable(error)})."
+        return
+    try:
+        try:
+            async with asyncio.timeout(timeout):
+                while not _locked(descriptor):  # noqa: ASYNC110  # the lock of another process has no event
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            text = f"no token: another process has been using the refresh token for {timeout:g} s"
+            raise Failed(text, ErrorType.TIMEOUT) from None
+        yield ""
+    finally:
+        os.close(descriptor)  # and with it the lock
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
