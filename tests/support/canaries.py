@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,39 @@ def needles() -> Iterator[bytes]:
 
 
 NEEDLES = tuple(needles())
+
+
+def long_canary(label: str, length: int) -> str:
+    """A canary as long as a token is, in letters and digits: the core again and again, and other things between."""
+    pieces: list[str] = []
+    while sum(map(len, pieces)) < length:
+        pieces.append(CORE + hashlib.sha256(f"{label} {len(pieces)}".encode()).hexdigest()[:22])
+    return "".join(pieces)[:length]
+
+
+def pem(label: str, body: str) -> str:
+    """In the form of PEM; the body is none."""
+    lines = [body[i : i + 64] for i in range(0, len(body), 64)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
+
+
+TOKEN = long_canary("access token", 2048)
+KEY = pem("PRIVATE KEY", long_canary("key", 1624))
+OAUTH_SECRETS = {
+    "client_secret": f"{CORE}~client.secret-1",
+    "private_key": KEY + pem("CERTIFICATE", "MIIB" * 200),
+    "refresh_token": long_canary("refresh token", 1200),
+    "service_account": json.dumps(
+        {
+            "type": "service_account",
+            "client_email": "monitor@project.iam.gserviceaccount.example",
+            "private_key_id": "abc",
+            "private_key": KEY,
+            "token_uri": "https://oauth2.googleapis.com/token",
+        },
+        indent=2,
+    ),
+}
 
 
 def seen_in(text: str | bytes) -> list[str]:

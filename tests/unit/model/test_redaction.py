@@ -22,7 +22,7 @@ from tasks.mail.model.redaction.own_words import own_words
 from tasks.mail.model.redaction.redactor import HIDDEN, Redactor
 from tasks.mail.model.redaction.traces import enough
 from tasks.mail.model.result import EarlierProbe, LoopResult
-from tests.support.canaries import ALL, CORE, IN_PLAIN, NEEDLES, PASSWORD, USER, seen_in
+from tests.support.canaries import ALL, CORE, IN_PLAIN, NEEDLES, PASSWORD, TOKEN, USER, seen_in
 from tests.support.mail.strategies import stable
 
 REDACT = Redactor([(USER, PASSWORD)])
@@ -134,6 +134,8 @@ def test_words_dates_and_names_in_a_password_stay_in_other_texts(password: str) 
         ("0123456789abcdefghij", "0123456789a 0123456789", f"{HIDDEN} 0123456789"),
         ("".join(map(chr, range(0x400, 0x440))), "".join(map(chr, range(0x404, 0x41C))), HIDDEN),
         ("".join(map(chr, range(0x400, 0x440))), "".join(map(chr, range(0x404, 0x41B))), ""),
+        (TOKEN, f"a {TOKEN[1000:1024]} b", f"a {HIDDEN} b"),
+        (TOKEN, f"a {TOKEN[1000:1023]} b", ""),
         ("geheim", "PASS geheim, 'GEHEIM' (geheim) geheim.", f"PASS {HIDDEN}, '{HIDDEN}' ({HIDDEN}) {HIDDEN}."),
         ("geheim", "AUTH Z2VoZWlt AGJvYgBnZWhlaW0= ge%68eim", f"AUTH {HIDDEN} {HIDDEN} {HIDDEN}"),
         ("pwd", "pwd pwd", f"{HIDDEN} {HIDDEN}"),
@@ -260,7 +262,8 @@ def test_what_looks_for_the_password_finds_it() -> None:
 
 # -- for any password and any text ------------------------------------------------------------------------------------
 
-LONG = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=8, max_size=40)
+_LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+LONG = st.text(_LETTERS, min_size=8, max_size=40) | st.text(_LETTERS, min_size=40, max_size=120)
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 SPELT = st.sampled_from(
     [

@@ -6,8 +6,9 @@ compared with the spelling.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from tasks.mail.model.redaction import encodings
@@ -55,6 +56,8 @@ class Traces:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: dict[str, None] = {}
+        self._least = ENOUGH  # characters of a run
+        self._in_words = True  # no secret has blanks
         # By length the windows, with the places in the spellings where they stand.
         self._windows: dict[int, dict[str, list[tuple[_Spelling, int]]]] = {}
         for secret in secrets:
@@ -69,9 +72,11 @@ class Traces:
             return
         if len(self._secrets) >= _MOST_LEARNED:
             kept = Traces([*self._secrets][_MOST_LEARNED // 2 :])
-            self._secrets, self._windows = kept._secrets, kept._windows
+            self.__dict__.update(kept.__dict__)
         self._secrets[secret] = None
         for spelling in dict.fromkeys(_spellings(secret)):
+            self._least = min(self._least, spelling.need)
+            self._in_words &= not any(map(str.isspace, spelling.text))
             width = (spelling.need + 1) // 2
             windows = self._windows.setdefault(width, {})
             # A run of `need` characters holds a window that begins at a multiple of this.
@@ -80,14 +85,16 @@ class Traces:
 
     def found(self, text: str) -> Iterator[Trace]:
         """Each run of a secret in a text, which is in one case."""
-        for width, windows in [*self._windows.items()]:  # another thread may add one
+        long_words = rf"\S{{{self._least},}}" if self._in_words else r"(?s:.+)"
+        stretches = [match.span() for match in re.finditer(long_words, text)]
+        for width, windows in [*self._windows.items()] if stretches else ():  # another thread may add one
             seen: dict[tuple[str, int], int] = {}
-            for at in range(len(text) - width + 1):
+            for at in chain.from_iterable(range(first, last - width + 1) for first, last in stretches):
                 for spelling, place in windows.get(text[at : at + width], ()):
                     run = (spelling.text, at - place)
                     if seen.get(run, 0) > at:
                         continue
-                    start, end = _around(text, at, spelling.text, place, width)
+                    start, end = _around(text, at, spelling.text, place)
                     seen[run] = end
                     if end - start >= spelling.need:
                         whole = end - start == len(spelling.text) and not spelling.in_base64
@@ -105,15 +112,21 @@ def _spellings(secret: str) -> Iterator[_Spelling]:
             yield _Spelling(text, enough(len(text)), in_base64=True)
 
 
-def _around(text: str, at: int, spelling: str, place: int, width: int) -> tuple[int, int]:
-    """The whole run that a window is part of."""
-    start, first = at, place
-    while start and first and text[start - 1] == spelling[first - 1]:
-        start, first = start - 1, first - 1
-    end, last = at + width, place + width
-    while end < len(text) and last < len(spelling) and text[end] == spelling[last]:
-        end, last = end + 1, last + 1
-    return start, end
+def _around(text: str, at: int, spelling: str, place: int) -> tuple[int, int]:
+    """The whole run that the characters here are part of."""
+    before, behind = min(at, place), min(len(text) - at, len(spelling) - place)
+    start = _equal(before, lambda n, m: text[at - m : at - n] == spelling[place - m : place - n])
+    end = _equal(behind, lambda n, m: text[at + n : at + m] == spelling[place + n : place + m])
+    return at - start, at + end
+
+
+def _equal(most: int, is_so: Callable[[int, int], bool]) -> int:
+    """How many characters, at most, are equal, by comparing many at once."""
+    count = 0
+    for step in (256, 16, 1):
+        while count + step <= most and is_so(count, count + step):
+            count += step
+    return count
 
 
 # Of many checks that share a secret, none has traces of its own.
