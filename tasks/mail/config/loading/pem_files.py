@@ -39,10 +39,8 @@ def client_problem(cert_file: str, key_file: str) -> tuple[str, str]:
     except _Passphrase:
         return field, f"{quoted(file)} holds a key with a passphrase, which nobody is there to type: store it without"
     except (ssl.SSLError, OSError):
-        return (
-            field,
-            f"{quoted(file)} must hold the private key of the certificate in cert_file: check which belong together",
-        )
+        belongs = "must hold the private key of the certificate in cert_file: see which files belong together"
+        return field, f"{quoted(file)} {belongs}"
     return "", ""
 
 
