@@ -19,7 +19,7 @@ from tasks.mail.model.result import LoopResult
 from tasks.mail.model.safe_text import one_line
 
 # The stages before a recipient is named: what fails here has nothing to do with where the message should go.
-_DOOR = ("dns", "connect", "tls", "ehlo", "auth", "mail")
+_DOOR = ("token", "dns", "connect", "tls", "ehlo", "auth", "mail")
 
 _NOT_RUN = (Outcome.MISCONFIGURED, Outcome.SKIPPED)
 NOT_SENT = (Outcome.UNSENT, Outcome.REJECTED, Outcome.DEFERRED)

@@ -7,6 +7,7 @@ import re
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import Leg
 from tasks.mail.verdict.remedies import REMEDIES
+from tasks.mail.verdict.token_remedies import TOKEN_REMEDIES
 from tests.diagnosis.document import DOCUMENT, documented
 from tests.diagnosis.situations import SITUATIONS
 
@@ -34,3 +35,11 @@ def test_the_document_has_all_causes_with_remedy_and_person_as_the_code_has_them
         shown = [part.replace("{relay}", Leg.SENDING) for part in expected]
         assert [re.sub(r"\*(\w+)\*", r"{\1}", part) for part in told] == shown
         assert means.endswith(".")
+
+
+def test_the_document_has_what_to_do_about_each_refusal_of_a_token_endpoint() -> None:
+    """In the order that counts; *name* as above."""
+    text = DOCUMENT.read_text(encoding="utf-8").partition("\n| the endpoint says ")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
+    told = [(said, re.sub(r"\*(\w+)\*", r"{\1}", words), who) for said, words, who in rows]
+    assert told == [(", ".join(row.said), row.words, row.who) for row in TOKEN_REMEDIES]

@@ -74,6 +74,8 @@ CODES = _by_code(
         Cause.RECIPIENT_DOMAIN: "556",
     }
 )
+# Said of a token, it means that the token is wrong, or has no right to the mailbox.
+SAID_OF_A_PASSWORD = frozenset({Cause.WRONG_PASSWORD, Cause.PASSWORD_EXPIRED})
 RESPONSES_LOGIN = _by_code(
     {
         Cause.WRONG_PASSWORD: "AUTHENTICATIONFAILED",

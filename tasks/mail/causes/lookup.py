@@ -61,7 +61,7 @@ def _meanings(rows: Iterable[dict[str, Any]], stages: Mapping[str, list[str]]) -
 
 
 _TABLE = tomllib.loads(Path(__file__).with_name("phrases.toml").read_text(encoding="utf-8"))
-SPECIAL, VAGUE = (_meanings(_TABLE[name], _TABLE["stages"]) for name in ("special", "vague"))
+SPECIAL, VAGUE, TOKEN = (_meanings(_TABLE[name], _TABLE["stages"]) for name in ("special", "vague", "token"))
 _LOGINS = frozenset(_TABLE["stages"]["logins"])
 
 _CODE = re.compile(r"\s*(?:SMTP;\s*)?([245]\d\d)(?=[\s-]|$)[\s-]?", re.IGNORECASE)
@@ -106,6 +106,16 @@ def of_mailbox(stage: str, response: str | None, text: str) -> Cause | None:
         or by_response.get(response or "")
         or _by_words(VAGUE, stage, said)
     )
+
+
+def of_token(stage: str, text: str, cause: Cause | None, final: bool) -> Cause | None:
+    """What the `cause` of a refused login is where it was a token that was shown, not a password.
+
+    `final`: the refusal is the server's last word, even where it does not say why.
+    """
+    if _by_words(TOKEN, stage, _words(text)) or cause in codes.SAID_OF_A_PASSWORD or (final and cause is None):
+        return Cause.TOKEN_REJECTED
+    return cause
 
 
 def is_put_off(response: str | None, text: str) -> bool:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.mail.auth.exchange import ExchangeError
-from tasks.mail.causes.lookup import is_put_off, of_mailbox
+from tasks.mail.causes.lookup import is_put_off, of_mailbox, of_token
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import MailboxFailure, describe_os_error
+from tasks.mail.model.errors import MailboxFailure, TokenFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import Redactor
+from tasks.mail.net.connect import cause_of_silence
 from tasks.mail.net.tls import cause_of_tls_error
 
 # Response codes (RFC 5530; THROTTLED is Gmail's) that say whether another connection would be refused as well.
@@ -48,17 +49,25 @@ def refused(
     )
 
 
-def login_refused(username: str, refusal: Refusal) -> MailboxFailure:
+def login_refused(username: str, refusal: Refusal, by_token: bool = False) -> MailboxFailure:
     """A password that was refused is never sent again; a login that was put off is worth one more try."""
     put_off = is_put_off(refusal.code, refusal.words)
     failure = refused("login", f"the login of {username}", refusal, ErrorType.MAILBOX if put_off else ErrorType.AUTH)
     failure.permanent, failure.put_off = not put_off, put_off
+    if by_token and not put_off:
+        failure.cause = of_token("login", refusal.words, failure.cause, final=True)
     return failure
 
 
 def out_of_exchange(error: ExchangeError) -> MailboxFailure:
     """A login in which the server did not keep to the mechanism: nothing is sent to it again."""
     return MailboxFailure(ErrorType.AUTH, "login", str(error), permanent=True, cause=error.cause)
+
+
+def without_token(error: TokenFailure) -> MailboxFailure:
+    """What the endpoint refuses it will refuse again; what is out of order there may be in order in a while."""
+    permanent = error.error_type is ErrorType.AUTH
+    return MailboxFailure(error.error_type, "token", error.text, permanent=permanent, cause=error.cause)
 
 
 def never(error_type: ErrorType, stage: str, text: str, cause: Cause) -> MailboxFailure:
@@ -68,8 +77,7 @@ def never(error_type: ErrorType, stage: str, text: str, cause: Cause) -> Mailbox
 
 def no_answer(stage: str, text: str, is_connected: bool) -> MailboxFailure:
     """Nothing came in time."""
-    unconnected = None if stage == "dns" else Cause.UNREACHABLE
-    return MailboxFailure(ErrorType.TIMEOUT, stage, text, cause=Cause.NO_ANSWER if is_connected else unconnected)
+    return MailboxFailure(ErrorType.TIMEOUT, stage, text, cause=cause_of_silence(stage, is_connected))
 
 
 def of_tls(error: Exception) -> dict[str, Any]:

@@ -44,8 +44,8 @@ class Leg(StrEnum):
 
 
 LEG_STAGES = {
-    Leg.SENDING: ("dns", "connect", "tls", "ehlo", "auth", "mail", "rcpt", "data"),
-    Leg.RECEIVING: ("dns", "connect", "tls", "login", "select", "search"),
+    Leg.SENDING: ("token", "dns", "connect", "tls", "ehlo", "auth", "mail", "rcpt", "data"),
+    Leg.RECEIVING: ("token", "dns", "connect", "tls", "login", "select", "search"),
 }
 
 

@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from aiohappyeyeballs import AddrInfoType, start_connection
@@ -13,6 +13,9 @@ from tasks.mail.net.threads import in_own_thread
 STAGGER = 0.25  # seconds before the next address is tried beside the one that has not answered (RFC 8305)
 # The name does not exist, or has no address. EAI_AGAIN is something else: the resolver could not tell.
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+# Of the stages in which it is not the server that is waited for.
+_SILENT: Mapping[str, Cause | None] = {"token": Cause.TOKEN_REQUEST_FAILED, "dns": None}
 
 
 def own_name() -> str:
@@ -39,6 +42,11 @@ async def connect(addresses: Sequence[AddrInfoType]) -> socket.socket:
     sock = await start_connection(addresses, happy_eyeballs_delay=STAGGER, interleave=1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def cause_of_silence(stage: str, is_connected: bool) -> Cause | None:
+    """Why nothing came in time: a resolver that says nothing says nothing about the server."""
+    return _SILENT.get(stage, Cause.NO_ANSWER if is_connected else Cause.UNREACHABLE)
 
 
 def cause_of_os_error(error: OSError) -> Cause | None:

@@ -6,11 +6,12 @@ from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aiohappyeyeballs import AddrInfoType
 
 from tasks.mail.model.cause import Cause
+from tasks.mail.model.errors import describe_os_error
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.net.connect import connect
@@ -31,6 +32,60 @@ def ssl_context(ca_file: str | None, verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+class UnusableFile(Exception):
+    """A file of the configuration cannot be used for TLS."""
+
+    def __init__(self, files: str, reason: str, cause: Cause) -> None:
+        super().__init__(f"the {files} cannot be used: {reason}")
+        self.cause = cause
+
+
+class _Files(Protocol):
+    """What a section of the configuration says of TLS."""
+
+    @property
+    def ca_file(self) -> str | None: ...
+
+    @property
+    def cert_file(self) -> str | None: ...
+
+    @property
+    def key_file(self) -> str | None: ...
+
+    @property
+    def verify(self) -> bool: ...
+
+
+def context_of(section: _Files) -> ssl.SSLContext:
+    """The context for a section. Raises UnusableFile.
+
+    One with a certificate of the client is made anew each time, for such certificates are replaced while we run.
+    """
+    ca_file, verify = section.ca_file, section.verify
+    make = ssl_context if section.cert_file is None else ssl_context.__wrapped__
+    try:
+        context = make(ca_file, verify)
+    except OSError as error:
+        reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else one_line(describe_os_error(error))
+        raise UnusableFile(f"ca_file {ca_file}", reason, Cause.CERTIFICATE) from None
+    if section.cert_file is not None:
+        _show_certificate(context, section.cert_file, section.key_file)
+    return context
+
+
+def _show_certificate(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
+    files = f"cert_file {cert_file}" + (f" with the key_file {key_file}" if key_file else "")
+    try:
+        # Without a function for it OpenSSL asks for the passphrase of a key at the terminal.
+        context.load_cert_chain(cert_file, key_file, password=lambda: "")
+    except ssl.SSLError as error:
+        mismatch = error.reason == "KEY_VALUES_MISMATCH"
+        reason = "the key is not the certificate's" if mismatch else "no certificate, or no key without a passphrase"
+        raise UnusableFile(files, reason, Cause.CLIENT_CERTIFICATE) from None
+    except OSError as error:
+        raise UnusableFile(files, one_line(describe_os_error(error)), Cause.CLIENT_CERTIFICATE) from None
 
 
 def tls_session(tls: ssl.SSLObject | ssl.SSLSocket) -> TlsRecord:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.mail.causes.lookup import RETURNED, of_reply
+from tasks.mail.causes.lookup import RETURNED, of_reply, of_token
 from tasks.mail.config.loop import LoopConfig, SenderSection
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.journey.filters.ratings import ANY
@@ -14,6 +14,7 @@ from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.journey_record import FilterRecord
 from tasks.mail.model.outcome import ErrorType, Leg
 from tasks.mail.model.result import AttemptRecord, BounceRecord
+from tasks.mail.verdict.token_remedies import LOGIN_METHOD, by_words
 
 YOU = "you, who set up this check"
 
@@ -69,7 +70,11 @@ def section_of(mailbox: MailboxConfig) -> str:
 
 def cause_of_refusal(relay: SenderSection, error: SendFailure) -> Cause | None:
     """Why the relay did not take the message."""
-    return _by_port(Leg.SENDING, relay, error) if error.code is None else of_reply(error.stage, error.text)
+    if error.code is None:
+        return _by_port(Leg.SENDING, relay, error)
+    cause = of_reply(error.stage, error.text)
+    by_token = error.stage == "auth" and relay.oauth is not None
+    return of_token(error.stage, error.text, cause, error.code >= 500) if by_token else cause
 
 
 def cause_of_attempt(error: AttemptRecord) -> Cause | None:
@@ -118,6 +123,8 @@ def not_sent(loop: LoopConfig, error: SendFailure, cause: Cause | None) -> Remed
     if cause is Cause.GREYLISTED:
         return Remedy(f"{more_tries}, or have {exempted(loop)}", f"{YOU}, or {runs}")
     known = None if cause in _UNREACHED and error.code is None else cause
+    if found := _about_tokens(Leg.SENDING, relay, error, cause):
+        return found
     over = renewed(error.text, relay.host) if error.error_type is ErrorType.TLS else None
     is_submission = relay.tls != "none" and relay.port in _SUBMISSION
     if error.error_type is ErrorType.AUTH and error.code is None and cause in _NO_LOGIN and not is_submission:
@@ -146,6 +153,8 @@ def unread(mailbox: MailboxConfig, error: MailboxFailure) -> Remedy:
     section, cause = section_of(mailbox), cause_of_unread(mailbox, error)
     if error.error_type is ErrorType.UNEXPECTED:
         return Remedy("see the log of this run", YOU)
+    if found := _about_tokens(section, mailbox, error, cause):
+        return found
     cause = _USUAL.get(error.error_type) if cause in _UNREACHED else cause
     fit, account = misfit(section, mailbox), f"{mailbox.username} at {mailbox.host}"
     if found := renewed(error.text, mailbox.host) or _filled(cause, mailbox.host, section, fit, account):
@@ -154,6 +163,20 @@ def unread(mailbox: MailboxConfig, error: MailboxFailure) -> Remedy:
         words = f"see the server's log, and check {section}.folder"
         return Remedy(words, f"{YOU}, or else {whoever_runs(mailbox.host)}")
     return _reachable(section, mailbox.host, error)
+
+
+def _about_tokens(
+    section: str, config: SenderSection | MailboxConfig, error: SendFailure | MailboxFailure, cause: Cause | None
+) -> Remedy | None:
+    """What to do about a token endpoint that gives none, or a server that takes none; None where it is not that."""
+    if error.stage == "token":
+        said = by_words(error.text) if cause is Cause.TOKEN_REQUEST_REFUSED else None
+        words, who = (said.words, said.who) if said else REMEDIES[cause or Cause.TOKEN_REQUEST_FAILED]
+    elif config.oauth is not None and cause is Cause.LOGIN_METHOD:
+        words, who = LOGIN_METHOD.words, LOGIN_METHOD.who
+    else:
+        return None
+    return Remedy(words.format(section=section, user=config.username), who)
 
 
 def filter_of(rating: FilterRecord) -> str:

@@ -87,6 +87,8 @@ def _refused(checked: observed.Checked, seen: observed.NotSent, cause: Cause | N
     tries = {1: "on its only attempt", 2: "on both attempts"}.get(attempts, f"on all {attempts} attempts")
     where = endpoint(checked.loop.sender.host, checked.loop.sender.port)
     match seen.error.error_type:
+        case _ if seen.error.stage == "token":
+            return f"There is no token for the login of {user} at the relay {where}"
         case ErrorType.TEMPORARY if cause is Cause.GREYLISTED:
             return f"{here} greylists the message and refused it {tries}"
         case ErrorType.TEMPORARY:

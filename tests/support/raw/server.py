@@ -8,6 +8,7 @@ import enum
 import socket
 import ssl
 import struct
+import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -153,6 +154,7 @@ class RawServer:
         self.logins = Logins()
         self.credentials = self.logins.credentials
         self.in_clear: set[str] = set()
+        self.last_word = 0.0  # when the last reply was sent, in monotonic seconds
         self.played: set[str] = set()
         self._errors: list[Exception] = []
         self._lines: dict[asyncio.Task[None], Line] = {}
@@ -203,6 +205,7 @@ class RawServer:
                 await line.suffer(action)
             case _:
                 await line.write(sent)
+        self.last_word = time.monotonic()
         return sent
 
     async def secure(self, line: Line, context: ssl.SSLContext) -> None:

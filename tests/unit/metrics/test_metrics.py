@@ -314,7 +314,7 @@ def test_each_loop_costs_the_same_number_of_series_and_more_loops_than_allowed_c
     each = series(scene)
     assert (
         each
-        == 3 + 2 + sum(map(len, STATUSES_BY_OUTCOME.values())) + len(CAUSES) + len(ENDS) + (len(BUCKETS) + 3) + 2 * 14
+        == 3 + 2 + sum(map(len, STATUSES_BY_OUTCOME.values())) + len(CAUSES) + len(ENDS) + (len(BUCKETS) + 3) + 2 * 16
     )
     scene.read(*map(check, range(2, 61)))
     assert series(scene) == 50 * each

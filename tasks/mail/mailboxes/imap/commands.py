@@ -12,7 +12,6 @@ from functools import partial
 from typing import Self
 
 from tasks.mail.config.mailbox import ProbeMailbox
-from tasks.mail.config.secrets import password_of
 from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap.asking import Asking
 from tasks.mail.mailboxes.imap.encoding import criteria, folder_name, quoted_string
@@ -58,7 +57,7 @@ class Commands:
         `until`: in monotonic seconds, when every method but `close` fails with a timeout.
         """
         session = Session(config, until)
-        await session.open(password_of(config))
+        await session.open()
         return cls(session)
 
     @property

@@ -9,22 +9,31 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from aiohappyeyeballs import AddrInfoType
 
+from tasks.mail.auth.credentials import credentials_of, token_for
 from tasks.mail.auth.exchange import ExchangeError
-from tasks.mail.auth.sasl import Credentials
+from tasks.mail.auth.tokens.access import Token
 from tasks.mail.config.mailbox import ProbeMailbox
 from tasks.mail.config.secrets import redactor
-from tasks.mail.mailboxes.failures import Refusal, login_refused, never, no_answer, out_of_exchange, refused
+from tasks.mail.mailboxes.failures import (
+    Refusal,
+    login_refused,
+    never,
+    no_answer,
+    out_of_exchange,
+    refused,
+    without_token,
+)
 from tasks.mail.mailboxes.imap import responses
 from tasks.mail.mailboxes.imap.connection import Answer, ImapConnection
 from tasks.mail.mailboxes.imap.framing import Reply
 from tasks.mail.mailboxes.imap.login import knows_mechanisms, login_command
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import MailboxFailure, describe_os_error
+from tasks.mail.model.errors import MailboxFailure, TokenFailure, describe_os_error
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.net.connect import cause_of_os_error, connect, resolve
 from tasks.mail.net.stages import Stages
-from tasks.mail.net.tls import WaitsForTls, greeted, ssl_context, tls_session
+from tasks.mail.net.tls import UnusableFile, WaitsForTls, context_of, greeted, tls_session
 
 _LOGOUT_SECONDS = 1.0
 
@@ -40,18 +49,21 @@ class Session:
         self.until = until
         self.tls: TlsRecord | None = None
         self.capabilities: frozenset[str] = frozenset()
-        self.connection = ImapConnection(config.host, tls_first=config.tls == "implicit")
+        self.connection = self._new_connection()
         self.connection.redact = redactor(config)  # from the greeting on: an earlier login may be quoted in it
         self._stages = Stages("imap", config.timeout)
         self.stages = self._stages.seconds
 
-    async def open(self, password: str) -> None:
+    async def open(self) -> None:
         """Connect and log in. The MailboxFailure of an attempt that ends early has its stage times."""
         try:
-            greeting = await self._connect()
-            reply = None if greeting == "PREAUTH" else await self._login(password)
-            if reply is None or not self._take_capabilities(reply):
-                await self._ask_capabilities("login")
+            token = await self._token()
+            try:
+                await self._enter(token)
+            except MailboxFailure as failure:
+                if token is None or failure.cause is not Cause.TOKEN_REJECTED:
+                    raise
+                await self._enter(await self._fresh(token))
         except BaseException as error:
             self.abort()
             if isinstance(error, MailboxFailure):
@@ -93,6 +105,29 @@ class Session:
     def abort(self) -> None:
         """Drop the connection now."""
         self.connection.die(ErrorType.CONNECTION, "the connection is closed")
+
+    def _new_connection(self) -> ImapConnection:
+        return ImapConnection(self.config.host, tls_first=self.config.tls == "implicit")
+
+    async def _token(self, refused: Token | None = None) -> Token | None:
+        if self.config.oauth is None:
+            return None
+        async with self._step("token", "token"):
+            return await token_for(self.config, refused)
+
+    async def _fresh(self, refused: Token) -> Token | None:
+        """Another token, for a connection of its own: many a server ends the one that it refused a login on."""
+        self.abort()
+        token, before = await self._token(refused), self.connection
+        self.connection, self.capabilities = self._new_connection(), frozenset()
+        self.connection.redact, self.connection.counted = before.redact, before.counted
+        return token
+
+    async def _enter(self, token: Token | None) -> None:
+        greeting = await self._connect()
+        reply = None if greeting == "PREAUTH" else await self._login(token)
+        if reply is None or not self._take_capabilities(reply):
+            await self._ask_capabilities("login")
 
     async def _connect(self) -> str:
         """Connect, with TLS as configured; returns the status of the greeting, OK or PREAUTH."""
@@ -141,13 +176,10 @@ class Session:
             raise never(ErrorType.TLS, "connect", text, Cause.TLS_MODE) from None
 
     def _ssl_context(self) -> ssl.SSLContext:
-        ca_file = self.config.ca_file
         try:
-            return ssl_context(ca_file, self.config.verify)
-        except OSError as error:
-            reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else describe_os_error(error)
-            text = f"the ca_file {ca_file} cannot be used: {reason}"
-            raise never(ErrorType.TLS, "tls", text, Cause.CERTIFICATE) from None
+            return context_of(self.config)
+        except UnusableFile as error:
+            raise never(ErrorType.TLS, "tls", str(error), error.cause) from None
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         async with self._step("tls", "end of the TLS handshake"):
@@ -164,12 +196,9 @@ class Session:
             self.capabilities = listed
         return bool(listed)
 
-    async def _login(self, password: str) -> Reply:
+    async def _login(self, token: Token | None) -> Reply:
         """One mechanism, one attempt: each failure may count towards a lock-out."""
-        config = self.config
-        credentials = Credentials(
-            config.username, password, host=config.host, port=config.port, in_clear=self.tls is None
-        )
+        credentials = credentials_of(self.config, token, in_clear=self.tls is None)
         if not knows_mechanisms(self.capabilities):
             await self._ask_capabilities("login")
         command = login_command(self.capabilities, credentials)
@@ -179,7 +208,7 @@ class Session:
         except ExchangeError as error:
             raise out_of_exchange(error) from None
         if reply.status != "OK":
-            raise login_refused(config.username, self._refusal(reply))
+            raise login_refused(self.config.username, self._refusal(reply), by_token=token is not None)
         return reply
 
     async def _reply_to(self, stage: str, verb: str, *arguments: bytes, answer: Answer | None = None) -> Reply:
@@ -208,6 +237,8 @@ class Session:
         self.connection.stage = stage
         try:
             yield
+        except TokenFailure as error:
+            raise without_token(error) from None
         except TimeoutError:
             time_given = "in the time that was left" if self._left() == 0.0 else f"within {self.config.timeout:g} s"
             is_connected = self.connection.transport is not None

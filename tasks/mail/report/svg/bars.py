@@ -13,7 +13,8 @@ from tasks.mail.model.result import LoopResult
 BarKind = Literal["step", "slow", "failed", "waiting"]
 HOPS = "hops"
 LANES: Mapping[str, str] = {Leg.SENDING: "SMTP", HOPS: "hops", Leg.RECEIVING: "IMAP"}
-_OPENING = ("dns", "connect", "tls", "login")  # what happens once; the other stages there are sums over many looks
+# What happens once; the other stages there are sums over many looks.
+_OPENING = ("token", "dns", "connect", "tls", "login")
 
 
 @dataclass(frozen=True, slots=True)

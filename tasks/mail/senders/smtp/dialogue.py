@@ -5,13 +5,15 @@ import logging
 import ssl
 from types import MappingProxyType
 
-from aiosmtplib import SMTPException
+from aiosmtplib import SMTPAuthenticationError, SMTPException
 
-from tasks.mail.auth.sasl import Credentials, choose, not_offered
+from tasks.mail.auth.credentials import credentials_of, token_for
+from tasks.mail.auth.sasl import choose, not_offered
+from tasks.mail.auth.tokens.access import Token
 from tasks.mail.config.loop import SenderSection
-from tasks.mail.config.secrets import password_of, redactor
+from tasks.mail.config.secrets import redactor
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import SendFailure, describe_os_error, enhanced_code
+from tasks.mail.model.errors import SendFailure, enhanced_code
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.moment import Moment
@@ -19,7 +21,7 @@ from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.safe_text import one_line, unlinked
 from tasks.mail.net.connect import connect, own_name, resolve
 from tasks.mail.net.stages import Stages
-from tasks.mail.net.tls import greeted, ssl_context
+from tasks.mail.net.tls import UnusableFile, context_of, greeted
 from tasks.mail.probe.compose import Probe
 from tasks.mail.senders.smtp.connection import SmtpConnection
 from tasks.mail.senders.smtp.replies import NotOffered, failure, queue_id
@@ -35,11 +37,14 @@ class SmtpSender:
     def __init__(self, smtp: SenderSection) -> None:
         self._smtp = smtp
         self._stages = Stages("smtp", smtp.timeout)
-        self._password = password_of(smtp)
         self._redact = redactor(smtp)  # whatever the relay repeats
         self._tls: TlsRecord | None = None
+        self._client = self._new_client()
+
+    def _new_client(self) -> SmtpConnection:
+        smtp = self._smtp
         # Each stage has its own bound; without a longer one here, asyncio's for a handshake would be 60 s.
-        self._client = SmtpConnection(smtp.host, smtp.ehlo_name or own_name(), timeout=2 * smtp.timeout)
+        return SmtpConnection(smtp.host, smtp.ehlo_name or own_name(), timeout=2 * smtp.timeout)
 
     async def send(self, probe: Probe, started: Moment) -> Receipt:
         """Hand the probe to the relay in one SMTP dialogue.
@@ -68,16 +73,16 @@ class SmtpSender:
 
     async def _run(self, probe: Probe) -> str:
         """The whole dialogue; returns the text of the reply to the final dot."""
-        context = None if self._smtp.tls == "none" else self._tls_context()
-        await self._connect(context if self._smtp.tls == "implicit" else None)
-        async with self._stages("ehlo"):
-            await self._client.ehlo()
-        if self._smtp.tls == "starttls":
-            await self._starttls(context)
-        self._tls = self._client.tls_session()
-        if self._smtp.username is not None:
-            async with self._stages("auth"):
-                await self._authenticate()
+        token = await self._token()
+        try:
+            await self._log_in(token)
+        except SMTPAuthenticationError as error:
+            if token is None or error.code < 500:
+                raise
+            fresh = await self._token(refused=token)
+            self._client.close()
+            self._client = self._new_client()  # many a server ends the connection
+            await self._log_in(fresh)
         encoding = "utf-8" if probe.needs_smtputf8 else "ascii"
         async with self._stages("mail"):
             await self._client.mail(probe.envelope_from, options=self._mail_options(probe), encoding=encoding)
@@ -89,13 +94,30 @@ class SmtpSender:
         await self._quit()
         return response.message
 
+    async def _token(self, refused: Token | None = None) -> Token | None:
+        if self._smtp.oauth is None:
+            return None
+        async with self._stages("token"):
+            return await token_for(self._smtp, refused)
+
+    async def _log_in(self, token: Token | None) -> None:
+        """Connect, with TLS as configured, and log in where that is configured, too."""
+        context = None if self._smtp.tls == "none" else self._tls_context()
+        await self._connect(context if self._smtp.tls == "implicit" else None)
+        async with self._stages("ehlo"):
+            await self._client.ehlo()
+        if self._smtp.tls == "starttls":
+            await self._starttls(context)
+        self._tls = self._client.tls_session()
+        if self._smtp.username is not None:
+            async with self._stages("auth"):
+                await self._authenticate(token)
+
     def _tls_context(self) -> ssl.SSLContext:
-        ca_file = self._smtp.ca_file
         try:
-            return ssl_context(ca_file, self._smtp.verify)
-        except OSError as error:
-            text = f"the ca_file {ca_file} cannot be used: {one_line(describe_os_error(error))}"
-            raise SendFailure(ErrorType.TLS, "tls", text, cause=Cause.CERTIFICATE) from None
+            return context_of(self._smtp)
+        except UnusableFile as error:
+            raise SendFailure(ErrorType.TLS, "tls", str(error), cause=error.cause) from None
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         async with self._stages("dns"):
@@ -121,13 +143,10 @@ class SmtpSender:
         async with self._stages("ehlo"):
             await self._client.ehlo()
 
-    async def _authenticate(self) -> None:
+    async def _authenticate(self, token: Token | None) -> None:
         """One mechanism, one attempt: `SMTP.login` would try them all in turn, each a failed login to the server."""
         offered = {method.upper() for method in self._client.server_auth_methods}
-        smtp = self._smtp
-        credentials = Credentials(
-            smtp.username or "", self._password, host=smtp.host, port=smtp.port, in_clear=self._tls is None
-        )
+        credentials = credentials_of(self._smtp, token, in_clear=self._tls is None)
         exchange = choose(offered, credentials)
         if exchange is not None:
             await self._client.authenticate(exchange)

@@ -10,11 +10,11 @@ from aiosmtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseExcepti
 
 from tasks.mail.auth.exchange import ExchangeError
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import SendFailure, describe_os_error
+from tasks.mail.model.errors import SendFailure, TokenFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.redaction.redactor import NOTHING, Redactor
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.net.connect import cause_of_os_error
+from tasks.mail.net.connect import cause_of_os_error, cause_of_silence
 from tasks.mail.net.tls import WaitsForTls, cause_of_tls_error, describe_tls_error
 from tasks.mail.senders.smtp.connection import OutOfStep
 
@@ -80,6 +80,8 @@ def failure(
         return SendFailure(_type_of_reply(stage, code), stage, f"{code} {text}".rstrip(), code)
     if isinstance(error, SMTPResponseException):
         return _no_smtp(stage, text.removeprefix(_MALFORMED))
+    if isinstance(error, TokenFailure):
+        return SendFailure(error.error_type, stage, text, cause=error.cause)
     if isinstance(error, ExchangeError):
         return SendFailure(ErrorType.AUTH, stage, text, cause=error.cause)
     if isinstance(error, WaitsForTls):
@@ -89,10 +91,9 @@ def failure(
     if tls := _find(error, ssl.SSLError):
         return SendFailure(ErrorType.TLS, stage, describe_tls_error(tls, host), cause=cause_of_tls_error(tls))
     if late := _find(error, TimeoutError):
-        cause = Cause.NO_ANSWER if is_connected else None if stage == "dns" else Cause.UNREACHABLE
         # With a number the operating system gave up, at a time of its own.
         text = _lost(late) if late.errno else f"no answer within {timeout:g} s"
-        return SendFailure(ErrorType.TIMEOUT, stage, text, cause=cause)
+        return SendFailure(ErrorType.TIMEOUT, stage, text, cause=cause_of_silence(stage, is_connected))
     if name := _find(error, socket.gaierror):
         reason = one_line(describe_os_error(name))
         return SendFailure(

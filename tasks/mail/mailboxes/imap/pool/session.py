@@ -11,7 +11,6 @@ import time
 from contextlib import AbstractAsyncContextManager, suppress
 
 from tasks.mail.config.mailbox import ProbeMailbox
-from tasks.mail.config.secrets import password_of
 from tasks.mail.mailboxes.imap.pool.folders import SharedFolders, Waiter
 from tasks.mail.mailboxes.imap.pool.queue import Job, Jobs
 from tasks.mail.mailboxes.imap.session import Session
@@ -80,7 +79,7 @@ class SharedSession(SharedFolders):
             async with self._place:
                 self.admitted.set()
                 try:
-                    await self.session.open(password_of(self.config))
+                    await self.session.open()
                     self.ready.set()
                     self._was_open = True
                     while True:

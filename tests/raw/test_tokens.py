@@ -1,0 +1,400 @@
+"""Tokens on both legs: let in by either mechanism, a fresh one for one that is refused, and why there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from flows.direct import check
+from tasks.mail.config.loop import loop_config
+from tasks.mail.model.cause import Cause
+from tasks.mail.model.outcome import ErrorType, Outcome
+from tasks.mail.model.result import LoopResult
+from tests.support import certificates
+from tests.support.oauth.issuing import Client
+from tests.support.oauth.server import Reply, TokenServer, token_server
+from tests.support.raw.imap import RawImap
+from tests.support.raw.server import DEFAULT
+from tests.support.raw.smtp import RawSmtp
+
+USER, SECRET = "monitor@example.org", "Geheim-nis.der-Anwendung_0815"
+MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
+QUICK = 0.1  # seconds from the last line of a server to the end of our part
+AADSTS = {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided."}
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> certificates.ServerTls:
+    return certificates.good(tmp_path_factory.mktemp("certificates"))
+
+
+@dataclass
+class Way:
+    """A relay and a mailbox that let in by token alone, and where tokens come from."""
+
+    tls: certificates.ServerTls
+    tokens: TokenServer
+    relay: RawSmtp
+    mailbox: RawImap
+    later: float = 0.0  # seconds that the mail takes
+    ended: float = 0.0  # when the check did, in monotonic seconds
+
+    def refuse(self, server: RawSmtp | RawImap, times: int = 1000) -> None:
+        """Let a server take no token of the first so many requests."""
+        known = [*self.tokens.issuer.issued]
+        server.logins.tokens = _From(self.tokens, len(known) + times)
+
+    async def run(self, relay: Mapping[str, Any] | None = None, mailbox: Mapping[str, Any] | None = None) -> LoopResult:
+        oauth = {"client_id": "app", "client_secret": SECRET, "token_url": self.tokens.url, "scope": "mail"}
+        login = {"username": USER, "oauth": oauth, "timeout": 3.0, "ca_file": self.tls.ca_file}
+        smtp = {"host": "localhost", "tls": "starttls", "retry_delay": 0.1, **login}
+        smtp |= {"from_addr": "a@a.test", "to_addr": "b@b.test", "subject_prefix": "[x]", **(relay or {})}
+        imap = {"host": "localhost", "tls": "implicit", "retry_delay": 0.1, **login, **(mailbox or {})}
+        limits = {"max_wait": 4.0, "max_per_hour": 3600}
+        sections = {"smtp": smtp, "imap": imap, "limits": limits}
+        async with self.relay, self.mailbox, asyncio.timeout(40):
+            smtp["port"], imap["port"] = self.relay.port, self.mailbox.port
+            later = asyncio.get_running_loop().call_later
+            self.relay.deliver = lambda message: later(self.later, self.mailbox.append, message)
+            result = await check(loop_config({"name": "raw", **sections}))
+            self.ended = time.monotonic()
+            return result
+
+
+class _From(set[str]):  # what is in it changes
+    """The tokens that the endpoint gave out from its so many-th on."""
+
+    def __init__(self, tokens: TokenServer, first: int) -> None:
+        super().__init__({"none yet"})
+        self._tokens, self._first = tokens, first
+
+    def __contains__(self, token: object) -> bool:
+        return token in [*self._tokens.issuer.issued][self._first :]
+
+
+def way_of(tls: certificates.ServerTls, tokens: TokenServer, mechanism: str = "XOAUTH2", more: str = "SASL-IR") -> Way:
+    relay = RawSmtp(tls=tls.context, extensions=[f"AUTH {mechanism}"])
+    capabilities = f"IMAP4rev1 LOGINDISABLED IDLE {more} AUTH={mechanism}"
+    return Way(tls, tokens, relay, RawImap(tls=tls.context, implicit=True, capabilities=capabilities))
+
+
+@pytest.fixture
+def tokens() -> Iterator[TokenServer]:
+    with token_server() as server:
+        server.issuer.clients["app"] = Client(USER, SECRET)
+        yield server
+
+
+@pytest.mark.parametrize("more", ["SASL-IR", ""])
+@pytest.mark.parametrize("padding", [0, 2048])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_both_legs_are_let_in_by_one_token(
+    mechanism: str, padding: int, more: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    """However long it is: what does not fit into a command is sent when the server asks."""
+    tokens.issuer.padding = padding
+    way = way_of(tls, tokens, mechanism, more)
+    way.refuse(way.relay, 0)
+    way.refuse(way.mailbox, 0)
+    result = await way.run()
+    assert (result.outcome, result.attempts, tokens.count()) == (Outcome.DELIVERED, 1, 1)
+    assert [next(iter(result.stages[leg])) for leg in ("smtp", "imap")] == ["token", "token"]
+    assert {user for user, _ in way.relay.credentials + way.mailbox.credentials} == {USER}
+    assert way.relay.longest < 512
+    assert way.mailbox.longest <= 8192
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_a_refused_token_is_replaced_once_within_the_attempt(
+    mechanism: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens, mechanism)
+    way.refuse(way.relay, 1)
+    way.refuse(way.mailbox, 2)
+    result = await way.run()
+    assert (result.outcome, result.attempts, tokens.count()) == (Outcome.DELIVERED, 1, 3)
+    assert (way.relay.connections, way.relay.count("AUTH"), way.mailbox.connections) == (2, 2, 2)
+    assert not result.attempt_errors
+
+
+ANSWERS = {"XOAUTH2": b"", "OAUTHBEARER": b"\1"}
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_a_relay_that_refuses_each_token_has_been_shown_two(
+    mechanism: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens, mechanism)
+    way.refuse(way.relay)
+    result = await way.run()
+    assert (result.outcome, result.error_type, result.stage) == (Outcome.REJECTED, ErrorType.AUTH, "auth")
+    assert (result.cause, result.attempts, result.leg) == (Cause.TOKEN_REJECTED, 1, "smtp")
+    assert (way.relay.connections, way.relay.count("AUTH"), tokens.count()) == (2, 2, 2)
+    assert way.relay.logins.after_error == [ANSWERS[mechanism]] * 2
+    assert len({token for _, token in way.relay.credentials}) == 2
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_a_mailbox_that_refuses_each_token_has_been_shown_two(
+    mechanism: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens, mechanism)
+    way.refuse(way.mailbox)
+    result = await way.run()
+    assert (result.outcome, result.error_type, result.stage) == (Outcome.UNVERIFIED, ErrorType.AUTH, "login")
+    assert (result.cause, result.leg) == (Cause.TOKEN_REJECTED, "imap")
+    assert (way.mailbox.connections, tokens.count()) == (2, 2)
+    assert way.mailbox.logins.after_error == [ANSWERS[mechanism]] * 2
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("leg", ["smtp", "imap"])
+async def test_our_part_of_a_refusal_ends_at_once(
+    leg: str, mechanism: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    """A client that waits for what a server does not say before it is answered takes all of its time."""
+    way = way_of(tls, tokens, mechanism)
+    server = way.relay if leg == "smtp" else way.mailbox
+    way.refuse(server)
+    result = await way.run()
+    assert result.cause is Cause.TOKEN_REJECTED
+    assert way.ended - server.last_word < QUICK
+
+
+REPLIES: list[tuple[str, Outcome, Cause, str, int]] = [
+    # What is refused for the token itself is tried once more, and nothing else.
+    ("535 5.7.3 Authentication unsuccessful [AM0PR02CA0001.x]", Outcome.REJECTED, Cause.TOKEN_REJECTED, "mailbox", 2),
+    (
+        "430 4.2.0 STOREDRV; mailbox logon failure; could not establish session",
+        Outcome.REJECTED,
+        Cause.TOKEN_REJECTED,
+        "see whether the account has a mailbox, and the application the right to use it",
+        1,
+    ),
+    (
+        "430 4.2.0 STOREDRV; LogonFailed; Failed to logon to mailbox",
+        Outcome.REJECTED,
+        Cause.TOKEN_REJECTED,
+        "see whether the account has a mailbox",
+        1,
+    ),
+    (
+        "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox.",
+        Outcome.REJECTED,
+        Cause.LOGIN_METHOD,
+        "have a login with a token allowed for that account",
+        2,
+    ),
+    ("550 5.7.30 Basic authentication is not supported", Outcome.REJECTED, Cause.LOGIN_METHOD, "allowed", 2),
+    ("534 5.7.9 Application-specific password required", Outcome.REJECTED, Cause.LOGIN_METHOD, "allowed", 2),
+    ("535-5.7.8 Username and Password not accepted. gsmtp", Outcome.REJECTED, Cause.TOKEN_REJECTED, "mailbox", 2),
+    ("454 4.7.0 Temporary authentication failure", Outcome.DEFERRED, Cause.LOGIN_UNAVAILABLE, "login service", 1),
+    ("421 4.7.0 Try again later", Outcome.DEFERRED, Cause.LOGIN_UNAVAILABLE, "login service", 1),
+]
+
+
+@pytest.mark.parametrize(("reply", "outcome", "cause", "sentence", "shown"), REPLIES, ids=[row[0] for row in REPLIES])
+async def test_what_a_relay_says_to_a_token(
+    reply: str,
+    outcome: Outcome,
+    cause: Cause,
+    sentence: str,
+    shown: int,
+    tls: certificates.ServerTls,
+    tokens: TokenServer,
+) -> None:
+    way = way_of(tls, tokens)
+    way.relay.play("auth", reply.replace("535-5.7.8", "535 5.7.8").encode() + b"\r\n")
+    result = await way.run()
+    assert (result.outcome, result.error_type, result.cause) == (outcome, ErrorType.AUTH, cause)
+    assert sentence in result.sentence
+    assert (result.attempts, way.relay.count("AUTH"), tokens.count()) == (1, shown, shown)
+
+
+BY_PASSWORD = [
+    ("550 5.7.30 Basic authentication is not supported for Client Submission", Outcome.REJECTED, Cause.LOGIN_METHOD),
+    ("535 5.7.139 Authentication unsuccessful, basic authentication is disabled", Outcome.REJECTED, Cause.LOGIN_METHOD),
+    ("535 5.7.3 Authentication unsuccessful", Outcome.REJECTED, Cause.WRONG_PASSWORD),
+    ("534 5.7.9 Application-specific password required", Outcome.REJECTED, Cause.LOGIN_METHOD),
+]
+
+
+@pytest.mark.parametrize(("reply", "outcome", "cause"), BY_PASSWORD, ids=[row[0] for row in BY_PASSWORD])
+async def test_what_a_relay_says_to_a_password(
+    reply: str, outcome: Outcome, cause: Cause, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens, "PLAIN")
+    way.relay.play("auth", f"{reply}\r\n".encode())
+    result = await way.run({"oauth": None, "password": "Pa55-of-monitor"})
+    assert (result.outcome, result.error_type, result.cause) == (outcome, ErrorType.AUTH, cause)
+    assert (way.relay.count("AUTH"), tokens.count()) == (1, 0)
+    if cause is Cause.LOGIN_METHOD:
+        assert "give the check smtp.oauth, or a password for applications" in result.sentence
+
+
+MAILBOX_SAYS = [
+    ("NO [AUTHENTICATIONFAILED] Authentication failed.", Cause.TOKEN_REJECTED, 2),
+    ("NO AUTHENTICATE failed.", Cause.TOKEN_REJECTED, 2),
+    ("NO [EXPIRED] gone", Cause.TOKEN_REJECTED, 2),
+    ("NO", Cause.TOKEN_REJECTED, 2),
+    ("NO [ALERT] IMAP access is disabled for your domain.", Cause.LOGIN_METHOD, 1),
+    ("NO [AUTHORIZATIONFAILED] not yours", Cause.ACCOUNT_DISABLED, 1),
+]
+
+
+@pytest.mark.parametrize(("said", "cause", "shown"), MAILBOX_SAYS, ids=[row[0] for row in MAILBOX_SAYS])
+async def test_what_a_mailbox_says_to_a_token(
+    said: str, cause: Cause, shown: int, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens)
+    way.mailbox.play("authenticate", f"{{tag}} {said}\r\n".encode())
+    result = await way.run()
+    assert (result.outcome, result.error_type, result.cause) == (Outcome.UNVERIFIED, ErrorType.AUTH, cause)
+    assert (way.mailbox.connections, tokens.count()) == (shown, shown)
+
+
+async def test_a_login_by_token_that_is_put_off_is_tried_once_more_with_the_same(
+    tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens)
+    way.mailbox.play("authenticate", [b"{tag} NO [UNAVAILABLE] later\r\n", DEFAULT])
+    result = await way.run()
+    assert (result.outcome, way.mailbox.connections, tokens.count()) == (Outcome.DELIVERED, 2, 1)
+
+
+BYE = b"* BYE Session invalidated - AccessTokenExpired\r\n"
+
+
+@pytest.mark.parametrize("phase", ["noop", "examine", "fetch"])
+async def test_a_session_that_outlives_its_token_goes_on_with_a_fresh_one(
+    phase: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    """What the server says of the token counts for more than how long the endpoint said it would last."""
+    way = way_of(tls, tokens)
+    way.mailbox.play(phase, [BYE])
+    way.mailbox.logins.tokens = _UntilBye(way)
+    way.later = 0.5
+    result = await way.run()
+    assert (result.outcome, way.mailbox.played) == (Outcome.DELIVERED, {phase})
+    assert (result.attempts, tokens.count(), way.mailbox.connections) == (1, 2, 3)
+
+
+class _UntilBye(set[str]):
+    """The first token is good until the server has said that it is over."""
+
+    def __init__(self, way: Way) -> None:
+        super().__init__({"none yet"})
+        self._way = way
+
+    def __contains__(self, token: object) -> bool:
+        given = [*self._way.tokens.issuer.issued]
+        return token in given[1:] or not self._way.mailbox.played
+
+
+# --- no token ---
+
+REFUSED = ErrorType.AUTH, Cause.TOKEN_REQUEST_REFUSED
+NO_TOKEN: dict[str, tuple[Reply, ErrorType, Cause]] = {
+    "400": (Reply(400, {"error": "invalid_grant", "error_description": "AADSTS700082: expired"}), *REFUSED),
+    "401": (Reply(401, AADSTS), *REFUSED),
+    "403": (Reply(403, {"error": "access_denied"}), *REFUSED),
+    "408": (Reply(408, b""), ErrorType.CONNECTION, Cause.TOKEN_REQUEST_FAILED),
+    "429": (Reply(429, {"error": "slow_down"}), ErrorType.CONNECTION, Cause.TOKEN_REQUEST_FAILED),
+    "503": (Reply(503, b"<html>"), ErrorType.CONNECTION, Cause.TOKEN_REQUEST_FAILED),
+    "HTML": (Reply(200, b"<html>log in</html>"), ErrorType.CONNECTION, Cause.TOKEN_REQUEST_FAILED),
+    "silence": (Reply(delay=20.0), ErrorType.TIMEOUT, Cause.TOKEN_REQUEST_FAILED),
+    "closed": (Reply(drop=True), ErrorType.CONNECTION, Cause.TOKEN_REQUEST_FAILED),
+}
+
+
+@pytest.mark.parametrize("fault", NO_TOKEN)
+async def test_without_a_token_nothing_is_sent_and_nothing_is_sent_again(
+    fault: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    reply, kind, cause = NO_TOKEN[fault]
+    tokens.always = reply
+    way = way_of(tls, tokens)
+    result = await way.run({"retries": 3})
+    outcome = Outcome.REJECTED if kind is ErrorType.AUTH else Outcome.UNSENT
+    assert (result.outcome, result.error_type, result.cause) == (outcome, kind, cause)
+    assert (result.leg, result.stage, result.attempts, tokens.count()) == ("smtp", "token", 1, 1)
+    assert (way.relay.connections, way.mailbox.connections) == (0, 0)
+    assert result.sentence.startswith(f"There is no token for the login of {USER} at the relay localhost:")
+    assert (result.who_acts or "").startswith("you" if kind is ErrorType.AUTH else "whoever runs the token endpoint")
+
+
+@pytest.mark.parametrize("fault", NO_TOKEN)
+async def test_without_a_token_the_mailbox_is_unverified(
+    fault: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    """What the endpoint refuses is not asked for again; while it is out of order the search goes on."""
+    reply, kind, cause = NO_TOKEN[fault]
+    tokens.always = reply
+    way = way_of(tls, tokens, "PLAIN")
+    result = await way.run({"oauth": None, "password": "Pa55-of-monitor"}, {"timeout": 1.0})
+    assert (result.outcome, result.error_type, result.cause) == (Outcome.UNVERIFIED, kind, cause)
+    assert (result.leg, result.stage, way.mailbox.connections) == ("imap", "token", 0)
+    assert (tokens.count() == 1) is (kind is ErrorType.AUTH)
+
+
+async def test_an_endpoint_that_comes_back_in_time_is_no_failure(
+    tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    tokens.script.extend([Reply(503, b"")] * 2)
+    way = way_of(tls, tokens, "XOAUTH2 PLAIN")
+    way.mailbox.capabilities = "IMAP4rev1 SASL-IR IDLE AUTH=XOAUTH2"
+    result = await way.run({"oauth": None, "password": "Pa55-of-monitor"})
+    assert (result.outcome, tokens.count()) == (Outcome.DELIVERED, 3)
+
+
+ENDPOINT_SAYS = {
+    "AADSTS7000215: Invalid client secret provided.": ("invalid_client", "the value of the client secret, not its id"),
+    "AADSTS700082: The refresh token has expired due to inactivity.": ("invalid_grant", "get a new refresh token"),
+    "AADSTS65001: The user or administrator has not consented.": ("invalid_grant", "have an administrator consent"),
+    "AADSTS50034: The user account does not exist.": ("invalid_grant", f"see whether {USER} is a user"),
+    "Token has been expired or revoked.": ("invalid_grant", "get a new refresh token"),
+    "Client is unauthorized to retrieve access tokens using this method": (
+        "unauthorized_client",
+        "Google's service accounts need domain-wide delegation",
+    ),
+}
+
+
+@pytest.mark.parametrize("said", ENDPOINT_SAYS)
+@pytest.mark.parametrize("leg", ["smtp", "imap"])
+async def test_the_words_of_the_endpoint_say_what_to_do(
+    leg: str, said: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    code, remedy = ENDPOINT_SAYS[said]
+    tokens.always = Reply(400, {"error": code, "error_description": said})
+    way = way_of(tls, tokens, "XOAUTH2" if leg == "smtp" else "PLAIN")
+    result = await way.run({} if leg == "smtp" else {"oauth": None, "password": "Pa55-of-monitor"})
+    assert (result.leg, result.cause) == (leg, Cause.TOKEN_REQUEST_REFUSED)
+    assert said.rstrip(".") in result.sentence
+    assert code in result.sentence
+    assert remedy in result.sentence
+
+
+@pytest.mark.parametrize("offered", ["LOGIN PLAIN", "NTLM"])
+@pytest.mark.parametrize("leg", ["smtp", "imap"])
+async def test_a_server_that_takes_no_tokens_is_told_with_what_it_offers(
+    leg: str, offered: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens)
+    way.relay.extensions = [f"AUTH {offered}"] if leg == "smtp" else ["AUTH XOAUTH2"]
+    if leg == "imap":
+        way.mailbox.capabilities = " ".join(["IMAP4rev1", *(f"AUTH={name}" for name in offered.split())])
+    result = await way.run(mailbox={"retry_delay": 0.05})
+    assert (result.leg, result.cause, result.error_type) == (leg, Cause.LOGIN_METHOD, ErrorType.AUTH)
+    assert f"no AUTH mechanism out of XOAUTH2 and OAUTHBEARER (offered: {offered}" in result.sentence
+    assert (
+        f"have a login with a token allowed for that account, or use a password in place of {leg}.oauth"
+        in result.sentence
+    )
+    server = way.relay if leg == "smtp" else way.mailbox
+    assert server.credentials == []
