@@ -5,14 +5,23 @@ Where there is no block for a password, an environment variable may hold it.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from contextvars import copy_context
+from typing import Any, TypeVar
 
 from prefect.blocks.system import Secret
 
 from tasks.mail.config.loading.secret_list import Use, allowed_at, allows, list_path, uses_in
-from tasks.mail.config.secrets import LoginSection, from_environment, missing, unresolved, variable, with_secret
+from tasks.mail.config.secrets import (
+    LoginSection,
+    from_environment,
+    missing,
+    unresolved,
+    unwritable,
+    variable,
+    with_secret,
+)
 from tasks.mail.config.section import KEY_BLOCK, without_line_end
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
@@ -20,6 +29,8 @@ from tasks.mail.signing_key import as_key, new_key
 from tasks.run_context import caller
 
 BLOCK_SECONDS = 10.0  # Prefect's own client would try for minutes, and mail is more urgent than a signature
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +42,7 @@ class SecretBlocks:
     """
 
     def __init__(self) -> None:
+        self._context = copy_context()  # of where Prefect is: what is kept is kept in other threads
         self._answers: dict[str, asyncio.Future[tuple[str | None, str]]] = {}
         self._unanswered = ""
 
@@ -87,6 +99,32 @@ class SecretBlocks:
         if isinstance(value, str) and without_line_end(value):
             return value, ""
         return None, f"no text in the Prefect Secret block {secret!r}"
+
+    async def reread(self, name: str) -> str | None:
+        """See Keeper in tasks.mail.auth.tokens.rotation. It is asked for anew each time, without the notes of a run."""
+        block, _ = await self._here(SecretBlocks()._ask(name))
+        return block or from_environment(name)
+
+    async def keep(self, name: str, value: str) -> str:
+        """See Keeper in tasks.mail.auth.tokens.rotation: the block that it came from has the new value."""
+        try:
+            async with asyncio.timeout(BLOCK_SECONDS):
+                await self._here(_overwrite(name, value))
+        except ValueError:
+            return unwritable(name)
+        except Exception as error:
+            return f"no answer from Prefect about the Secret block {name!r}: {type(error).__name__}"
+        return ""
+
+    async def _here(self, call: Coroutine[Any, Any, _T]) -> _T:
+        """Await it in the context of the run, with its settings."""
+        return await asyncio.get_running_loop().create_task(call, context=self._context.copy())
+
+
+async def _overwrite(name: str, value: str) -> None:
+    """Raises ValueError where there is no block of this name."""
+    await Secret.aload(name)
+    await Secret(value=value).asave(name, overwrite=True)
 
 
 async def secret_value(secret: str, field: str) -> str:

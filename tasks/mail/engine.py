@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from tasks.mail.auth.tokens.rotation import Keeper, kept_by
 from tasks.mail.config.loop import CheckConfig, InboundConfig, SenderSection
 from tasks.mail.config.secrets import LoginSection, hiding, login_sections
 from tasks.mail.model.errors import CheckSkipped, ConfigError, MailboxFailure, Overtaken, SendFailure
@@ -42,8 +43,8 @@ class Steps(Protocol):
         """Look for a fresh message, again after each look that found none."""
 
 
-class Passwords(Protocol):
-    """Where the passwords are that a configuration names."""
+class Passwords(Keeper, Protocol):
+    """Where the secrets are that a configuration names, and where a refresh token is kept that was replaced."""
 
     async def resolve(self, section: LoginSection, field: str) -> LoginSection:
         """The section with its password in place; `field` is its name in errors. Raises ConfigError."""
@@ -97,6 +98,9 @@ async def run_check(check: CheckConfig, context: Context, record: Record) -> Loo
 async def with_passwords(check: CheckConfig, passwords: Passwords) -> CheckConfig:
     """The check with all its passwords in place. Raises ConfigError where one is nowhere to be found."""
     sections = {name: await passwords.resolve(section, name) for name, section in login_sections(check).items()}
+    for section in sections.values():
+        if section.oauth is not None:
+            kept_by(section.oauth, passwords)
     return check.model_copy(update=sections)
 
 

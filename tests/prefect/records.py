@@ -40,7 +40,7 @@ SECRETS = (
     *("sandbox-password", "inbound-block", "bounce-block", "no-such-block", "not-there", "is-nowhere"),
     *("no-such-secret", "block-first", "from-environment", "canary-block", "canary-variable"),
     *("u0-password", "u1-password", "u2-password", "u3-password", "own-password", "outside-password"),
-    "repeated-password",
+    *("repeated-password", "app-refresh"),
 )
 ALLOWED = "".join(f"{secret}@{host},clear\n" for secret in SECRETS for host in ("localhost", "127.0.0.1"))
 """The list of secrets and hosts that runs here have, in this process and by the worker."""

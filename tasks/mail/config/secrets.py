@@ -134,6 +134,11 @@ def from_environment(secret: str) -> str | None:
     return value if without_line_end(value) else None
 
 
+def unwritable(secret: str) -> str:
+    """Why a new value cannot be kept in the environment."""
+    return f"the environment variable {variable(secret)} cannot be written"
+
+
 def with_secret(section: LoginSection, field: str, secret: Secret, value: str) -> LoginSection:
     """The section with a secret in place; `field` is what it is called in errors.
 
@@ -173,6 +178,14 @@ class EnvironmentPasswords:
                 )
             section = with_secret(section, field, secret, value)
         return section
+
+    async def reread(self, name: str) -> str | None:
+        """See Keeper in tasks.mail.auth.tokens.rotation."""
+        return from_environment(name)
+
+    async def keep(self, name: str, value: str) -> str:
+        """See Keeper in tasks.mail.auth.tokens.rotation: nothing can be kept here."""
+        return unwritable(name)
 
 
 def with_known_secrets(check: CheckConfig) -> CheckConfig:

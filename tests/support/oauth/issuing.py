@@ -91,6 +91,7 @@ class Issuer:
     as_jwt: bool = False
     clock_ahead: float = 0.0  # seconds by which its clock is wrong
     padding: int = 0  # octets that tokens are longer by
+    prefix: str = ""  # of refresh tokens
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     issued: dict[str, Issued] = field(default_factory=dict)
     families: list[Family] = field(default_factory=list)
@@ -101,9 +102,12 @@ class Issuer:
 
     def refresh_token(self, client: str, user: str) -> str:
         """A new refresh token, as after a login in a browser."""
-        family = Family(client, user, secrets.token_urlsafe(40))
+        family = Family(client, user, self._new_refresh_token())
         self.families.append(family)
         return family.newest
+
+    def _new_refresh_token(self) -> str:
+        return self.prefix + secrets.token_urlsafe(40)
 
     def expire(self) -> None:
         """End all access tokens now, whatever was said of them."""
@@ -197,7 +201,7 @@ class Issuer:
         answer = self._answer(family.user, self._scope(form.get("scope", "")))
         if self.rotates:
             family.spent.add(used)
-            family.newest = secrets.token_urlsafe(40)
+            family.newest = self._new_refresh_token()
             answer["refresh_token"] = family.newest
         if self.refresh_lifetime is not None:
             answer["refresh_token_expires_in"] = self.refresh_lifetime

@@ -18,7 +18,7 @@ from tasks.mail.net.tls import describe_tls_error, ssl_context
 _Error = TypeVar("_Error", bound=OSError)
 
 THREAD = "token request"  # its threads are named so
-MOST_OCTETS = 256 * 1024  # of an answer; a token of 3 KB is a long one
+MOST_OCTETS = 64 * 1024  # of an answer; a token of 3 KB is a long one
 _LOGGERS = ("httpx", *(f"httpcore.{name}" for name in ("connection", "http11", "proxy", "socks")))
 
 

@@ -21,6 +21,7 @@ _TOKEN = re.compile(
     r"[!-~]+"
 )  # RFC 6749, A.12, without blanks: what separates the parts of a SASL message is not in it
 _ABOUT_THE_REQUEST = frozenset({400, 401, 403})
+_MOST_READ = 4000  # characters, of which most may be hidden
 _MAX_WORDS = 500  # characters of what the endpoint says: Microsoft puts the remedy behind names and ids
 
 
@@ -71,7 +72,7 @@ def granted(answer: Answer, host: str, redact: Redactor) -> Grant:
         raise Failed(f"{where} with no JSON object, but {len(answer.body)} octets of type {kind}", wait=_wait(answer))
     if "error" in data or not 200 <= status < 300:
         code, words = _error(data)
-        text = f"{where}, {redact.line(words, _MAX_WORDS) or 'without a reason'}"
+        text = f"{where}, {redact.line(words[:_MOST_READ], _MAX_WORDS) or 'without a reason'}"
         if status in _ABOUT_THE_REQUEST or 200 <= status < 300:
             raise Refused(text, code)
         raise Failed(text, wait=_wait(answer))
