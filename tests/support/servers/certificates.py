@@ -31,4 +31,13 @@ def issue_certificates(folder: Path) -> Path:
     for name, certificate in issued.items():
         certificate.private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.pem")
     authority.cert_pem.write_to_path(folder / "ca.pem")
+    authority.private_key_pem.write_to_path(folder / "ca-key.pem")
     return folder / "ca.pem"
+
+
+def of_client(folder: Path, name: str) -> Path:
+    """A certificate for a client of this name, with its key, by the authority whose files are in the folder."""
+    authority = trustme.CA.from_pem((folder / "ca.pem").read_bytes(), (folder / "ca-key.pem").read_bytes())
+    path = folder / f"client-{name}.pem"
+    authority.issue_cert(f"{name}@inbox.test", common_name=name).private_key_and_cert_chain_pem.write_to_path(path)
+    return path

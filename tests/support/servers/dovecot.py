@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,7 +27,10 @@ class Dovecot(Server):
     EXPIRING_HOST one that will be.
     """
 
-    def __init__(self, home: Path, ports: Ports, certificates: Path) -> None:
+    def __init__(
+        self, home: Path, ports: Ports, certificates: Path, by_token: Callable[[Path], Path] | None = None
+    ) -> None:
+        """`by_token` writes how tokens are looked at into a file of this folder; with it, one can log in in any way."""
         self.imap = Endpoint(HOST, ports.take())
         self.imaps = Endpoint(HOST, ports.take())
         self.expired_imap = Endpoint(EXPIRED_HOST, self.imap.port)
@@ -63,6 +66,11 @@ class Dovecot(Server):
             extra = render("dovecot-rootless.conf", home / "rootless", user=self.owner.user, group=self.owner.group)
             with self._config.open("a") as file:
                 file.write(extra.read_text())
+        if by_token is not None:
+            by_token(home / "oauth2")
+            more = render("dovecot-logins.conf", home / "logins", home=home, certificates=certificates)
+            with self._config.open("a") as file:
+                file.write(more.read_text())
         # Compiled here, since the owner of the mailboxes may not write in this folder.
         run(["sievec", "-c", self._config, render("situations.sieve", home / "situations.sieve")])
         super().__init__(home, ["dovecot", "-F", "-c", self._config], addresses=[self.imap, self.imaps])
@@ -100,6 +108,12 @@ class Dovecot(Server):
     def logins(self, username: str) -> int:
         """How often this user has logged in over IMAP."""
         return len(re.findall(rf"imap-login: Info: Login: user=<{re.escape(username)}>", self._logged_by_now()))
+
+    def methods(self, username: str) -> list[str]:
+        """By which mechanism each time."""
+        return re.findall(
+            rf"imap-login: Info: Login: user=<{re.escape(username)}>, method=([^,]+)", self._logged_by_now()
+        )
 
     def _logged_by_now(self) -> str:
         # What is logged reaches the file in order: behind a refusal of our own, all that came before is there.

@@ -58,6 +58,13 @@ class Relay(Postfix):
                 "wrong-name": certs["wrong-name"],
                 "wrong-name-implicit": certs["wrong-name"] | implicit,
                 "expiring": certs["expiring"],
+                # Nobody logs in there: the certificate says who it is.
+                "by-certificate": {
+                    "smtpd_sasl_auth_enable": "no",
+                    "smtpd_tls_ask_ccert": "yes",
+                    "smtpd_tls_CAfile": f"{lab}/certificates/ca.pem",
+                    "smtpd_relay_restrictions": "permit_tls_all_clientcerts, reject",
+                },
             },
             ports=iter(ports.take, None),
             sasl=dovecot.sasl,
@@ -81,6 +88,7 @@ class Relay(Postfix):
         self.wrong_name = self.endpoints["wrong-name"]
         self.wrong_name_implicit = self.endpoints["wrong-name-implicit"]
         self.expiring = self.endpoints["expiring"]
+        self.by_certificate = self.endpoints["by-certificate"]
 
 
 class Edge(Postfix):

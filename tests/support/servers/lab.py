@@ -45,25 +45,29 @@ import shutil
 import ssl
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from imapclient import imap_utf7
 
+from tests.support.oauth.issuing import Client
+from tests.support.oauth.server import TokenServer, token_server
 from tests.support.servers import LAB_NEEDS, require
 from tests.support.servers.accounts import account
-from tests.support.servers.certificates import issue_certificates
+from tests.support.servers.certificates import issue_certificates, of_client
 from tests.support.servers.dovecot import Dovecot
 from tests.support.servers.hosts import Edge, Gateway, Relay
 from tests.support.servers.judges import Dmarc, Signer, Verifier, publish
 from tests.support.servers.postgrey import Postgrey
-from tests.support.servers.processes import Endpoint, Guard, Ports, Server
+from tests.support.servers.processes import Endpoint, Guard, Ports, Server, render
 
 DOMAIN = "inbox.test"
 MISFILED = "Archive 2026/Büro"
@@ -86,6 +90,7 @@ Situation = Literal[
     "spam",
     "forward",
 ]
+Tokens = Literal["introspection", "jwt"]
 Way = Literal["grey", "strict", "judged", "footer", "broken", "stripped", "slow", "drifting"]
 
 
@@ -116,9 +121,16 @@ class User:
 class Lab:
     """All servers together, as a context manager that leaves neither process nor file behind."""
 
-    def __init__(self) -> None:
+    tokens: TokenServer
+
+    def __init__(self, tokens: Tokens | None = None) -> None:
+        """With `tokens` there is a token server, `tokens`, and mailboxes and relay let in whoever has one of its own.
+
+        They ask it, or look at the signature of the token; and one can log in by all other mechanisms as well.
+        """
         require(*LAB_NEEDS)
         self._exit = ExitStack()
+        self._looked_at = tokens
         try:
             self._build()
         except BaseException:
@@ -137,7 +149,8 @@ class Lab:
         self.closed: Endpoint = ports.closed
         certs = self._folder("certificates")
         self.ca_file = issue_certificates(certs)
-        self.dovecot = Dovecot(self._folder("dovecot"), ports, certs)
+        by_token = None if self._looked_at is None else self._token_server(self._looked_at, ports.take())
+        self.dovecot = Dovecot(self._folder("dovecot"), ports, certs, by_token)
         self.postgrey = Postgrey(self._folder("postgrey"), account("postgrey"), GREY_DELAY)
         self.strict = Postgrey(self._folder("strict"), account("postgrey"), STRICT_DELAY)
         ways = {"gateway": ports.take(), "drifting": ports.take()}
@@ -155,6 +168,25 @@ class Lab:
         )
         servers: list[Server] = [self.dovecot, self.postgrey, self.edge, self.relay]
         self.also(*servers)
+
+    def _token_server(self, looked_at: Tokens, port: int) -> Callable[[Path], Path]:
+        """Start it; returns what says to Dovecot how to look at tokens."""
+        self.tokens = self._exit.enter_context(token_server(port=port))
+        issuer, keys = self.tokens.issuer, self._folder("keys")
+        issuer.as_jwt = looked_at == "jwt"
+        issuer.write_key(keys)
+        url = self.tokens.introspection_url
+        return partial(render, f"oauth2-{looked_at}", introspection_url=url, keys=keys, issuer=issuer.name)
+
+    def client(self, user: User) -> dict[str, str]:
+        """The fields of `oauth` for an application that may read the mail of a user."""
+        name, secret = f"app-{user.username}", secrets.token_urlsafe(24)
+        self.tokens.issuer.clients[name] = Client(user.username, secret)
+        return {"client_id": name, "client_secret": secret, "token_url": self.tokens.url, "scope": "mail"}
+
+    def certificate(self, user: User) -> str:
+        """A file with a certificate for a user, and its key."""
+        return str(of_client(self.home / "certificates", user.username))
 
     def also(self, *servers: Server) -> None:
         """Start these too, unless they run already."""
