@@ -114,7 +114,14 @@ FAULTS = (
         "in clear the password is not shown where it need not be",
         r'"cram-md5", "plain", "login" \] if \w+\.smtp\.tls (==) "none"',
         r'"CRAM-MD5", "PLAIN", "LOGIN" \) if \w+\.\w+\.tls (==) "none"',
+        r"in_clear=self\._tls (is) None",
         new="!=",
+    ),
+    fault(
+        "smtp",
+        "a relay that cannot prove that it knows the password gets no mail",
+        r"if (not )hmac\.compare_digest\( b64decode",
+        new="",
     ),
     fault(
         "smtp", "a recipient that is refused is told as such", r'ErrorType\.RECIPIENT if stage == "(rcpt)"', new="data"

@@ -20,17 +20,22 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     ),
     "does not speak the protocol": (
         *("garbage", "plain text", "a second reply", "stripped", "PREAUTH", "bytes pipelined behind it"),
-        *("over at once", "INTERNALDATE"),
+        *("over at once", "INTERNALDATE", "sent on"),
+        *("not base64", "another message", "too many iterations", "agrees too early"),
     ),
     "never stops": (
         *("a line without end", "lines without end", "100,000 lines", "a literal of 2 GB", "a message of 16 MB"),
         *("requests without end", "39 MB of headers between two looks", "200 kB of another field before ours"),
-        *("300 copies", "bombs of strangers"),
+        *("300 copies", "bombs of strangers", "16 MB", "challenges without end"),
     ),
-    "refuses for now": ("4xx", "[UNAVAILABLE]", "[LIMIT]", "resolver fails"),
+    "refuses for now": (
+        *("4xx", "[UNAVAILABLE]", "[LIMIT]", "resolver fails"),
+        *("HTTP 408", "HTTP 429", "HTTP 503"),
+    ),
     "refuses": (
         *("5xx", "NO", "BAD", "[AUTHENTICATIONFAILED]", "wrong password", "no such folder"),
         *("no such name", "name without an address"),
+        *("HTTP 400", "HTTP 401", "HTTP 403", "token refused"),
     ),
     "shows a wrong certificate": ("wrong name", "wrong-name", "expired", "not yet valid", "self-signed", "old TLS"),
     "answers": (
@@ -43,7 +48,7 @@ _ACTION_OF = {fault: action for action, faults in ACTIONS.items() for fault in f
 
 def action(cell: Cell) -> str:
     """What the other side does in this cell; a KeyError for a fault that has no place in ACTIONS."""
-    fault = re.sub(r"^(Postfix|Dovecot): ", "", cell.fault).split(", ")[0]
+    fault = re.sub(r"^(Postfix|Dovecot): | \(.*\)$", "", cell.fault).split(", ")[0]
     return _ACTION_OF["INTERNALDATE" if fault.startswith("INTERNALDATE") else fault]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -39,6 +40,9 @@ BROKEN = {
 }
 SILENT = ("silence", "one byte a second")
 
+# What no server says in SCRAM, in base64: what is no message of it, and a price that is too high.
+NO_MESSAGE, TOO_DEAR = (b64encode(text) for text in (b"hello", b"r=x,s=eA==,i=1000000000"))
+
 MUCH = ("100,000", "without end", "2 GB", "16 MB")  # faults in which a server sends all that it can
 LONG = 25.0  # seconds for a whole check with one of those, on a machine that does other things as well
 
@@ -72,6 +76,13 @@ def loop(
     }
     sections[leg] |= {"host": "localhost", "tls": mode, "ca_file": tls.ca_file, "timeout": timeout}
     return loop_config({"name": "faults", "limits": {"max_wait": max_wait}, **sections})
+
+
+def with_login(config: LoopConfig, leg: Leg, login: Mapping[str, object]) -> LoopConfig:
+    """The loop with another way to log in on one leg."""
+    data = config.model_dump()
+    data[leg] |= login
+    return loop_config(data)
 
 
 def delivered(attempts: int = 1, within: float = SOON) -> Expected:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from flows.direct import check
-from tasks.mail.config.loop import loop_config
+from flows.direct import check, check_all
+from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
 from tests.support import certificates
+from tests.support.oauth.given import Given
 from tests.support.oauth.issuing import Client
 from tests.support.oauth.server import Reply, TokenServer, token_server
 from tests.support.raw.imap import RawImap
-from tests.support.raw.server import DEFAULT
+from tests.support.raw.server import DEFAULT, Line
 from tests.support.raw.smtp import RawSmtp
 
 USER, SECRET = "monitor@example.org", "Geheim-nis.der-Anwendung_0815"
@@ -46,35 +49,27 @@ class Way:
 
     def refuse(self, server: RawSmtp | RawImap, times: int = 1000) -> None:
         """Let a server take no token of the first so many requests."""
-        known = [*self.tokens.issuer.issued]
-        server.logins.tokens = _From(self.tokens, len(known) + times)
+        server.logins.tokens = Given(self.tokens, times)
+
+    def loop(
+        self, relay: Mapping[str, Any] | None = None, mailbox: Mapping[str, Any] | None = None, name: str = "raw"
+    ) -> LoopConfig:
+        """The loop, while both servers run; with the fields that are to be different."""
+        oauth = {"client_id": "app", "client_secret": SECRET, "token_url": self.tokens.url, "scope": "mail"}
+        login = {"host": "localhost", "username": USER, "oauth": oauth, "timeout": 3.0, "ca_file": self.tls.ca_file}
+        smtp = {"port": self.relay.port, "tls": "starttls", "retry_delay": 0.1, **login, **(relay or {})}
+        smtp |= {"from_addr": "a@a.test", "to_addr": "b@b.test", "subject_prefix": "[x]"}
+        imap = {"port": self.mailbox.port, "tls": "implicit", "retry_delay": 0.1, **login, **(mailbox or {})}
+        limits = {"max_wait": 4.0, "max_per_hour": 3600}
+        return loop_config({"name": name, "smtp": smtp, "imap": imap, "limits": limits})
 
     async def run(self, relay: Mapping[str, Any] | None = None, mailbox: Mapping[str, Any] | None = None) -> LoopResult:
-        oauth = {"client_id": "app", "client_secret": SECRET, "token_url": self.tokens.url, "scope": "mail"}
-        login = {"username": USER, "oauth": oauth, "timeout": 3.0, "ca_file": self.tls.ca_file}
-        smtp = {"host": "localhost", "tls": "starttls", "retry_delay": 0.1, **login}
-        smtp |= {"from_addr": "a@a.test", "to_addr": "b@b.test", "subject_prefix": "[x]", **(relay or {})}
-        imap = {"host": "localhost", "tls": "implicit", "retry_delay": 0.1, **login, **(mailbox or {})}
-        limits = {"max_wait": 4.0, "max_per_hour": 3600}
-        sections = {"smtp": smtp, "imap": imap, "limits": limits}
         async with self.relay, self.mailbox, asyncio.timeout(40):
-            smtp["port"], imap["port"] = self.relay.port, self.mailbox.port
             later = asyncio.get_running_loop().call_later
             self.relay.deliver = lambda message: later(self.later, self.mailbox.append, message)
-            result = await check(loop_config({"name": "raw", **sections}))
+            result = await check(self.loop(relay, mailbox))
             self.ended = time.monotonic()
             return result
-
-
-class _From(set[str]):  # what is in it changes
-    """The tokens that the endpoint gave out from its so many-th on."""
-
-    def __init__(self, tokens: TokenServer, first: int) -> None:
-        super().__init__({"none yet"})
-        self._tokens, self._first = tokens, first
-
-    def __contains__(self, token: object) -> bool:
-        return token in [*self._tokens.issuer.issued][self._first :]
 
 
 def way_of(tls: certificates.ServerTls, tokens: TokenServer, mechanism: str = "XOAUTH2", more: str = "SASL-IR") -> Way:
@@ -398,3 +393,64 @@ async def test_a_server_that_takes_no_tokens_is_told_with_what_it_offers(
     )
     server = way.relay if leg == "smtp" else way.mailbox
     assert server.credentials == []
+
+
+async def test_loops_that_share_a_session_share_its_tokens(tls: certificates.ServerTls, tokens: TokenServer) -> None:
+    """One of them is refused its token for all, and the session that a fresh one opens sees what comes."""
+    way = way_of(tls, tokens)
+    way.refuse(way.mailbox, 1)
+    async with way.relay, way.mailbox, asyncio.timeout(40):
+        way.relay.deliver = way.mailbox.append
+        loops = [way.loop(name=f"raw-{number}") for number in range(12)]
+        results = await check_all(loops, lambda result: None)
+    assert {result.outcome for result in results} == {Outcome.DELIVERED}
+    assert (tokens.count(), way.mailbox.connections) == (2, 2)
+
+
+def repeated(server: RawSmtp | RawImap) -> str:
+    """The last token, as a server may write it into its words: as it is, cut, and in what it came in."""
+    user, token = server.credentials[-1]
+    blob = b64encode(f"user={user}\1auth=Bearer {token}\1\1".encode()).decode()
+    said = (token, token[7:90], blob, blob[20:90], blob.lower(), token.upper())
+    return " or ".join(one[:900] for one in said)  # a line of SMTP holds no more
+
+
+class QuotingRelay(RawSmtp):
+    """Repeats the token in its refusal."""
+
+    async def reply(self, line: Line, phase: str, default: bytes, tag: bytes = b"") -> bytes:
+        said = f"535 5.7.8 what is {repeated(self)}\r\n".encode() if phase == "auth" else default
+        return await super().reply(line, phase, said, tag)
+
+
+class QuotingMailbox(RawImap):
+    """The same."""
+
+    async def reply(self, line: Line, phase: str, default: bytes, tag: bytes = b"") -> bytes:
+        said = tag + f" NO [X-SAID] what is {repeated(self)}\r\n".encode() if phase == "authenticate" else default
+        return await super().reply(line, phase, said, tag)
+
+
+@pytest.mark.parametrize("leg", ["smtp", "imap"])
+@pytest.mark.parametrize("padding", [0, 2048])
+async def test_a_server_that_repeats_a_token_does_not_get_it_into_a_result_or_a_log(
+    leg: str, padding: int, tls: certificates.ServerTls, tokens: TokenServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    tokens.issuer.padding = padding
+    way = way_of(tls, tokens)
+    if leg == "smtp":
+        way.relay = QuotingRelay(tls=tls.context, extensions=["AUTH XOAUTH2"])
+    else:
+        way.mailbox = QuotingMailbox(tls=tls.context, implicit=True, capabilities="IMAP4rev1 SASL-IR AUTH=XOAUTH2")
+    result = await way.run()
+    assert (result.leg, result.cause) == (leg, Cause.TOKEN_REJECTED)
+    assert "what is ********" in result.sentence
+    seen = (result.model_dump_json() + repr(result) + caplog.text).lower()
+    server = way.relay if leg == "smtp" else way.mailbox
+    for user, token in server.credentials:
+        blob = b64encode(f"user={user}\1auth=Bearer {token}\1\1".encode()).decode()
+        for secret in (token, blob):
+            assert not [
+                part for part in (secret[i : i + 24] for i in range(40, len(secret) - 24)) if part.lower() in seen
+            ]

@@ -15,8 +15,10 @@ from tasks.mail.auth.exchange import Dialogue
 from tasks.mail.auth.sasl import Credentials, choose
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import ErrorType, Outcome
+from tests.support.servers import require
+from tests.support.servers.exim import NEEDS, Exim
 from tests.support.servers.lab import Lab, User
-from tests.support.servers.loops import at, loop
+from tests.support.servers.loops import at, loop, outbound
 
 
 @pytest.fixture(scope="module", params=["introspection", "jwt"])
@@ -120,3 +122,24 @@ async def test_a_relay_that_goes_by_the_certificate_needs_no_login(lab: Lab, use
     assert (refused.outcome, refused.stage) == (Outcome.REJECTED, "rcpt")
     taken = await check(loop(lab, user, smtp=section | {"cert_file": lab.certificate(user)}))
     assert taken.outcome is Outcome.DELIVERED, taken.sentence
+
+
+@pytest.fixture
+def exim(lab: Lab) -> Exim:
+    """A relay beside that of the laboratory."""
+    require(*NEEDS)
+    return lab.exim()
+
+
+@pytest.mark.parametrize("lab", ["introspection"], indirect=True)
+async def test_the_certificate_alone_is_a_login_at_a_relay(lab: Lab, user: User, exim: Exim) -> None:
+    """EXTERNAL, at Exim: the name that is given has to be that of the certificate."""
+    shown = {"password": None, "cert_file": lab.certificate(user)}
+    taken = await check(outbound(lab, user, **at(exim.submission), **shown, username=user.address))
+    assert taken.outcome is Outcome.DELIVERED, taken.sentence
+    assert exim.logins() == [(user.address, "by_certificate")]
+    refused = await check(outbound(lab, user, **at(exim.submission), **shown, username="another@inbox.test"))
+    assert (refused.outcome, refused.error_type, refused.stage) == (Outcome.REJECTED, ErrorType.AUTH, "auth")
+    none = await check(outbound(lab, user, **at(exim.submission)))
+    assert (none.outcome, none.cause) == (Outcome.REJECTED, Cause.LOGIN_METHOD)
+    assert len(exim.logins()) == 1

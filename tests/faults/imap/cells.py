@@ -6,10 +6,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tests.faults import tokens
 from tests.faults.cells import Cell, Expected
 from tests.faults.imap import lab_cells, path_cells, stranger_cells
 from tests.faults.imap.scripted import BRIEF, OVER, Scripted
-from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered, in_order, lost, unread
+from tests.faults.scripted import (
+    AMPLE,
+    BREAKS,
+    BROKEN,
+    NO_MESSAGE,
+    SHORT,
+    SILENT,
+    SOON,
+    TOO_DEAR,
+    delivered,
+    in_order,
+    lost,
+    unread,
+)
 from tests.support.raw.server import CLOSE, DEFAULT, SILENCE, Action, Endless, Extra
 
 # By stage of the table: the phase of the scripted server, and the stage that is reported.
@@ -24,7 +38,9 @@ SHUT = {  # without these there is no look
 }
 WAITING = {"NOOP": "noop", "IDLE start": "idle", "IDLE": "idling", "DONE": "done"}
 FOUND = {"SELECT": "select", "STORE": "store", "EXPUNGE": "expunge", "LOGOUT": "logout"}
-ORDER = ["all", "dns", "connect", *list(SHUT)[:2], "TLS handshake", *list(SHUT)[2:], "STATUS", *WAITING, *FOUND]
+CHALLENGE = "login challenge"
+_IN_TLS = ["CAPABILITY", "login", CHALLENGE, *list(SHUT)[4:], "STATUS", *WAITING, *FOUND]
+ORDER = ["all", "token", "dns", "connect", *list(SHUT)[:2], "TLS handshake", *_IN_TLS]
 
 HARMLESS = "100,000 lines"
 FAULTS: dict[str, Action] = {
@@ -71,7 +87,18 @@ def expected(stage: str, fault: str) -> Expected:
 
 def cells() -> list[Cell]:
     """All cells of the IMAP leg, in the order of the dialogue."""
-    found = [*path_cells.cells(), *_shut(), *_passing(), *_junk(), *_waiting(), *_never(), *_after()]
+    by_token = tokens.cells("imap", unread, unread, "login", BRIEF, OVER)
+    found = [
+        *by_token,
+        *path_cells.cells(),
+        *_shut(),
+        *_challenges(),
+        *_passing(),
+        *_junk(),
+        *_waiting(),
+        *_never(),
+        *_after(),
+    ]
     return in_order([*found, *lab_cells.cells(), *stranger_cells.cells()], ORDER)
 
 
@@ -99,6 +126,26 @@ def _shut() -> Iterator[Cell]:
             # What is final ends the check at once, however long it could wait.
             max_wait = AMPLE if must.ok or final else OVER if fault in SILENT else BRIEF
             yield _cell(stage, fault, must, script, max_wait=max_wait, connections=1 if must.ok or final else None)
+
+
+def _challenges() -> Iterator[Cell]:
+    """Where the server asks first (SCRAM): what is none of the mechanism's messages gets no answer, and no proof."""
+    refused = unread("login", ErrorType.AUTH)
+    for fault, action in {
+        "not base64": b"+ %%%\r\n",
+        "another message": b"+ %b\r\n" % NO_MESSAGE,
+        "too many iterations": b"+ %b\r\n" % TOO_DEAR,
+        "agrees too early": b"{tag} OK welcome\r\n",
+    }.items():
+        yield _cell(CHALLENGE, fault, refused, {"challenge": action}, mechanism="SCRAM-SHA-256", connections=1)
+    for fault in LATER:
+        if fault == HARMLESS:
+            continue
+        must = expected("login", fault)
+        final = must.error_type is ErrorType.AUTH
+        max_wait = AMPLE if final else OVER if fault in SILENT else BRIEF
+        script = {"challenge": FAULTS[fault]}
+        yield _cell(CHALLENGE, fault, must, script, mechanism="SCRAM-SHA-256", max_wait=max_wait)
 
 
 def _passing() -> Iterator[Cell]:

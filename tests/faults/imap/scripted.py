@@ -12,7 +12,7 @@ from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.result import LoopResult
 from tasks.mail.search import pace
 from tests.faults.cells import Ground
-from tests.faults.scripted import AMPLE, Script, loop
+from tests.faults.scripted import AMPLE, PASSWORD, Script, loop
 from tests.support.raw.imap import RawImap
 from tests.support.raw.mailbox import Message
 from tests.support.raw.server import Line
@@ -87,11 +87,15 @@ class Scripted:
     tight: float | None = None
     certificate: str = "good"
     tls: str = "starttls"
+    mechanism: str = ""  # the only one that there is to log in by
 
     async def __call__(self, ground: Ground) -> LoopResult:
         tls = ground.tls(self.certificate)
         context = None if self.tls == "none" else tls.context
         box = Mailbox(self.script, self.cue, self.folder, tls=context, implicit=self.tls == "implicit")
+        if self.mechanism:
+            box.capabilities = f"IMAP4rev1 SASL-IR IDLE UIDPLUS SPECIAL-USE LOGINDISABLED AUTH={self.mechanism}"
+            box.logins.passwords = {"monitor": PASSWORD}
         async with RawSmtp() as relay, box as mailbox:
             if self.arrives:
                 relay.deliver = mailbox.deliver

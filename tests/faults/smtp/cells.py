@@ -5,8 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.mail.model.outcome import ErrorType, Outcome, Status
+from tests.faults import tokens
 from tests.faults.cells import Cell, Expected
-from tests.faults.scripted import AMPLE, BREAKS, BROKEN, SHORT, SILENT, SOON, delivered, in_order
+from tests.faults.scripted import (
+    AMPLE,
+    BREAKS,
+    BROKEN,
+    NO_MESSAGE,
+    SHORT,
+    SILENT,
+    SOON,
+    TOO_DEAR,
+    delivered,
+    in_order,
+)
 from tests.faults.smtp import lab_cells, path_cells
 from tests.faults.smtp.scripted import Scripted, failed
 from tests.support.raw.server import DEFAULT, DROP, SILENCE, Action, Endless, Extra
@@ -18,6 +30,7 @@ STAGES = {
     "STARTTLS": ("starttls", "tls"),
     "EHLO in TLS": ("ehlo", "ehlo"),
     "AUTH": ("auth", "auth"),
+    "AUTH challenge": ("challenge", "auth"),
     "MAIL": ("mail", "mail"),
     "RCPT": ("rcpt", "rcpt"),
     "DATA": ("data", "data"),
@@ -56,8 +69,18 @@ def expected(stage: str, fault: str) -> Expected:
 
 def cells() -> list[Cell]:
     """All cells of the SMTP leg, in the order of the dialogue."""
-    found = [*path_cells.cells(), *_dialogue(), *_again(), *_in_doubt(), *_quit(), *lab_cells.cells()]
-    order = ["all", "dns", "connect", "banner", "EHLO", "STARTTLS", "TLS handshake", *list(STAGES)[3:]]
+    by_token = tokens.cells("smtp", failed, _refused, "auth", AMPLE, AMPLE)
+    found = [
+        *by_token,
+        *path_cells.cells(),
+        *_dialogue(),
+        *_challenges(),
+        *_again(),
+        *_in_doubt(),
+        *_quit(),
+        *lab_cells.cells(),
+    ]
+    order = ["all", "token", "dns", "connect", "banner", "EHLO", "STARTTLS", "TLS handshake", *list(STAGES)[3:]]
     return in_order(found, order)
 
 
@@ -65,7 +88,7 @@ def _dialogue() -> list[Cell]:
     """Every fault in every reply before the one to the final dot; what arrives all the same would be a false alarm."""
     found = []
     for stage, (phase, _) in STAGES.items():
-        if stage in ("body", "after the dot", "QUIT"):
+        if stage in ("AUTH challenge", "body", "after the dot", "QUIT"):
             continue
         for fault, action in FAULTS.items():
             script = {phase: [DEFAULT, action] * 2 if stage == "EHLO in TLS" else action}
@@ -75,6 +98,38 @@ def _dialogue() -> list[Cell]:
             run = Scripted(script, SHORT if fault in SILENT else AMPLE, accepted=0)
             found.append(Cell("smtp", stage, fault, expected(stage, fault), run))
     return found
+
+
+def _refused(stage: str, error_type: ErrorType) -> Expected:
+    return failed(stage, error_type, Outcome.REJECTED)
+
+
+def _challenges() -> list[Cell]:
+    """Where the relay asks first (SCRAM): what is none of the mechanism's messages gets no answer, and no proof."""
+    refused = _refused("auth", ErrorType.AUTH)
+    broken: dict[str, tuple[Action, Expected]] = {
+        "not base64": (b"334 %%%\r\n", refused),
+        "another message": (b"334 %b\r\n" % NO_MESSAGE, refused),
+        "too many iterations": (b"334 %b\r\n" % TOO_DEAR, refused),
+        "agrees too early": (b"235 2.7.0 welcome\r\n", refused),
+        "challenges without end": (Endless(b"334 %b\r\n" % NO_MESSAGE), failed("auth", ErrorType.SMTP)),
+    }
+    faults = {fault: (action, expected("AUTH", fault)) for fault, action in FAULTS.items() if "lines" not in fault}
+    return [
+        Cell(
+            "smtp",
+            "AUTH challenge",
+            fault,
+            must,
+            Scripted(
+                {"challenge": action},
+                SHORT if fault in SILENT else AMPLE,
+                accepted=0,
+                mechanism="SCRAM-SHA-256",
+            ),
+        )
+        for fault, (action, must) in {**faults, **broken}.items()
+    ]
 
 
 def _again() -> list[Cell]:

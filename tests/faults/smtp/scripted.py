@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
 from tests.faults.cells import Expected, Ground
-from tests.faults.scripted import AMPLE, SOON, Script, loop
+from tests.faults.scripted import AMPLE, PASSWORD, SOON, Script, loop
 from tests.support.certificates import ServerTls
 from tests.support.raw.imap import RawImap
 from tests.support.raw.smtp import RawSmtp
@@ -25,6 +25,7 @@ class Scripted:
     accepted: int | None = None  # how often the message must have come to the relay as a whole
     certificate: str = "good"
     tls: str = "starttls"
+    mechanism: str = ""  # the only one that there is to log in by
 
     async def __call__(self, ground: Ground) -> LoopResult:
         tls = ground.tls(self.certificate)
@@ -43,7 +44,10 @@ class Scripted:
 
     def _relay(self, tls: ServerTls) -> RawSmtp:
         context = None if self.tls == "none" else tls.context
-        return RawSmtp(self.script, tls=context, implicit=self.tls == "implicit")
+        relay = RawSmtp(self.script, tls=context, implicit=self.tls == "implicit")
+        if self.mechanism:
+            relay.extensions, relay.logins.passwords = [f"AUTH {self.mechanism}"], {"monitor": PASSWORD}
+        return relay
 
 
 def failed(stage: str, error_type: ErrorType, outcome: Outcome = Outcome.UNSENT, attempts: int = 1) -> Expected:

@@ -34,7 +34,18 @@ class RawImap(RawServer):
     """
 
     phases = frozenset(
-        {"greeting", "capability", "starttls", "handshake", "authenticate", "login", "list", "examine", "select"}
+        {
+            "greeting",
+            "capability",
+            "starttls",
+            "handshake",
+            "challenge",
+            "authenticate",
+            "login",
+            "list",
+            "examine",
+            "select",
+        }
         | {"status", "noop", "fetch", "idle", "idling", "done", "store", "expunge", "copy", "move", "id", "logout"}
     )
 
@@ -178,7 +189,7 @@ class RawImap(RawServer):
         mechanism, _, initial = argument.partition(" ")
 
         async def ask(challenge: bytes) -> bytes:
-            await session.write(b"+ " + challenge + b"\r\n")
+            await self.reply(session, "challenge", b"+ " + challenge + b"\r\n", tag)
             return await session.read()
 
         good = await self.logins.take(mechanism.upper(), initial or None, ask)

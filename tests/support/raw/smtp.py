@@ -11,13 +11,27 @@ from tests.support.raw.server import CLOSE, SILENCE, Action, Line, RawServer
 class RawSmtp(RawServer):
     """Accepts everything that the script does not change. `messages` has what was sent up to the final dot.
 
-    Phases: banner, ehlo, starttls, handshake, auth (the last reply), mail, rcpt, data, body (while it comes: what is
-    said then is the last word), eod (after the dot), rset, quit. A scripted 220 to STARTTLS without a TLS context is
-    followed by silence. `deliver` gets each message as soon as it is complete, whatever is answered then.
+    Phases: banner, ehlo, starttls, handshake, challenge and auth (the last reply), mail, rcpt, data, body (while it
+    comes: what is said then is the last word), eod (after the dot), rset, quit. A scripted 220 to STARTTLS without a
+    TLS context is followed by silence. `deliver` gets each message once it is complete, whatever is answered then.
     """
 
     phases = frozenset(
-        {"banner", "ehlo", "starttls", "handshake", "auth", "mail", "rcpt", "data", "body", "eod", "rset", "quit"}
+        {
+            "banner",
+            "ehlo",
+            "starttls",
+            "handshake",
+            "challenge",
+            "auth",
+            "mail",
+            "rcpt",
+            "data",
+            "body",
+            "eod",
+            "rset",
+            "quit",
+        }
     )
 
     def __init__(
@@ -90,7 +104,7 @@ class RawSmtp(RawServer):
         mechanism, _, initial = argument.partition(" ")
 
         async def ask(challenge: bytes) -> bytes:
-            await line.write(b"334 " + challenge + b"\r\n")
+            await self.reply(line, "challenge", b"334 " + challenge + b"\r\n")
             return await line.read()
 
         good = await self.logins.take(mechanism.upper(), initial or None, ask)

@@ -64,6 +64,7 @@ from tests.support.servers import LAB_NEEDS, require
 from tests.support.servers.accounts import account
 from tests.support.servers.certificates import issue_certificates, of_client
 from tests.support.servers.dovecot import Dovecot
+from tests.support.servers.exim import Exim
 from tests.support.servers.hosts import Edge, Gateway, Relay
 from tests.support.servers.judges import Dmarc, Signer, Verifier, publish
 from tests.support.servers.postgrey import Postgrey
@@ -131,6 +132,7 @@ class Lab:
         require(*LAB_NEEDS)
         self._exit = ExitStack()
         self._looked_at = tokens
+        self._exim: Exim | None = None
         try:
             self._build()
         except BaseException:
@@ -143,7 +145,7 @@ class Lab:
         self.home.chmod(0o755)
         self._exit.callback(Guard(self.home).dismiss)
         self._exit.callback(shutil.rmtree, self.home)
-        ports = Ports()
+        ports = self._ports = Ports()
         self._exit.callback(ports.release)
         # Nothing ever listens here.
         self.closed: Endpoint = ports.closed
@@ -196,6 +198,13 @@ class Lab:
             self._exit.callback(server.stop)
         for server in launched:
             server.wait()
+
+    def exim(self) -> Exim:
+        """A relay of another make, which hands on to nobody; started at the first call."""
+        if self._exim is None:
+            self._exim = Exim(self._folder("exim"), self._ports, self.home / "certificates")
+        self.also(self._exim)
+        return self._exim
 
     def _folder(self, name: str) -> Path:
         folder = self.home / name

@@ -20,7 +20,7 @@ from aiosmtplib import (
 )
 from aiosmtplib.protocol import SMTPProtocol
 
-from tasks.mail.auth.exchange import Dialogue, Exchange
+from tasks.mail.auth.exchange import CANCEL, Dialogue, Exchange
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.net.tls import tls_session
 
@@ -125,8 +125,10 @@ class SmtpConnection(SMTP):
         fits = initial is not None and len(b" ".join(with_initial)) <= _LONGEST_COMMAND
         dialogue = Dialogue(exchange, initial_sent=fits)
         response = await self.execute_command(*(with_initial if fits else command))
-        while response.code == SMTPStatus.auth_continue:
-            response = await self.execute_command(dialogue.answer(response.message))
+        said = b""
+        while response.code == SMTPStatus.auth_continue and said != CANCEL:
+            said = dialogue.answer(response.message)
+            response = await self.execute_command(said)
         accepted = response.code == SMTPStatus.auth_successful
         dialogue.check(accepted)
         if not accepted:
