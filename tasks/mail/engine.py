@@ -7,8 +7,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeVar
 
+from tasks.mail.auth.tokens.access import last_token
 from tasks.mail.auth.tokens.rotation import Keeper, kept_by
 from tasks.mail.config.loop import CheckConfig, InboundConfig, SenderSection
 from tasks.mail.config.secrets import LoginSection, hiding, login_sections
@@ -77,7 +79,8 @@ async def run_check(check: CheckConfig, context: Context, record: Record) -> Loo
             context.begin()
             if isinstance(check, InboundConfig):
                 with hiding(check):
-                    result = conclude_inbound(check, await context.steps.look(check), context.run_id)
+                    found = await context.steps.look(check)
+                    result = conclude_inbound(check, found, context.run_id, *_of_tokens(check))
             else:
                 allowance = held.enter_context(hold_run(check))
                 check = allowance.loop
@@ -113,7 +116,17 @@ async def _loop(allowance: Allowance, context: Context) -> LoopResult:
     if request := to_look_for(loop, sent, probe, attempts):
         found = await context.steps.search(request)
         sent, found = proved(sent, request.receipt, found)
-    return conclude(loop, probe, attempts, sent, found, context.run_id, allowance.notes)
+    notes, ends = _of_tokens(loop)
+    return conclude(loop, probe, attempts, sent, found, context.run_id, (*allowance.notes, *notes), ends)
+
+
+def _of_tokens(check: CheckConfig) -> tuple[tuple[str, ...], dict[str, datetime]]:
+    """What there is to say of the tokens that a check has used, and when their refresh tokens end, by section."""
+    sections = login_sections(check).items()
+    logins = {name: (one.oauth, one.username or "") for name, one in sections if one.oauth is not None}
+    tokens = {name: token for name, login in logins.items() if (token := last_token(*login)) is not None}
+    notes = dict.fromkeys(note for token in tokens.values() for note in token.notes)
+    return tuple(notes), {name: token.refresh_ends for name, token in tokens.items() if token.refresh_ends is not None}
 
 
 class PlainSteps:

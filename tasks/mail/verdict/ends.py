@@ -1,6 +1,9 @@
 """Results without a probe to judge: of checks configured wrongly, skipped, broken, and of the receiving half alone."""
 
 import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
 
 from tasks.mail.config.loop import CheckConfig, InboundConfig
 from tasks.mail.config.secrets import redactor_of
@@ -16,6 +19,7 @@ from tasks.mail.verdict.notes import configuration_notes
 from tasks.mail.verdict.phrases import as_sentence
 from tasks.mail.verdict.remedies import YOU, cause_of_unread, unread
 from tasks.mail.verdict.result import looked
+from tasks.mail.verdict.warnings import refresh_tokens
 from tasks.mail.verdict.words import unread_words
 
 log = logging.getLogger(__name__)
@@ -63,14 +67,25 @@ def unforeseen(check: CheckConfig, error: Exception, flow_run_id: str | None = N
 
 
 def conclude_inbound(
-    inbound: InboundConfig, found: Recent | MailboxFailure, flow_run_id: str | None = None
+    inbound: InboundConfig,
+    found: Recent | MailboxFailure,
+    flow_run_id: str | None = None,
+    notes: tuple[str, ...] = (),
+    refresh_ends: Mapping[str, datetime] = MappingProxyType({}),
 ) -> LoopResult:
-    """Judge one inbound check and write down what it found, passwords hidden. What it looks for: see search.inbound."""
-    return redactor_of(inbound).whole(_concluded(inbound, found, flow_run_id))
+    """Judge one inbound check and write down what it found, passwords hidden. What it looks for: see search.inbound.
+
+    `refresh_ends`: when refresh tokens end, by section.
+    """
+    ending = refresh_tokens(inbound, refresh_ends, datetime.now(UTC))
+    notes = (*configuration_notes(inbound), *notes, *(as_sentence(one.words) for one in ending))
+    return redactor_of(inbound).whole(_concluded(inbound, found, notes, flow_run_id))
 
 
-def _concluded(inbound: InboundConfig, found: Recent | MailboxFailure, flow_run_id: str | None) -> LoopResult:
-    mailbox, notes = inbound.mailbox, tuple(configuration_notes(inbound))
+def _concluded(
+    inbound: InboundConfig, found: Recent | MailboxFailure, notes: tuple[str, ...], flow_run_id: str | None
+) -> LoopResult:
+    mailbox = inbound.mailbox
     if isinstance(found, MailboxFailure):
         return _failed(inbound, found, notes, flow_run_id)
     newest, subject = found.headers[0], mailbox.search_subject

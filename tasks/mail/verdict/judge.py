@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import ProbeMailbox, Severity
@@ -50,9 +52,10 @@ def judge(
     found: Arrival | MailboxFailure | None,
     errors: Sequence[AttemptRecord] = (),
     journey: Journey | None = None,
+    refresh_ends: Mapping[str, datetime] = MappingProxyType({}),
 ) -> Verdict:
     """Judge one check from what its steps returned. `found` is None where nothing was looked for."""
-    checked = Checked(loop, sent, found, errors, journey)
+    checked = Checked(loop, sent, found, errors, journey, refresh_ends)
     seen = observe(checked)
     concerned = find_concerns(checked, seen)
     cause, remedy = why = find_cause_and_remedy(checked, seen)

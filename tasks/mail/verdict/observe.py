@@ -1,7 +1,8 @@
 """The first pass of a verdict: what became of the probe. How bad that is, why, and who must act, come behind it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.mailbox import MailboxConfig
@@ -25,7 +26,7 @@ _REFUSED_LOGIN = frozenset(
 class Checked:
     """What was to be checked, and what the steps returned. `found` is None where nothing was looked for.
 
-    `errors` are the attempts that had failed before.
+    `errors` are the attempts that had failed before, `refresh_ends` when refresh tokens end, by section.
     """
 
     loop: LoopConfig
@@ -33,6 +34,7 @@ class Checked:
     found: Arrival | MailboxFailure | None = None
     errors: Sequence[AttemptRecord] = ()
     journey: Journey | None = None
+    refresh_ends: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """From the facts of a check to its result."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
 
 from tasks.mail.config.loop import LoopConfig
 from tasks.mail.config.secrets import redactor_of
@@ -34,12 +37,16 @@ def conclude(
     found: _Found,
     flow_run_id: str | None = None,
     notes: tuple[str, ...] = (),
+    refresh_ends: Mapping[str, datetime] = MappingProxyType({}),
 ) -> LoopResult:
-    """Judge a check and write down everything its steps returned, passwords hidden. `notes` go before theirs."""
+    """Judge a check and write down everything its steps returned, passwords hidden. `notes` go before theirs.
+
+    `refresh_ends`: when refresh tokens end, by section.
+    """
     redact = redactor_of(loop)  # the relay knows one, and may write it anywhere
     found = redact.whole(found)  # before sentences are made of it, in which it is among words of ours
     way = _journey(loop, probe, sent, found, redact)
-    verdict = judge(loop, sent, found, attempts.errors, way)
+    verdict = judge(loop, sent, found, attempts.errors, way, refresh_ends)
     notes = (*verdict.notes, *configuration_notes(loop), *notes)
     if isinstance(sent, Receipt):
         notes += (*refusal_notes(loop, sent, attempts.errors),)

@@ -1,12 +1,13 @@
 """What is not as it should be with mail that was sent or arrived: it makes an ok a warning, before mail stops."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tasks.mail.config.addresses import endpoint
-from tasks.mail.config.loop import LoopConfig
+from tasks.mail.config.loop import CheckConfig, LoopConfig
 from tasks.mail.config.mailbox import ProbeMailbox
+from tasks.mail.config.secrets import login_sections
 from tasks.mail.journey.authentication.believed import NONE_FOUND, drift
 from tasks.mail.journey.filters.ratings import is_near
 from tasks.mail.journey.journey import Body, Journey
@@ -17,7 +18,7 @@ from tasks.mail.model.outcome import Outcome
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.verdict.observe import Accepted, Arrived, Checked, Observation
 from tasks.mail.verdict.phrases import changers, named_by, one_of, rated, still_trying, who_tries
-from tasks.mail.verdict.remedies import Remedy, filter_of, whoever_runs
+from tasks.mail.verdict.remedies import YOU, Remedy, filter_of, whoever_runs
 
 _DNS = "whoever keeps the DNS of {domain}"
 _UNSIGNED = Remedy(
@@ -49,16 +50,16 @@ def find_concerns(checked: Checked, seen: Observation) -> tuple[Concern, ...]:
     loop = checked.loop
     match seen:
         case Accepted():
-            certificates = _certificates(loop, seen.sent, None)
+            ending = _ending(checked, seen.sent, None)
             if seen.delay is None:
-                return tuple(certificates)
+                return tuple(ending)
             delayed = Concern(still_trying(seen.delay), whoever_runs(who_tries(seen.delay)))
-            return (delayed, *certificates)
+            return (delayed, *ending)
         case Arrived() if loop.mailbox is not None and seen.outcome is not Outcome.JUNKED:
             marked = [_marked(loop.mailbox, seen.spam_filter)] if seen.spam_filter else []
             if seen.outcome is not Outcome.DELIVERED:
                 return tuple(marked)
-            listed = [*marked, *_certificates(loop, seen.sent, seen.found)]
+            listed = [*marked, *_ending(checked, seen.sent, seen.found)]
             if (journey := checked.journey) is not None:
                 listed += _drifts(loop.mailbox, journey, loop.sender.from_addr.rpartition("@")[2])
                 near = "which is near to junk: see what it holds against the message"
@@ -74,6 +75,25 @@ def _marked(mailbox: ProbeMailbox, spam_filter: FilterRecord) -> Concern:
     so = "" if spam_filter.score is None else ", and so marked it as spam"
     words = f"{rated(spam_filter)}{so}: take that up with whoever runs the filter"
     return Concern(words, filter_of(spam_filter), mailbox.junked_severity == "critical", Cause.MARKED_AS_SPAM)
+
+
+def _ending(checked: Checked, sent: Receipt, found: Arrival | None) -> Iterator[Concern]:
+    """What is valid for a few more days only."""
+    yield from _certificates(checked.loop, sent, found)
+    yield from refresh_tokens(checked.loop, checked.refresh_ends, sent.started.utc)
+
+
+def refresh_tokens(check: CheckConfig, ends: Mapping[str, datetime], now: datetime) -> Iterator[Concern]:
+    """Those that end soon, each once: two sections may share one."""
+    sections = login_sections(check)
+    found: dict[str, Concern] = {}
+    for name, end in ends.items():
+        oauth = sections[name].oauth
+        if oauth is not None and end - now < timedelta(days=oauth.token_warn_days):
+            which = oauth.refresh_token_secret or f"of {name}.oauth"
+            words = f"the refresh token {which} ends {_in(end, now)}: get a new one (mail-loop login)"
+            found.setdefault(which, Concern(words, YOU, cause=Cause.TOKEN_EXPIRY))
+    yield from found.values()
 
 
 def _certificates(loop: LoopConfig, sent: Receipt, found: Arrival | None) -> Iterator[Concern]:

@@ -127,6 +127,18 @@ async def test_a_clock_that_is_off_by_minutes_does_not_matter(server: TokenServe
     assert server.count() == 2
 
 
+@pytest.mark.parametrize(("ahead", "words"), [(720, "12 minutes behind"), (-720, "12 minutes ahead of")])
+async def test_a_clock_that_is_off_by_more_is_told(server: TokenServer, ahead: float, words: str) -> None:
+    server.issuer.clock_ahead = ahead
+    for oauth in (by_certificate(server), by_service_account(server)):
+        with pytest.raises(TokenFailure) as caught:
+            await access_token(oauth, USER)
+        assert f"time (the clock of this machine is {words} the endpoint's)" in str(caught.value)
+    with pytest.raises(TokenFailure) as caught:
+        await access_token(by_secret(server, client_secret="a wrong one"), USER)
+    assert "clock" not in str(caught.value)
+
+
 async def test_tokens_may_be_long(server: TokenServer) -> None:
     server.issuer.padding = 3000
     assert len((await access_token(by_secret(server), USER)).value) > 3000

@@ -91,7 +91,7 @@ class Issuer:
     as_jwt: bool = False
     clock_ahead: float = 0.0  # seconds by which its clock is wrong
     padding: int = 0  # octets that tokens are longer by
-    prefix: str = ""  # of refresh tokens
+    prefix: str = ""  # of access tokens and refresh tokens
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     issued: dict[str, Issued] = field(default_factory=dict)
     families: list[Family] = field(default_factory=list)
@@ -225,7 +225,7 @@ class Issuer:
 
     def _answer(self, user: str, scope: str) -> dict[str, object]:
         now = time.time() + self.clock_ahead
-        token = secrets.token_urlsafe(24 + self.padding)
+        token = self.prefix + secrets.token_urlsafe(24 + self.padding)
         if self.as_jwt:
             claims = {"iss": self.name, "sub": user, "scope": scope, "iat": int(now), "exp": int(now + self.lifetime)}
             padding = {"pad": "x" * self.padding} if self.padding else {}

@@ -64,6 +64,7 @@ class TokenServer:
         self.always: Reply | None = None  # what is answered to each request for a token
         self.delay = 0.0  # seconds before the right answer
         self.asked: list[Asked] = []
+        self.ca_file: str | None = None  # for clients, where it has a certificate of a test's own
         self.stopping = threading.Event()
 
     def count(self, path: str = TOKEN) -> int:
@@ -156,12 +157,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def token_server(context: ssl.SSLContext | None = None, port: int = 0) -> Iterator[TokenServer]:
+def token_server(
+    context: ssl.SSLContext | None = None, port: int = 0, kind: type[TokenServer] = TokenServer
+) -> Iterator[TokenServer]:
     """A token server until the end of the block, over TLS where there is a context for it."""
     handler = type("Handler", (_Handler,), {})
     with _Server(("127.0.0.1", port), handler) as http:
         http.context = context
-        server = TokenServer(http.server_port, context is not None)
+        server = kind(http.server_port, context is not None)
         handler.token_server = server  # type: ignore[attr-defined]
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

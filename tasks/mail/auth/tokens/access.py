@@ -19,6 +19,7 @@ from tasks.mail.model.redaction.traces import learn
 
 _MARGIN = 300.0  # seconds before its end that a token is replaced, but no more than a tenth of its life
 _MARGIN_SHARE = 0.1
+_READING = 0.3  # of the time for a token: for reading the refresh token that is kept
 _WORDS = 0.1  # of the time for a login, or a second: for our words about a request that took too long
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,13 @@ async def access_token(oauth: OAuth, username: str, refused: Token | None = None
             return found
         if request is None or found.error_type is not ErrorType.TIMEOUT or request.timeout >= timeout:
             raise TokenFailure(found.error_type, found.text, found.cause)
+
+
+def last_token(oauth: OAuth, username: str) -> Token | None:
+    """The one that was had last, for what there is to say of it: nobody is asked."""
+    with _lock:
+        source = _sources.get(_key(oauth, username))
+        return source.token if source is not None else None
 
 
 def _key(oauth: OAuth, username: str) -> tuple[str, ...]:
@@ -155,7 +163,8 @@ async def _fetch(oauth: OAuth, username: str, timeout: float) -> Token:
 
 async def _granted(oauth: OAuth, username: str, refresh_token: str, timeout: float) -> Grant:
     answer = await post(oauth.endpoint, form(oauth, username, refresh_token), oauth.ca_file, timeout)
-    grant = granted(answer, oauth.endpoint_host, redactor(oauth, refresh_token))
+    signed = oauth.private_key is not None or oauth.service_account is not None
+    grant = granted(answer, oauth.endpoint_host, redactor(oauth, refresh_token), signed)
     learn(grant.access_token)
     learn(grant.refresh_token or "")
     return grant
@@ -166,16 +175,16 @@ async def _refreshed(oauth: OAuth, username: str, timeout: float) -> tuple[Grant
     until = time.monotonic() + timeout
     async with only_one(oauth, timeout) as note:
         refresh = Refresh(oauth)
-        used = await refresh.current()
+        used = await refresh.current(timeout * _READING)
         try:
-            grant = await _granted(oauth, username, used, until - time.monotonic())
+            grant = await _granted(oauth, username, used, max(0.0, until - time.monotonic()))
         except Refused as refused:
             # It may have been replaced by hand meanwhile, or by a process on another machine.
-            if refused.code != "invalid_grant" or (again := await refresh.current()) == used:
+            if refused.code != "invalid_grant" or (again := await refresh.current(timeout * _READING)) == used:
                 raise
             used = again
-            grant = await _granted(oauth, username, used, until - time.monotonic())
+            grant = await _granted(oauth, username, used, max(0.0, until - time.monotonic()))
         notes = [note]
-        if grant.refresh_token not in (None, used):
+        if grant.refresh_token is not None and grant.refresh_token != used:
             notes.append(await refresh.replace(grant.refresh_token))
         return grant, tuple(one for one in notes if one)

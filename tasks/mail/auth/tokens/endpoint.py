@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from tasks.mail.auth.tokens.token_answer import Answer, Failed
 from tasks.mail.model.errors import describe_os_error
@@ -45,12 +46,17 @@ async def post(url: str, body: str, ca_file: str | None, timeout: float) -> Answ
         "Content-Type": "application/x-www-form-urlencoded",
         "User-Agent": "mail-loop-check",
     }
+    way = host if parts.scheme == "http" or _proxy(host) is None else f"{host} over the proxy of the environment"
+    try:
+        client = httpx.AsyncClient(
+            verify=_context(ca_file), trust_env=parts.scheme == "https", timeout=timeout, follow_redirects=False
+        )
+    except (ImportError, ValueError):  # SOCKS without the package for it, or another protocol
+        raise Failed(f"no token: no connection to {way}: a proxy of this kind cannot be used") from None
     try:
         async with (
             asyncio.timeout(timeout),
-            httpx.AsyncClient(
-                verify=_context(ca_file), trust_env=parts.scheme == "https", timeout=timeout, follow_redirects=False
-            ) as client,
+            client,
             client.stream("POST", url, content=body.encode("ascii"), headers=headers) as response,
         ):
             octets = b""
@@ -60,9 +66,19 @@ async def post(url: str, body: str, ca_file: str | None, timeout: float) -> Answ
                     raise Failed(f"no token from {host}: its answer is longer than {MOST_OCTETS} octets")
             return Answer(response.status_code, {key.lower(): one for key, one in response.headers.items()}, octets)
     except (TimeoutError, httpx.TimeoutException):
-        raise Failed(f"no token from {host}: no answer within {timeout:g} s", ErrorType.TIMEOUT) from None
+        raise Failed(f"no token from {way}: no answer within {timeout:g} s", ErrorType.TIMEOUT) from None
+    except httpx.ProxyError as error:
+        raise Failed(f"no token: no connection to {way}: {one_line(str(error), 100)}") from None
     except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _failed(error, host) from None
+        raise _failed(error, way) from None
+
+
+def _proxy(host: str) -> str | None:
+    """That of the environment."""
+    if proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get("https") or proxies.get("all")
 
 
 def _context(ca_file: str | None) -> ssl.SSLContext:

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -86,9 +86,16 @@ class Refresh:
         self._keeper = _keepers.get(self._name) if self._name else None
         self._family = _families.setdefault(family_key(oauth), Family())
 
-    async def current(self) -> str:
-        """The token to use now: the one that is kept, for another process may have had it replaced."""
-        found = await self._keeper.reread(self._name) if self._keeper and self._name else None
+    async def current(self, timeout: float) -> str:
+        """The token to use now: the one that is kept, for another process may have had it replaced.
+
+        Where that is not known in time it is the one that this check has read at its beginning.
+        """
+        found = None
+        if self._keeper and self._name:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    found = await self._keeper.reread(self._name)
         return self._family.best(found or value_of(self._oauth.refresh_token))
 
     async def replace(self, value: str) -> str:
@@ -114,25 +121,23 @@ async def only_one(oauth: OAuth, timeout: float) -> AsyncIterator[str]:
     """
     name = digest(json.dumps(family_key(oauth)))[:24]
     path = state_home() / "tokens" / f"{name}.lock"
-    try:
-        for folder in (state_home(), path.parent):
-            make_private(folder)
-        descriptor = open_state_file(path, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        log.warning("Other processes may use the same refresh token: %s", unwritable(error))
-        yield f"Other processes are not kept from using the refresh token at the same time ({unwritable(error)})."
-        return
-    try:
+    with ExitStack() as held:
+        note = ""
         try:
+            for folder in (state_home(), path.parent):
+                make_private(folder)
+            descriptor = open_state_file(path, os.O_RDWR | os.O_CREAT)
+            held.callback(os.close, descriptor)  # and with it the lock
             async with asyncio.timeout(timeout):
                 while not _locked(descriptor):  # noqa: ASYNC110  # the lock of another process has no event
                     await asyncio.sleep(_LOOK_SECONDS)
-        except TimeoutError:
+        except TimeoutError:  # it is an OSError, too
             text = f"no token: another process has been using the refresh token for {timeout:g} s"
             raise Failed(text, ErrorType.TIMEOUT) from None
-        yield ""
-    finally:
-        os.close(descriptor)  # and with it the lock
+        except OSError as error:
+            log.warning("Other processes may use the same refresh token: %s", unwritable(error))
+            note = f"Other processes are not kept from using the refresh token at the same time ({unwritable(error)})."
+        yield note
 
 
 def _locked(descriptor: int) -> bool:

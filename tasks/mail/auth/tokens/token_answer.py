@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,10 +17,12 @@ from tasks.mail.model.redaction.redactor import Redactor
 
 UNKNOWN_LIFETIME = 300.0  # seconds that a token is used for where the answer does not say how long it lives
 _LONGEST_LIFETIME = 86400.0
+_CLOCKS_MATTER = 3  # minutes
 _LONGEST_WAIT = 60.0  # seconds that Retry-After may hold off the next request
 _TOKEN = re.compile(
     r"[!-~]+"
 )  # RFC 6749, A.12, without blanks: what separates the parts of a SASL message is not in it
+_REFRESH_TOKEN = re.compile(r"[ -~]+")  # RFC 6749, A.17
 _ABOUT_THE_REQUEST = frozenset({400, 401, 403})
 _MOST_READ = 4000  # characters, of which most may be hidden
 _MAX_WORDS = 500  # characters of what the endpoint says: Microsoft puts the remedy behind names and ids
@@ -60,8 +63,11 @@ class Failed(TokenFailure):
         self.wait = wait
 
 
-def granted(answer: Answer, host: str, redact: Redactor) -> Grant:
-    """The token in an answer of `host`. Raises Refused or Failed; `redact` hides what the request had in it."""
+def granted(answer: Answer, host: str, redact: Redactor, signed: bool = False) -> Grant:
+    """The token in an answer of `host`. Raises Refused or Failed; `redact` hides what the request had in it.
+
+    `signed`: an assertion was in it, which is good between two times.
+    """
     status, data = answer.status, _json_object(answer.body)
     where = f"no token from {host}: HTTP {status}"
     if 300 <= status < 400:
@@ -74,7 +80,7 @@ def granted(answer: Answer, host: str, redact: Redactor) -> Grant:
         code, words = _error(data)
         text = f"{where}, {redact.line(words[:_MOST_READ], _MAX_WORDS) or 'without a reason'}"
         if status in _ABOUT_THE_REQUEST or 200 <= status < 300:
-            raise Refused(text, code)
+            raise Refused(f"{text}{_clocks(answer) if signed else ''}", code)
         raise Failed(text, wait=_wait(answer))
     kind = data.get("token_type", "Bearer")
     if not isinstance(kind, str) or kind.casefold() != "bearer":
@@ -86,7 +92,7 @@ def granted(answer: Answer, host: str, redact: Redactor) -> Grant:
     return Grant(
         token,
         _lifetime(data.get("expires_in")),
-        refresh if isinstance(refresh, str) and _TOKEN.fullmatch(refresh) else None,
+        refresh if isinstance(refresh, str) and _REFRESH_TOKEN.fullmatch(refresh) else None,
         _moment(data.get("refresh_token_expires_in")),
     )
 
@@ -112,6 +118,20 @@ def _error(data: Mapping[str, Any]) -> tuple[str, str]:
     if missing := [one for one in named if one not in said]:
         said = f"{said} ({', '.join(missing[:5])})"
     return code, said
+
+
+def _clocks(answer: Answer) -> str:
+    """How far the clock here is from the endpoint's, where that may be why it refuses an assertion."""
+    try:
+        theirs = parsedate_to_datetime(answer.headers.get("date", ""))
+        ahead = round((datetime.now(UTC) - theirs).total_seconds() / 60)
+    except (TypeError, ValueError):  # it says none, or one without a zone
+        return ""
+    if abs(ahead) < _CLOCKS_MATTER:
+        return ""
+    return (
+        f" (the clock of this machine is {abs(ahead)} minutes {'ahead of' if ahead > 0 else 'behind'} the endpoint's)"
+    )
 
 
 def _seconds(value: object) -> float | None:

@@ -1,0 +1,156 @@
+"""The same of tokens, and of all that they are asked for with: endpoint, relay and mailbox repeat it, DEBUG logs it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.blocks.system import Secret
+
+from tests.prefect.records import SOCKETS_LEFT_OPEN, configured
+from tests.prefect.secrecy.canary_checks import Checks, Ended, places, run
+from tests.support import certificates
+from tests.support.canaries import OAUTH_SECRETS, TOKEN, seen_in
+from tests.support.certificates import ServerTls
+from tests.support.oauth.issuing import Client
+from tests.support.oauth.keys import certified
+from tests.support.oauth.sections import USER
+from tests.support.oauth.server import TOKEN as TOKEN_PATH
+from tests.support.oauth.server import Asked, Reply, TokenServer, token_server
+from tests.support.raw.imap import RawImap
+from tests.support.raw.smtp import RawSmtp
+
+pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
+
+SECRET = OAUTH_SECRETS["client_secret"]
+SENT = f"user={USER}\1auth=Bearer {TOKEN}"  # the beginning of what is sent: the token that is given goes on
+SAID = f"{TOKEN} or {base64.b64encode(SENT.encode()).decode()} or {SECRET}"
+OUTCOMES = {
+    "success": ("delivered", None),
+    "by-certificate": ("delivered", None),
+    "rotating": ("delivered", None),
+    "endpoint": ("rejected", "token_request_refused"),
+    "endpoint-html": ("unsent", "token_request_failed"),
+    "relay": ("rejected", "token_rejected"),
+    "mailbox": ("unverified", "token_rejected"),
+}
+REPEATED = {"endpoint", "relay", "mailbox"}
+REFRESH_BLOCK = "canary-refresh"
+
+
+class TokenChecks(Checks):
+    """Loops that log in by token; `oauth` is how the next ones get it."""
+
+    oauth: Mapping[str, object]
+
+    async def with_token(self, name: str, smtp: Any = None, imap: Any = None) -> None:
+        relay = RawSmtp(smtp, tls=self.tls.context, extensions=["AUTH XOAUTH2"])
+        capabilities = "IMAP4rev1 SASL-IR IDLE AUTH=XOAUTH2"
+        mailbox = RawImap(imap, tls=self.tls.context, implicit=True, capabilities=capabilities)
+        for server in (relay, mailbox):
+            self.servers.append(await server.__aenter__())
+        relay.deliver = mailbox.append
+        login = {"username": USER, "oauth": self.oauth, "ca_file": self.tls.ca_file, "timeout": 10}
+        addresses = {"from_addr": "a@raw.test", "to_addr": "b@raw.test", "subject_prefix": "[canary]"}
+        data = {
+            "smtp": {"host": relay.host, "port": relay.port, "retries": 0, **login, **addresses},
+            "imap": {"host": mailbox.host, "port": mailbox.port, "retry_delay": 0.1, **login},
+            "limits": {"max_wait": 4},
+        }
+        self.files.append(self.folder / f"{name}.json")
+        self.files[-1].write_text(json.dumps(data), encoding="utf-8")
+
+
+class Repeating(TokenServer):
+    """It refuses, and says all that it was sent, and more."""
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path != TOKEN_PATH:
+            return Reply(404, f"<html>{SAID}</html>".encode(), {"Content-Type": f"text/{TOKEN[:200]}"})
+        words = f"{SAID} {' '.join(asked.form.values())} {asked.body}"
+        return Reply(401, {"error": "invalid_client", "error_description": words[-3500:]}, {"X-You-Said": words[:9000]})
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ServerTls:
+    return certificates.good(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def tokens() -> Iterator[TokenServer]:
+    """One whose tokens are canaries."""
+    with token_server() as server:
+        server.issuer.prefix = TOKEN
+        server.issuer.clients |= {
+            "app": Client(USER, SECRET),
+            "signing": Client(USER, certificate=certified().certificate),
+        }
+        yield server
+
+
+@pytest.fixture
+def repeating() -> Iterator[TokenServer]:
+    with token_server(kind=Repeating) as server:
+        yield server
+
+
+async def add_all(checks: TokenChecks, tokens: TokenServer, repeating: TokenServer) -> dict[str, str]:
+    """The loops, and the environment that has their secrets."""
+    common = {"token_url": tokens.url, "scope": "mail"}
+    by_secret = {"client_id": "app", "client_secret_secret": "canary-client", **common}
+    checks.oauth = by_secret
+    await checks.with_token("success")
+    await checks.with_token("relay", {"auth": f"535 5.7.8 wrong: {SAID}\r\n".encode()})
+    await checks.with_token("mailbox", imap={"authenticate": f"{{tag}} NO [AUTHENTICATIONFAILED] {SAID}\r\n".encode()})
+    checks.oauth = {"client_id": "signing", "private_key_secret": "canary-key", **common}
+    await checks.with_token("by-certificate")
+    checks.oauth = by_secret | {"refresh_token_secret": REFRESH_BLOCK}
+    await checks.with_token("rotating")
+    checks.oauth = by_secret | {"token_url": repeating.url}
+    await checks.with_token("endpoint")
+    checks.oauth = by_secret | {"token_url": repeating.base + "/elsewhere"}
+    await checks.with_token("endpoint-html")
+    return {
+        "CANARY_CLIENT": SECRET,
+        "CANARY_KEY": certified().pem,
+        "CANARY_REFRESH": tokens.issuer.refresh_token("app", USER),
+    }
+
+
+def assert_told_and_hidden(ended: Ended) -> None:
+    assert {name: (one["outcome"], one["cause"]) for name, one in ended.results.items()} == OUTCOMES, ended.err[-4000:]
+    assert {name for name, result in ended.results.items() if "********" in str(result)} == REPEATED
+    assert (seen_in(ended.out), seen_in(ended.err)) == ([], [])
+    key = certified().pem.splitlines()
+    assert [line for line in key[1 : key.index("-----END PRIVATE KEY-----")] if line in ended.out + ended.err] == []
+    assert " DEBUG " in ended.err
+    assert [line for line in ended.children if seen_in(line)] == []
+
+
+async def test_without_prefect(tmp_path: Path, tls: ServerTls, tokens: TokenServer, repeating: TokenServer) -> None:
+    tokens.issuer.rotates = True
+    async with TokenChecks(tmp_path / "files", tls) as checks:
+        env = await add_all(checks, tokens, repeating)
+        ended = await run(checks, tmp_path / "home", "--direct", **env)
+    assert_told_and_hidden(ended)
+    assert any("CANARY_REFRESH cannot be written" in note for note in ended.results["rotating"]["notes"])
+    assert places(tmp_path / "home") == []
+
+
+async def test_through_prefect_with_a_block_that_is_written(
+    tmp_path: Path, tls: ServerTls, tokens: TokenServer, repeating: TokenServer, server: str, home: Path
+) -> None:
+    tokens.issuer.rotates = True
+    async with TokenChecks(tmp_path / "files", tls) as checks:
+        env = await add_all(checks, tokens, repeating)
+        await Secret(value=env.pop("CANARY_REFRESH")).asave(REFRESH_BLOCK, overwrite=True)
+        ended = await run(checks, tmp_path / "home", **configured(server), **env)
+    assert_told_and_hidden(ended)
+    block: Secret[str] = await Secret.aload(REFRESH_BLOCK)
+    assert block.get() == tokens.issuer.families[-1].newest
+    assert ended.results["rotating"]["notes"] == []
+    assert places(tmp_path / "home") + places(home) == []
