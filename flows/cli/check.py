@@ -133,15 +133,18 @@ class Line:
     def __init__(self, show: Callable[[str], None], limit: float | None) -> None:
         self.show = show
         self.limit = limit
-        self.failed = 0  # attempts to send
+        self.attempt = 1
+        self.failed = False  # that one has
         self.reason = ""  # why the mailbox could not be read, until it is looked into
 
     def __call__(self, step: Progress) -> None:
+        if step.leg == Leg.SENDING:
+            self.attempt += bool(self.failed and not step.text)
+            self.failed = bool(step.text)  # only the end of one has words
         said = one_line(step.text, _MAX_WORDS_CHARS)
         words = [f"{LEGS_IN_WORDS.get(step.leg, step.leg)}: {step.stage} {said}".rstrip()]
-        if self.failed:
-            words.append(f"attempt {self.failed + 1}")
-        self.failed += bool(step.leg == Leg.SENDING and step.text)  # each attempt that fails ends so
+        if self.attempt > 1:
+            words.append(f"attempt {self.attempt}")
         if step.leg == Leg.RECEIVING and (said or step.stage == "search"):
             self.reason = said
         if step.leg == Leg.RECEIVING and self.reason:  # on a narrow terminal it is what there must be room for

@@ -27,7 +27,7 @@ from tests.support.raw.smtp import RawSmtp
 
 USER, SECRET = "monitor@example.org", "Geheim-nis.der-Anwendung_0815"
 MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
-QUICK = 0.1  # seconds from the last line of a server to the end of our part
+QUICK = 1.0  # seconds from the last line of a server to the end of our part, of the 3 that a step may take
 AADSTS = {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided."}
 
 

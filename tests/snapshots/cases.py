@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
 
 from tasks.mail.config.loop import CheckConfig, LoopConfig, inbound_config
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import MailboxFailure, SendFailure
 from tasks.mail.model.facts import Arrival, Hit, Quota, Receipt
 from tasks.mail.model.header import Header, Ref
@@ -33,6 +35,8 @@ from tests.support.checks.facts import (
     probe,
     sent,
 )
+
+_Proven = TypeVar("_Proven", Arrival, Receipt)
 
 LATER = AttemptRecord(1, ErrorType.TEMPORARY, 451, "451 4.7.1 Greylisted, try again", "rcpt")
 BUSY = [AttemptRecord(n, ErrorType.TEMPORARY, 421, "421 4.3.2 too many connections", "connect") for n in (1, 2, 3)]
@@ -71,6 +75,14 @@ INBOUND = inbound_config(
 )
 
 
+OAUTH = {"provider": "microsoft365", "tenant": "example.org", "client_id": "app", "client_secret": "x"}
+BY_TOKEN = loop({"password": None, "oauth": OAUTH}, smtp={"username": "a", "oauth": OAUTH})
+NO_CLIENT = (
+    "no token from login.microsoftonline.com: HTTP 401, invalid_client: AADSTS7000215: Invalid client secret provided."
+)
+NO_ANSWER = "no token from login.microsoftonline.com: HTTP 503 with no JSON object, but 6 octets of type text/html"
+
+
 def tls(days: float) -> TlsRecord:
     return TlsRecord("TLSv1.3", "TLS_AES_256_GCM_SHA384", "Example CA", START + timedelta(days=days))
 
@@ -89,9 +101,20 @@ def handed(days: float = 90) -> Receipt:
     return replace(sent(), stages={"dns": 0.001, "connect": 0.01, "ehlo": 0.002, "data": 0.06}, tls=tls(days))
 
 
-def refused(kind: ErrorType, stage: str, text: str, code: int | None = None) -> SendFailure:
-    failure = SendFailure(kind, stage, text, code)
-    failure.stages = {"dns": 0.001, "connect": 0.01, stage: 0.02}
+def refused(kind: ErrorType, stage: str, text: str, code: int | None = None, cause: Cause | None = None) -> SendFailure:
+    failure = SendFailure(kind, stage, text, code, cause)
+    failure.stages = {"dns": 0.001, "connect": 0.01, stage: 0.02} if stage != "token" else {stage: 0.02}
+    return failure
+
+
+def by_token(proven: _Proven) -> _Proven:
+    """The same, having asked for a token first."""
+    return replace(proven, stages={"token": 0.2, **proven.stages})
+
+
+def without_token() -> MailboxFailure:
+    failure = MailboxFailure(ErrorType.CONNECTION, "token", NO_ANSWER, cause=Cause.TOKEN_REQUEST_FAILED)
+    failure.stages = {"token": 0.02}
     return failure
 
 
@@ -161,6 +184,12 @@ CASES: Mapping[str, Case] = {
     "bounced": judged(arrival(bounce=BOUNCE)),
     "rejected": judged(None, refused(ErrorType.RECIPIENT, "rcpt", "550 5.1.1 no such user", 550)),
     "rejected, login": judged(None, refused(ErrorType.AUTH, "auth", "535 5.7.8 bad credentials", 535), config=LOOSE),
+    "rejected, no token": judged(
+        None, refused(ErrorType.AUTH, "token", NO_CLIENT, cause=Cause.TOKEN_REQUEST_REFUSED), config=BY_TOKEN
+    ),
+    "rejected, token": judged(
+        None, refused(ErrorType.AUTH, "auth", "535 5.7.3 Authentication unsuccessful", 535), config=BY_TOKEN
+    ),
     "deferred": judged(
         None, refused(ErrorType.TEMPORARY, "connect", "421 4.3.2 too many connections", 421), errors=BUSY
     ),
@@ -169,6 +198,8 @@ CASES: Mapping[str, Case] = {
     "unsent, in doubt": judged(arrival(), sent(DOUBT)),
     "unverified, connection": judged(LOST),
     "unverified, login": judged(REFUSED),
+    "unverified, no token": judged(without_token(), config=BY_TOKEN),
+    "delivered, with a token": judged(by_token(way()), by_token(handed()), config=BY_TOKEN),
     "unverified, broken": (None, broken("office", RuntimeError("no idea"))),
     "misconfigured": (None, misconfigured("office", "smtp.port: must be a whole number", RUN)),
     "skipped": (loop(), skipped("office", "another check of this loop is running", RUN)),
