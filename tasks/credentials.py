@@ -4,6 +4,7 @@ Where there is no block for a password, an environment variable may hold it.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -43,7 +44,7 @@ class SecretBlocks:
 
     def __init__(self) -> None:
         self._context = copy_context()  # of where Prefect is: what is kept is kept in other threads
-        self._answers: dict[str, asyncio.Future[tuple[str | None, str]]] = {}
+        self._answers: dict[str, asyncio.Future[tuple[object, str]]] = {}
         self._unanswered = ""
 
     async def resolve(self, section: LoginSection, field: str) -> LoginSection:
@@ -55,7 +56,7 @@ class SecretBlocks:
         for secret, uses in uses_in(section).items():
             self._check(uses, f"{field}.{secret.where}")
         for secret, name in unresolved(section):
-            block, why = await self.value(name)
+            block, why = await self.value(name, in_json=not secret.is_one_line)
             value = block or from_environment(name)
             if value is None:
                 raise missing(f"{field}.{secret.where}", f"{why} and no environment variable {variable(name)}")
@@ -76,13 +77,18 @@ class SecretBlocks:
                 Cause.SECRET_NOT_ALLOWED,
             )
 
-    async def value(self, secret: str) -> tuple[str | None, str]:
-        """The value of a Secret block, or None and why there is none."""
+    async def value(self, secret: str, *, in_json: bool = False) -> tuple[str | None, str]:
+        """The value of a Secret block, or None and why there is none. Prefect's UI may have made an object of JSON."""
         if secret not in self._answers:
             self._answers[secret] = asyncio.ensure_future(self._ask(secret))
-        return await asyncio.shield(self._answers[secret])
+        found, why = await asyncio.shield(self._answers[secret])
+        if in_json and isinstance(found, dict):
+            return json.dumps(found), ""
+        if isinstance(found, str) and without_line_end(found):
+            return found, ""
+        return None, why or f"no text in the Prefect Secret block {secret!r}"
 
-    async def _ask(self, secret: str) -> tuple[str | None, str]:
+    async def _ask(self, secret: str) -> tuple[object, str]:
         if self._unanswered:
             return None, f"no answer from Prefect about the Secret block {secret!r} ({self._unanswered})"
         try:
@@ -95,14 +101,11 @@ class SecretBlocks:
             # The block may well be there; the environment may have the password all the same.
             log.warning("Prefect could not be asked for the Secret block %r: %s", secret, self._unanswered)
             return None, f"no answer from Prefect about the Secret block {secret!r} ({self._unanswered})"
-        value = block.get()
-        if isinstance(value, str) and without_line_end(value):
-            return value, ""
-        return None, f"no text in the Prefect Secret block {secret!r}"
+        return block.get(), ""
 
     async def reread(self, name: str) -> str | None:
         """See Keeper in tasks.mail.auth.tokens.rotation. It is asked for anew each time, without the notes of a run."""
-        block, _ = await self._here(SecretBlocks()._ask(name))
+        block, _ = await self._here(SecretBlocks().value(name))
         return block or from_environment(name)
 
     async def keep(self, name: str, value: str) -> str:

@@ -17,6 +17,8 @@ from flows.mail_loop import mail_loop_check
 from flows.server.prefect import free_port
 from tasks.mail.config.loop import ImapConfig, Limits, SmtpConfig
 from tasks.mail.config.mailbox import BounceMailbox
+from tasks.mail.config.oauth import SenderOAuth
+from tasks.mail.config.section import secret_fields
 from tasks.mail.model.result import LoopResult
 from tasks.sandbox import Sandbox, Script
 from tests.prefect.browser import SCREENSHOTS
@@ -90,6 +92,13 @@ async def test_the_form_explains_its_fields_and_has_no_password_box(ui: str, pag
                 await expect(descriptions).to_have_count(0)
             else:
                 await expect(descriptions.first).to_be_visible()
+    await page.get_by_role("tab", name="OAuth 2").first.click()
+    for field, about in SenderOAuth.model_fields.items():
+        descriptions = page.get_by_text(str(about.description), exact=True)
+        if field in secret_fields(SenderOAuth):
+            await expect(descriptions).to_have_count(0)
+        else:
+            await expect(descriptions.first).to_be_visible()
     await expect(page.locator("input[type=password]")).to_have_count(0)
     await page.screenshot(path=SCREENSHOTS / "form.png", full_page=True)
 

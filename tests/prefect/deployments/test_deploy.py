@@ -96,7 +96,8 @@ async def ground(server: str, tmp_path: Path, name: str) -> AsyncIterator[Ground
 
 
 async def test_a_loop_becomes_a_deployment_with_what_prefect_yaml_says_of_all(ground: Ground) -> None:
-    ground.write({"office": loop("o")})
+    app = {"provider": "microsoft365", "tenant": "t.test", "client_id": "app", "refresh_token_secret": "refresh"}
+    ground.write({"office": loop("o") | {"bounce_mailbox": {"host": "m.test", "username": "b", "oauth": app}}})
     assert await ground.deploy() == [
         "created: mail-loop-check/office: every 5 minutes",
         "fleet: 1 deployment, 1 created",
@@ -301,17 +302,20 @@ async def test_each_place_has_a_work_queue_and_a_flow_compares_what_they_find(gr
 
 
 @pytest.mark.parametrize("section", ["smtp", "imap", "bounce_mailbox"])
-async def test_a_clear_password_is_refused_before_anything_is_made(ground: Ground, home: Path, section: str) -> None:
+@pytest.mark.parametrize("clear", ["password", "oauth.client_secret"])
+async def test_a_clear_secret_is_refused_before_anything_is_made(
+    ground: Ground, home: Path, section: str, clear: str
+) -> None:
     wrong = loop("w") | {"bounce_mailbox": DEFAULTS["imap"] | {"username": "b"}}
-    wrong[section] = wrong[section] | {"password_secret": None, "password": CANARY}
+    app = {"provider": "microsoft365", "tenant": "t.test", "client_id": "app", "client_secret": CANARY}
+    wrong[section] = wrong[section] | {"password_secret": None}
+    wrong[section] |= {"password": CANARY} if clear == "password" else {"oauth": app}
     if section == "bounce_mailbox":
         del wrong[section]["password_secret"]
     ground.write({"good": loop("g"), "wrong": wrong})
     with pytest.raises(ConfigError) as refused:
         await ground.deploy()
-    assert str(refused.value).startswith(
-        f"{ground.name}-wrong: {section}.password: a deployment never holds a password in clear"
-    )
+    assert str(refused.value).startswith(f"{ground.name}-wrong: {section}.{clear}: a deployment never holds a ")
     with pytest.raises(ObjectNotFound):
         await ground.there("good")
     assert places_of(CANARY, home) == []

@@ -29,6 +29,8 @@ from tasks.mail.config.loop import inbound_config, loop_config
 from tasks.sandbox import Sandbox
 from tests.prefect.deployments.runs import PATIENCE, create_run, ended
 from tests.prefect.records import PASSWORD, SOCKETS_LEFT_OPEN, USER, login, parameters, places_of
+from tests.prefect.secrecy.canary_checks import places
+from tests.support.canaries import CORE, OAUTH_SECRETS, seen_in
 from tests.support.checks.deployments import DEPLOYMENTS
 
 pytestmark = pytest.mark.filterwarnings(SOCKETS_LEFT_OPEN)
@@ -97,6 +99,26 @@ async def test_a_clear_password_is_refused_by_the_server_and_repeated_nowhere(
     assert places_of(CANARY, home) == []
 
 
+@pytest.mark.parametrize("section", ["smtp", "imap", "bounce_mailbox"])
+@pytest.mark.parametrize(
+    "other", [{}, {"tenant": 5, "token_warn_days": -0.5}, {"x": CORE}, {"client_id": ["x"]}], ids=str
+)
+async def test_clear_secrets_of_oauth_are_refused_by_the_server_and_repeated_nowhere(
+    deployed: str, box: Sandbox, home: Path, section: str, other: dict[str, Any]
+) -> None:
+    """All of them at once, for of several errors it tells one, or repeats what was given; and with others beside."""
+    given = parameters(box, "refused")
+    given["bounce_mailbox"] = dict(given["imap"])
+    del given[section]["password_secret"]
+    given[section]["oauth"] = {"provider": "microsoft365", "tenant": "t.test", **OAUTH_SECRETS, **other}
+    with pytest.raises(PrefectHTTPStatusError) as refused:
+        await create_run("mail-loop-check/staging", given)
+    assert refused.value.response.status_code == 409
+    assert seen_in(refused.value.response.text) == []
+    assert other or "name a Prefect Secret block in client_secret_secret" in refused.value.response.text
+    assert places(home) == []
+
+
 async def test_a_clear_password_in_a_deployment_is_refused_by_the_server(deployed: str, home: Path) -> None:
     async with get_client() as client:
         found = await client.read_deployment_by_name("mail-loop-check/staging")
@@ -110,13 +132,29 @@ async def test_a_clear_password_in_a_deployment_is_refused_by_the_server(deploye
 
 
 @pytest.mark.parametrize("section", ["smtp", "imap", "bounce_mailbox"])
-async def test_an_unenforced_deployment_with_a_clear_password_sends_nothing(
-    deployed: str, box: Sandbox, section: str
+@pytest.mark.parametrize(
+    ("clear", "field"),
+    [
+        ({"password": CORE}, "password"),
+        (
+            {"oauth": {"provider": "google", "service_account": OAUTH_SECRETS["service_account"]}},
+            "oauth.service_account",
+        ),
+        (
+            {"oauth": {"provider": "google", "client_id": "a", "refresh_token": OAUTH_SECRETS["refresh_token"]}},
+            "oauth.refresh_token",
+        ),
+        ({"oauth": {"client_id": "a", "client_secret": f"{CORE}\n{CORE}"}}, "oauth.client_secret"),
+    ],
+    ids=["password", "service_account", "refresh_token", "wrong"],
+)
+async def test_an_unenforced_deployment_with_a_clear_secret_sends_nothing_and_keeps_nothing_of_it(
+    deployed: str, box: Sandbox, home: Path, section: str, clear: dict[str, Any], field: str
 ) -> None:
     given = parameters(box, "unenforced")
     given["bounce_mailbox"] = dict(given["imap"])
     del given[section]["password_secret"]
-    given[section]["password"] = CANARY
+    given[section] |= clear
     async with get_client() as client:
         flow_id = (await client.read_deployment_by_name("mail-loop-check/staging")).flow_id
         found = await client.read_deployment_by_name("mail-loop-check/staging")
@@ -134,7 +172,9 @@ async def test_an_unenforced_deployment_with_a_clear_password_sends_nothing(
     state: State[Any] = await running
     assert (state.type, state.name) == ("FAILED", "Misconfigured")
     assert state.message is not None
-    assert f"{section}.password: a deployment never holds a password in clear" in state.message
+    says = "must not contain line breaks" if field.endswith("client_secret") else "a deployment never holds a "
+    assert f"{section}.{field}: {says}" in state.message
+    assert seen_in(state.message) == []
     assert box.commands == []
 
 

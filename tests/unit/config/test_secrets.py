@@ -28,7 +28,7 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import HIDDEN
 from tasks.mail.verdict.notes import configuration_notes
-from tasks.parameters import CheckFlow, clear_passwords
+from tasks.parameters import CheckFlow, clear_passwords, matrix_of
 from tests.support.canaries import CORE, KEY, OAUTH_SECRETS, seen_in
 
 Fields = dict[str, Any]
@@ -214,8 +214,67 @@ async def test_a_worker_hands_it_out_where_both_lines_are_there(
     )
 
 
-async def _nothing(self: SecretBlocks, secret: str) -> tuple[str | None, str]:
+async def _nothing(self: SecretBlocks, secret: str, *, in_json: bool = False) -> tuple[str | None, str]:
     return None, f"no Prefect Secret block {secret!r}"
+
+
+@pytest.mark.usefixtures("environment")
+async def test_a_matrix_has_all_its_secrets_before_its_loops_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secrets.allow"
+    hosts = ("login.microsoftonline.com", "a.test", "m.test", "oauth2.googleapis.com")
+    names = [f"my-{name.replace('_', '-')}" for name in OAUTH_SECRETS]
+    path.write_text("".join(f"{name}@{host}\n" for name in names for host in hosts), encoding="utf-8")
+    monkeypatch.setenv(LIST_VARIABLE, str(path))
+    monkeypatch.setattr(SecretBlocks, "value", _nothing)
+    sender = {"host": "a.test", "username": "u", "from_addr": "a@a.test", "subject_prefix": "[x]"}
+    sender["oauth"] = APP | {"client_secret_secret": names[0], "refresh_token_secret": names[2]}
+    receiver: Fields = {"host": "m.test", "username": "u", "address": "b@b.test"}
+    receivers = {"b": receiver | {"oauth": {"provider": "google", "service_account_secret": names[3]}}}
+    matrix = await matrix_of("m", {"a": sender}, receivers, None, None)
+    (one,) = matrix.loops().values()
+    assert one.imap is not None
+    found = [secret for section in (one.smtp, one.imap) for secret in secrets_of(section)]
+    assert [secret.value for secret in found] == [OAUTH_SECRETS[secret.path[-1]] for secret in found]
+    assert len(found) == 3
+    receivers["b"]["oauth"] = {"provider": "google", "service_account_secret": "elsewhere"}
+    with pytest.raises(ConfigError, match=r"^receivers\.b\.oauth\.service_account_secret: this worker may not hand"):
+        await matrix_of("m", {"a": sender}, receivers, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "found"),
+    [
+        ("service_account", json.loads(OAUTH_SECRETS["service_account"]), True),
+        ("service_account", OAUTH_SECRETS["service_account"], True),
+        ("client_secret", {"a": CORE}, False),
+        ("client_secret", "\n", False),
+        ("service_account", [CORE], False),
+    ],
+)
+async def test_a_block_of_a_service_account_may_hold_json_as_prefect_makes_an_object_of_it(
+    name: str, block: object, found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(self: SecretBlocks, secret: str) -> tuple[object, str]:
+        return block, ""
+
+    path = tmp_path / "secrets.allow"
+    hosts = ("relay.test", "login.microsoftonline.com", "oauth2.googleapis.com")
+    path.write_text("".join(f"b@{host}\n" for host in hosts), encoding="utf-8")
+    monkeypatch.setenv(LIST_VARIABLE, str(path))
+    monkeypatch.setattr(SecretBlocks, "_ask", ask)
+    section = smtp(WAYS[name] | {f"{name}_secret": "b"})
+    if not found:
+        with pytest.raises(
+            ConfigError, match=rf"^smtp\.oauth\.{name}_secret: there is no text in the Prefect Secret"
+        ) as no:
+            await SecretBlocks().resolve(section, "smtp")
+        assert seen_in(str(no.value)) == []
+        return
+    resolved = await SecretBlocks().resolve(section, "smtp")
+    assert resolved.oauth is not None
+    assert json.loads(resolved.oauth.value(name)) == json.loads(OAUTH_SECRETS[name])
 
 
 # -- what a person is told, and what Prefect stores
