@@ -70,6 +70,6 @@ async def opened(config: ProbeMailbox, until: float, probe_id: str) -> Client:
 
 def _key(config: ProbeMailbox) -> Hashable:
     """What a session depends on. By folder as well: IDLE reports on the open one alone."""
-    login = config.username, config.password
+    login = config.username, config.password, config.oauth, config.cert_file, config.key_file
     server = config.host, config.port, config.tls, config.ca_file, config.verify
     return (*server, *login, config.folder, config.timeout)
