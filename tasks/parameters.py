@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar, get_args
 
 from prefect import Flow
 from pydantic import ConfigDict, Field
@@ -28,7 +28,7 @@ from tasks.mail.config.matrix import Matrix, Receiver, matrix_config
 from tasks.mail.config.oauth import OAuth
 from tasks.mail.config.plan import Planned
 from tasks.mail.config.secrets import secrets_of
-from tasks.mail.config.section import Strict, secret_fields
+from tasks.mail.config.section import Section, Strict, secret_fields
 from tasks.mail.model.errors import ConfigError
 from tasks.mail.model.redaction.redactor import HIDDEN
 from tasks.run_context import of_a_deployment, refuse_elsewhere
@@ -44,7 +44,13 @@ OptionalImap = Annotated[ImapConfig | None, _BESIDE_THE_UNION]
 OptionalBounceMailbox = Annotated[BounceMailbox | None, _BESIDE_THE_UNION]
 
 _SECTIONS = (SenderSection, Receiver, Limits, BounceMailbox, OAuth, Expect)
-_NESTED = frozenset({"oauth", "expect"})  # sections within sections
+_NESTED = frozenset(  # sections within sections
+    name
+    for section in _SECTIONS
+    for name, field in section.model_fields.items()
+    for kind in (field.annotation, *get_args(field.annotation))
+    if isinstance(kind, type) and issubclass(kind, Section)
+)
 SHOWN_FIELDS = frozenset(
     field for section in _SECTIONS for field in {*section.model_fields} - {*secret_fields(section)}
 )

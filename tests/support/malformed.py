@@ -208,7 +208,7 @@ VALUES: list[Value] = [
     Value(
         "imap.password",
         ABSENT,
-        "imap.username: needs a password: set password_secret, or password for local use",
+        "imap.username: needs a password: set password_secret, or oauth for a token, or password for local use",
     ),
     *(
         Value("smtp.from_addr", address, f"smtp.from_addr: {ADDRESS}{address!r}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from tasks.mail.config.messages import problem
 from tasks.mail.config.oauth_values import PrivateKey, Scope, ServiceAccount, Tenant, TokenUrl
@@ -118,18 +118,22 @@ class OAuth(Section):
     def _preset(self) -> _Preset:
         return _PRESETS[self.provider] if self.provider else _Preset("", "")
 
+    # Of a field, for the rules of the model are asked again of one that is part of another, its secrets in place.
+    @field_validator("client_secret_secret", "private_key_secret", "refresh_token_secret", "service_account_secret")
+    @classmethod
+    def _one_of_each_pair(cls, named: str | None, info: ValidationInfo) -> str | None:
+        in_clear = str(info.field_name).removesuffix("_secret")
+        if named is not None and info.data.get(in_clear) is not None:
+            raise problem(f"must not be set together with {info.field_name}: keep one of them", at=in_clear)
+        return named
+
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         """The first rule that does not hold is said."""
-        for broken, field, text in (*self._pairs(), *self._rules()):
+        for broken, field, text in self._rules():
             if broken:
                 raise problem(text, at=f"oauth.{self._as_given(field)}")
         return self
-
-    def _pairs(self) -> Iterator[tuple[bool, str, str]]:
-        for name in secret_fields(type(self)):
-            both = getattr(self, name) is not None and getattr(self, f"{name}_secret") is not None
-            yield both, name, f"must not be set together with {name}_secret: keep one of them"
 
     def _rules(self) -> Iterator[tuple[bool, str, str]]:
         """What is wrong, the field to say it at, and the words for it."""

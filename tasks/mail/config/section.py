@@ -198,6 +198,6 @@ def _login_rules(key_file: str | None, **given: Any) -> Iterator[tuple[bool, str
     yield (
         bool(username) and not (by or cert_file),
         "username",
-        "needs a password: set password_secret, or password for local use",
+        "needs a password: set password_secret, or oauth for a token, or password for local use",
     )
     yield bool(by) and not username, "username", f"is required where {by} is set: the name to log in with"

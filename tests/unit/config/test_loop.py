@@ -146,7 +146,10 @@ def test_equal_limits() -> None:
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"username": "u"}, "smtp.username: needs a password: set password_secret, or password for local use"),
+        (
+            {"username": "u"},
+            "smtp.username: needs a password: set password_secret, or oauth for a token, or password for local use",
+        ),
         ({"password": SECRET}, "smtp.username: is required where password is set: the name to log in with"),
         ({"password_secret": "s"}, "smtp.username: is required where password_secret is set: the name to log in with"),
         (
@@ -380,7 +383,7 @@ def test_all_problems_at_once() -> None:
     assert message == (
         f"loop.yaml: name: {NAME}; did you mean a-b?; "
         f"smtp.tls: {TLS}; "
-        "smtp.username: needs a password: set password_secret, or password for local use; "
+        "smtp.username: needs a password: set password_secret, or oauth for a token, or password for local use; "
         "smtp.hots: unknown field; did you mean host?; "
         f"imap.port: {PORT}; "
         "imap.password: must not be set together with password_secret: keep one of them; "

@@ -228,7 +228,7 @@ async def test_a_matrix_has_all_its_secrets_before_its_loops_are_made(
     path.write_text("".join(f"{name}@{host}\n" for name in names for host in hosts), encoding="utf-8")
     monkeypatch.setenv(LIST_VARIABLE, str(path))
     monkeypatch.setattr(SecretBlocks, "value", _nothing)
-    sender = {"host": "a.test", "username": "u", "from_addr": "a@a.test", "subject_prefix": "[x]"}
+    sender: Fields = {"host": "a.test", "username": "u", "from_addr": "a@a.test", "subject_prefix": "[x]"}
     sender["oauth"] = APP | {"client_secret_secret": names[0], "refresh_token_secret": names[2]}
     receiver: Fields = {"host": "m.test", "username": "u", "address": "b@b.test"}
     receivers = {"b": receiver | {"oauth": {"provider": "google", "service_account_secret": names[3]}}}
@@ -290,7 +290,7 @@ def test_a_deployment_refuses_each_of_them_in_clear() -> None:
             ("imap.password", "password", "password_secret"),
         )
     ]
-    sender = {"host": "a.test", "username": "u", "from_addr": "a@a.test", "subject_prefix": "[x]"}
+    sender: Fields = {"host": "a.test", "username": "u", "from_addr": "a@a.test", "subject_prefix": "[x]"}
     matrix = matrix_config(
         {
             "name": "m",
