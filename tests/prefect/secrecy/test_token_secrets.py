@@ -38,7 +38,7 @@ OUTCOMES = {
     "relay": ("rejected", "token_rejected"),
     "mailbox": ("unverified", "token_rejected"),
 }
-REPEATED = {"endpoint", "relay", "mailbox"}
+REPEATED = {"endpoint", "endpoint-html", "relay", "mailbox"}
 REFRESH_BLOCK = "canary-refresh"
 
 
