@@ -13,10 +13,10 @@ from pathlib import Path
 from bench import tables
 from bench.figures import replaced
 from bench.ground.stage import Stage, machine, stage, versions
-from bench.parts import against, cost, fleet, growth, short, sidebyside, sizes, views
+from bench.parts import against, cost, fleet, growth, refusals, short, sidebyside, sizes, views
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-PARTS = ("detection", "views", "sizes", "cost", "growth", "fleet")
+PARTS = ("detection", "views", "refusals", "sizes", "cost", "growth", "fleet")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,7 +61,7 @@ def main() -> int:
         return compared(arguments)
     parts = arguments.part or PARTS
     sections = {}
-    if {*parts} - {"fleet", "views"}:  # of other rounds, or without
+    if {*parts} - {"fleet", "views", "refusals"}:  # of other rounds, or without
         sections["machine"] = tables.conditions(machine(), versions(), arguments.rounds)
     with ExitStack() as held:
         here = held.enter_context(stage())
@@ -95,6 +95,8 @@ def measured(part: str, here: Stage, api: str | None, arguments: argparse.Namesp
         return {"detection": tables.detection(found), "wire": tables.wire(found), "process": tables.process(found)}
     if part == "views":
         return {"views": tables.views(views.measure(arguments.rounds))}
+    if part == "refusals":
+        return {"refusals": tables.refusals(refusals.measure(arguments.rounds))}
     if part == "sizes":
         return {"sizes": tables.sizes(sizes.measure(here, arguments.messages, arguments.rounds))}
     if part == "cost":

@@ -9,6 +9,7 @@ from bench.contenders import Cost
 from bench.figures import median, percentile, seconds, table
 from bench.parts.cost import Flow, Start
 from bench.parts.fleet import STILL, Ran
+from bench.parts.refusals import Refused
 from bench.parts.sidebyside import OURS, PEERS, Measured
 from bench.parts.sizes import Sized
 from bench.parts.views import Viewed
@@ -58,6 +59,15 @@ def views(found: Iterable[Viewed]) -> str:
         commands = sum(one.commands for one in group) / sum(one.waited for one in group)
         rows.append([server, len(group), seconds(median(times)), seconds(max(times)), f"{commands:.2f}"])
     return table(["server", "checks", "detection p50", "max", "IMAP commands a second while waiting"], rows)
+
+
+def refusals(found: Iterable[Refused]) -> str:
+    found = list(found)
+    rows = []
+    for who in dict.fromkeys(one.who for one in found):
+        times = [one.seconds for one in found if one.who == who]
+        rows.append([who, len(times), seconds(median(times)), seconds(max(times))])
+    return table(["login", "refused", "ends after p50", "max"], rows)
 
 
 def process(found: Iterable[Measured]) -> str:
