@@ -92,22 +92,33 @@ def _failing_ends(
 ) -> str | None:
     """The relays, or the mailboxes, that fail by themselves: by all of their loops, or some."""
     bad = [(name, path) for name, path in tried if is_bad(path)]
+    tokenless = [(name, path) for name, path in bad if path.result.stage == "token"]
     by_end: defaultdict[str, list[Path]] = defaultdict(list)
     for name, path in bad:
-        by_end[name].append(path)
+        if (name, path) not in tokenless:
+            by_end[name].append(path)
     if len(bad) == len(tried) and len(by_end) > 1 and all(path.result.stage in _UNREACHED for _, path in bad):
         # None of them can even be connected to: what they share is on this side.
         why = _why([path for _, path in bad])
         return f"no {kind} can be reached ({names(by_end)}, {why}){so}: look at this machine's network and DNS first"
-    if not 0 < len(by_end) <= _MAX_ENDPOINTS:
-        return None
-    found = []
+    found = [_without_token(tokenless, so)] if tokenless else []
+    if len(by_end) > _MAX_ENDPOINTS:
+        return found[0] if found else None
     for name, failed in by_end.items():
         count = _count(len(failed), sum(name == other for other, _ in tried))
-        actions = {_action(path.result) for path in failed}
-        remedy = (actions.pop() if len(actions) == 1 else None) or "whoever runs it must act"
-        found.append(f"{name} {does} in {count} ({_why(failed)}){so}: {remedy}")
-    return "; ".join(found)
+        found.append(f"{name} {does} in {count} ({_why(failed)}){so}: {_common_action(failed)}")
+    return "; ".join(found) or None
+
+
+def _without_token(paths: Sequence[tuple[str, Path]], so: str) -> str:
+    """It is not the relays or the mailboxes that fail, for they were never asked."""
+    failed = [path for _, path in paths]
+    return f"there is no token for {names(name for name, _ in paths)} ({_why(failed)}){so}: {_common_action(failed)}"
+
+
+def _common_action(failed: Sequence[Path]) -> str:
+    actions = {_action(path.result) for path in failed}
+    return (actions.pop() if len(actions) == 1 else None) or "whoever runs it must act"
 
 
 def _count(some: int, every: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tasks.mail.causes.codes import CODES, CODES_LOGIN
-from tasks.mail.causes.lookup import SPECIAL, TOKEN, VAGUE, compiled, is_put_off, of_mailbox, of_reply
+from tasks.mail.causes.lookup import SPECIAL, TOKEN, VAGUE, compiled, is_put_off, of_mailbox, of_reply, of_token
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import LEG_STAGES
 from tests.support.replies import GIVEN, MORE, Said, others
 
@@ -100,3 +101,22 @@ def test_the_language_of_the_table(phrase: str, there: str, not_there: str) -> N
 )
 def test_a_folder_that_cannot_be_opened_has_its_cause(code: str | None, text: str, cause: str | None) -> None:
     assert of_mailbox("select", code, text) == cause
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "final", "expected"),
+    [
+        ("535 5.7.3 Authentication unsuccessful", Cause.WRONG_PASSWORD, True, Cause.TOKEN_REJECTED),
+        ("430 4.2.0 STOREDRV; mailbox logon failure", Cause.ACCOUNT_DISABLED, False, Cause.TOKEN_REJECTED),
+        ("no", Cause.PASSWORD_EXPIRED, True, Cause.TOKEN_REJECTED),
+        ("no", None, True, Cause.TOKEN_REJECTED),
+        ("no", None, False, None),
+        ("454 4.7.0 later", Cause.LOGIN_UNAVAILABLE, False, Cause.LOGIN_UNAVAILABLE),
+        ("535 5.7.139 disabled", Cause.LOGIN_METHOD, True, Cause.LOGIN_METHOD),
+        ("535 5.7.13 disabled", Cause.ACCOUNT_DISABLED, True, Cause.ACCOUNT_DISABLED),
+    ],
+)
+def test_what_is_said_of_a_password_is_said_of_a_token(
+    text: str, cause: Cause | None, final: bool, expected: Cause | None
+) -> None:
+    assert {of_token(stage, text, cause, final) for stage in ("auth", "login")} == {expected}

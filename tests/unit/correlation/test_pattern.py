@@ -51,6 +51,16 @@ OUTCOMES: dict[str, dict[str, Any]] = {
         "cause": "login_unavailable",
         "who_acts": "whoever runs A",
     },
+    "no-token": {
+        "status": "error",
+        "outcome": "unsent",
+        "leg": "smtp",
+        "stage": "token",
+        "error_type": "connection_error",
+        "error_msg": "no token from login.test: HTTP 503",
+        "cause": "token_request_failed",
+        "who_acts": "whoever runs the token endpoint",
+    },
     "down": {
         "status": "error",
         "outcome": "unsent",
@@ -224,6 +234,19 @@ def grid(*rows: str) -> dict[str, str]:
             "A itself fails in all 2 of its loops (at auth: 454 4.7.0 Temporary authentication failure): "
             "whoever runs A must act",
             id="a login that the password is not to blame for",
+        ),
+        pytest.param(
+            grid("no-token no-token", "no-token no-token", "ok ok"),
+            "there is no token for A and B (at token: no token from login.test: HTTP 503): whoever runs the token "
+            "endpoint must act",
+            id="relays that were never asked",
+        ),
+        pytest.param(
+            grid("no-token login", "ok ok"),
+            "there is no token for A (at token: no token from login.test: HTTP 503): whoever runs the token endpoint "
+            "must act; A itself fails in 1 of its 2 loops (at auth: 535 5.7.8 Bad credentials): check its user name "
+            "and password",
+            id="a relay that was not asked, and refuses a login",
         ),
         pytest.param(
             grid("down ok", "ok ok"),
