@@ -16,8 +16,8 @@ TABLE ?= ci-output/faults.md
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 19
 
-demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves the servers up)
-	@$(BIN)/mail-loop demo --home $(HOME_DIR)/demo $(if $(KEEP),--keep)
+demo: $(VENV)/.ready ## a whole check on a mail system of its own (KEEP=1 leaves the servers up; OAUTH=1: with tokens)
+	@$(BIN)/mail-loop demo --home $(HOME_DIR)/demo $(if $(KEEP),--keep) $(if $(OAUTH),--oauth)
 
 test: $(VENV)/.ready ## all tests that can run here, of the faults and of the longest a sample (WHOLE=1: all; REQUIRE_SERVERS=1: skip none)
 	@TESTS_SAMPLE=$(if $(WHOLE),,$(COMMIT)) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)

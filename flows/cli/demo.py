@@ -34,6 +34,7 @@ _LOOP = "demo.json"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What stays, and where."""
     parser.add_argument("--keep", action="store_true", help="leave the Prefect server and the mail system running")
+    parser.add_argument("--oauth", action="store_true", help="log in with tokens (OAuth 2) in place of a password")
     parser.add_argument("--home", type=Path, default=state_home() / "demo", help="folder for its state (%(default)s)")
 
 
@@ -45,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     (home / LOGIN_FILE).unlink(missing_ok=True)  # of a demo that is over: this one has its own
     try:
         with console.status("starting a mail system of our own"):
-            box = start_sandbox(home, "--greylist-first")
-        console.print(f"mail system: {ports_of(box)}; it greylists")
+            box = start_sandbox(home, "--greylist-first", *(["--oauth"] if arguments.oauth else []))
+        console.print(f"mail system: {ports_of(box)}; it greylists", soft_wrap=True)
         with console.status("starting a Prefect server of our own (the first time it makes its database)"):
             url = start_server(home, free_port())
         console.print(f"Prefect server: {url}")

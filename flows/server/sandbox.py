@@ -35,15 +35,24 @@ def start_sandbox(home: Path, *options: str) -> dict[str, Any]:
 
 def ports_of(box: Mapping[str, Any]) -> str:
     """Where it listens, in words."""
-    return f"SMTP on port {box['smtp_port']}, IMAP on port {box['imaps_port']}"
+    tokens = f", tokens at {box['token_url']}" if box["token_url"] else ""
+    return f"SMTP on port {box['smtp_port']}, IMAP on port {box['imaps_port']}{tokens}"
 
 
 def sandbox_loop(
     box: Mapping[str, Any], name: str, limits: Mapping[str, float], password: str | None = None, **smtp: Any
 ) -> dict[str, object]:
-    """The fields of a loop through it, its password by name unless it is given; `smtp` are more of that section's."""
-    secret = {"password": password} if password else {"password_secret": PASSWORD}
-    login = {"host": box["host"], "username": box["username"], "ca_file": box["ca_file"], **secret}
+    """The fields of a loop through it, its password by name unless it is given; `smtp` are more of that section's.
+
+    Where it hands out tokens the password is the secret of an application.
+    """
+    kind, value = ("", password) if password else ("_secret", PASSWORD)
+    login = {"host": box["host"], "username": box["username"], "ca_file": box["ca_file"]}
+    if box["token_url"]:
+        application = {"client_id": box["username"], f"client_secret{kind}": value}
+        login["oauth"] = {**application, "token_url": box["token_url"], "scope": "mail"}
+    else:
+        login[f"password{kind}"] = value
     address = f"{box['username']}@sandbox.test"
     return {
         "name": name,

@@ -30,6 +30,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--discard", action="store_true", help="accept messages and throw them away")
     parser.add_argument("--bounce", action="store_true", help="accept messages and return a notification instead")
     parser.add_argument("--user", default="monitor", help="name of the mailbox (default: %(default)s)")
+    parser.add_argument("--oauth", action="store_true", help="hand out tokens, too: to an application of that name")
     parser.add_argument("--ca-dir", type=Path, help="existing folder for ca.pem (default: a temporary one)")
     return parser.parse_args()
 
@@ -51,8 +52,9 @@ async def _run(arguments: argparse.Namespace, password: str) -> None:
         smtp_port=arguments.smtp_port,
         imap_port=arguments.imap_port,
         ca_dir=arguments.ca_dir,
+        tokens=arguments.oauth,
     ) as box:
-        names = ("host", "smtp_port", "smtps_port", "imap_port", "imaps_port", "ca_file")
+        names = ("host", "smtp_port", "smtps_port", "imap_port", "imaps_port", "ca_file", "token_url")
         ready = {name: getattr(box, name) for name in names}
         print(json.dumps(ready | {"username": arguments.user}), flush=True)
         await stopped.wait()

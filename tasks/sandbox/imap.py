@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -15,7 +15,13 @@ from pymap.imap import IMAPServer
 from pymap.parsing.message import AppendMessage
 from pymap.parsing.specials import FetchRequirement
 from pymap.user import Passwords, UserMetadata
+from pysasl import SASLAuth
+from pysasl.creds.server import ServerCredentials
 from pysasl.hashing import BuiltinHash
+from pysasl.identity import Identity as Known
+from pysasl.mechanism import ChallengeResponse, ServerChallenge, ServerMechanism
+
+from tasks.sandbox.bearer import ERRORS, Tokens
 
 FOLDERS = ("Junk", "Sent", "Trash")
 END_SECONDS = 5.0
@@ -29,16 +35,62 @@ class StoredMessage(NamedTuple):
     flags: frozenset[str]
 
 
+class _Shown(ServerCredentials):
+    """A user whose token was shown; without a name one whose token is not good."""
+
+    def __init__(self, user: str) -> None:
+        self._user = user
+
+    @property
+    def authcid(self) -> str:
+        return self._user
+
+    @property
+    def authzid(self) -> str:
+        return self._user
+
+    def verify(self, identity: Known | None) -> bool:
+        return bool(self._user)
+
+
+class _ByToken(ServerMechanism):
+    """pysasl's own has no answer for a token that is not good."""
+
+    __slots__ = ("_tokens",)
+
+    def __init__(self, name: str, tokens: Tokens) -> None:
+        super().__init__(name)
+        self._tokens = tokens
+
+    def server_attempt(self, responses: Sequence[ChallengeResponse]) -> tuple[ServerCredentials, bytes | None]:
+        mechanism = self.name.decode()
+        if not responses:
+            raise ServerChallenge(b"")
+        user = self._tokens.owner(mechanism, responses[0].response)
+        if user is None and len(responses) == 1:
+            raise ServerChallenge(ERRORS[mechanism])
+        return _Shown(user or ""), None
+
+
 class _Config(Config):
+    tokens: Tokens | None = None
+
+    @property
+    def tls_auth(self) -> SASLAuth:
+        by_password = SASLAuth.defaults()
+        if self.tokens is None:
+            return by_password
+        return SASLAuth([*by_password.server_mechanisms, *(_ByToken(name, self.tokens) for name in ERRORS)])
+
     @property
     def greeting(self) -> bytes:
         return b"Sandbox ready"  # pymap asks the resolver for the name of the machine, which may take seconds
 
 
-def _config(tls: ssl.SSLContext | None, *, starttls: bool) -> Config:
+def _config(tls: ssl.SSLContext | None, tokens: Tokens | None, *, starttls: bool) -> Config:
     unset = dict.fromkeys(("host", "cert", "key", "passlib_cfg", "demo_user", "demo_password"))
     arguments = Namespace(**unset, port=0, debug=False, tls=starttls, proxy_protocol="noop", demo_data=False)
-    return _Config.from_args(
+    config = _Config.from_args(
         arguments,
         ssl_context=tls,
         invalid_user_sleep=0.0,
@@ -46,6 +98,8 @@ def _config(tls: ssl.SSLContext | None, *, starttls: bool) -> Config:
         hash_context=BuiltinHash(hash_name="sha256", salt_len=8, rounds=1),
         cpu_subsystem=Subsystem.for_asyncio(),
     )
+    config.tokens = tokens
+    return config
 
 
 async def end(writer: asyncio.StreamWriter) -> None:
@@ -67,13 +121,13 @@ async def end(writer: asyncio.StreamWriter) -> None:
 class ImapServer:
     """Listens with STARTTLS, and with implicit TLS where there is a TLS context."""
 
-    def __init__(self, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None, tokens: Tokens | None = None) -> None:
         self._tls = tls
-        config = _config(tls, starttls=tls is not None)
+        config = _config(tls, tokens, starttls=tls is not None)
         config.apply_context()
         self._login = Login(config)
         self._starttls = IMAPServer(self._login, config)
-        self._implicit = IMAPServer(self._login, _config(tls, starttls=False))
+        self._implicit = IMAPServer(self._login, _config(tls, tokens, starttls=False))
         self._servers: list[asyncio.Server] = []
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 

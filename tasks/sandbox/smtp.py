@@ -1,6 +1,8 @@
-"""The SMTP half of the sandbox: submission with TLS, AUTH and scripted replies, on aiosmtpd; and bounces."""
+"""The SMTP half of the sandbox: submission with TLS, AUTH and scripted replies, on aiosmtpd."""
 
 import asyncio
+import base64
+import binascii
 import functools
 import logging
 import secrets
@@ -9,19 +11,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.message import EmailMessage, Message
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from email.parser import BytesHeaderParser
-from email.utils import format_datetime, formatdate, make_msgid
+from email.utils import format_datetime
 
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException
+
+from tasks.sandbox.bearer import ERRORS, Tokens
 
 logger = logging.getLogger(__name__)
 
 HOST_NAME = "sandbox.localhost"
-# Words as servers have them, and what is markup somewhere: `mail-loop alerts test` shows what becomes of it in a chat.
-_REASON = "550 5.1.1 <monitor@sandbox.localhost>: no such mailbox any more <@&>*_`"
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,14 @@ class SmtpHandler:
     """Answers MAIL, RCPT, DATA and AUTH, by the script first; its methods carry the names that aiosmtpd looks for."""
 
     def __init__(
-        self, users: Mapping[str, str], script: Script, deliver: Callable[[str, bytes], Awaitable[None]]
+        self,
+        users: Mapping[str, str],
+        script: Script,
+        deliver: Callable[[str, bytes], Awaitable[None]],
+        tokens: Tokens | None = None,
     ) -> None:
         self.users = users
+        self.tokens = tokens
         self.commands: list[str] = []
         self._deliver = deliver
         self.play(script)
@@ -74,6 +77,23 @@ class SmtpHandler:
         accepted = password is not None and secrets.compare_digest(password.encode(), credentials.password)
         # handled=False: the reply, 235 or 535, is left to aiosmtpd.
         return AuthResult(success=accepted, handled=False, auth_data=credentials)
+
+    async def auth_XOAUTH2(self, server: SMTP, said: list[str]) -> AuthResult:  # noqa: N802  # aiosmtpd calls it so
+        if reply := self._scripted("auth"):
+            return AuthResult(success=False, handled=False, message=reply)
+        mechanism, *initial = said
+        try:
+            shown = base64.b64decode(initial[0], validate=True) if initial else await server.challenge_auth("")
+        except binascii.Error:
+            return AuthResult(success=False, handled=False, message="501 5.5.2 Can't decode base64")
+        if shown is MISSING:  # cancelled, and told so
+            return AuthResult(success=False)
+        user = self.tokens.owner(mechanism, shown) if self.tokens else None
+        if user is None and await server.challenge_auth(ERRORS[mechanism]) is MISSING:
+            return AuthResult(success=False)
+        return AuthResult(success=user is not None, handled=False, auth_data=user)
+
+    auth_OAUTHBEARER = auth_XOAUTH2  # noqa: N815
 
     async def handle_MAIL(  # noqa: N802  # aiosmtpd calls it so
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -127,33 +147,6 @@ def _trace(session: Session, sender: str, recipient: str, queue_id: str) -> byte
     ).encode()
 
 
-def bounce(raw: bytes, recipient: str) -> bytes:
-    """What a server sends to the sender of `raw`: why it was not delivered to `recipient`, and its header."""
-    report = MIMEMultipart("report", report_type="delivery-status")
-    report["From"] = f"Mail Delivery System <MAILER-DAEMON@{HOST_NAME}>"
-    report["To"] = "postmaster"
-    report["Subject"] = "Undelivered Mail Returned to Sender"
-    report["Date"] = formatdate()
-    report["Message-ID"] = make_msgid(domain=HOST_NAME)
-    report["Auto-Submitted"] = "auto-replied"
-    report.attach(MIMEText("Your message could not be delivered.\n"))
-    status = Message()
-    status["Content-Type"] = "message/delivery-status"
-    server, mailbox = Message(), Message()
-    server["Reporting-MTA"] = f"dns; {HOST_NAME}"
-    mailbox["Final-Recipient"] = f"rfc822; {recipient}"
-    mailbox["Action"] = "failed"
-    mailbox["Status"] = "5.1.1"
-    mailbox["Diagnostic-Code"] = f"smtp; {_REASON}"
-    status.set_payload([server, mailbox])
-    report.attach(status)
-    header = EmailMessage()
-    header["Content-Type"] = "text/rfc822-headers"
-    header.set_payload(BytesHeaderParser().parsebytes(raw).as_string().partition("\n\n")[0] + "\n")
-    report.attach(header)
-    return b"Return-Path: <>\r\n" + report.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-
-
 class _Connection(SMTP):
     """One SMTP connection: records its commands, and is known to its server so that it can be ended."""
 
@@ -166,6 +159,7 @@ class _Connection(SMTP):
             tls_context=None if implicit else tls,
             authenticator=server.handler.authenticate,
             auth_required=server.auth_required,
+            auth_exclude_mechanism=() if server.handler.tokens else ERRORS,
             loop=asyncio.get_running_loop(),
         )
         self._server = server

@@ -11,8 +11,11 @@ from typing import Self
 
 import trustme
 
+from tasks.sandbox.bearer import Tokens
+from tasks.sandbox.bounce import bounce
+from tasks.sandbox.endpoint import PATH, endpoint
 from tasks.sandbox.imap import ImapServer, StoredMessage
-from tasks.sandbox.smtp import HOST_NAME, Script, SmtpHandler, SmtpServer, bounce
+from tasks.sandbox.smtp import HOST_NAME, Script, SmtpHandler, SmtpServer
 
 
 class Sandbox:
@@ -22,6 +25,9 @@ class Sandbox:
     certificates for localhost and 127.0.0.1 from an authority of its own, `ca_file`. With `tls=False` everything is in
     clear and the two TLS ports are 0. Mail for `name@anything` lands in the mailbox `name`. A client must authenticate
     before it sends, unless `auth` is false; it can do so in clear only where there is no TLS.
+
+    With `tokens` there is an endpoint as well, `token_url`, that hands out tokens (OAuth 2, client credentials) to who
+    shows the name and the password of a user as those of an application, and both servers take them.
     """
 
     def __init__(
@@ -31,6 +37,7 @@ class Sandbox:
         *,
         tls: bool = True,
         auth: bool = True,
+        tokens: bool = False,
         host: str = "127.0.0.1",
         smtp_port: int = 0,
         imap_port: int = 0,
@@ -43,12 +50,14 @@ class Sandbox:
         self.imap_port = imap_port
         self.imaps_port = 0
         self.ca_file = ""
+        self.token_url = ""
         self._address = host
         self._tls = tls
         self._auth = auth
         self._ca_dir = ca_dir
         self._script = script or Script()
-        self._smtp_handler = SmtpHandler(self.users, self._script, self._accept)
+        self._tokens = Tokens(self.users) if tokens else None
+        self._smtp_handler = SmtpHandler(self.users, self._script, self._accept, self._tokens)
         self._stack = AsyncExitStack()
         self._deliveries: set[asyncio.Task[None]] = set()
 
@@ -73,7 +82,7 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             context = self._make_certificates(stack)
-            self._imap = ImapServer(context)
+            self._imap = ImapServer(context, self._tokens)
             stack.push_async_callback(self._imap.close)
             await self._imap.add_users(self.users)
             smtp = SmtpServer(self._smtp_handler, context, self._auth)
@@ -84,6 +93,9 @@ class Sandbox:
             if context:
                 self.smtps_port = await smtp.listen(self._address, implicit=True)
                 self.imaps_port = await self._imap.listen(self._address, implicit=True)
+            if self._tokens:
+                port = stack.enter_context(endpoint(self._tokens, self._address))
+                self.token_url = f"http://{self.host}:{port}{PATH}"
             self._stack = stack.pop_all()
         return self
 

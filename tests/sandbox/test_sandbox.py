@@ -317,7 +317,8 @@ def test_the_program_says_where_it_listens_and_ends_cleanly_on_a_signal(tmp_path
     with program("--greylist-first", "--ca-dir", str(tmp_path)) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        assert sorted(ready) == ["ca_file", "host", "imap_port", "imaps_port", "smtp_port", "smtps_port", "username"]
+        ports = ("imap_port", "imaps_port", "smtp_port", "smtps_port")
+        assert sorted(ready) == ["ca_file", "host", *ports, "token_url", "username"]
         assert ready["ca_file"] == str(tmp_path / "ca.pem")
         with smtplib.SMTP(ready["host"], ready["smtp_port"], timeout=10) as client:
             client.starttls(context=ssl.create_default_context(cafile=ready["ca_file"]))
