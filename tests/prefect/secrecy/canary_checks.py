@@ -80,20 +80,21 @@ class Checks:
         """A loop; `imap` None leaves out the mailbox, `breaks` is the leg whose login cannot be sent."""
         relay = RawSmtp(smtp, tls=self.tls.context)
         mailbox = RawImap(imap, tls=self.tls.context, implicit=True, **options) if imap is not None else None
+        by_name = not self.in_clear or len(self.files) % 2 == 0
+        password = {"password_secret": self.secret} if by_name else {"password": PASSWORD}
+        await self.add_servers(name, relay, mailbox, password)
+        if breaks:
+            self.breaking.append(relay.port if breaks == "smtp" or mailbox is None else mailbox.port)
+        return relay, mailbox
+
+    async def add_servers(self, name: str, relay: RawSmtp, mailbox: RawImap | None, secret: Mapping[str, Any]) -> None:
+        """A loop on these; `secret` is what it logs in with, at both."""
         for server in (relay, mailbox):
             if server is not None:
                 self.servers.append(await server.__aenter__())
         if mailbox is not None:
             relay.deliver = mailbox.append
-        if breaks:
-            self.breaking.append(relay.port if breaks == "smtp" or mailbox is None else mailbox.port)
-        self._write(name, relay, mailbox)
-        return relay, mailbox
-
-    def _write(self, name: str, relay: RawSmtp, mailbox: RawImap | None) -> None:
-        by_name = not self.in_clear or len(self.files) % 2 == 0
-        password = {"password_secret": self.secret} if by_name else {"password": PASSWORD}
-        login = {"username": USER, "ca_file": self.tls.ca_file, "timeout": 10, "retry_delay": 0.1, **password}
+        login = {"username": USER, "ca_file": self.tls.ca_file, "timeout": 10, "retry_delay": 0.1, **secret}
         addresses = {"from_addr": "probe@raw.test", "to_addr": "box@raw.test", "subject_prefix": "[canary]"}
         data: dict[str, Any] = {
             "smtp": {"host": relay.host, "port": relay.port, "retries": 1, **login, **addresses},
@@ -176,10 +177,10 @@ async def until(done: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-def places(home: Path) -> list[str]:
+def places(home: Path, seen: Callable[[bytes], list[str]] = seen_in) -> list[str]:
     """Where something of the password stands: columns of databases, files under `home`."""
     databases = list(home.rglob("*.db"))
     return [
-        *(where for database in databases for where, data in columns(database) if seen_in(data)),
-        *(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() and seen_in(path.read_bytes())),
+        *(where for database in databases for where, data in columns(database) if seen(data)),
+        *(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() and seen(path.read_bytes())),
     ]

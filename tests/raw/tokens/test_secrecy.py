@@ -17,7 +17,7 @@ from tasks.mail.config.state_dir import state_home
 from tasks.mail.model.errors import TokenFailure
 from tasks.mail.model.redaction.redactor import NOTHING
 from tests.support.canaries import CORE, seen_in
-from tests.support.oauth.keys import certified
+from tests.support.oauth.keys import certified, key_lines
 from tests.support.oauth.sections import (
     USER,
     by_certificate,
@@ -36,11 +36,6 @@ SECTIONS: dict[str, Callable[[TokenServer], OAuth]] = {
     "service account": by_service_account,
 }
 _SHOWN = {"client_credentials", "refresh_token", "mail", "app"}
-
-
-def key_lines(pem: str) -> list[str]:
-    """Lines of a private key."""
-    return pem.partition("-----END PRIVATE")[0].splitlines()[1:]
 
 
 class Echo:

@@ -62,3 +62,8 @@ def service_account(email: str = "monitor@project.iam.gserviceaccount.com") -> s
             "universe_domain": "googleapis.com",
         }
     )
+
+
+def key_lines(pem: str) -> list[str]:
+    """Lines of a private key."""
+    return pem.partition("-----END PRIVATE")[0].splitlines()[1:]
