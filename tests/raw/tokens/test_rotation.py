@@ -151,6 +151,18 @@ async def test_a_new_one_is_kept_though_nobody_waits_any_more(server: TokenServe
     assert kept.kept == [server.issuer.families[-1].newest]
 
 
+async def test_a_process_that_ends_keeps_it_before(server: TokenServer, kept: FileKeeper) -> None:
+    """Ctrl-C, or a time limit: the old one is spent by then."""
+    server.delay = 3.0
+    program = [sys.executable, "-m", "tests.support.oauth.use_refresh_token", str(kept.path), server.url, "1", "1.5"]
+    process = await asyncio.create_subprocess_exec(*program, cwd=ROOT, stdout=subprocess.PIPE)
+    async with asyncio.timeout(PROGRAM_SECONDS):
+        out, _ = await process.communicate()
+    assert (out, server.count()) == (b"", 1)
+    assert await kept.reread(NAME) == server.issuer.families[-1].newest
+    assert server.issuer.families[-1].spent
+
+
 async def test_another_process_is_waited_for_no_longer_than_a_login_may_take(
     server: TokenServer, kept: FileKeeper
 ) -> None:

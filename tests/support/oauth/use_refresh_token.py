@@ -1,9 +1,13 @@
-"""A process that asks for a token with a kept refresh token again and again: FILE URL TIMES. It prints what came."""
+"""A process that asks for tokens with a kept refresh token: FILE URL TIMES [SECONDS]. It prints what came.
+
+After so many seconds it waits no longer, and ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -33,4 +37,6 @@ async def run(file: Path, url: str, times: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asking = run(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    with suppress(TimeoutError):
+        asyncio.run(asyncio.wait_for(asking, float(sys.argv[4]) if sys.argv[4:] else None))
