@@ -145,6 +145,15 @@ async def test_who_has_more_time_does_not_fail_with_who_has_little(server: Token
         await hasty
 
 
+async def test_who_has_more_time_takes_a_refusal_all_the_same(server: TokenServer) -> None:
+    server.script.append(Reply(401, {"error": "invalid_client"}, delay=0.3))
+    oauth = by_secret(server)
+    both = [access_token(oauth, USER, timeout=seconds) for seconds in (10, 30)]
+    found = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(one) for one in found] == [TokenFailure] * 2
+    assert server.count() == 1
+
+
 async def test_who_shows_another_secret_gets_no_token_of_the_one_that_is_right(server: TokenServer) -> None:
     right = by_secret(server)
     await access_token(right, USER)
