@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
 from tests.support import certificates
+from tests.support.command.forks import ROOT
 from tests.support.oauth.given import Given
 from tests.support.oauth.issuing import Client
 from tests.support.oauth.server import Reply, TokenServer, token_server
@@ -352,6 +354,10 @@ ENDPOINT_SAYS = {
     "AADSTS700082: The refresh token has expired due to inactivity.": ("invalid_grant", "get a new refresh token"),
     "AADSTS65001: The user or administrator has not consented.": ("invalid_grant", "have an administrator consent"),
     "AADSTS50034: The user account does not exist.": ("invalid_grant", f"see whether {USER} is a user"),
+    "AADSTS700016: The application was not found in the directory.": (
+        "unauthorized_client",
+        "check {leg}.oauth.client_id and {leg}.oauth.tenant",
+    ),
     "Token has been expired or revoked.": ("invalid_grant", "get a new refresh token"),
     "Client is unauthorized to retrieve access tokens using this method": (
         "unauthorized_client",
@@ -369,10 +375,45 @@ async def test_the_words_of_the_endpoint_say_what_to_do(
     tokens.always = Reply(400, {"error": code, "error_description": said})
     way = way_of(tls, tokens, "XOAUTH2" if leg == "smtp" else "PLAIN")
     result = await way.run({} if leg == "smtp" else {"oauth": None, "password": "Pa55-of-monitor"})
-    assert (result.leg, result.cause) == (leg, Cause.TOKEN_REQUEST_REFUSED)
+    outcome = Outcome.REJECTED if leg == "smtp" else Outcome.UNVERIFIED
+    assert (result.outcome, result.leg, result.cause) == (outcome, leg, Cause.TOKEN_REQUEST_REFUSED)
     assert said.rstrip(".") in result.sentence
     assert code in result.sentence
-    assert remedy in result.sentence
+    assert remedy.format(leg=leg) in result.sentence
+
+
+def documented() -> dict[str, str]:
+    """What docs/microsoft365.md and docs/gmail.md say of refusals: the server's words, and the cell with the causes."""
+    found = {}
+    for name in ("microsoft365", "gmail"):
+        text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").partition("## What a refusal means")[2]
+        for said, causes in re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$", text, re.MULTILINE):
+            if "`" in causes:
+                found[said.replace("`", "")] = causes
+    return found
+
+
+@pytest.mark.parametrize("said", documented())
+async def test_a_refusal_has_the_cause_that_the_document_names(
+    said: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens)
+    word = said.split()[0].rstrip(",")
+    if word.isdigit():
+        way.relay.play("auth", f"{said}\r\n".encode())
+    elif word.startswith("AADSTS"):
+        tokens.always = Reply(400, {"error": "invalid_request", "error_description": f"{word}: no."})
+    else:
+        tokens.always = Reply(400, {"error": word})
+    result = await way.run()
+    assert f"`{result.cause}`" in documented()[said]
+    assert result.who_acts
+
+
+def test_the_documents_name_all_refusals_that_are_known_of() -> None:
+    known = ("535 5.7.139", "535 5.7.3", "550 5.7.30", "430 4.2.0 STOREDRV", "534 5.7.9", "AADSTS7000215")
+    more = ("AADSTS700082", "AADSTS65001", "AADSTS50034", "invalid_grant", "unauthorized_client")
+    assert [one for one in known + more if not any(said.startswith(one) for said in documented())] == []
 
 
 @pytest.mark.parametrize("offered", ["LOGIN PLAIN", "NTLM"])
