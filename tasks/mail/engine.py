@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from tasks.mail.auth.tokens.access import last_token
+from tasks.mail.auth.tokens.keys import unusable
 from tasks.mail.auth.tokens.rotation import Keeper, kept_by
 from tasks.mail.config.loop import CheckConfig, InboundConfig, SenderSection
 from tasks.mail.config.secrets import LoginSection, hiding, login_sections
@@ -101,8 +102,10 @@ async def run_check(check: CheckConfig, context: Context, record: Record) -> Loo
 async def with_passwords(check: CheckConfig, passwords: Passwords) -> CheckConfig:
     """The check with all its passwords in place. Raises ConfigError where one is nowhere to be found."""
     sections = {name: await passwords.resolve(section, name) for name, section in login_sections(check).items()}
-    for section in sections.values():
+    for name, section in sections.items():
         if section.oauth is not None:
+            if wrong := unusable(section.oauth):
+                raise ConfigError(f"{name}.oauth.{wrong}")
             kept_by(section.oauth, passwords)
     return check.model_copy(update=sections)
 

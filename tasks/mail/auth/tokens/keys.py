@@ -5,7 +5,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from tasks.mail.config.oauth import OAuth
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey, RSAKey
@@ -32,6 +35,18 @@ class ServiceAccount:
     signing: SigningKey
 
 
+def unusable(oauth: OAuth) -> str:
+    """What is wrong with the key of a section, which is in place, with its field; empty where nothing is."""
+    for name, read in (("private_key", certified_key), ("service_account", service_account)):
+        try:
+            if text := oauth.value(name):
+                read(text)
+        except ValueError as error:
+            return f"{name}: {error}"
+    return ""
+
+
+@lru_cache(maxsize=64)  # many loops have one, and to read it takes a while
 def certified_key(pem: str) -> SigningKey:
     """The key in a PEM text, known by the thumbprints of its certificate (RFC 7515, 4.1.7), where that is in it, too.
 
@@ -59,6 +74,7 @@ def certified_key(pem: str) -> SigningKey:
     return SigningKey(signing.key, signing.algorithm, header)
 
 
+@lru_cache(maxsize=64)
 def service_account(text: str) -> ServiceAccount:
     """Raises ValueError, whose text says what is wrong."""
     try:
