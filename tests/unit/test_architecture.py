@@ -175,6 +175,16 @@ def test_prefect_is_not_loaded_before_it_is_needed(name: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=PROGRAM_SECONDS).returncode == 0
 
 
+def test_what_tokens_need_is_not_loaded_for_a_check_with_passwords() -> None:
+    """Together it would take a quarter of a second."""
+    heavy = {"authlib", "cryptography", "httpx", "joserfc"}
+    code = f"import sys, flows.direct; sys.exit(' '.join({heavy} & sys.modules.keys()) or 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def identifiers(path: Path) -> set[str]:
     """What a module names in its code, imports and keywords of calls included; texts and comments do not count."""
     found: set[str] = set()
