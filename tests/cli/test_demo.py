@@ -43,11 +43,16 @@ async def test_a_demo_that_is_kept_can_be_checked_again_until_it_is_ended(
 async def test_a_demo_with_tokens_shows_where_they_are_asked_for(
     first_start: FirstStart, mail_loop: Command, tmp_path: Path
 ) -> None:
-    """Both legs: the mailbox is shown the token that was asked for to send."""
+    """Both legs: the mailbox is shown the token that was asked for to send. What is left up takes others."""
     home = first_start(tmp_path / "demo")
-    shown = await mail_loop("demo", "--oauth", "--home", home, warnings="ignore")
-    assert (shown.code, shown.err) == (0, "")
-    assert re.search(r"^mail system: SMTP on .*, tokens at http://localhost:\d+/token; it greylists$", shown.out, re.M)
-    for leg in ("sending", "looking for it"):
-        assert re.search(rf"^ +[\d.]+ s  {leg}: token$", shown.out, re.MULTILINE), leg
-    assert "demo: ok (delivered): Mail gets through" in shown.out
+    try:
+        shown = await mail_loop("demo", "--oauth", "--keep", "--home", home, warnings="ignore")
+        assert (shown.code, shown.err) == (0, "")
+        assert re.search(r"^mail system: SMTP .*, tokens at http://localhost:\d+/token; it greylists$", shown.out, re.M)
+        for leg in ("sending", "looking for it"):
+            assert re.search(rf"^ +[\d.]+ s  {leg}: token$", shown.out, re.MULTILINE), leg
+        assert "demo: ok (delivered): Mail gets through" in shown.out
+        again = await mail_loop("check", "--direct", home / "demo.json")
+        assert (again.code, again.out.startswith("demo: ok (delivered): ")) == (0, True), again
+    finally:
+        await mail_loop("stop", "--home", home)
