@@ -92,6 +92,23 @@ async def test_no_error_quotes_a_ca_file(
     await assert_tells_nothing(state, home, caplog, file)
 
 
+@pytest.mark.parametrize(
+    ("field", "content"), sampled(product(["cert_file", "key_file", "oauth.ca_file"], CA_FILES), 4)
+)
+async def test_nor_one_with_a_certificate_a_key_or_the_authority_of_a_token_endpoint(
+    field: str, content: str, home: Path, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    file = tmp_path / "named"
+    file.write_text(CA_FILES[content], encoding="utf-8")
+    login: dict[str, Any] = {"cert_file": str(file)} | ({"key_file": str(file)} if field == "key_file" else {})
+    if field == "oauth.ca_file":
+        login = {"oauth": {"provider": "google", "service_account_secret": "none", "ca_file": str(file)}}
+    mailbox: Any = {"host": "127.0.0.1", "port": PORT, "username": "bert", "search_subject": "[x]", **login}
+    state: Any = await inbound_check(name=name, imap=mailbox, return_state=True)
+    await assert_tells_nothing(state, home, caplog, file)
+
+
 @pytest.mark.parametrize("called", sampled(FILES, 4))
 async def test_no_error_quotes_a_file_of_a_fleet(
     called: str, home: Path, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
