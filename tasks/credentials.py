@@ -6,6 +6,7 @@ Where there is no block for a password, an environment variable may hold it.
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from contextvars import copy_context
@@ -30,6 +31,8 @@ from tasks.mail.signing_key import as_key, new_key
 from tasks.run_context import caller
 
 BLOCK_SECONDS = 10.0  # Prefect's own client would try for minutes, and mail is more urgent than a signature
+
+_BLOCK_NAME = re.compile(r"[a-z0-9-]+")  # Prefect's rule
 
 _T = TypeVar("_T")
 
@@ -118,6 +121,24 @@ class SecretBlocks:
         except Exception as error:
             return f"no answer from Prefect about the Secret block {name!r}: {type(error).__name__}"
         return ""
+
+    def check(self, name: str, field: str) -> None:
+        """See Store in tasks.mail.logins."""
+        if not _BLOCK_NAME.fullmatch(name):
+            raise ConfigError(
+                f"{field}: {name} is no name of a Secret block: use lower-case letters, digits and hyphens"
+            )
+
+    async def save(self, name: str, value: str) -> str:
+        """See Store in tasks.mail.logins: the block of this name is made, or overwritten."""
+        try:
+            async with asyncio.timeout(BLOCK_SECONDS):
+                await Secret(value=value).asave(name, overwrite=True)
+        except Exception as error:
+            raise ConfigError(
+                f"the Prefect Secret block {name!r} could not be written: {type(error).__name__}"
+            ) from None
+        return f"the Prefect Secret block {name}"
 
     async def _here(self, call: Coroutine[Any, Any, _T]) -> _T:
         """Await it in the context of the run, with its settings."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from flows.cli.arguments import positive
-from flows.cli.output import drawn_for, quieten_prefect, say
+from flows.cli.output import drawn_for, has_prefect, say
 from tasks.correlation.pattern import blame
 from tasks.mail.config.addresses import slug
 from tasks.mail.config.loading.files import loaded, planned
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             show(result)
         if not configs:
             return worst
-        if direct := arguments.direct or not _has_prefect():
+        if direct := arguments.direct or not has_prefect():
             from flows.direct import check_all
 
             results = asyncio.run(check_all(configs, show))
@@ -100,14 +100,6 @@ def run(arguments: argparse.Namespace) -> int:
     if shown := blame(checks, results):
         say(f"pattern: {shown}", sys.stderr if arguments.json else sys.stdout)
     return worst
-
-
-def _has_prefect() -> bool:
-    """Whether a Prefect server is configured, by the environment or by a profile, as Prefect itself reads them."""
-    quieten_prefect()
-    from flows.prefect_api.connection import configured_url
-
-    return configured_url() is not None
 
 
 def _with_max_wait(config: CheckConfig, seconds: float | None) -> CheckConfig:

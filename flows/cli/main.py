@@ -21,6 +21,7 @@ VERBS = {
     "check": "run the checks of FILE...",
     "history": "say what the checks of the last days found",
     "exporter": "serve metrics",
+    "login": "log in once, in a browser, and keep the refresh token that FILE names",
     "trace": "tell the journey of a message that was saved to a file",
     "validate": "say whether FILE... are right; sends nothing",
     "deploy": "make deployments of the checks of FILE..., each with its schedule",

@@ -53,6 +53,14 @@ def quieten_prefect() -> None:
     warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")  # no command of ours needs it
 
 
+def has_prefect() -> bool:
+    """Whether a Prefect server is configured, by the environment or by a profile, as Prefect itself reads them."""
+    quieten_prefect()
+    from flows.prefect_api.connection import configured_url
+
+    return configured_url() is not None
+
+
 class _Lenient(io.FileIO):
     """A stream that goes to nowhere from the first write on that fails: disk full, reader gone, terminal closed."""
 

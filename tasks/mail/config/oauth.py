@@ -30,6 +30,8 @@ class _Preset(NamedTuple):
     token_url: str  # with the place of the tenant
     scope: str  # {delegated} is that of the section
     unattended: str = ""  # the scope of client credentials, where there are any
+    device: str = ""  # what device codes are asked for at, in place of the last part of the token URL
+    authorize_url: str = ""
 
 
 _PRESETS: Mapping[Provider, _Preset] = {
@@ -37,8 +39,13 @@ _PRESETS: Mapping[Provider, _Preset] = {
         "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
         "{delegated} offline_access",
         "https://outlook.office365.com/.default",
+        device="devicecode",
     ),
-    "google": _Preset("https://oauth2.googleapis.com/token", "https://mail.google.com/"),
+    "google": _Preset(
+        "https://oauth2.googleapis.com/token",
+        "https://mail.google.com/",
+        authorize_url="https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent",
+    ),
 }
 
 
@@ -75,6 +82,16 @@ class OAuth(Section):
         None, title="Token URL", description="Where tokens are asked for; if left out, that of the provider"
     )
     scope: Scope | None = Field(None, description="What the token is for; if left out, mail at the provider")
+    device_url: TokenUrl | None = Field(
+        None,
+        title="Device URL",
+        description="Where mail-loop login asks for a device code (RFC 8628); if left out, that of microsoft365",
+    )
+    authorize_url: TokenUrl | None = Field(
+        None,
+        title="Authorization URL",
+        description="Page where mail-loop login sends a browser (RFC 8252); if left out, that of google",
+    )
     ca_file: Text | None = Field(
         None, title="CA file", description="PEM file of certificate authorities to trust instead of the system's"
     )
@@ -107,6 +124,19 @@ class OAuth(Section):
     def endpoint_host(self) -> str:
         """The host of it."""
         return urlsplit(self.endpoint).hostname or ""
+
+    @property
+    def device_endpoint(self) -> str:
+        """The URL that device codes are asked for at (RFC 8628, 3.1); empty where there is none."""
+        if self.device_url or self.authorize_url or not self._preset.device:
+            return self.device_url or ""
+        url, _, last = self.endpoint.rpartition("/")
+        return f"{url}/{self._preset.device}" if last == "token" else ""
+
+    @property
+    def authorization_endpoint(self) -> str:
+        """The URL that a browser is sent to (RFC 6749, 3.1); empty where there is none."""
+        return self.authorize_url or self._preset.authorize_url
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -163,6 +193,11 @@ class OAuth(Section):
             not account and self.client_id is None,
             "client_id",
             "is required: id of the application, as the provider registered it",
+        )
+        yield (
+            self.device_url is not None and self.authorize_url is not None,
+            "authorize_url",
+            "must not be set together with device_url: keep one of them",
         )
         yield len(own) > 1, "private_key", "must not be set together with a client secret: keep one of them"
         yield (

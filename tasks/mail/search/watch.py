@@ -61,13 +61,13 @@ async def _watch_both(request: SearchRequest, second_look: float) -> Arrival:
         if search is None:
             raise ValueError("there is no mailbox to look into")
         return await search.run(deadline)
-    bounces = Search(probe, _searched(bounce_mailbox), sent, lost, reports_only=True, tries=Tries(second_look))
+    bounces = Search(probe, searched(bounce_mailbox), sent, lost, reports_only=True, tries=Tries(second_look))
     if search is None:
         return await bounces.run(deadline)
     return await _Watch(search, bounces, bounce_mailbox).run(deadline)
 
 
-def _searched(mailbox: BounceMailbox) -> ProbeMailbox:
+def searched(mailbox: BounceMailbox) -> ProbeMailbox:
     """A mailbox in which nothing is deleted, for nothing in it is ours: the relay wrote its bounces."""
     fields = {name: getattr(mailbox, name) for name in MailboxConfig.model_fields}
     return ProbeMailbox.model_validate({**fields, "delete_after_check": False})

@@ -26,6 +26,9 @@ class Sender(Protocol):
         `certain`.
         """
 
+    async def log_in(self) -> None:
+        """Connect, log in where that is configured, and leave. Raises SendFailure."""
+
 
 # By the key of the configuration: who sends what its section says.
 SENDERS: dict[str, Callable[[SenderSection], Sender]] = {"smtp": SmtpSender}
@@ -77,3 +80,8 @@ async def attempt(probe: Probe, section: SenderSection, attempts: Attempts) -> R
     if receipt.doubt is not None:
         attempts.failed(receipt.doubt)
     return replace(receipt, earlier_copies=attempts.bodies)
+
+
+async def log_in(section: SenderSection) -> None:
+    """See whether the relay lets us in; nothing is sent. Raises SendFailure."""
+    await SENDERS[section.protocol](section).log_in()

@@ -42,6 +42,10 @@ class Running:
         """Whether there is one on stdout."""
         return b"\n" in os.pread(self._streams[0].fileno(), 2**20, 0)
 
+    def said(self) -> str:
+        """All that it has said so far, on stdout and then on stderr."""
+        return "".join(os.pread(one.fileno(), 2**20, 0).decode("utf-8", "replace") for one in self._streams)
+
     async def ended(self) -> Ended:
         """Wait until it has ended."""
         return Ended(await self.process.wait(), *map(text_of, self._streams))

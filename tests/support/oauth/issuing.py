@@ -128,13 +128,20 @@ class Issuer:
         with self.lock:
             match form.get("grant_type"):
                 case "client_credentials":
-                    client = self._client(form, headers, must_show=True)
-                    return self._answer(self.clients[client].user, self._scope(form.get("scope", "")))
+                    client = self.client(form, headers, must_show=True)
+                    return self._answer(self.clients[client].user, self.scope(form.get("scope", "")))
                 case "refresh_token":
                     return self._refreshed(form, headers)
                 case grant if grant == _JWT_BEARER:
                     return self._on_behalf(form)
             raise Refusal("unsupported_grant_type", "no such grant")
+
+    def for_a_person(self, client: str, scope: str, offline: bool) -> dict[str, object]:
+        """The answer to a client that its user lets in; `offline`: with a refresh token."""
+        with self.lock:
+            user = self.clients[client].user
+            more: dict[str, object] = {"refresh_token": self.refresh_token(client, user)} if offline else {}
+            return self._answer(user, scope) | more
 
     def introspect(self, token: str) -> dict[str, object]:
         """RFC 7662."""
@@ -151,8 +158,8 @@ class Issuer:
                 "exp": int(time.time()) + left,
             }
 
-    def _client(self, form: Mapping[str, str], headers: Mapping[str, str], must_show: bool) -> str:
-        """Who asks."""
+    def client(self, form: Mapping[str, str], headers: Mapping[str, str], must_show: bool = False) -> str:
+        """Who asks. Raises Refusal."""
         name, shown = form.get("client_id", ""), form.get("client_secret", "")
         if headers.get("authorization", "").startswith("Basic "):
             name, _, shown = base64.b64decode(headers["authorization"][6:]).decode().partition(":")
@@ -192,13 +199,13 @@ class Issuer:
         return claims
 
     def _refreshed(self, form: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, object]:
-        client, used = self._client(form, headers, must_show=False), form.get("refresh_token", "")
+        client, used = self.client(form, headers), form.get("refresh_token", "")
         family = next((one for one in self.families if used == one.newest or used in one.spent), None)
         if family is not None and used in family.spent:
             family.revoked = True
         if family is None or family.revoked or family.client != client:
             raise Refusal("invalid_grant", "the refresh token is expired or revoked")
-        answer = self._answer(family.user, self._scope(form.get("scope", "")))
+        answer = self._answer(family.user, self.scope(form.get("scope", "")))
         if self.rotates:
             family.spent.add(used)
             family.newest = self._new_refresh_token()
@@ -216,9 +223,10 @@ class Issuer:
         claims = self._assertion(assertion, account.certificate, "invalid_grant", issuer, None)
         if (user := claims.get("sub")) not in account.users:
             raise Refusal("unauthorized_client", "Client is unauthorized to retrieve access tokens using this method")
-        return self._answer(str(user), self._scope(claims.get("scope", "")))
+        return self._answer(str(user), self.scope(claims.get("scope", "")))
 
-    def _scope(self, asked: str) -> str:
+    def scope(self, asked: str) -> str:
+        """What is asked for, where it is all known here. Raises Refusal."""
         if not asked or not {*asked.split()} <= self.scopes:
             raise Refusal("invalid_scope", f"the scope {asked} is not valid")
         return asked

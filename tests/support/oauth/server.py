@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.support.checks.bounds import THREAD_SECONDS
 from tests.support.http_server import Quiet
 from tests.support.oauth.issuing import Issuer, Refusal
+from tests.support.oauth.persons import AUTHORIZE, DEVICE, Persons
 
 TOKEN, INTROSPECT = "/token", "/introspect"
 
@@ -52,7 +53,10 @@ class Asked:
 
 
 class TokenServer:
-    """What it knows is `issuer`: clients, accounts, lifetimes. `script`: replies to the next requests for a token."""
+    """What it knows is `issuer`: clients, accounts, lifetimes; `persons` are those who log in.
+
+    `script`: replies to the next requests for a token.
+    """
 
     def __init__(self, port: int, tls: bool) -> None:
         self.port = port
@@ -60,6 +64,7 @@ class TokenServer:
         self.url = self.base + TOKEN
         self.introspection_url = f"http://127.0.0.1:{port}{INTROSPECT}"
         self.issuer = Issuer(self.base, self.url)
+        self.persons = Persons(self.issuer, self.base)
         self.script: deque[Reply] = deque()
         self.always: Reply | None = None  # what is answered to each request for a token
         self.delay = 0.0  # seconds before the right answer
@@ -81,15 +86,20 @@ class TokenServer:
         path = urlsplit(asked.path).path
         if path == INTROSPECT:
             return Reply(body=self.issuer.introspect(_token_in(asked)))
-        if path != TOKEN:
+        if path not in (TOKEN, DEVICE, AUTHORIZE):
             return Reply(404, {"error": "not_found"})
-        if self.script:
+        if path == TOKEN and self.script:
             return self.script.popleft()
-        if self.always is not None:
+        if path == TOKEN and self.always is not None:
             return self.always
         self.stopping.wait(self.delay)
         try:
-            return Reply(body=self.issuer.grant(asked.form, asked.headers))
+            if path == AUTHORIZE:
+                return Reply(302, headers={"Location": self.persons.authorize(asked.path)})
+            if path == DEVICE:
+                return Reply(body=self.persons.device(asked.form, asked.headers))
+            granted = self.persons.grant(asked.form, asked.headers)
+            return Reply(body=granted or self.issuer.grant(asked.form, asked.headers))
         except Refusal as refusal:
             return Reply(refusal.status, {"error": refusal.code, "error_description": refusal.words})
 

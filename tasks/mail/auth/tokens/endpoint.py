@@ -6,12 +6,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from tasks.mail.auth.tokens.token_answer import Answer, Failed
-from tasks.mail.model.errors import describe_os_error
+from tasks.mail.model.errors import MailLoopError, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.safe_text import one_line
 from tasks.mail.net.tls import describe_tls_error, ssl_context
@@ -79,6 +80,23 @@ def _proxy(host: str) -> str | None:
         return None
     proxies = getproxies()
     return proxies.get("https") or proxies.get("all")
+
+
+async def ask(url: str, body: str, ca_file: str | None, timeout: float) -> Answer:
+    """post(), in a thread of that name, for who is in another one."""
+    outcome: Future[Answer] = Future()
+    outcome.set_running_or_notify_cancel()  # who waits for it may be cancelled; it may not
+
+    def run() -> None:
+        try:
+            outcome.set_result(asyncio.run(post(url, body, ca_file, timeout)))
+        except MailLoopError as error:
+            outcome.set_exception(error.alone())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name=THREAD, daemon=True).start()
+    return await asyncio.wrap_future(outcome)
 
 
 def _context(ca_file: str | None) -> ssl.SSLContext:

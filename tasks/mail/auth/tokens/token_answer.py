@@ -63,16 +63,17 @@ class Failed(TokenFailure):
         self.wait = wait
 
 
-def granted(answer: Answer, host: str, redact: Redactor, signed: bool = False) -> Grant:
-    """The token in an answer of `host`. Raises Refused or Failed; `redact` hides what the request had in it.
+def fields(answer: Answer, host: str, redact: Redactor, signed: bool = False, url: str = "token_url") -> dict[str, Any]:
+    """What an answer of `host` holds that is no error. Raises Refused or Failed.
 
-    `signed`: an assertion was in it, which is good between two times.
+    `redact` hides what the request had in it. `signed`: an assertion was in it, which is good between two times.
+    `url`: the field that says where it went.
     """
     status, data = answer.status, _json_object(answer.body)
     where = f"no token from {host}: HTTP {status}"
     if 300 <= status < 400:
         target = redact.line(urlsplit(answer.headers.get("location", "")).netloc) or "nowhere"
-        raise Failed(f"{where}, sent on to {target}, which is not followed: set oauth.token_url to the right URL")
+        raise Failed(f"{where}, sent on to {target}, which is not followed: set oauth.{url} to the right URL")
     if data is None:
         kind = redact.line(answer.headers.get("content-type", "").partition(";")[0]) or "unknown"
         raise Failed(f"{where} with no JSON object, but {len(answer.body)} octets of type {kind}", wait=_wait(answer))
@@ -82,6 +83,12 @@ def granted(answer: Answer, host: str, redact: Redactor, signed: bool = False) -
         if status in _ABOUT_THE_REQUEST or 200 <= status < 300:
             raise Refused(f"{text}{_clocks(answer) if signed else ''}", code)
         raise Failed(text, wait=_wait(answer))
+    return data
+
+
+def granted(answer: Answer, host: str, redact: Redactor, signed: bool = False) -> Grant:
+    """The token in an answer of `host`. See fields()."""
+    data, where = fields(answer, host, redact, signed), f"no token from {host}: HTTP {answer.status}"
     kind = data.get("token_type", "Bearer")
     if not isinstance(kind, str) or kind.casefold() != "bearer":
         raise Failed(f"{where} with a token of type {redact.line(str(kind), 40)}, not Bearer")
@@ -134,7 +141,7 @@ def _clocks(answer: Answer) -> str:
     )
 
 
-def _seconds(value: object) -> float | None:
+def as_seconds(value: object) -> float | None:
     """A number of seconds; some write it as a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -147,13 +154,13 @@ def _seconds(value: object) -> float | None:
 
 def _lifetime(value: object) -> float:
     """What is over already is used once, by those who wait for it."""
-    seconds = _seconds(value)
+    seconds = as_seconds(value)
     return UNKNOWN_LIFETIME if seconds is None else min(max(seconds, 0.0), _LONGEST_LIFETIME)
 
 
 def _moment(value: object) -> datetime | None:
     """So many seconds from now; 0 is how some say that there is no end."""
-    seconds = _seconds(value)
+    seconds = as_seconds(value)
     try:
         return datetime.now(UTC) + timedelta(seconds=seconds) if seconds and seconds > 0 else None
     except OverflowError:

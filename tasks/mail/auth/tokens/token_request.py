@@ -29,20 +29,21 @@ def form(oauth: OAuth, username: str, refresh_token: str = "") -> str:
     if oauth.grant == "jwt_bearer":  # Google has the scope in the assertion, and the client is who signs it
         return str(prepare_token_request(_JWT_BEARER, assertion=_assertion(oauth, username)))
     more = {"refresh_token": refresh_token} if oauth.grant == "refresh_token" else {}
-    if oauth.private_key is not None:
-        more["client_id"] = oauth.client_id or ""  # Authlib leaves it out beside an assertion, Microsoft asks for it
-    return _authenticated(oauth, str(prepare_token_request(oauth.grant, scope=list(oauth.scopes), **more)))
+    return authenticated(oauth, str(prepare_token_request(oauth.grant, scope=list(oauth.scopes), **more)))
 
 
-def _authenticated(oauth: OAuth, body: str) -> str:
-    """The body with what shows who the client is.
+def authenticated(oauth: OAuth, body: str) -> str:
+    """The body with what shows who the client is. Raises Refused where a key cannot be used.
 
     A secret is in the body, which all servers take that these tokens are for; in the header (RFC 6749, 2.3.1) they
     differ about how it is encoded.
     """
+    from authlib.common.urls import add_params_to_qs
     from authlib.oauth2.auth import ClientAuth
 
     secret, method = _client_authentication(oauth)
+    if oauth.private_key is not None:  # Authlib leaves it out beside an assertion, Microsoft asks for it
+        body = str(add_params_to_qs(body, [("client_id", oauth.client_id)]))
     shown = str(ClientAuth(oauth.client_id, secret, method).prepare("POST", oauth.endpoint, {}, body)[2])
     for assertion in parse_qs(shown).get("client_assertion", ()):
         learn(assertion)

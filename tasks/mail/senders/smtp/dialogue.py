@@ -57,11 +57,7 @@ class SmtpSender:
         except SendFailure:
             raise
         except Exception as error:
-            stage = self._stages.current
-            is_connected = self._client.line is not None or stage not in ("dns", "connect")
-            found = failure(stage, error, self._smtp.host, self._smtp.timeout, self._redact, is_connected)
-            if found.error_type is ErrorType.UNEXPECTED:
-                log.error("The SMTP leg failed in a way that it should not.\n%s", self._redact.traceback_of(error))
+            found = self._failed(error)
             # Only a 4yz or 5yz reply says for certain that a body was not accepted.
             if self._client.body_may_be_out and (found.code is None or found.code < 400):
                 return self._receipt(probe, started, found.text, doubt=found)
@@ -71,8 +67,44 @@ class SmtpSender:
             self._client.close()
         raise found  # outside the except clause: the frames of its context would hold the password
 
+    async def log_in(self) -> None:
+        """Connect, log in and say good-bye. Raises SendFailure."""
+        try:
+            await self._enter()
+            return await self._quit("the login")
+        except SendFailure:
+            raise
+        except Exception as error:
+            found = self._failed(error)
+        finally:
+            self._client.close()
+        raise found
+
+    def _failed(self, error: Exception) -> SendFailure:
+        """What an error of the stage that is going on means."""
+        stage = self._stages.current
+        is_connected = self._client.line is not None or stage not in ("dns", "connect")
+        found = failure(stage, error, self._smtp.host, self._smtp.timeout, self._redact, is_connected)
+        if found.error_type is ErrorType.UNEXPECTED:
+            log.error("The SMTP leg failed in a way that it should not.\n%s", self._redact.traceback_of(error))
+        return found
+
     async def _run(self, probe: Probe) -> str:
         """The whole dialogue; returns the text of the reply to the final dot."""
+        await self._enter()
+        encoding = "utf-8" if probe.needs_smtputf8 else "ascii"
+        async with self._stages("mail"):
+            await self._client.mail(probe.envelope_from, options=self._mail_options(probe), encoding=encoding)
+        async with self._stages("rcpt"):
+            await self._client.rcpt(probe.to_addr, encoding=encoding)
+        async with self._stages("data"):
+            self._client.begin_data()
+            response = await self._client.data(probe.content)
+        await self._quit("the message was accepted")
+        return response.message
+
+    async def _enter(self) -> None:
+        """Connect and log in; a token that is refused is replaced once."""
         token = await self._token()
         try:
             await self._log_in(token)
@@ -83,16 +115,6 @@ class SmtpSender:
             self._client.close()
             self._client = self._new_client()  # many a server ends the connection
             await self._log_in(fresh)
-        encoding = "utf-8" if probe.needs_smtputf8 else "ascii"
-        async with self._stages("mail"):
-            await self._client.mail(probe.envelope_from, options=self._mail_options(probe), encoding=encoding)
-        async with self._stages("rcpt"):
-            await self._client.rcpt(probe.to_addr, encoding=encoding)
-        async with self._stages("data"):
-            self._client.begin_data()
-            response = await self._client.data(probe.content)
-        await self._quit()
-        return response.message
 
     async def _token(self, refused: Token | None = None) -> Token | None:
         if self._smtp.oauth is None:
@@ -163,13 +185,13 @@ class SmtpSender:
             raise NotOffered("the relay does not offer SMTPUTF8, which an address with a non-ASCII local part needs")
         return [*options, "SMTPUTF8"]
 
-    async def _quit(self) -> None:
-        """Say good-bye; whatever becomes of it, the message is accepted."""
+    async def _quit(self, after: str) -> None:
+        """Say good-bye; whatever becomes of it, what was to be done is done."""
         try:
             async with asyncio.timeout(_QUIT_SECONDS):
                 await self._client.quit()
         except (SMTPException, OSError, TimeoutError) as error:
-            log.info("QUIT failed after the message was accepted: %s", unlinked(self._redact.line(str(error))))
+            log.info("QUIT failed after %s: %s", after, unlinked(self._redact.line(str(error))))
 
     def _receipt(self, probe: Probe, started: Moment, response: str, doubt: SendFailure | None = None) -> Receipt:
         response = self._redact.text(response)
