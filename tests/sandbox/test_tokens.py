@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tasks.sandbox import Sandbox
+from tasks.sandbox import Sandbox, Script
 
 USERS = {"monitor": "secret of the application", "another": "its own"}
 MECHANISMS = {
@@ -123,6 +123,14 @@ async def test_what_is_wrong_with_a_token_is_told_before_it_is_refused(mechanism
             error, refusal = await asyncio.to_thread(log_in, box, mechanism, shown)
             assert json.loads(error)["status"] in ("401", "invalid_token")
             assert "535" in refusal or "AUTHENTICATIONFAILED" in refusal
+
+
+async def test_a_login_by_token_can_be_refused_for_a_while() -> None:
+    async with Sandbox(USERS, Script(auth=["535 5.7.3 Authentication unsuccessful"]), tokens=True) as box:
+        _, answer = await asyncio.to_thread(asked, box)
+        said = MECHANISMS["XOAUTH2"].format(user="monitor", token=answer["access_token"])
+        assert await asyncio.to_thread(submitted, box, "XOAUTH2", said) == ["535"]
+        assert await asyncio.to_thread(submitted, box, "XOAUTH2", said) == []
 
 
 async def test_tokens_are_offered_only_where_they_are_wanted() -> None:
