@@ -138,6 +138,9 @@ def _challenges() -> Iterator[Cell]:
         "agrees too early": b"{tag} OK welcome\r\n",
     }.items():
         yield _cell(CHALLENGE, fault, refused, {"challenge": action}, mechanism="SCRAM-SHA-256", connections=1)
+    endless = {"challenge": Endless(b"+ %b\r\n" % NO_MESSAGE * 1000)}
+    must = unread("login", ErrorType.MAILBOX)
+    yield _cell(CHALLENGE, "challenges without end", must, endless, mechanism="SCRAM-SHA-256", max_wait=BRIEF)
     for fault in LATER:
         if fault == HARMLESS:
             continue

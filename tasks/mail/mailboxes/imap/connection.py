@@ -12,6 +12,7 @@ from typing import Any
 
 from aioimaplib.aioimaplib import IMAP4ClientProtocol
 
+from tasks.mail.auth.exchange import CANCEL
 from tasks.mail.causes.lookup import of_mailbox
 from tasks.mail.mailboxes.failures import how_lost, of_tls
 from tasks.mail.mailboxes.imap.framing import Command, NotImapError, Reply, ResponseReader, not_a_greeting
@@ -204,6 +205,8 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
             said = self._answer(line[1:].strip().decode("ascii", "replace"))
             if said is not None:
                 self.transport.write(said + b"\r\n")
+            if said == CANCEL:  # whatever is asked for after that
+                self._answer = None
 
     def _begin(self, name: str, *arguments: bytes, answer: Answer | None = None) -> Command:
         """Send a command. Its arguments go to the transport only: a Command shows its own in its repr."""
