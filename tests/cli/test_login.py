@@ -153,9 +153,9 @@ def exported(ended: Ended) -> dict[str, str]:
     return dict(word[1].split("=", 1) for word in words)
 
 
-def listens(port: int) -> bool:
+def listens(port: int, address: str = "127.0.0.1") -> bool:
     with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+        return sock.connect_ex((address, port)) == 0
 
 
 # -- A code that is typed elsewhere (RFC 8628)
@@ -337,6 +337,7 @@ async def test_an_interrupt_ends_it_and_nothing_listens_any_more(kind: str, numb
             redirect = parse_qs(urlsplit(await page(command)).query)["redirect_uri"][0]
             ports.append(urlsplit(redirect).port or 0)
             assert listens(ports[0])
+            assert not listens(ports[0], "127.0.0.2")  # what listens at all addresses does so there, too
         else:
             await said(command, "type the code")
         command.process.send_signal(number)

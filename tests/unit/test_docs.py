@@ -59,6 +59,24 @@ def test_the_examples_are_valid(path: Path) -> None:
     load(path)
 
 
+@pytest.mark.parametrize("name", ["microsoft365", "gmail"])
+def test_the_document_of_a_provider_has_its_example(name: str) -> None:
+    example = (ROOT / "examples" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert f"```yaml\n{example}```\n" in (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["microsoft365", "gmail", "configuration"])
+def test_the_links_of_a_document_lead_somewhere(name: str) -> None:
+    """To files, and to headings in them."""
+    text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for file, _, heading in (link.partition("#") for link in re.findall(r"\]\(((?!https?:)[^)]+)\)", text)):
+        path = (ROOT / "docs" / file) if file else ROOT / "docs" / f"{name}.md"
+        assert path.exists(), file
+        headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8") if path.is_file() else "", re.MULTILINE)
+        slugs = [re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings]
+        assert not heading or heading in slugs, heading
+
+
 def test_the_reference_has_every_field_of_a_matrix() -> None:
     for name, field in (*Matrix.model_fields.items(), ("address", Receiver.model_fields["address"])):
         description = re.escape(field.description or "")

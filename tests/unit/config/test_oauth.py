@@ -346,6 +346,32 @@ def test_a_dump_passes_its_own_schema_and_can_be_read_again(oauth: Fields) -> No
         assert type(section).model_validate(dumped) == section
 
 
+DEVICE, PAGE = {"device_url": "https://login.example/device"}, {"authorize_url": "https://login.example/authorize"}
+NATIONAL = {"token_url": "https://login.microsoftonline.us/example.org/oauth2/v2.0/token"}
+GOOGLES = "https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent"
+
+
+@pytest.mark.parametrize(
+    ("fields", "device", "page"),
+    [
+        (MICROSOFT, "https://login.microsoftonline.com/example.org/oauth2/v2.0/devicecode", ""),
+        (MICROSOFT | NATIONAL, "https://login.microsoftonline.us/example.org/oauth2/v2.0/devicecode", ""),
+        (MICROSOFT | {"token_url": "https://login.example/issue"}, "", ""),
+        (MICROSOFT | PAGE, "", PAGE["authorize_url"]),
+        (GOOGLE, "", GOOGLES),
+        (GOOGLE | PAGE, "", PAGE["authorize_url"]),
+        (GOOGLE | DEVICE, DEVICE["device_url"], GOOGLES),
+        (OTHER, "", ""),
+        (OTHER | DEVICE, DEVICE["device_url"], ""),
+        (OTHER | PAGE, "", PAGE["authorize_url"]),
+    ],
+)
+def test_where_a_person_logs_in_is_known_of_a_provider_or_said(fields: Fields, device: str, page: str) -> None:
+    """A device code goes before a browser, where there are both."""
+    oauth = SenderOAuth.model_validate(fields | REFRESH)
+    assert (oauth.device_endpoint, oauth.authorization_endpoint) == (device, page)
+
+
 @pytest.mark.parametrize("model", [SenderOAuth, MailboxOAuth])
 def test_the_form_explains_every_field(model: type[OAuth]) -> None:
     schema = model.model_json_schema()

@@ -6,6 +6,7 @@ from tasks.mail.auth.tokens.consent import Invitation, Request, Show, refused, t
 from tasks.mail.auth.tokens.loopback import Loopback
 from tasks.mail.auth.tokens.token_answer import Grant
 from tasks.mail.auth.tokens.token_request import redactor
+from tasks.mail.model.redaction.traces import learn
 
 _RANDOM_OCTETS = 48
 _MAX_WORDS = 500
@@ -34,5 +35,6 @@ async def by_browser(request: Request, show: Show, port: int = 0) -> Grant:
         code, words = said["error"], said.get("error_description", "")
         text = redactor(oauth).line(": ".join(part for part in (code, words) if part), _MAX_WORDS)
         raise refused(code, f"no token: the browser brings back {text}")
+    learn(said["code"])
     shown = {"code": said["code"], "redirect_uri": here.uri, "code_verifier": verifier}
     return await request.trade("authorization_code", verifier, **shown)
