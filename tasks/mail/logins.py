@@ -13,13 +13,15 @@ from tasks.mail.config.loading.files import Config, planned
 from tasks.mail.config.loop import CheckConfig, ImapConfig, LoopConfig, SenderSection
 from tasks.mail.config.mailbox import BounceMailbox, MailboxConfig
 from tasks.mail.config.oauth import OAuth
-from tasks.mail.config.secrets import hiding, login_sections, unresolved, with_secret
+from tasks.mail.config.secrets import hiding, login_sections, redactor_of, unresolved, with_secret
 from tasks.mail.engine import Passwords
 from tasks.mail.mailboxes.registry import open_mailbox
-from tasks.mail.model.errors import ConfigError, MailboxFailure, SendFailure
+from tasks.mail.model.errors import ConfigError, MailboxFailure, SendFailure, as_mailbox_failure
 from tasks.mail.search.watch import searched
 from tasks.mail.senders.registry import log_in
 from tasks.mail.verdict.remedies import Remedy, cause_of_refusal, not_sent, unread
+
+_MAX_NAMED = 5  # sections in a line
 
 _Section = SenderSection | ImapConfig | BounceMailbox
 
@@ -72,7 +74,9 @@ class Login:
     @property
     def where(self) -> str:
         """What they are called together."""
-        return ", ".join(dict.fromkeys(place.where for place in self.places))
+        names = [*dict.fromkeys(place.where for place in self.places)]
+        more = [f"{len(names) - _MAX_NAMED} more"] if len(names) > _MAX_NAMED else []
+        return ", ".join([*names[:_MAX_NAMED], *more])
 
     @property
     def users(self) -> str:
@@ -161,7 +165,8 @@ async def try_login(place: Place, store: Store, token: str) -> tuple[str, Remedy
     check = place.check.model_copy(update={place.name: section})
     with hiding(check):
         try:
-            await _visit(login_sections(check)[place.name])
+            with as_mailbox_failure(redactor_of(check)):
+                await _visit(login_sections(check)[place.name])
         except SendFailure as failure:
             cause = cause_of_refusal(cast(LoopConfig, check).sender, failure)
             return failure.text, not_sent(cast(LoopConfig, check), failure, cause)

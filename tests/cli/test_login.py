@@ -187,6 +187,19 @@ async def test_a_code_is_shown_and_waited_for_and_both_servers_are_logged_in_to(
     assert (way.mailbox.count("AUTHENTICATE"), way.mailbox.count("SELECT"), way.mailbox.count("LOGOUT")) == (1, 0, 1)
 
 
+async def test_of_microsoft365_all_but_the_tenant_and_the_client_is_known(way: Way) -> None:
+    """Here with another token URL, from which that of the codes follows: it is a server of the test's own."""
+    scopes = [
+        "https://outlook.office.com/SMTP.Send",
+        "offline_access",
+        "https://outlook.office.com/IMAP.AccessAsUser.All",
+    ]
+    way.tokens.issuer.scopes = frozenset(scopes)
+    ended = await way.login(way.file(provider="microsoft365", tenant="example.org", scope=None))
+    assert (ended.code, exported(ended)) == (0, {VARIABLE: way.newest}), ended
+    assert next(one.form for one in way.tokens.asked) == {"client_id": "app", "scope": " ".join(scopes)}
+
+
 async def test_what_is_printed_is_good_for_a_check_where_each_use_brings_another_one(way: Way) -> None:
     way.tokens.issuer.rotates = True
     ended = await way.login(way.by_device())
@@ -500,6 +513,18 @@ async def nothing_in_a_process_list(command: Running) -> None:
     while not ended.done():
         assert [words for words in command_lines() if seen_in(words)] == []
         await asyncio.wait({ended}, timeout=0.05)
+
+
+async def test_an_interrupt_ends_it_where_prefect_is_asked_too(way: Way, prefect_server: Served) -> None:
+    way.tokens.persons.come.clear()
+    way.more |= prefect_server.env
+
+    async def act(command: Running) -> None:
+        await said(command, "type the code")
+        command.process.send_signal(signal.SIGINT)
+
+    ended = await way.login(way.by_device(), act=act, apart=True, warnings="ignore")
+    assert (ended.code, ended.err) == (3, "mail-loop: interrupted\n")
 
 
 async def test_a_server_that_is_not_there_is_said_before_anybody_is_asked(way: Way) -> None:
