@@ -40,6 +40,7 @@ async def test_a_demo_that_is_kept_can_be_checked_again_until_it_is_ended(
     assert told[2] not in modes(home)
 
 
+@pytest.mark.long
 async def test_a_demo_with_tokens_shows_where_they_are_asked_for(
     first_start: FirstStart, mail_loop: Command, tmp_path: Path
 ) -> None:

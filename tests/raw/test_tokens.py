@@ -472,6 +472,18 @@ class QuotingMailbox(RawImap):
         return await super().reply(line, phase, said, tag)
 
 
+async def test_two_hundred_loops_that_begin_together_ask_once(tls: certificates.ServerTls, tokens: TokenServer) -> None:
+    """Counted at the endpoint, which is slow, and at the relay, which everyone logs in to."""
+    tokens.delay = 0.2
+    way = way_of(tls, tokens)
+    way.refuse(way.relay, 0)
+    async with way.relay, way.mailbox, asyncio.timeout(120):
+        loops = [way.loop(name=f"raw-{number}").model_copy(update={"imap": None}) for number in range(200)]
+        results = await check_all(loops, lambda result: None)
+    assert {result.outcome for result in results} == {Outcome.DELIVERED}
+    assert (len(results), way.relay.count("AUTH"), tokens.count()) == (200, 200, 1)
+
+
 @pytest.mark.parametrize("leg", ["smtp", "imap"])
 @pytest.mark.parametrize("padding", [0, 2048])
 async def test_a_server_that_repeats_a_token_does_not_get_it_into_a_result_or_a_log(
