@@ -12,6 +12,7 @@ import pytest
 from tasks.mail.auth.tokens import access
 from tasks.mail.auth.tokens.access import access_token
 from tasks.mail.auth.tokens.endpoint import THREAD
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import TokenFailure
 from tests.support.oauth.issuing import Client
 from tests.support.oauth.sections import USER, by_certificate, by_secret, by_service_account
@@ -37,6 +38,17 @@ async def test_a_thousand_share_a_failure_and_the_next_one_asks_again(server: To
     assert server.count() == 1
     await access_token(oauth, USER)
     assert server.count() == 2
+
+
+async def test_a_refusal_serves_those_too_that_come_a_little_later(server: TokenServer) -> None:
+    """A fleet has its loops begin one after the other, and an endpoint may lock a client out that is refused often."""
+    server.script.append(Reply(401, {"error": "invalid_client"}))
+    oauth = by_secret(server)
+    for _ in range(3):
+        with pytest.raises(TokenFailure, match="invalid_client") as caught:
+            await access_token(oauth, USER)
+        assert caught.value.cause is Cause.TOKEN_REQUEST_REFUSED
+    assert server.count() == 1
 
 
 def test_loops_of_one_process_share_a_token(server: TokenServer) -> None:

@@ -20,6 +20,7 @@ from tasks.mail.model.redaction.traces import learn
 _MARGIN = 300.0  # seconds before its end that a token is replaced, but no more than a tenth of its life
 _MARGIN_SHARE = 0.1
 _READING = 0.3  # of the time for a token: for reading the refresh token that is kept
+_REFUSED_SECONDS = 10.0  # in which a refusal is not asked for again: an endpoint may lock a client out
 _WORDS = 0.1  # of the time for a login, or a second: for our words about a request that took too long
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ def _settled(source: _Source, found: Token | TokenFailure, before: Token | None)
             source.token, source.failure = found, None
             return found
         source.failure = found
-        source.asked_again_at = time.monotonic() + (found.wait if isinstance(found, Failed) else 0.0)
+        source.asked_again_at = time.monotonic() + (found.wait if isinstance(found, Failed) else _REFUSED_SECONDS)
         usable = before is not None and source.token is before and time.monotonic() < before.ends
         return before if before is not None and usable else found
 
