@@ -24,7 +24,7 @@ from tests.support.oauth.given import Given
 from tests.support.oauth.issuing import Client
 from tests.support.oauth.server import Reply, TokenServer, token_server
 from tests.support.raw.imap import RawImap
-from tests.support.raw.server import DEFAULT, Line
+from tests.support.raw.server import CLOSE, DEFAULT, DROP, SILENCE, Action, Line
 from tests.support.raw.smtp import RawSmtp
 
 USER, SECRET = "monitor@example.org", "Geheim-nis.der-Anwendung_0815"
@@ -136,6 +136,45 @@ async def test_a_relay_that_refuses_each_token_has_been_shown_two(
     assert len({token for _, token in way.relay.credentials}) == 2
 
 
+SECOND_TRY: dict[str, tuple[str, Action]] = {
+    "421 at the greeting": ("banner", b"421 4.3.2 come back later\r\n"),
+    "450 at EHLO": ("ehlo", b"450 4.3.2 not now\r\n"),
+    "dropped": ("banner", DROP),
+    "closed": ("auth", CLOSE),
+    "silence": ("banner", SILENCE),
+}
+
+
+@pytest.mark.parametrize("fault", SECOND_TRY)
+async def test_a_refused_token_stays_the_finding_whatever_becomes_of_the_second_try(
+    fault: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    """What is temporary about that would have the refused login made again and again."""
+    way = way_of(tls, tokens)
+    way.refuse(way.relay)
+    phase, action = SECOND_TRY[fault]
+    way.relay.play(phase, [*[DEFAULT] * (2 if phase == "ehlo" else 1), action])
+    result = await way.run({"retries": 3, "timeout": 1.0})
+    assert (result.outcome, result.error_type, result.stage) == (Outcome.REJECTED, ErrorType.AUTH, "auth")
+    assert (result.cause, result.attempts, way.relay.connections) == (Cause.TOKEN_REJECTED, 1, 2)
+    assert "535 5.7.8 Authentication failed" in result.sentence
+
+
+@pytest.mark.parametrize("fault", ["400", "429", "503", "closed"])
+async def test_a_refused_token_stays_the_finding_where_there_is_no_fresh_one(
+    fault: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens)
+    tokens.script.extend(
+        [Reply(200, {"access_token": "refused-0815", "expires_in": 3600, "token_type": "Bearer"}), NO_TOKEN[fault][0]]
+    )
+    way.refuse(way.relay)
+    result = await way.run({"retries": 3})
+    assert (result.outcome, result.error_type, result.stage) == (Outcome.REJECTED, ErrorType.AUTH, "auth")
+    assert (result.cause, result.attempts, tokens.count()) == (Cause.TOKEN_REJECTED, 1, 2)
+    assert "535 5.7.8 Authentication failed" in result.sentence
+
+
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 async def test_a_mailbox_that_refuses_each_token_has_been_shown_two(
     mechanism: str, tls: certificates.ServerTls, tokens: TokenServer
@@ -185,11 +224,12 @@ REPLIES: list[tuple[str, Outcome, Cause, str, int]] = [
         Outcome.REJECTED,
         Cause.LOGIN_METHOD,
         "have a login with a token allowed for that account",
-        2,
+        1,
     ),
-    ("550 5.7.30 Basic authentication is not supported", Outcome.REJECTED, Cause.LOGIN_METHOD, "allowed", 2),
-    ("534 5.7.9 Application-specific password required", Outcome.REJECTED, Cause.LOGIN_METHOD, "allowed", 2),
+    ("550 5.7.30 Basic authentication is not supported", Outcome.REJECTED, Cause.LOGIN_METHOD, "allowed", 1),
+    ("534 5.7.9 Application-specific password required", Outcome.REJECTED, Cause.LOGIN_METHOD, "allowed", 1),
     ("535-5.7.8 Username and Password not accepted. gsmtp", Outcome.REJECTED, Cause.TOKEN_REJECTED, "mailbox", 2),
+    ("535 5.7.0 Too many login attempts", Outcome.REJECTED, Cause.LOGIN_THROTTLED, "", 1),
     ("454 4.7.0 Temporary authentication failure", Outcome.DEFERRED, Cause.LOGIN_UNAVAILABLE, "login service", 1),
     ("421 4.7.0 Try again later", Outcome.DEFERRED, Cause.LOGIN_UNAVAILABLE, "login service", 1),
 ]

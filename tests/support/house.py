@@ -78,7 +78,7 @@ ROOMS = (
         3,
         "tasks.mail.senders",
         "the sending leg: attempts; `smtp/`",
-        "auth config model net probe",
+        "auth causes config model net probe",
         "aiosmtplib",
         "smtp",
     ),

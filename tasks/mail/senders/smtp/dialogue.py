@@ -8,12 +8,13 @@ from types import MappingProxyType
 from aiosmtplib import SMTPAuthenticationError, SMTPException
 
 from tasks.mail.auth.credentials import credentials_of, token_for
+from tasks.mail.auth.exchange import ExchangeError
 from tasks.mail.auth.sasl import choose, not_offered
 from tasks.mail.auth.tokens.access import Token
 from tasks.mail.config.loop import SenderSection
 from tasks.mail.config.secrets import redactor
 from tasks.mail.model.cause import Cause
-from tasks.mail.model.errors import SendFailure, enhanced_code
+from tasks.mail.model.errors import SendFailure, TokenFailure, enhanced_code
 from tasks.mail.model.facts import Receipt
 from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.model.moment import Moment
@@ -24,7 +25,7 @@ from tasks.mail.net.stages import Stages
 from tasks.mail.net.tls import UnusableFile, context_of, greeted
 from tasks.mail.probe.compose import Probe
 from tasks.mail.senders.smtp.connection import SmtpConnection
-from tasks.mail.senders.smtp.replies import NotOffered, failure, queue_id
+from tasks.mail.senders.smtp.replies import NotOffered, failure, queue_id, refuses_token
 
 _QUIT_SECONDS = 2.0  # the message is accepted by then: not worth waiting for
 
@@ -109,12 +110,23 @@ class SmtpSender:
         try:
             await self._log_in(token)
         except SMTPAuthenticationError as error:
-            if token is None or error.code < 500:
+            if token is None or not refuses_token(error):
                 raise
-            fresh = await self._token(refused=token)
+            await self._log_in_afresh(token, error)
+
+    async def _log_in_afresh(self, refused: Token, refusal: SMTPAuthenticationError) -> None:
+        """With a fresh token. Whatever keeps us from the login then, the refusal stands: it is not temporary."""
+        try:
+            fresh = await self._token(refused)
             self._client.close()
             self._client = self._new_client()  # many a server ends the connection
             await self._log_in(fresh)
+        except SMTPAuthenticationError:
+            raise
+        except (SMTPException, OSError, TokenFailure, ExchangeError) as error:
+            log.info("No second login after a refused token: %s", unlinked(self._redact.line(str(error))))
+            self._stages.current = "auth"
+            raise refusal from None
 
     async def _token(self, refused: Token | None = None) -> Token | None:
         if self._smtp.oauth is None:

@@ -6,9 +6,16 @@ import ssl
 from collections.abc import Iterator
 from typing import TypeVar
 
-from aiosmtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib import (
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
 
 from tasks.mail.auth.exchange import ExchangeError
+from tasks.mail.causes.lookup import of_reply, of_token
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import SendFailure, TokenFailure, describe_os_error
 from tasks.mail.model.outcome import ErrorType
@@ -109,6 +116,12 @@ def failure(
         kind = {"auth": ErrorType.AUTH, "tls": ErrorType.TLS}.get(stage, ErrorType.SMTP)
         return SendFailure(kind, stage, text, cause=error.cause if isinstance(error, NotOffered) else None)
     return SendFailure(ErrorType.UNEXPECTED, stage, f"{type(error).__name__}: {text}")
+
+
+def refuses_token(error: SMTPAuthenticationError) -> bool:
+    """Whether a refused login may be due to the token that was shown: another one would change nothing else."""
+    text = f"{error.code} {error.message}"
+    return error.code >= 500 and of_token("auth", text, of_reply("auth", text), final=True) is Cause.TOKEN_REJECTED
 
 
 class NotOffered(SMTPException):
