@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tasks.mail.auth.tokens.access import access_token
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import TokenFailure
 from tasks.mail.model.outcome import ErrorType
+from tasks.mail.net.tls import ssl_context
 from tests.support.certificates import good
 from tests.support.oauth.issuing import Client
 from tests.support.oauth.keys import certified
@@ -153,3 +155,17 @@ async def test_tls_is_verified_with_the_authorities_of_ca_file(tmp_path: Path) -
         assert (caught.value.error_type, caught.value.cause) == (ErrorType.TLS, Cause.TOKEN_REQUEST_FAILED)
         assert server.asked == []
         assert (await access_token(by_secret(server, ca_file=tls.ca_file), USER)).value in server.issuer.issued
+
+
+async def test_a_mail_server_is_offered_no_http_once_there_is_a_token(tmp_path: Path) -> None:
+    """httpx has its context offer it (ALPN), and servers such as Exim end a handshake without a protocol of theirs."""
+    tls = good(tmp_path)
+    with token_server(tls.context) as server:
+        await access_token(by_secret(server, ca_file=tls.ca_file), USER)
+    sent = ssl.MemoryBIO()
+    handshake = ssl_context(tls.ca_file, True).wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        handshake.do_handshake()
+    hello = sent.read()
+    assert b"localhost" in hello
+    assert b"http/1.1" not in hello

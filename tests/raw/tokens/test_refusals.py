@@ -108,6 +108,9 @@ ROWS = {
         FAILED,
         "HTTP 307, sent on to evil.example, which is not followed: set oauth.token_url to the right URL",
     ),
+    "redirect to what is no URL": Row(
+        Reply(302, {}, {"Location": "http://[x"}), FAILED, "HTTP 302, sent on to nowhere"
+    ),
     "redirect to nowhere": Row(Reply(302, {}), FAILED, "HTTP 302, sent on to nowhere"),
     "too big": Row(Reply(200, b'{"access_token": "' + b"x" * 300_000 + b'"}'), FAILED, "longer than 65536 octets"),
     "no access_token": Row(Reply(200, a_token(access_token=None)), FAILED, "HTTP 200 with no access_token"),

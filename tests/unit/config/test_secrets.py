@@ -17,6 +17,7 @@ from tasks.mail.config.loop import LoopConfig, SmtpConfig, loop_config
 from tasks.mail.config.matrix import matrix_config
 from tasks.mail.config.secrets import (
     EnvironmentPasswords,
+    login_sections,
     redactor,
     redactor_of,
     secrets_of,
@@ -62,18 +63,23 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOX", "password-of-the-box")
 
 
+async def resolved(check: LoopConfig) -> LoopConfig:
+    """The check with its secrets from the environment, whatever they are good for."""
+    sections = {name: await EnvironmentPasswords().resolve(one, name) for name, one in login_sections(check).items()}
+    return check.model_copy(update=sections)
+
+
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("name", WAYS)
 async def test_each_secret_is_found_by_its_name_and_put_in_place(name: str) -> None:
     check = loop(WAYS[name] | {f"{name}_secret": f"my-{name.replace('_', '-')}"})
-    found = await with_passwords(check, EnvironmentPasswords())
-    assert isinstance(found, LoopConfig)
+    found = await resolved(check)
     assert found.imap is not None
     assert found.smtp.oauth is not None
     assert found.smtp.oauth.value(name) == OAUTH_SECRETS[name].rstrip("\n")
     assert unresolved(found.smtp) == unresolved(found.imap) == []
     assert found == with_known_secrets(check)
-    assert await with_passwords(found, EnvironmentPasswords()) == found
+    assert await resolved(found) == found
     assert seen_in(repr(found)) == []
     assert found.smtp.oauth.grant == check.smtp.oauth.grant if check.smtp.oauth else False
     kept = [secret.path for secret in secrets_of(found.smtp) if secret.name is not None]
@@ -170,7 +176,7 @@ BOUND = [
         ["s@::1,clear", "s@relay.test"],
     ),
     (
-        {"client_id": "a", "client_secret_secret": "s", "token_url": "https://LOGIN.test:9/t", "scope": "mail"},
+        {"client_id": "a", "client_secret_secret": "s", "token_url": "HTTPS://LOGIN.test:9/t", "scope": "mail"},
         {"host": "login.test"},
         ["s@login.test"],
     ),

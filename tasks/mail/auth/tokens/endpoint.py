@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -15,7 +16,7 @@ from tasks.mail.auth.tokens.token_answer import Answer, Failed
 from tasks.mail.model.errors import MailLoopError, describe_os_error
 from tasks.mail.model.outcome import ErrorType
 from tasks.mail.model.safe_text import one_line
-from tasks.mail.net.tls import describe_tls_error, ssl_context
+from tasks.mail.net.tls import describe_tls_error, new_context
 
 _Error = TypeVar("_Error", bound=OSError)
 
@@ -99,9 +100,11 @@ async def ask(url: str, body: str, ca_file: str | None, timeout: float) -> Answe
     return await asyncio.wrap_future(outcome)
 
 
+@lru_cache(maxsize=64)
 def _context(ca_file: str | None) -> ssl.SSLContext:
+    """One for these requests alone: httpx has a context offer HTTP (ALPN), which a mail server may refuse."""
     try:
-        return ssl_context(ca_file, True)
+        return new_context(ca_file)
     except OSError as error:
         text = f"no token: the oauth.ca_file {ca_file} cannot be used: {one_line(describe_os_error(error))}"
         raise Failed(text, ErrorType.TLS) from None

@@ -88,6 +88,7 @@ def service_account(text: str) -> ServiceAccount:
 
 
 def _signing_key(pem: str) -> SigningKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -99,6 +100,8 @@ def _signing_key(pem: str) -> SigningKey:
     if text:
         try:
             key = load_pem_private_key(text.encode("ascii"), None)
+        except UnsupportedAlgorithm:  # a curve of long ago
+            key = None
         except (ValueError, TypeError):  # TypeError: there is a passphrase
             raise ValueError("holds a private key that cannot be read: it must be PEM, with no passphrase") from None
     if isinstance(key, RSAPrivateKey):

@@ -72,7 +72,7 @@ def fields(answer: Answer, host: str, redact: Redactor, signed: bool = False, ur
     status, data = answer.status, _json_object(answer.body)
     where = f"no token from {host}: HTTP {status}"
     if 300 <= status < 400:
-        target = redact.line(urlsplit(answer.headers.get("location", "")).netloc) or "nowhere"
+        target = redact.line(_host_of(answer.headers.get("location", ""))) or "nowhere"
         raise Failed(f"{where}, sent on to {target}, which is not followed: set oauth.{url} to the right URL")
     if data is None:
         kind = redact.line(answer.headers.get("content-type", "").partition(";")[0]) or "unknown"
@@ -104,6 +104,13 @@ def granted(answer: Answer, host: str, redact: Redactor, signed: bool = False) -
     )
 
 
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
+
+
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(body)
@@ -132,7 +139,7 @@ def _clocks(answer: Answer) -> str:
     try:
         theirs = parsedate_to_datetime(answer.headers.get("date", ""))
         ahead = round((datetime.now(UTC) - theirs).total_seconds() / 60)
-    except (TypeError, ValueError):  # it says none, or one without a zone
+    except (TypeError, ValueError, OverflowError):  # it says none, one without a zone, or none that there is
         return ""
     if abs(ahead) < _CLOCKS_MATTER:
         return ""

@@ -16,6 +16,7 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from tasks.mail.config.addresses import host_name
 from tasks.mail.config.loop import CheckConfig, SenderSection
@@ -83,7 +84,7 @@ class _Place(NamedTuple):
 
 
 def _endpoint(oauth: OAuth) -> _Place:
-    return _Place(oauth.endpoint_host, clear=not oauth.endpoint.startswith("https:"))
+    return _Place(oauth.endpoint_host, clear=urlsplit(oauth.endpoint).scheme != "https")
 
 
 def uses_of(checks: Iterable[CheckConfig]) -> list[Use]:
