@@ -11,7 +11,7 @@ import pytest
 
 from tasks.mail.auth.tokens import access
 from tasks.mail.auth.tokens.access import access_token
-from tasks.mail.auth.tokens.endpoint import THREAD
+from tasks.mail.auth.tokens.thread import THREAD
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import TokenFailure
 from tests.support.oauth.issuing import Client

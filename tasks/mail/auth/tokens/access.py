@@ -8,8 +8,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tasks.mail.auth.tokens.endpoint import THREAD, post
+from tasks.mail.auth.tokens.endpoint import post
 from tasks.mail.auth.tokens.rotation import Refresh, digest, family_key, only_one
+from tasks.mail.auth.tokens.thread import in_thread
 from tasks.mail.auth.tokens.token_answer import Failed, Grant, Refused, granted
 from tasks.mail.auth.tokens.token_request import form, redactor, value_of
 from tasks.mail.config.oauth import OAuth
@@ -122,19 +123,20 @@ def _begin(source: _Source, oauth: OAuth, username: str, timeout: float) -> _Req
     request.outcome.set_running_or_notify_cancel()  # else a caller that is cancelled would cancel it
     before = source.token
 
-    async def ask() -> None:
-        found: Token | TokenFailure = Failed(f"no token from {oauth.endpoint_host}", ErrorType.UNEXPECTED)
+    def end(found: Token | BaseException) -> None:
+        outcome: Token | TokenFailure = Failed(f"no token from {oauth.endpoint_host}", ErrorType.UNEXPECTED)
         try:
-            found = await _fetch(oauth, username, timeout - min(1.0, timeout * _WORDS))
-        except TokenFailure as failure:
-            found = failure.alone()
-        except Exception as error:
-            log.error("A token was asked for in a way that failed.\n%s", redactor(oauth).traceback_of(error))
-        finally:  # now: the end of the loop may have to wait for a resolver that does not answer
-            request.outcome.set_result(_settled(source, found, before))
+            if isinstance(found, Token):
+                outcome = found
+            elif isinstance(found, TokenFailure):
+                outcome = found.alone()
+            else:
+                log.error("A token was asked for in a way that failed.\n%s", redactor(oauth).traceback_of(found))
+        finally:  # somebody waits for it
+            request.outcome.set_result(_settled(source, outcome, before))
 
-    thread = threading.Thread(target=lambda: asyncio.run(ask()), name=THREAD, daemon=oauth.grant != "refresh_token")
-    thread.start()
+    within = timeout - min(1.0, timeout * _WORDS)
+    in_thread(lambda: _fetch(oauth, username, within), end, daemon=oauth.grant != "refresh_token")
     source.request = request
     return request
 

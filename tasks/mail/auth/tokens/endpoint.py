@@ -12,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from tasks.mail.auth.tokens.thread import THREAD, in_thread
 from tasks.mail.auth.tokens.token_answer import Answer, Failed
 from tasks.mail.model.errors import MailLoopError, describe_os_error
 from tasks.mail.model.outcome import ErrorType
@@ -20,7 +21,6 @@ from tasks.mail.net.tls import describe_tls_error, new_context
 
 _Error = TypeVar("_Error", bound=OSError)
 
-THREAD = "token request"  # its threads are named so
 MOST_OCTETS = 64 * 1024  # of an answer; a token of 3 KB is a long one
 _LOGGERS = ("httpx", *(f"httpcore.{name}" for name in ("connection", "http11", "proxy", "socks")))
 
@@ -88,15 +88,13 @@ async def ask(url: str, body: str, ca_file: str | None, timeout: float) -> Answe
     outcome: Future[Answer] = Future()
     outcome.set_running_or_notify_cancel()  # who waits for it may be cancelled; it may not
 
-    def run() -> None:
-        try:
-            outcome.set_result(asyncio.run(post(url, body, ca_file, timeout)))
-        except MailLoopError as error:
-            outcome.set_exception(error.alone())
-        except Exception as error:
-            outcome.set_exception(error)
+    def end(found: Answer | BaseException) -> None:
+        if isinstance(found, Answer):
+            outcome.set_result(found)
+        else:
+            outcome.set_exception(found.alone() if isinstance(found, MailLoopError) else found)
 
-    threading.Thread(target=run, name=THREAD, daemon=True).start()
+    in_thread(lambda: post(url, body, ca_file, timeout), end)
     return await asyncio.wrap_future(outcome)
 
 

@@ -1,0 +1,40 @@
+"""Requests for tokens in threads of their own: who waits for one may be cancelled, and its event loop may end."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+_Found = TypeVar("_Found")
+
+THREAD = "token request"  # the threads are named so
+
+
+def in_thread(
+    call: Callable[[], Coroutine[Any, Any, _Found]],
+    end: Callable[[_Found | BaseException], None],
+    *,
+    daemon: bool = True,
+) -> None:
+    """Await `call` in another thread. `end` is called there, once, with what came of it, whatever that is."""
+
+    async def asked() -> None:
+        found: _Found | BaseException
+        try:
+            found = await call()
+        except BaseException as error:
+            found = error
+        ended.append(True)
+        end(found)  # now: the end of the loop may have to wait for a resolver that does not answer
+
+    def run() -> None:
+        coroutine = asked()
+        try:
+            asyncio.run(coroutine)
+        except BaseException as error:  # there is no loop where no file can be opened
+            coroutine.close()
+            if not ended:
+                end(error)
+
+    ended: list[bool] = []
+    threading.Thread(target=run, name=THREAD, daemon=daemon).start()
