@@ -168,9 +168,7 @@ async def test_another_process_is_waited_for_no_longer_than_a_login_may_take(
 ) -> None:
     oauth = resolved(server, kept)
     async with only_one(oauth, 1.0):
-        with pytest.raises(
-            TokenFailure, match=r"another process has been using the refresh token for 0\.45 s"
-        ) as caught:
+        with pytest.raises(TokenFailure, match=r"another check has been using the refresh token for 0\.45 s") as caught:
             await access_token(oauth, USER, timeout=0.5)
     assert caught.value.error_type is ErrorType.TIMEOUT
     assert (await access_token(oauth, USER)).value in server.issuer.issued
@@ -184,6 +182,19 @@ async def test_a_state_folder_that_cannot_be_written_keeps_nobody_from_logging_i
     token = await access_token(resolved(server, kept), USER)
     assert token.value in server.issuer.issued
     assert token.notes[0].startswith("Other processes are not kept from using the refresh token at the same time")
+
+
+async def test_without_a_state_folder_both_legs_of_a_process_still_use_it_one_after_the_other(
+    server: TokenServer, kept: FileKeeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    server.issuer.scopes = frozenset({"mail", "send"})
+    server.delay = 0.2
+    both = [resolved(server, kept), resolved(server, kept, scope="send")]
+    await asyncio.gather(*(access_token(oauth, USER) for oauth in both))
+    assert not server.issuer.families[-1].revoked
+    assert kept.path.read_text(encoding="utf-8") == server.issuer.families[-1].newest
 
 
 async def test_when_a_refresh_token_ends_is_known_where_the_endpoint_says_so(server: TokenServer) -> None:

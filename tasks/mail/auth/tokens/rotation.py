@@ -9,7 +9,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -20,7 +21,7 @@ from tasks.mail.config.oauth import OAuth
 from tasks.mail.config.state_dir import make_private, open_state_file, state_home, unwritable
 from tasks.mail.model.outcome import ErrorType
 
-_LOOK_SECONDS = 0.05  # between two looks whether another process has ended
+_LOOK_SECONDS = 0.05  # between two looks whether another user of a refresh token has ended
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Family:
 
     newest: str = field(default="", repr=False)
     spent: set[str] = field(default_factory=set)
+    in_use: threading.Lock = field(default_factory=threading.Lock, repr=False)  # by a thread of this process
 
     def best(self, found: str) -> str:
         """The one to use where `found` is what is kept: that of this process, where the new one could not be kept."""
@@ -115,29 +117,38 @@ class Refresh:
 
 @asynccontextmanager
 async def only_one(oauth: OAuth, timeout: float) -> AsyncIterator[str]:
-    """Be the only process that uses this refresh token. Raises Failed where another one does for too long.
+    """Be the only one that uses this refresh token. Raises Failed where another thread or process does for too long.
 
     It yields a note, empty where there is nothing to say: a folder that cannot be written keeps nobody from logging in.
     """
-    name = digest(json.dumps(family_key(oauth)))[:24]
-    path = state_home() / "tokens" / f"{name}.lock"
+    key = family_key(oauth)
+    path = state_home() / "tokens" / f"{digest(json.dumps(key))[:24]}.lock"
+    in_use = _families.setdefault(key, Family()).in_use
+    until = asyncio.get_running_loop().time() + timeout
     with ExitStack() as held:
         note = ""
         try:
+            await _taken(lambda: in_use.acquire(blocking=False), until)
+            held.callback(in_use.release)
             for folder in (state_home(), path.parent):
                 make_private(folder)
             descriptor = open_state_file(path, os.O_RDWR | os.O_CREAT)
             held.callback(os.close, descriptor)  # and with it the lock
-            async with asyncio.timeout(timeout):
-                while not _locked(descriptor):  # noqa: ASYNC110  # the lock of another process has no event
-                    await asyncio.sleep(_LOOK_SECONDS)
+            await _taken(lambda: _locked(descriptor), until)
         except TimeoutError:  # it is an OSError, too
-            text = f"no token: another process has been using the refresh token for {timeout:g} s"
+            text = f"no token: another check has been using the refresh token for {timeout:g} s"
             raise Failed(text, ErrorType.TIMEOUT) from None
         except OSError as error:
             log.warning("Other processes may use the same refresh token: %s", unwritable(error))
             note = f"Other processes are not kept from using the refresh token at the same time ({unwritable(error)})."
         yield note
+
+
+async def _taken(take: Callable[[], bool], until: float) -> None:
+    """Take what another thread or process may have: neither lock has an event to wait for."""
+    async with asyncio.timeout_at(until):
+        while not take():  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _locked(descriptor: int) -> bool:
