@@ -108,8 +108,12 @@ class SecretBlocks:
 
     async def reread(self, name: str) -> str | None:
         """See Keeper in tasks.mail.auth.tokens.rotation. It is asked for anew each time, without the notes of a run."""
-        block, _ = await self._here(SecretBlocks().value(name))
-        return block or from_environment(name)
+        asked = SecretBlocks()
+        block, why = await self._here(asked.value(name))
+        value = block or from_environment(name)
+        if value is None and asked._unanswered:
+            raise ConnectionError(why)
+        return value
 
     async def keep(self, name: str, value: str) -> str:
         """See Keeper in tasks.mail.auth.tokens.rotation: the block that it came from has the new value."""

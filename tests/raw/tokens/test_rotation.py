@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from tasks.mail.auth.tokens.access import Token, access_token
 from tasks.mail.auth.tokens.rotation import kept_by, only_one
 from tasks.mail.config.oauth import OAuth
+from tasks.mail.model.cause import Cause
 from tasks.mail.model.errors import TokenFailure
 from tasks.mail.model.outcome import ErrorType
 from tests.support.checks.bounds import PROGRAM_SECONDS
@@ -112,6 +113,32 @@ async def test_it_is_not_asked_again_with_what_was_refused(server: TokenServer, 
     with pytest.raises(TokenFailure, match="invalid_grant"):
         await access_token(resolved(server, kept), USER)
     assert server.count() == 1
+
+
+async def test_where_the_kept_one_cannot_be_read_none_is_used(server: TokenServer, kept: FileKeeper) -> None:
+    """The one that the check has read at its beginning may be spent by now."""
+    oauth = resolved(server, kept)
+    kept.lost = ConnectionError("no answer from Prefect")
+    with pytest.raises(TokenFailure, match="app-refresh could not be read: no answer from Prefect") as caught:
+        await access_token(oauth, USER)
+    assert (caught.value.error_type, caught.value.cause) == (ErrorType.CONNECTION, Cause.TOKEN_REQUEST_FAILED)
+    kept.lost = TimeoutError()
+    with pytest.raises(TokenFailure, match="app-refresh could not be read within") as caught:
+        await access_token(oauth, USER)
+    assert (caught.value.error_type, server.count()) == (ErrorType.TIMEOUT, 0)
+
+
+async def test_a_refusal_stays_one_where_the_kept_one_cannot_be_read_any_more(
+    server: TokenServer, kept: FileKeeper
+) -> None:
+    kept.path.write_text("an-old-one", encoding="utf-8")
+    server.delay = 0.2
+    waiting = asyncio.create_task(access_token(resolved(server, kept), USER))
+    while not server.asked:
+        await asyncio.sleep(0.01)
+    kept.lost = ConnectionError("no answer from Prefect")
+    with pytest.raises(TokenFailure, match="invalid_grant"):
+        await waiting
 
 
 async def test_what_cannot_be_kept_is_told_and_known_to_this_process(server: TokenServer, kept: FileKeeper) -> None:

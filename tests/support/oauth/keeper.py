@@ -11,16 +11,19 @@ NAME = "app-refresh"
 
 
 class FileKeeper:
-    """See Keeper in tasks.mail.auth.tokens.rotation. `broken`: why nothing can be written."""
+    """See Keeper in tasks.mail.auth.tokens.rotation. `broken`: why nothing can be written; `lost`: read."""
 
     def __init__(self, path: Path, broken: str = "") -> None:
         self.path = path
         self.broken = broken
+        self.lost: OSError | None = None
         self.kept: list[str] = []
 
     async def reread(self, name: str) -> str | None:
         assert name == NAME
         await asyncio.sleep(0.01)
+        if self.lost is not None:
+            raise self.lost
         return self.path.read_text(encoding="utf-8") if self.path.exists() else None
 
     async def keep(self, name: str, value: str) -> str:

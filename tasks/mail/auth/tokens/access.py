@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -183,7 +184,10 @@ async def _refreshed(oauth: OAuth, username: str, timeout: float) -> tuple[Grant
             grant = await _granted(oauth, username, used, max(0.0, until - time.monotonic()))
         except Refused as refused:
             # It may have been replaced by hand meanwhile, or by a process on another machine.
-            if refused.code != "invalid_grant" or (again := await refresh.current(timeout * _READING)) == used:
+            again = used
+            with suppress(Failed):  # what was refused stays so
+                again = await refresh.current(timeout * _READING)
+            if refused.code != "invalid_grant" or again == used:
                 raise
             used = again
             grant = await _granted(oauth, username, used, max(0.0, until - time.monotonic()))

@@ -11,13 +11,14 @@ import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tasks.mail.auth.tokens.token_answer import Failed
 from tasks.mail.auth.tokens.token_request import value_of
 from tasks.mail.config.oauth import OAuth
+from tasks.mail.config.section import without_line_end
 from tasks.mail.config.state_dir import make_private, open_state_file, state_home, unwritable
 from tasks.mail.model.outcome import ErrorType
 
@@ -30,7 +31,7 @@ class Keeper(Protocol):
     """Where refresh tokens are kept, by the names of their secrets. It is called in other threads and loops."""
 
     async def reread(self, name: str) -> str | None:
-        """The value that is there now; None where it cannot be read."""
+        """The value that is there now; None where there is none. Raises OSError where that cannot be known."""
 
     async def keep(self, name: str, value: str) -> str:
         """Keep the value that has come in the place of the one before; empty, or why that cannot be done."""
@@ -91,14 +92,20 @@ class Refresh:
     async def current(self, timeout: float) -> str:
         """The token to use now: the one that is kept, for another process may have had it replaced.
 
-        Where that is not known in time it is the one that this check has read at its beginning.
+        Where none is kept it is the one that this check has read at its beginning. Raises Failed where that cannot be
+        known: one that was replaced meanwhile must not be used again.
         """
         found = None
         if self._keeper and self._name:
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(timeout):
                     found = await self._keeper.reread(self._name)
-        return self._family.best(found or value_of(self._oauth.refresh_token))
+            except TimeoutError:
+                text = f"no token: the refresh token {self._name} could not be read within {timeout:g} s"
+                raise Failed(text, ErrorType.TIMEOUT) from None
+            except OSError as error:
+                raise Failed(f"no token: the refresh token {self._name} could not be read: {error}") from None
+        return self._family.best(without_line_end(found or "") or value_of(self._oauth.refresh_token))
 
     async def replace(self, value: str) -> str:
         """Keep the token that came in place of the current one; a note, where a person has to."""
