@@ -307,30 +307,34 @@ async def test_a_login_by_token_that_is_put_off_is_tried_once_more_with_the_same
 BYE = b"* BYE Session invalidated - AccessTokenExpired\r\n"
 
 
-@pytest.mark.parametrize("phase", ["noop", "examine", "fetch"])
-async def test_a_session_that_outlives_its_token_goes_on_with_a_fresh_one(
+@pytest.mark.parametrize("phase", ["authenticate", "noop", "examine", "fetch"])
+async def test_a_token_that_is_over_by_the_words_of_a_bye_is_replaced(
     phase: str, tls: certificates.ServerTls, tokens: TokenServer
 ) -> None:
-    """What the server says of the token counts for more than how long the endpoint said it would last."""
+    """What the server says of it counts for more than how long the endpoint said it would last."""
     way = way_of(tls, tokens)
     way.mailbox.play(phase, [BYE])
-    way.mailbox.logins.tokens = _UntilBye(way)
     way.later = 0.5
     result = await way.run()
     assert (result.outcome, way.mailbox.played) == (Outcome.DELIVERED, {phase})
-    assert (result.attempts, tokens.count(), way.mailbox.connections) == (1, 2, 3)
+    assert (result.attempts, tokens.count(), way.mailbox.connections) == (1, 2, 2)
+    assert len({token for _, token in way.mailbox.credentials}) == 2
 
 
-class _UntilBye(set[str]):
-    """The first token is good until the server has said that it is over."""
-
-    def __init__(self, way: Way) -> None:
-        super().__init__({"none yet"})
-        self._way = way
-
-    def __contains__(self, token: object) -> bool:
-        given = [*self._way.tokens.issuer.issued]
-        return token in given[1:] or not self._way.mailbox.played
+@pytest.mark.parametrize("phase", ["authenticate", "examine"])
+async def test_a_mailbox_that_calls_each_token_over_has_been_shown_two(
+    phase: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    way = way_of(tls, tokens)
+    way.mailbox.play(phase, BYE)
+    result = await way.run()
+    assert (result.outcome, result.error_type, result.cause) == (
+        Outcome.UNVERIFIED,
+        ErrorType.AUTH,
+        Cause.TOKEN_REJECTED,
+    )
+    assert (way.mailbox.connections, tokens.count()) == (2, 2)
+    assert "AccessTokenExpired" in result.sentence
 
 
 # --- no token ---

@@ -1,7 +1,7 @@
 """What a section of the configuration has to log in with, whichever leg it is of."""
 
 from tasks.mail.auth.sasl import Credentials
-from tasks.mail.auth.tokens.access import Token, access_token
+from tasks.mail.auth.tokens.access import Token, access_token, drop
 from tasks.mail.config.loop import SenderSection
 from tasks.mail.config.mailbox import MailboxConfig
 from tasks.mail.config.secrets import password_of
@@ -15,6 +15,12 @@ async def token_for(section: SenderSection | MailboxConfig, refused: Token | Non
     if section.oauth is None:
         return None
     return await access_token(section.oauth, section.username or "", refused, section.timeout)
+
+
+def drop_token(section: SenderSection | MailboxConfig, refused: Token) -> None:
+    """Let nobody have a token that a server has called over."""
+    if section.oauth is not None:
+        drop(section.oauth, section.username or "", refused)
 
 
 def credentials_of(section: SenderSection | MailboxConfig, token: Token | None, in_clear: bool) -> Credentials:

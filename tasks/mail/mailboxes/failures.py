@@ -16,6 +16,8 @@ from tasks.mail.net.tls import cause_of_tls_error
 _TEMPORARY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
 _PERMANENT_CODES = frozenset({"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "CANNOT"})
 
+_YOUNG_SECONDS = 60.0  # a token that is over so soon after the connection began was refused, and has not outlived it
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -84,6 +86,19 @@ def of_tls(error: Exception) -> dict[str, Any]:
     """What is known of a failed handshake, for a MailboxFailure: another time we have no certificate either."""
     cause = cause_of_tls_error(error)
     return {"cause": cause, "permanent": cause is Cause.CLIENT_CERTIFICATE}
+
+
+def of_bye(stage: str, code: str | None, words: str, age: float) -> dict[str, Any]:
+    """What is known of a connection that the server has ended after `age` seconds, for a MailboxFailure.
+
+    Where that is for the token, a fresh one is worth another connection; the second that is refused is the last.
+    """
+    cause = of_mailbox(stage, code, words) or Cause.DROPPED
+    if cause is not Cause.TOKEN_REJECTED:
+        return {"error_type": ErrorType.CONNECTION, "cause": cause}
+    permanent = stage == "login"  # see Session.open
+    put_off = not permanent and age < _YOUNG_SECONDS
+    return {"error_type": ErrorType.AUTH, "cause": cause, "permanent": permanent, "put_off": put_off}
 
 
 def how_lost(error: Exception | None, redact: Redactor) -> str:

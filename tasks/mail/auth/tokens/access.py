@@ -59,6 +59,11 @@ class _Source:
     failure: TokenFailure | None = None
     asked_again_at: float = 0.0  # after a failure
 
+    def drop(self, refused: Token | None) -> None:
+        """Have no more what a mail server did not take; another one may be there by now."""
+        if self.token is not None and refused is not None and self.token.value == refused.value:
+            self.token = None
+
 
 _sources: dict[tuple[str, ...], _Source] = {}
 _lock = threading.Lock()
@@ -74,8 +79,7 @@ async def access_token(oauth: OAuth, username: str, refused: Token | None = None
         with _lock:
             source = _sources.setdefault(_key(oauth, username), _Source())
             now = time.monotonic()
-            if source.token is not None and refused is not None and source.token.value == refused.value:
-                source.token = None
+            source.drop(refused)
             if source.token is not None and now < source.token.renewed_at:
                 return source.token
             if source.failure is not None and now < source.asked_again_at:
@@ -96,6 +100,13 @@ def last_token(oauth: OAuth, username: str) -> Token | None:
     with _lock:
         source = _sources.get(_key(oauth, username))
         return source.token if source is not None else None
+
+
+def drop(oauth: OAuth, username: str, refused: Token) -> None:
+    """As if it had been refused to somebody who asks for another: the next one who asks gets a fresh one."""
+    with _lock:
+        if (source := _sources.get(_key(oauth, username))) is not None:
+            source.drop(refused)
 
 
 def _key(oauth: OAuth, username: str) -> tuple[str, ...]:

@@ -13,8 +13,7 @@ from typing import Any
 from aioimaplib.aioimaplib import IMAP4ClientProtocol
 
 from tasks.mail.auth.exchange import CANCEL
-from tasks.mail.causes.lookup import of_mailbox
-from tasks.mail.mailboxes.failures import how_lost, of_tls
+from tasks.mail.mailboxes.failures import how_lost, of_bye, of_tls
 from tasks.mail.mailboxes.imap.framing import Command, NotImapError, Reply, ResponseReader, not_a_greeting
 from tasks.mail.mailboxes.imap.responses import Response, message_count, readable, response_code
 from tasks.mail.model.cause import Cause
@@ -36,6 +35,7 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
         super().__init__(asyncio.get_running_loop())
         self.transport: Any = None  # an asyncio.Transport once there is a connection
         self.host = host
+        self._begun = self.loop.time()
         self.stage = "connect"
         self.exists = 0  # messages in the selected folder
         self.came = 0  # messages that the server has announced, in whatever folder
@@ -160,8 +160,8 @@ class ImapConnection(IMAP4ClientProtocol):  # type: ignore[misc]  # aioimaplib h
         if self._bye is not None and not logging_out:  # not before the answers that came with it
             bye, _, words = response_code(self._bye)
             said = f"the server ended the connection: {self.words(words) or 'BYE'}"
-            cause = of_mailbox(self.stage, bye, said) or Cause.DROPPED
-            self.die(ErrorType.CONNECTION, said, code=bye and self.redact.text(bye), cause=cause)
+            ended = of_bye(self.stage, bye, said, self.loop.time() - self._begun)
+            self.die(text=said, code=bye and self.redact.text(bye), **ended)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Upstream lets commands wait for a connection that is gone."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from aiohappyeyeballs import AddrInfoType
 
-from tasks.mail.auth.credentials import credentials_of, token_for
+from tasks.mail.auth.credentials import credentials_of, drop_token, token_for
 from tasks.mail.auth.exchange import ExchangeError
 from tasks.mail.auth.tokens.access import Token
 from tasks.mail.config.mailbox import ProbeMailbox
@@ -49,6 +49,7 @@ class Session:
         self.until = until
         self.tls: TlsRecord | None = None
         self.capabilities: frozenset[str] = frozenset()
+        self._token: Token | None = None  # that it has shown last
         self.connection = self._new_connection()
         self.connection.redact = redactor(config)  # from the greeting on: an earlier login may be quoted in it
         self._stages = Stages("imap", config.timeout)
@@ -57,13 +58,13 @@ class Session:
     async def open(self) -> None:
         """Connect and log in. The MailboxFailure of an attempt that ends early has its stage times."""
         try:
-            token = await self._token()
             try:
-                await self._enter(token)
+                await self._enter()
             except MailboxFailure as failure:
-                if token is None or failure.cause is not Cause.TOKEN_REJECTED:
+                if self._token is None or failure.cause is not Cause.TOKEN_REJECTED:
                     raise
-                await self._enter(await self._fresh(token))
+                self._begin_anew()
+                await self._enter()
         except BaseException as error:
             self.abort()
             if isinstance(error, MailboxFailure):
@@ -103,29 +104,27 @@ class Session:
                     await connection.closed.wait()
 
     def abort(self) -> None:
-        """Drop the connection now."""
+        """Drop the connection now, and a token that is over by the server's word: no other session shows it again."""
         self.connection.die(ErrorType.CONNECTION, "the connection is closed")
+        if self._token is not None and self.connection.failure().cause is Cause.TOKEN_REJECTED:
+            drop_token(self.config, self._token)
 
     def _new_connection(self) -> ImapConnection:
         return ImapConnection(self.config.host, tls_first=self.config.tls == "implicit")
 
-    async def _token(self, refused: Token | None = None) -> Token | None:
-        if self.config.oauth is None:
-            return None
-        async with self._step("token", "token"):
-            return await token_for(self.config, refused)
-
-    async def _fresh(self, refused: Token) -> Token | None:
-        """Another token, for a connection of its own: many a server ends the one that it refused a login on."""
+    def _begin_anew(self) -> None:
+        """With a connection of its own for another token: many a server ends the one that it refused a login on."""
         self.abort()
-        token, before = await self._token(refused), self.connection
-        self.connection, self.capabilities = self._new_connection(), frozenset()
+        before, self.connection = self.connection, self._new_connection()
         self.connection.redact, self.connection.counted = before.redact, before.counted
-        return token
+        self.capabilities = frozenset()
 
-    async def _enter(self, token: Token | None) -> None:
+    async def _enter(self) -> None:
+        if self.config.oauth is not None:
+            async with self._step("token", "token"):
+                self._token = await token_for(self.config, refused=self._token)
         greeting = await self._connect()
-        reply = None if greeting == "PREAUTH" else await self._login(token)
+        reply = None if greeting == "PREAUTH" else await self._login()
         if reply is None or not self._take_capabilities(reply):
             await self._ask_capabilities("login")
 
@@ -196,9 +195,9 @@ class Session:
             self.capabilities = listed
         return bool(listed)
 
-    async def _login(self, token: Token | None) -> Reply:
+    async def _login(self) -> Reply:
         """One mechanism, one attempt: each failure may count towards a lock-out."""
-        credentials = credentials_of(self.config, token, in_clear=self.tls is None)
+        credentials = credentials_of(self.config, self._token, in_clear=self.tls is None)
         if not knows_mechanisms(self.capabilities):
             await self._ask_capabilities("login")
         command = login_command(self.capabilities, credentials)
@@ -208,7 +207,7 @@ class Session:
         except ExchangeError as error:
             raise out_of_exchange(error) from None
         if reply.status != "OK":
-            raise login_refused(self.config.username, self._refusal(reply), by_token=token is not None)
+            raise login_refused(self.config.username, self._refusal(reply), by_token=self._token is not None)
         return reply
 
     async def _reply_to(self, stage: str, verb: str, *arguments: bytes, answer: Answer | None = None) -> Reply:
