@@ -115,11 +115,11 @@ class SecretBlocks:
             raise ConnectionError(why)
         return value
 
-    async def keep(self, name: str, value: str) -> str:
+    async def keep(self, name: str, before: str, value: str) -> str:
         """See Keeper in tasks.mail.auth.tokens.rotation: the block that it came from has the new value."""
         try:
             async with asyncio.timeout(BLOCK_SECONDS):
-                await self._here(_overwrite(name, value))
+                await self._here(_overwrite(name, before, value))
         except ValueError:
             return unwritable(name)
         except Exception as error:
@@ -149,9 +149,12 @@ class SecretBlocks:
         return await asyncio.get_running_loop().create_task(call, context=self._context.copy())
 
 
-async def _overwrite(name: str, value: str) -> None:
-    """Raises ValueError where there is no block of this name."""
-    await Secret.aload(name)
+async def _overwrite(name: str, before: str, value: str) -> None:
+    """Only what was `before`. Raises ValueError where there is no block of this name."""
+    block: Secret[Any] = await Secret.aload(name)
+    if without_line_end(str(block.get())) != before:
+        log.info("The Secret block %r has a new value by now, which stays", name)
+        return
     await Secret(value=value).asave(name, overwrite=True)
 
 

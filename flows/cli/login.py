@@ -15,7 +15,7 @@ from tasks.mail.auth.tokens.token_answer import Refused
 from tasks.mail.config.addresses import endpoint
 from tasks.mail.config.loading.files import load_any
 from tasks.mail.config.secrets import EnvironmentPasswords, variable
-from tasks.mail.logins import Login, Place, Store, distinct, get_token, logins_of, try_login
+from tasks.mail.logins import Login, Place, Store, distinct, get_token, keep_token, logins_of, try_login
 from tasks.mail.model.durations import duration
 from tasks.mail.model.errors import ConfigError, TokenFailure, describe_os_error
 from tasks.mail.model.safe_text import one_line
@@ -69,7 +69,7 @@ class _Shell(EnvironmentPasswords):
     async def reread(self, name: str) -> str | None:
         return self.tokens.get(name)
 
-    async def keep(self, name: str, value: str) -> str:
+    async def keep(self, name: str, before: str, value: str) -> str:
         self.tokens[name] = value
         return ""
 
@@ -92,7 +92,7 @@ async def _log_in(logins: Sequence[Login], store: Store, arguments: argparse.Nam
         if (token := await _token(login, store, arguments, tell)) is None:
             all_well = False
             continue
-        kept = await store.save(login.name, token)
+        kept = await keep_token(login, store, token)
         tell(f"{login.where}: the refresh token is kept as {kept}")
         for place in distinct(login.places):
             all_well &= await _is_let_in(place, store, token, tell)

@@ -1,13 +1,14 @@
 """Refresh tokens for the sections of a configuration: which there are to get, and whether servers then let us in."""
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from tasks.mail.auth.tokens.browser import by_browser
 from tasks.mail.auth.tokens.consent import Request, Show
 from tasks.mail.auth.tokens.device_code import by_device_code
-from tasks.mail.auth.tokens.rotation import kept_by
+from tasks.mail.auth.tokens.rotation import kept_by, only_one
 from tasks.mail.auth.tokens.token_answer import Failed
 from tasks.mail.config.loading.files import Config, planned
 from tasks.mail.config.loop import CheckConfig, ImapConfig, LoopConfig, SenderSection
@@ -22,6 +23,7 @@ from tasks.mail.senders.registry import log_in
 from tasks.mail.verdict.remedies import Remedy, cause_of_refusal, not_sent, unread
 
 _MAX_NAMED = 5  # sections in a line
+_IN_USE_SECONDS = 30.0  # that a check may use the refresh token before
 
 _Section = SenderSection | ImapConfig | BounceMailbox
 
@@ -146,6 +148,17 @@ async def get_token(login: Login, store: Store, until: float, show: Show, port: 
         text = f"no refresh token from {oauth.endpoint_host}, for the access token alone: ask for one by oauth.scope"
         raise Failed(f"{text} (such as offline_access) or oauth.authorize_url (such as ?access_type=offline)")
     return grant.refresh_token
+
+
+async def keep_token(login: Login, store: Store, token: str) -> str:
+    """Keep what a person has let us have, when no check is about to replace the one before; returns where.
+
+    Raises ConfigError. A check that takes too long is not waited for: the token must not be lost.
+    """
+    async with AsyncExitStack() as held:
+        with suppress(Failed):
+            await held.enter_async_context(only_one(login.places[0].oauth, _IN_USE_SECONDS))
+        return await store.save(login.name, token)
 
 
 async def _resolved(place: Place, store: Store) -> _Section:

@@ -183,7 +183,7 @@ class EnvironmentPasswords:
         """See Keeper in tasks.mail.auth.tokens.rotation."""
         return from_environment(name)
 
-    async def keep(self, name: str, value: str) -> str:
+    async def keep(self, name: str, before: str, value: str) -> str:
         """See Keeper in tasks.mail.auth.tokens.rotation: nothing can be kept here."""
         return unwritable(name)
 

@@ -14,9 +14,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.credentials import SecretBlocks
 from tasks.mail.auth.tokens.access import Token, access_token
-from tasks.mail.auth.tokens.rotation import kept_by
+from tasks.mail.auth.tokens.rotation import kept_by, only_one
 from tasks.mail.config.loop import LoopConfig, loop_config
 from tasks.mail.engine import with_passwords
+from tasks.mail.logins import Login, Place, keep_token
 from tasks.mail.model.errors import TokenFailure
 from tests.prefect.records import SOCKETS_LEFT_OPEN, columns
 from tests.support.canaries import CORE, seen_in
@@ -74,6 +75,31 @@ async def test_it_goes_into_the_block_and_is_seen_nowhere(
     assert not tokens.issuer.families[-1].revoked
     assert seen_in(caplog.text) == []
     assert [where for where, data in columns(home / "prefect.db") if seen_in(data)] == []
+
+
+async def test_one_that_a_person_has_got_meanwhile_stays(tokens: TokenServer) -> None:
+    """What the run in flight got belongs to the login before."""
+    await Secret(value=tokens.issuer.refresh_token("app", USER)).asave(NAME, overwrite=True)
+    tokens.delay = 2.0
+    run = asyncio.create_task(asked(tokens))
+    while not tokens.asked:
+        await asyncio.sleep(0.01)
+    await Secret(value=(mine := tokens.issuer.refresh_token("app", USER))).asave(NAME, overwrite=True)
+    first = await run
+    assert (first.notes, await kept()) == ((), mine)
+    await asked(tokens, refused=first)
+    assert [one.form["refresh_token"] for one in tokens.asked][-1] == mine
+
+
+async def test_a_login_is_kept_when_no_run_is_about_to_replace_the_one_before(tokens: TokenServer) -> None:
+    await Secret(value="before").asave(NAME, overwrite=True)
+    place = Place("smtp", "smtp", loop(tokens))
+    async with only_one(place.oauth, 1.0):
+        login = asyncio.create_task(keep_token(Login(NAME, [place]), SecretBlocks(), "after"))
+        await asyncio.wait([login], timeout=1.0)
+        assert await kept() == "before"
+    assert await login == f"the Prefect Secret block {NAME}"
+    assert await kept() == "after"
 
 
 async def test_the_environment_has_no_place_for_it_and_a_note_says_so(

@@ -26,8 +26,8 @@ class FileKeeper:
             raise self.lost
         return self.path.read_text(encoding="utf-8") if self.path.exists() else None
 
-    async def keep(self, name: str, value: str) -> str:
-        assert name == NAME
+    async def keep(self, name: str, before: str, value: str) -> str:
+        assert (name, before) == (NAME, self.path.read_text(encoding="utf-8"))
         await asyncio.sleep(0.05)
         if not self.broken:
             self.kept.append(value)

@@ -33,8 +33,11 @@ class Keeper(Protocol):
     async def reread(self, name: str) -> str | None:
         """The value that is there now; None where there is none. Raises OSError where that cannot be known."""
 
-    async def keep(self, name: str, value: str) -> str:
-        """Keep the value that has come in the place of the one before; empty, or why that cannot be done."""
+    async def keep(self, name: str, before: str, value: str) -> str:
+        """Keep the value that has come in the place of the one before; empty, or why that cannot be done.
+
+        Where something else than `before` is there by now, a person has put it there: it stays.
+        """
 
 
 _keepers: dict[str, Keeper] = {}
@@ -88,6 +91,7 @@ class Refresh:
         self._name = oauth.refresh_token_secret
         self._keeper = _keepers.get(self._name) if self._name else None
         self._family = _families.setdefault(family_key(oauth), Family())
+        self._found = ""  # what is kept
 
     async def current(self, timeout: float) -> str:
         """The token to use now: the one that is kept, for another process may have had it replaced.
@@ -105,13 +109,14 @@ class Refresh:
                 raise Failed(text, ErrorType.TIMEOUT) from None
             except OSError as error:
                 raise Failed(f"no token: the refresh token {self._name} could not be read: {error}") from None
-        return self._family.best(without_line_end(found or "") or value_of(self._oauth.refresh_token))
+        self._found = without_line_end(found or "")
+        return self._family.best(self._found or value_of(self._oauth.refresh_token))
 
     async def replace(self, value: str) -> str:
         """Keep the token that came in place of the current one; a note, where a person has to."""
         self._family.replace(value)
         why = "it stands in clear in the configuration"
-        if self._keeper and self._name and not (why := await self._keeper.keep(self._name, value)):
+        if self._keeper and self._name and not (why := await self._keeper.keep(self._name, self._found, value)):
             return ""
         log.warning("A new refresh token cannot be kept: %s", why)
         if self._oauth.provider == "microsoft365":  # the one before stays valid
