@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flows.direct import check, check_all
-from tasks.mail.config.loop import LoopConfig, loop_config
+from tasks.mail.config.loop import LoopConfig, inbound_config, loop_config
 from tasks.mail.model.cause import Cause
 from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.model.result import LoopResult
@@ -381,6 +381,22 @@ async def test_without_a_token_the_mailbox_is_unverified(
     assert (result.outcome, result.error_type, result.cause) == (Outcome.UNVERIFIED, kind, cause)
     assert (result.leg, result.stage, way.mailbox.connections) == ("imap", "token", 0)
     assert (tokens.count() == 1) is (kind is ErrorType.AUTH)
+
+
+@pytest.mark.parametrize("fault", ["401", "429", "503", "closed"])
+async def test_an_inbound_check_asks_once_for_its_token(
+    fault: str, tls: certificates.ServerTls, tokens: TokenServer
+) -> None:
+    """A retry looks for a message that has not come yet; an endpoint that is out of order is no matter of its own."""
+    tokens.always, kind, cause = NO_TOKEN[fault]
+    way = way_of(tls, tokens)
+    async with way.relay, way.mailbox, asyncio.timeout(40):
+        again = {"retries": 2, "retry_delay": 0.1, "search_subject": "x", "max_age_minutes": 5}
+        mailbox = way.loop().imap
+        assert mailbox is not None
+        result = await check(inbound_config({"name": "asking", "imap": mailbox.model_copy(update=again)}))
+    assert (result.outcome, result.error_type, result.cause) == (Outcome.UNVERIFIED, kind, cause)
+    assert (result.stage, tokens.count(), way.mailbox.connections) == ("token", 1, 0)
 
 
 async def test_an_endpoint_that_comes_back_in_time_is_no_failure(

@@ -43,6 +43,8 @@ async def find_recent(inbound: InboundConfig, tries: Tries) -> Recent:
         with as_mailbox_failure(redactor(inbound.mailbox)):
             return await _look(inbound, tries)
     except MailboxFailure as failure:
+        # A retry is for what has yet to come: an endpoint that is out of order would only be asked more by it.
+        failure.permanent = failure.permanent or failure.stage == "token"
         tries.failed(failure)
         raise
 
