@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 
 from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.house import ROOT
@@ -24,3 +25,9 @@ async def lines_of(module: str, *arguments: str) -> list[str]:
 async def test_where_no_file_can_be_opened_it_fails_and_is_asked_for_again_later(server: TokenServer) -> None:
     by_secret(server)  # the client
     assert await lines_of("no_more_files", server.url) == ["no token from localhost", "token"]
+
+
+async def test_a_resolver_that_hangs_does_not_keep_the_process_from_ending() -> None:
+    begun = time.monotonic()
+    assert await lines_of("no_names", "30") == ["no token from login.example.org: no answer within 1.8 s"]
+    assert time.monotonic() - begun < 20
