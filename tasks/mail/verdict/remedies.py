@@ -45,7 +45,7 @@ _IN_CLEAR = {25: "SMTP", 587: "SMTP", 2525: "SMTP", 110: "POP3", 143: "IMAP"}
 
 
 _SUBMISSION = frozenset({465, 587})
-_NO_LOGIN = frozenset({None, Cause.LOGIN_METHOD, Cause.TLS_REQUIRED})  # without a reply: none that we can use
+NO_LOGIN = frozenset({None, Cause.LOGIN_METHOD, Cause.TLS_REQUIRED})  # without a reply: none that we can use
 
 
 def misfit(field: str, section: SenderSection | MailboxConfig) -> str | None:
@@ -127,7 +127,7 @@ def not_sent(loop: LoopConfig, error: SendFailure, cause: Cause | None) -> Remed
         return found
     over = renewed(error.text, relay.host) if error.error_type is ErrorType.TLS else None
     is_submission = relay.tls != "none" and relay.port in _SUBMISSION
-    if error.error_type is ErrorType.AUTH and error.code is None and cause in _NO_LOGIN and not is_submission:
+    if error.error_type is ErrorType.AUTH and error.code is None and cause in NO_LOGIN and not is_submission:
         in_clear = f"set {relay.protocol}.tls to starttls or implicit: most relays let nobody log in in clear"
         ports = f"check {relay.protocol}.host and port: a login is for port 587 or 465"
         return Remedy(in_clear if relay.tls == "none" else ports, f"{YOU}, or else {runs}")

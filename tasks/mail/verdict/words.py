@@ -10,7 +10,7 @@ from tasks.mail.model.outcome import ErrorType, Outcome
 from tasks.mail.verdict import observe as observed
 from tasks.mail.verdict.explain import CauseAndRemedy
 from tasks.mail.verdict.phrases import accepted, changes, queued, said, the_relay, took
-from tasks.mail.verdict.remedies import Remedy, cause_of_attempt, unread
+from tasks.mail.verdict.remedies import NO_LOGIN, Remedy, cause_of_attempt, unread
 from tasks.mail.verdict.warnings import Concern
 
 _WRAPPED = "it came wrapped: a filter or a gateway put it, as an attachment, into a message of its own"
@@ -95,7 +95,7 @@ def _refused(checked: observed.Checked, seen: observed.NotSent, cause: Cause | N
             return f"{here} refused the message for now {tries}"
         case ErrorType.AUTH if seen.error.code is None and cause is Cause.LOGIN_UNAVAILABLE:
             return f"The login of {user} at the relay {where} came to no end"
-        case ErrorType.AUTH if seen.error.code is None:  # it was not asked to
+        case ErrorType.AUTH if seen.error.code is None and cause in NO_LOGIN:  # it was not asked to
             return f"{here} offers no login for {user}"
         case ErrorType.AUTH if seen.outcome is Outcome.DEFERRED:
             return f"{here} put off the login of {user}"

@@ -82,6 +82,19 @@ async def test_a_relay_that_cannot_prove_that_it_knows_the_password_gets_no_mail
     assert "see its login service" in result.sentence
 
 
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256"])
+@pytest.mark.parametrize("error", ["invalid-proof", "unknown-user"])
+async def test_a_wrong_password_that_scram_itself_refuses_is_a_refused_login(error: str, mechanism: str) -> None:
+    """RFC 5802, 7: the last word of the server may be an error, which is no reply of SMTP."""
+    async with relay(mechanism) as server:
+        server.logins.passwords, server.logins.flaw = {"monitor": "another"}, f"e={error}"
+        result = await run(server)
+    assert (result.outcome, result.error_type, result.cause) == (Outcome.REJECTED, ErrorType.AUTH, Cause.WRONG_PASSWORD)
+    assert (result.attempts, server.count("AUTH"), server.count("MAIL")) == (1, 1, 0)
+    assert result.sentence.startswith(f"The relay localhost:{server.port} refused the login of monitor (at auth: ")
+    assert f"{mechanism}: {error}" in result.sentence
+
+
 @pytest.mark.parametrize("offered", ["NTLM", "GSSAPI NTLM"])
 async def test_a_relay_with_none_of_our_mechanisms_is_told_with_what_it_offers(
     offered: str, tls: certificates.ServerTls

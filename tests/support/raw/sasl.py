@@ -22,7 +22,8 @@ class Logins:
     """Whom a server lets in, and what it was shown; where it knows no `passwords` or `tokens`, everybody.
 
     `credentials` are pairs of name and secret. `after_error` has what a client has said to the error of its token.
-    `flaw`, of SCRAM: `early` agrees before its proof is due, `signature` proves the wrong thing.
+    `flaw`, of SCRAM: `early` agrees before its proof is due, `signature` proves the wrong thing, `e=...` says
+    so to a wrong password.
     """
 
     passwords: dict[str, str] = field(default_factory=dict)
@@ -104,6 +105,8 @@ class Logins:
         signature = hmac.digest(hashlib.new(name, key).digest(), whole, name)
         good = bytes(a ^ b for a, b in zip(key, signature, strict=True)) == base64.b64decode(proof)
         self.credentials.append((found["user"], ""))
+        if not good and self.flaw.startswith("e="):
+            yield self.flaw.encode()
         if not good or self.flaw == "early":
             return good
         proven = hmac.digest(hmac.digest(salted, b"Server Key", name), self.flaw.encode() or whole, name)
