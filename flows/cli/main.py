@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Container, Sequence
 from importlib import import_module
@@ -15,6 +16,7 @@ from flows.cli.output import BROKEN, make_lenient
 from tasks.mail.config.state_dir import unwritable
 
 _EXIT_SECONDS = 10.0  # from the last word to the end of the process
+_TOKEN_SECONDS = 10.0  # more than that, for a refresh token that is on its way: the one before may be spent
 
 # Each is a module beside this one, with `add_arguments(parser)` and `run(arguments)`, which returns the exit code.
 VERBS = {
@@ -100,10 +102,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = _run(parser(given).parse_args(given))
     if "prefect" in sys.modules:
         # What it still has to report to a server that is gone or locked would keep the process for minutes.
-        end = threading.Timer(_EXIT_SECONDS, os._exit, [code])
+        end = threading.Timer(_EXIT_SECONDS, _end, [code])
         end.daemon = True
         end.start()
     return code
+
+
+def _end(code: int) -> NoReturn:
+    """End the process, whatever its threads do; but what is given once is kept."""
+    from tasks.mail.auth.tokens.thread import THREAD
+
+    until = time.monotonic() + _TOKEN_SECONDS
+    try:
+        for thread in threading.enumerate():
+            if thread.name == THREAD and not thread.daemon:
+                thread.join(max(0.0, until - time.monotonic()))
+    finally:  # after a second Ctrl-C, too
+        os._exit(code)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -116,7 +131,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("mail-loop: interrupted", file=sys.stderr, flush=True)
         if "prefect" in sys.modules:
-            os._exit(BROKEN)  # its threads would still try for minutes to reach a server that is gone
+            _end(BROKEN)  # its threads would still try for minutes to reach a server that is gone
     except Exception as error:
         from tasks.mail.model.errors import MailLoopError
 

@@ -5,7 +5,9 @@ It is looked for in traces, too.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import pytest
 from prefect.blocks.system import Secret
 
 from tests.prefect.records import SOCKETS_LEFT_OPEN, configured
-from tests.prefect.secrecy.canary_checks import Checks, Ended, places, run
+from tests.prefect.secrecy.canary_checks import Checks, Ended, places, run, started, until
 from tests.support import certificates
 from tests.support.canaries import OAUTH_SECRETS, TOKEN, seen_in
 from tests.support.certificates import ServerTls
+from tests.support.checks.bounds import PROGRAM_SECONDS
 from tests.support.collector import collector
 from tests.support.oauth.issuing import Client
 from tests.support.oauth.keys import certified, key_lines, service_account
@@ -165,6 +168,31 @@ async def test_through_prefect_with_a_block_that_is_written(
     told = {span.attributes.get("mail_loop.outcome") for span in traced.spans}
     assert told >= {outcome for outcome, _ in OUTCOMES.values()}
     assert [span.name for span in traced.spans if secrets_in(str(span.sent))] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_command_that_is_interrupted_keeps_a_new_refresh_token_before_it_ends(
+    tmp_path: Path, tls: ServerTls, tokens: TokenServer, server: str, number: signal.Signals
+) -> None:
+    """The endpoint has spent the old one by then."""
+    tokens.issuer.rotates = True
+    await Secret(value=tokens.issuer.refresh_token("app", USER)).asave(REFRESH_BLOCK, overwrite=True)
+    tokens.delay = 3.0
+    async with TokenChecks(tmp_path / "files", tls) as checks:
+        common = {"client_id": "app", "client_secret_secret": "canary-client", "token_url": tokens.url, "scope": "mail"}
+        checks.oauth = common | {"refresh_token_secret": REFRESH_BLOCK}
+        await checks.with_token("interrupted")
+        async with started(checks, tmp_path / "home", **configured(server), CANARY_CLIENT=SECRET) as process:
+            communicating = asyncio.create_task(process.communicate())
+            await until(lambda: bool(tokens.asked))
+            process.send_signal(number)
+            async with asyncio.timeout(PROGRAM_SECONDS):
+                out, err = await communicating
+    assert (process.returncode, tokens.count()) == (3, 1), err[-2000:]
+    assert tokens.issuer.families[-1].spent
+    block: Secret[str] = await Secret.aload(REFRESH_BLOCK)
+    assert block.get() == tokens.issuer.families[-1].newest
+    assert (secrets_in(out), secrets_in(err)) == ([], [])
 
 
 def test_what_looks_for_secrets_finds_each_of_them() -> None:
