@@ -1,10 +1,12 @@
 """A Prefect server of our own: how it is started and waited for, and whom it lets in."""
 
 import os
+import random
 import socket
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -25,6 +27,7 @@ RETENTION = {
 _ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
 TRUSTED_HOSTS = "MAIL_LOOP_TRUSTED_HOSTS"  # read by flows.prefect_server
 _OWN_HOSTS = ",".join([*logins.LOOPBACK, "[::1]"])
+_PORTS = range(20000, 30000)
 SERVER_START_SECONDS = 120.0  # the first start makes the database; a slow disk takes its time
 
 
@@ -66,10 +69,12 @@ def guarded(home: Path, server: Background) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on just now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A TCP port on loopback that nobody listens on just now; none of those that the system gives to connections."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise ServerError("there is no free port on loopback")
 
 
 def start_server(home: Path, port: int) -> str:

@@ -77,7 +77,7 @@ ALLOWED = {
     ("tasks/mail/net/tls.py", "create_default_context"),
     ("tasks/mail/net/tls.py", "CERT_NONE"),
     ("tasks/mail/net/tls.py", "check_hostname"),
-    ("tasks/mail/config/loading/check_file.py", "SSLContext"),  # only loads a ca_file to see whether it can be read
+    ("tasks/mail/config/loading/pem_files.py", "SSLContext"),  # only loads files to see whether they can be read
     ("tasks/sandbox/system.py", "create_default_context"),  # a server's
     ("tasks/mail/search/search.py", "verify_dkim"),  # a field of the configuration: signatures of messages, no TLS
 }
