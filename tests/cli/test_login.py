@@ -352,6 +352,7 @@ async def test_an_interrupt_ends_it_and_nothing_listens_any_more(kind: str, numb
             ports.append(urlsplit(redirect).port or 0)
             assert listens(ports[0])
             assert not listens(ports[0], "127.0.0.2")  # what listens at all addresses does so there, too
+            await asyncio.sleep(0.3)  # it has seen by then that those who looked are gone
         else:
             await said(command, "type the code")
         command.process.send_signal(number)

@@ -35,6 +35,7 @@ class Loopback:
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
         self._server.close()
+        await asyncio.sleep(0.01)  # what it has accepted begins by then, and is ended here
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
