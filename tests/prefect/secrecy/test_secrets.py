@@ -176,10 +176,11 @@ async def test_a_process_that_is_killed_while_it_logs_in(
 async def test_what_looks_for_the_password_finds_it_in_records_and_files(server: str, home: Path) -> None:
     (home / "found.txt").write_bytes(base64.b64encode(f"x{PASSWORD}".encode()))
     async with httpx.AsyncClient(base_url=server, auth=login()) as client:
-        created = await client.post("/variables/", json={"name": "canary_found", "value": f"see {PASSWORD}"})
+        created = await client.post("/artifacts/", json={"type": "markdown", "data": f"see {PASSWORD}"})
         try:
             assert created.status_code == 201
-            assert {"found.txt", "variable.value"} <= set(places(home))
+            assert {"found.txt", "artifact.data"} <= set(places(home))
         finally:
             (home / "found.txt").unlink()
-            await client.delete("/variables/name/canary_found")
+            await client.delete(f"/artifacts/{created.json()['id']}")
+    assert places(home) == []
