@@ -131,20 +131,29 @@ async def test_a_clear_password_in_a_deployment_is_refused_by_the_server(deploye
     assert places_of(CANARY, home) == []
 
 
+OWN = "Waxwing-in-clear-4821"  # Prefect stores it, and other tests look for theirs in the same database
+
+
 @pytest.mark.parametrize("section", ["smtp", "imap", "bounce_mailbox"])
 @pytest.mark.parametrize(
     ("clear", "field"),
     [
-        ({"password": CORE}, "password"),
+        ({"password": OWN}, "password"),
         (
-            {"oauth": {"provider": "google", "service_account": OAUTH_SECRETS["service_account"]}},
+            {"oauth": {"provider": "google", "service_account": OAUTH_SECRETS["service_account"].replace(CORE, OWN)}},
             "oauth.service_account",
         ),
         (
-            {"oauth": {"provider": "google", "client_id": "a", "refresh_token": OAUTH_SECRETS["refresh_token"]}},
+            {
+                "oauth": {
+                    "provider": "google",
+                    "client_id": "a",
+                    "refresh_token": OAUTH_SECRETS["refresh_token"].replace(CORE, OWN),
+                }
+            },
             "oauth.refresh_token",
         ),
-        ({"oauth": {"client_id": "a", "client_secret": f"{CORE}\n{CORE}"}}, "oauth.client_secret"),
+        ({"oauth": {"client_id": "a", "client_secret": f"{OWN}\n{OWN}"}}, "oauth.client_secret"),
     ],
     ids=["password", "service_account", "refresh_token", "wrong"],
 )
@@ -174,10 +183,8 @@ async def test_an_unenforced_deployment_with_a_clear_secret_sends_nothing_and_ke
     assert state.message is not None
     says = "must not contain line breaks" if field.endswith("client_secret") else "a deployment never holds a "
     assert f"{section}.{field}: {says}" in state.message
-    assert seen_in(state.message) == []
+    assert OWN not in state.message
     assert box.commands == []
-    async with get_client() as client:
-        await client.delete_flow_run(run.id)  # Prefect has stored it as it was given
 
 
 async def test_production_runs_are_scheduled(deployed: str) -> None:

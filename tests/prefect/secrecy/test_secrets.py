@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import signal
+import sqlite3
 import stat
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pytest
 from prefect.blocks.system import Secret
 
@@ -24,7 +25,7 @@ from flows.server.login import known_login
 from flows.server.prefect import SERVER, free_port, server_settings, start_server
 from flows.through_prefect import records_written
 from tasks.mail.model.result import LoopResult
-from tests.prefect.records import SOCKETS_LEFT_OPEN, columns, configured, login
+from tests.prefect.records import SOCKETS_LEFT_OPEN, columns, configured
 from tests.prefect.secrecy.canary_checks import DEBUG, Checks, Ended, places, run, started, until
 from tests.support import certificates
 from tests.support.canaries import IMAP, PASSWORD, SMTP, seen_in
@@ -173,14 +174,17 @@ async def test_a_process_that_is_killed_while_it_logs_in(
     assert places(tmp_path / "home") + places(home) == []
 
 
-async def test_what_looks_for_the_password_finds_it_in_records_and_files(server: str, home: Path) -> None:
-    (home / "found.txt").write_bytes(base64.b64encode(f"x{PASSWORD}".encode()))
-    async with httpx.AsyncClient(base_url=server, auth=login()) as client:
-        created = await client.post("/artifacts/", json={"type": "markdown", "data": f"see {PASSWORD}"})
-        try:
-            assert created.status_code == 201
-            assert {"found.txt", "artifact.data"} <= set(places(home))
-        finally:
-            (home / "found.txt").unlink()
-            await client.delete(f"/artifacts/{created.json()['id']}")
-    assert places(home) == []
+async def test_what_looks_for_the_password_finds_it_in_records_and_files(
+    server: str, home: Path, tmp_path: Path
+) -> None:
+    """In a copy: others look into the same database."""
+    (tmp_path / "found.txt").write_bytes(base64.b64encode(f"x{PASSWORD}".encode()))
+    with (
+        closing(sqlite3.connect(home / "prefect.db")) as there,
+        closing(sqlite3.connect(tmp_path / "prefect.db")) as copy,
+    ):
+        there.backup(copy)
+        copy.execute("CREATE TABLE planted (note TEXT)")
+        copy.execute("INSERT INTO planted VALUES (?)", [f"see {PASSWORD}"])
+        copy.commit()
+    assert {"found.txt", "planted.note"} <= set(places(tmp_path))
