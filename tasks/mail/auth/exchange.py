@@ -31,6 +31,17 @@ class Exchange:
     answers: tuple[Callable[[str], bytes], ...] = field(default=(), repr=False)
     optional: bool = False
 
+    def arguments(self, longest: int) -> tuple[tuple[bytes, ...], bool]:
+        """What stands behind the command of the protocol, and whether the initial response is in it.
+
+        It is where all of that has at most `longest` octets; else the server is answered with it.
+        """
+        name = self.mechanism.encode()
+        if self.initial is None:
+            return (name,), False
+        both = (name, self.initial or b"=")  # nothing at all is written so, where it comes with the command
+        return (both, True) if len(b" ".join(both)) <= longest else ((name,), False)
+
 
 class Dialogue:
     """An exchange on its way: gives the answer to each challenge as it comes."""

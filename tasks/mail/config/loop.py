@@ -16,9 +16,12 @@ from tasks.mail.config.messages import problem
 from tasks.mail.config.oauth import SenderOAuth
 from tasks.mail.config.section import (
     Address,
+    CaFile,
+    CertFile,
     Duration,
     EhloName,
     Host,
+    KeyFile,
     Password,
     Pause,
     Port,
@@ -29,6 +32,7 @@ from tasks.mail.config.section import (
     Strict,
     Subject,
     Text,
+    Verify,
     login_rules,
     validated,
     without_secrets,
@@ -75,19 +79,10 @@ class SmtpConfig(Section):
         1.0, ge=1, le=100, description="Factor by which each delay is longer than the one before; 1 keeps it fixed"
     )
     retry_jitter: float = Field(0.0, ge=0, le=1, description="Largest random part added to a delay, 0 to 1 of it")
-    ca_file: Text | None = Field(
-        None, title="CA file", description="PEM file of certificate authorities to trust instead of the system's"
-    )
-    verify: bool = Field(True, description="Whether the server's certificate is verified")
-    cert_file: Text | None = Field(
-        None, title="Certificate file", description="PEM file of the client's certificate, where the server wants one"
-    )
-    key_file: Text | None = Field(
-        None,
-        title="Key file",
-        description="PEM file of its private key, where cert_file does not hold it as well",
-        validate_default=True,
-    )
+    ca_file: CaFile = None
+    verify: Verify = True
+    cert_file: CertFile = None
+    key_file: KeyFile = Field(None, validate_default=True)
     ehlo_name: EhloName | None = Field(
         None, title="EHLO name", description="Name given in EHLO; if left out, that of the machine"
     )

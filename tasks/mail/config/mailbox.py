@@ -8,8 +8,11 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 from tasks.mail.config.messages import problem
 from tasks.mail.config.oauth import MailboxOAuth
 from tasks.mail.config.section import (
+    CaFile,
+    CertFile,
     Duration,
     Host,
+    KeyFile,
     Password,
     Pause,
     Port,
@@ -18,6 +21,7 @@ from tasks.mail.config.section import (
     Section,
     Subject,
     Text,
+    Verify,
     login_rules,
     without_secrets,
 )
@@ -51,19 +55,10 @@ class MailboxConfig(Section):
     oauth: MailboxOAuth | None = Field(None, title="OAuth 2", description="How to get a token, in place of a password")
     folder: Text = Field("INBOX", description="Folder to look into")
     timeout: Duration = Field(30.0, description="Seconds that one step of the IMAP dialogue may take")
-    ca_file: Text | None = Field(
-        None, title="CA file", description="PEM file of certificate authorities to trust instead of the system's"
-    )
-    verify: bool = Field(True, description="Whether the server's certificate is verified")
-    cert_file: Text | None = Field(
-        None, title="Certificate file", description="PEM file of the client's certificate, where the server wants one"
-    )
-    key_file: Text | None = Field(
-        None,
-        title="Key file",
-        description="PEM file of its private key, where cert_file does not hold it as well",
-        validate_default=True,
-    )
+    ca_file: CaFile = None
+    verify: Verify = True
+    cert_file: CertFile = None
+    key_file: KeyFile = Field(None, validate_default=True)
 
     _login_rules = field_validator("key_file")(login_rules)
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validat
 from tasks.mail.config.messages import problem
 from tasks.mail.config.oauth_values import PrivateKey, Scope, ServiceAccount, Tenant, TokenUrl
 from tasks.mail.config.section import (
+    CaFile,
     Password,
     SecretName,
     Section,
@@ -92,9 +93,7 @@ class OAuth(Section):
         title="Authorization URL",
         description="Page where mail-loop login sends a browser (RFC 8252); if left out, that of google",
     )
-    ca_file: Text | None = Field(
-        None, title="CA file", description="PEM file of certificate authorities to trust instead of the system's"
-    )
+    ca_file: CaFile = None
     token_warn_days: int = Field(
         14, ge=0, le=3650, description="Days before the end of the refresh token from which on it is a warning"
     )

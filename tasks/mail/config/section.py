@@ -85,6 +85,19 @@ Address = Annotated[Text, _checked(mail_address)]
 Subject = Annotated[Text, AfterValidator(_subject)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
 SecretName = Annotated[Text, AfterValidator(_secret_name)]
+CaFile = Annotated[
+    Text | None,
+    Field(title="CA file", description="PEM file of certificate authorities to trust instead of the system's"),
+]
+CertFile = Annotated[
+    Text | None,
+    Field(title="Certificate file", description="PEM file of the client's certificate, where the server wants one"),
+]
+KeyFile = Annotated[
+    Text | None,
+    Field(title="Key file", description="PEM file of its private key, where cert_file does not hold it as well"),
+]
+Verify = Annotated[bool, Field(description="Whether the server's certificate is verified")]
 Slug = Annotated[str, Field(pattern=SLUG, max_length=SLUG_LENGTH)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Retries = Annotated[int, Field(ge=0, le=1000)]

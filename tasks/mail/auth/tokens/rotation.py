@@ -157,9 +157,9 @@ async def only_one(oauth: OAuth, timeout: float) -> AsyncIterator[str]:
 
 
 async def _taken(take: Callable[[], bool], until: float) -> None:
-    """Take what another thread or process may have: neither lock has an event to wait for."""
+    """Take what another thread or process may have."""
     async with asyncio.timeout_at(until):
-        while not take():  # noqa: ASYNC110
+        while not take():  # noqa: ASYNC110  # neither lock has an event to wait for
             await asyncio.sleep(_LOOK_SECONDS)
 
 

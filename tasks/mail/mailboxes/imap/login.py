@@ -13,7 +13,8 @@ from tasks.mail.model.errors import MailboxFailure
 from tasks.mail.model.outcome import ErrorType
 
 _AUTH = "AUTH="
-_LONGEST_LINE = 8192 - len(b"\r\n")  # RFC 7162, 4: with more the initial response is not for SASL-IR (RFC 4959)
+# RFC 7162, 4: where the command would be longer the initial response is not for SASL-IR (RFC 4959).
+_LONGEST_ARGUMENTS = 8192 - len(b"A123 AUTHENTICATE \r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,7 @@ def login_command(capabilities: Collection[str], credentials: Credentials) -> Lo
         line, *literals = strings(credentials.username.encode(), credentials.password.encode())
         rest = iter(literals)
         return LoginCommand("LOGIN", (line,), lambda challenge: next(rest, None), lambda accepted: None)
-    command, initial = (exchange.mechanism.encode(),), exchange.initial
-    with_initial = (*command, initial or b"=") if initial is not None else command
     may = "SASL-IR" in capabilities or "IMAP4REV2" in capabilities
-    fits = may and initial is not None and len(b" ".join((b"A123 AUTHENTICATE", *with_initial))) <= _LONGEST_LINE
-    dialogue = Dialogue(exchange, initial_sent=fits)
-    return LoginCommand("AUTHENTICATE", with_initial if fits else command, dialogue.answer, dialogue.check)
+    arguments, initial_sent = exchange.arguments(_LONGEST_ARGUMENTS if may else 0)
+    dialogue = Dialogue(exchange, initial_sent)
+    return LoginCommand("AUTHENTICATE", arguments, dialogue.answer, dialogue.check)

@@ -25,7 +25,7 @@ from tasks.mail.model.journey_record import TlsRecord
 from tasks.mail.net.tls import tls_session
 
 _DATA_COMMAND = b"DATA\r\n"
-_LONGEST_COMMAND = 512 - len(b"\r\n")  # RFC 5321, 4.5.3.1.4; it holds for AUTH as well (RFC 4954, 4)
+_LONGEST_ARGUMENTS = 512 - len(b"AUTH \r\n")  # RFC 5321, 4.5.3.1.4; it holds for AUTH as well (RFC 4954, 4)
 _MAX_KEPT = 65536  # bytes; aiosmtplib refuses a reply of half that size, so what is longer is surplus anyway
 
 
@@ -119,12 +119,9 @@ class SmtpConnection(SMTP):
 
     async def authenticate(self, exchange: Exchange) -> None:
         """Log in by one mechanism (RFC 4954). Raises SMTPAuthenticationError, or ExchangeError."""
-        command, initial = [b"AUTH", exchange.mechanism.encode()], exchange.initial
-        # Nothing at all is written so, where it comes with the command.
-        with_initial = [*command, initial or b"="] if initial is not None else command
-        fits = initial is not None and len(b" ".join(with_initial)) <= _LONGEST_COMMAND
-        dialogue = Dialogue(exchange, initial_sent=fits)
-        response = await self.execute_command(*(with_initial if fits else command))
+        arguments, initial_sent = exchange.arguments(_LONGEST_ARGUMENTS)
+        dialogue = Dialogue(exchange, initial_sent)
+        response = await self.execute_command(b"AUTH", *arguments)
         said = b""
         while response.code == SMTPStatus.auth_continue and said != CANCEL:
             said = dialogue.answer(response.message)
