@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -22,6 +23,7 @@ from tests.cli.conftest import MOST_SECONDS, Served
 from tests.prefect.records import columns
 from tests.support import certificates
 from tests.support.canaries import CORE, seen_in
+from tests.support.checks.sample import sampled
 from tests.support.command.forks import ROOT
 from tests.support.command.run import Ended, Running, running, without_prefect
 from tests.support.oauth.given import Given
@@ -340,8 +342,9 @@ async def test_a_browser_that_does_not_come_is_waited_for_as_long_as_was_said(wa
     assert ended.err.splitlines()[-1].startswith("smtp, imap: no token: nobody has logged in within 6")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("kind", ["browser", "device"])
+@pytest.mark.parametrize(
+    ("kind", "number"), sampled(product(("browser", "device"), (signal.SIGINT, signal.SIGTERM)), 2)
+)
 async def test_an_interrupt_ends_it_and_nothing_listens_any_more(kind: str, number: signal.Signals, way: Way) -> None:
     way.tokens.persons.come.clear()
     ports: list[int] = []

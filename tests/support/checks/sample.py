@@ -13,7 +13,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 SEED = os.environ.get("TESTS_SAMPLE", "")
-LONG_SHARE = 6  # of so many tests that are marked `long` a sample has one
+LONG_SHARE = 8  # of so many tests that are marked `long` a sample has one
 
 
 def drawn(name: str, seed: str) -> bytes:
