@@ -225,7 +225,7 @@ def test_somebody_is_called_in_the_same_words() -> None:
 
 def test_spans_have_the_same_names_and_attributes() -> None:
     shown = {}
-    for case in (*DRAWN, "bounced", "unverified, login", "inbound, delivered"):
+    for case in (*DRAWN, "bounced", "unverified, login", "inbound, delivered", "delivered, with a token"):
         config, result = CASES[case]
         shown[case] = {
             span.name: {"attributes": sorted(span.attributes), "client": span.client}
